@@ -1,0 +1,29 @@
+"""The few named errors. A message says what was given, what was expected, and what to do."""
+
+
+class AvgzslError(Exception):
+    """Anything a user can mend; the command line prints it without a traceback."""
+
+
+class DataError(AvgzslError):
+    """Features, class lists or word vectors on disk (or in memory) are not what they should be."""
+
+
+class ConfigError(AvgzslError):
+    """A hyper-parameter, option or preset is unknown or out of range."""
+
+
+class UnknownNameError(ConfigError):
+    """A method, layout, class split or preset of that name does not exist."""
+
+
+class ModalityError(AvgzslError):
+    """A method was asked for a modality, or a fusion, that it or the data cannot serve."""
+
+
+class NotFittedError(AvgzslError):
+    """A method was used before `fit`."""
+
+
+class RunError(AvgzslError):
+    """A run folder is incomplete, damaged, newer than this version, or belongs to other data."""

@@ -1,0 +1,36 @@
+"""Plug-ins found by listing a folder: one file a name, `least_squares.py` is `least-squares`.
+
+Listing imports nothing; only the module that is asked for is imported, so a broken or heavy neighbour costs nobody.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from avgzsl.errors import UnknownNameError
+
+
+def available(package: ModuleType, *, support: Iterable[str] = ()) -> list[str]:
+    """Public names of the modules in `package`, sorted; `support` modules (and `_private` ones) are not plug-ins."""
+    hidden = set(support)
+    modules = (module.name for module in pkgutil.iter_modules([str(Path(root)) for root in package.__path__]))
+    return sorted(name.replace("_", "-") for name in modules if name not in hidden and not name.startswith("_"))
+
+
+def load(package: ModuleType, kind: str, name: str, *, support: Iterable[str] = ()) -> ModuleType:
+    """Import the plug-in `name`. Raises UnknownNameError, naming the near matches."""
+    known = available(package, support=support)
+    if name not in known:
+        raise UnknownNameError(unknown(kind, name, known))
+    return importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for a name that is not there: near matches first, else all there is."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}."
+    return f"unknown {kind} {name!r}; {hint}"
