@@ -1,13 +1,12 @@
 """The one currency: clips with features, classes with text vectors, and a data set made of both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from avgzsl.errors import DataError, UnknownNameError
@@ -23,8 +22,8 @@ class ClassTable:
     """
 
     names: tuple[str, ...]
-    text: Float[Tensor, "c t"]
-    seen: Bool[Tensor, " c"]
+    text: Float[Tensor, "_c t"]
+    seen: Bool[Tensor, " _c"]
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
@@ -62,12 +61,13 @@ class ClipSet:
     Raises DataError when row counts differ or a presence mask claims a modality that is not given.
     """
 
-    audio: Float[Tensor, "n a"] | None
-    video: Float[Tensor, "n v"] | None
-    labels: Int[Tensor, " n"]
-    ids: NDArray[np.str_]
-    has_audio: Bool[Tensor, " n"] = field(default=None)  # type: ignore[assignment]
-    has_video: Bool[Tensor, " n"] = field(default=None)  # type: ignore[assignment]
+    # `_n`: row counts are compared below, with an error for people
+    audio: Float[Tensor, "_n a"] | None
+    video: Float[Tensor, "_n v"] | None
+    labels: Int[Tensor, " _n"]
+    ids: Shaped[np.ndarray, " _n"]
+    has_audio: Bool[Tensor, " _n"] = None  # type: ignore[assignment]
+    has_video: Bool[Tensor, " _n"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         count = len(self.labels)
@@ -77,10 +77,9 @@ class ClipSet:
                 object.__setattr__(self, f"has_{modality}", torch.full((count,), feature is not None))
             if feature is None and self.has(modality).any():
                 raise DataError(f"clips are marked as having {modality}, but no {modality} features are given")
-            if len(self.has(modality)) != count or (feature is not None and len(feature) != count):
-                raise DataError(
-                    f"{modality}: {len(self.has(modality)) if feature is None else len(feature)} rows for {count} labels"
-                )
+            rows = len(self.has(modality)) if feature is None else len(feature)
+            if rows != count or len(self.has(modality)) != count:
+                raise DataError(f"{rows} rows of {modality} for {count} labels; expected one row per clip")
         if len(self.ids) != count:
             raise DataError(f"{len(self.ids)} ids for {count} labels; expected one id per clip")
 

@@ -1,0 +1,107 @@
+"""Linear least squares: a ridge map from features to text vectors, one a modality. The control for every other method.
+
+W = argmin sum_i w_i ||W x_i + b - t_{y_i}||² + ridge ||W||², with unit t and, if `balanced`, w_i = 1 / (c n_{y_i}), so
+that each class counts alike. Solved by Cholesky of the d x d covariance, in float64, streaming over clips.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from avgzsl.data import ClassTable, ClipSet
+from avgzsl.methods.base import Embeddings, Method, check_training, clip_features, dimensions, fitted
+from avgzsl.nets import unit_rows
+from avgzsl.similarity import Name
+from avgzsl.training import SETTINGS, Job
+from avgzsl.trainset import TrainSet, load_train_set
+from avgzsl.types import MODALITIES, Modality, TestModality
+
+_CHUNK = 8192
+
+
+@dataclass(config=SETTINGS, kw_only=True, eq=False)
+class LeastSquares(Method, name="least-squares"):
+    """A linear map from the features of each modality to the text vectors."""
+
+    ridge: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    """Penalty on the squared weights, beside a loss averaged over clips."""
+    balanced: bool = True
+    """Weigh clips so that every class counts alike."""
+    normalise: bool = True
+    """Scale audio, video and text features to length 1 first."""
+    compare_by: Literal["cosine", "euclidean"] = "cosine"
+    """Similarity of the mapped clip and a text vector."""
+
+    modalities: ClassVar[tuple[TestModality, ...]] = ("audio", "video", "both")
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    def __post_init__(self) -> None:
+        self.maps_: dict[Modality, Tensor] | None = None
+
+    @property
+    def similarity(self) -> Name:
+        """As set by `compare_by`."""
+        return self.compare_by
+
+    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "LeastSquares":
+        """Solve the normal equations of each modality. Raises DataError."""
+        check_training(train, classes)
+        data = load_train_set(train, classes, self.normalise, torch.device("cpu"))
+        self.maps_ = {modality: self._solve(data, modality) for modality in data.feature}
+        self.sizes_ = dimensions(train, classes)
+        return self
+
+    def _solve(self, data: TrainSet, modality: Modality) -> Float[Tensor, "d+1 t"]:
+        """Weights, with the intercept as the last row; features and targets are centred by their weighted means."""
+        rows = data.has[modality].nonzero().squeeze(1)
+        count = torch.bincount(data.labels[rows], minlength=len(data.text)).double()
+        weight = (1 / (count * (count > 0).sum())) if self.balanced else torch.full_like(count, 1 / len(rows))
+        width = data.feature[modality].shape[1]
+        covariance = torch.zeros(width + 1, width + 1, dtype=torch.float64)
+        cross = torch.zeros(width + 1, data.text.shape[1], dtype=torch.float64)
+        for part in rows.split(_CHUNK):
+            x = torch.nn.functional.pad(data.feature[modality][part].double(), (0, 1), value=1.0)
+            weighted = x * weight[data.labels[part], None]
+            covariance += weighted.T @ x
+            cross += weighted.T @ data.text[data.labels[part]].double()
+        mean_x, mean_t = covariance[-1, :-1], cross[-1]
+        centred = covariance[:-1, :-1] - torch.outer(mean_x, mean_x) + self.ridge * torch.eye(width)
+        factor = torch.linalg.cholesky(centred)
+        solution = torch.cholesky_solve(cross[:-1] - torch.outer(mean_x, mean_t), factor)
+        return torch.cat([solution, (mean_t - mean_x @ solution)[None]]).float()
+
+    def embed_chunk(self, clips: ClipSet) -> Embeddings:
+        """The text vector that each modality of a clip points to."""
+        maps: dict[Modality, Tensor] = fitted(self.maps_, self)
+        features = clip_features(clips, self.sizes_, self.normalise, torch.device("cpu"))
+        z = {m: features[m] @ maps[m][:-1] + maps[m][-1] for m in MODALITIES if m in features}
+        absent = torch.zeros(len(clips), dtype=torch.bool)
+        return Embeddings(
+            audio=z.get("audio"),
+            video=z.get("video"),
+            joint=None,
+            has_audio=clips.has_audio if "audio" in z else absent,
+            has_video=clips.has_video if "video" in z else absent,
+        )
+
+    def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c t"]:
+        """The text vectors themselves."""
+        fitted(self.maps_, self)
+        text = text.to(torch.float32)
+        return unit_rows(text) if self.normalise else text
+
+    def state(self) -> dict[str, Tensor]:
+        """One matrix a modality."""
+        maps: dict[Modality, Tensor] = fitted(self.maps_, self)
+        return {f"map.{modality}": value for modality, value in maps.items()}
+
+    def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> "LeastSquares":
+        """One matrix a modality, from `state`."""
+        self.maps_ = {m: state[f"map.{m}"] for m in MODALITIES if m in sizes}
+        self.sizes_ = dict(sizes)
+        return self

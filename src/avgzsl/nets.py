@@ -1,0 +1,116 @@
+"""Networks of the AVGZSLNet family: no data, no loss, and no hidden randomness.
+
+Weights and dropout take their random numbers from a generator that the caller owns. A network without a generator in
+the call is at rest: dropout is off.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor, nn
+from torch.nn.functional import linear
+
+
+def init_linear(layer: nn.Linear, generator: Generator) -> nn.Linear:
+    """PyTorch's default, U(±1/sqrt(fan_in)) for weight and bias, from an explicit generator."""
+    bound = layer.in_features**-0.5
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer
+
+
+def unit_rows(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Rows scaled to length 1, without overflow for any finite input; a zero row stays zero."""
+    tiny = torch.finfo(x.dtype).tiny
+    x = x / x.abs().amax(1, keepdim=True).clamp(min=tiny)
+    length: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x / length.clamp(min=tiny)
+
+
+class _DropoutReLU(torch.autograd.Function):
+    """ReLU of dropout. Where the output is positive the slope is 1/(1-p), elsewhere 0: no mask need be remembered."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, keep: Tensor, p: float) -> Tensor:  # type: ignore[no-untyped-def]
+        out = (x * keep).relu_()
+        ctx.save_for_backward(out)
+        ctx.slope = 1 / (1 - p)
+        return out
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
+        (out,) = ctx.saved_tensors
+        return torch.ops.aten.threshold_backward(gradient, out, 0).mul_(ctx.slope), None, None
+
+
+def dropout_relu(x: Float[Tensor, "n d"], p: float, generator: Generator | None) -> Float[Tensor, "n d"]:
+    """ReLU of inverted dropout of x; no generator means no dropout.
+
+    For p = 1/2 a unit needs one random bit, so a random byte serves eight units; any other p takes a float a unit.
+    """
+    if generator is None or p == 0:
+        return x.relu()
+    if p == 0.5:
+        bytes_ = torch.empty((x.numel() + 7) // 8, dtype=torch.uint8, device=x.device).random_(generator=generator)
+        keep = _BITS.to(x.device, x.dtype).index_select(0, bytes_.int()).view(-1)[: x.numel()].view_as(x)
+    else:
+        keep = (torch.rand(x.shape, generator=generator, device=x.device) >= p).to(x.dtype) / (1 - p)
+    out: Tensor = _DropoutReLU.apply(x, keep, p)
+    return out
+
+
+# row k: the eight bits of k, times the 1/(1-p) of p = 1/2
+_BITS = 2 * ((torch.arange(256)[:, None] >> torch.arange(8)) & 1).float()
+
+
+class Projection(nn.Module):
+    """F_A and F_V: Linear -> Dropout -> ReLU -> Linear, as the official code has it (paper, section 4.2)."""
+
+    def __init__(self, n_in: int, hidden: int, n_out: int, dropout: float, generator: Generator) -> None:
+        super().__init__()
+        self.first = init_linear(nn.Linear(n_in, hidden), generator)
+        self.second = init_linear(nn.Linear(hidden, n_out), generator)
+        self.dropout = dropout
+
+    def forward(
+        self,
+        x: Float[Tensor, "m d"],
+        rows: Int[Tensor, " n"] | None = None,
+        generator: Generator | None = None,
+    ) -> Float[Tensor, "_n e"]:
+        """Embed the clips x, or with `rows` x[rows]: the first layer then meets each distinct clip only once."""
+        hidden = self.first(x)
+        hidden = hidden if rows is None else hidden.index_select(0, rows)
+        out: Tensor = self.second(dropout_relu(hidden, self.dropout, generator))
+        return out
+
+
+class Decoder(nn.Module):
+    """D: Linear -> ReLU -> Linear from the embedding back to the text vector, shared by a, v and t (eq. 3)."""
+
+    def __init__(self, n_in: int, hidden: int, n_out: int, generator: Generator) -> None:
+        super().__init__()
+        self.first = init_linear(nn.Linear(n_in, hidden), generator)
+        self.second = init_linear(nn.Linear(hidden, n_out), generator)
+
+    def forward(self, z: Float[Tensor, "n e"]) -> Float[Tensor, "n t"]:
+        """The text vectors that the embeddings z stand for."""
+        out: Tensor = self.second(self.first(z).relu())
+        return out
+
+
+class Attention(nn.Module):
+    """The weight of video per clip: BatchNorm -> Linear -> sigmoid over [x^a; x^v] (CJME; methods as in its port)."""
+
+    def __init__(self, n_in: int, generator: Generator) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(n_in)
+        self.linear = init_linear(nn.Linear(n_in, 1), generator)
+
+    def forward(
+        self, audio: Float[Tensor, "n a"], video: Float[Tensor, "n v"], training: bool = False
+    ) -> Float[Tensor, " n"]:
+        """alpha in (0, 1) for each clip; with `training`, batch statistics are used and remembered."""
+        self.norm.train(training)
+        x = torch.cat([audio, video], 1)
+        return torch.sigmoid(linear(self.norm(x), self.linear.weight, self.linear.bias).squeeze(1))
