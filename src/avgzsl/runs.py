@@ -1,0 +1,216 @@
+"""A run on disk: one folder, each of its files whole or absent.
+
+`config.json` says what was asked for and on which data; `model.safetensors` is what was learned; `history.jsonl` has
+one line an epoch; `results.json` the evaluation; `checkpoint.safetensors` is there while training is unfinished.
+Nothing in a run depends on when it was made, so that the same training gives the same bytes.
+"""
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+import avgzsl
+from avgzsl.data import Dataset
+from avgzsl.errors import AvgzslError, RunError
+from avgzsl.files import write_bytes, write_json, write_text
+from avgzsl.methods import build
+from avgzsl.methods.base import Method, dimensions
+
+FORMAT = 1
+CONFIG, MODEL, HISTORY, RESULTS, CHECKPOINT = (
+    "config.json",
+    "model.safetensors",
+    "history.jsonl",
+    "results.json",
+    "checkpoint.safetensors",
+)
+
+
+class DataRecord(BaseModel):
+    """Which data a run was trained on."""
+
+    model_config = ConfigDict(extra="forbid")
+    path: str
+    layout: str
+    class_split: str
+    fingerprint: str
+    drop_bad_rows: bool
+    dimensions: dict[str, int]
+    seen: list[str]
+    unseen: list[str]
+
+
+class Config(BaseModel):
+    """All that was asked for, and with what it was run."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: int
+    method: str
+    settings: dict[str, Any]
+    seed: int
+    device: str
+    data: DataRecord
+    versions: dict[str, str]
+    git: str | None
+
+
+class Run(NamedTuple):
+    """A finished run, read back."""
+
+    folder: Path
+    config: Config
+    method: Method
+
+
+def describe(method: Method, dataset: Dataset, seed: int, device: str, drop_bad_rows: bool) -> Config:
+    """The record of a run that is about to start."""
+    train, classes = dataset.training()
+    names = zip(dataset.classes.names, dataset.classes.seen.tolist(), strict=True)
+    by_seen: dict[bool, list[str]] = {True: [], False: []}
+    for name, seen in names:
+        by_seen[seen].append(name)
+    return Config(
+        format=FORMAT,
+        method=method.name,
+        settings={field.name: getattr(method, field.name) for field in fields(method)},  # type: ignore[arg-type]
+        seed=seed,
+        device=device,
+        data=DataRecord(
+            path=dataset.source,
+            layout=dataset.layout,
+            class_split=dataset.class_split,
+            fingerprint=dataset.fingerprint,
+            drop_bad_rows=drop_bad_rows,
+            dimensions=dimensions(train, classes),
+            seen=by_seen[True],
+            unseen=by_seen[False],
+        ),
+        versions={
+            "avgzsl": avgzsl.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        git=_git_id(),
+    )
+
+
+def start(folder: Path, config: Config, resume: bool) -> None:
+    """Make the folder and write the config. Raises RunError when another run is there, or the same and not `resume`."""
+    path = folder / CONFIG
+    if path.exists():
+        if not resume:
+            raise RunError(f"{folder}: holds a run already; resume it, or choose another folder")
+        before = read_config(folder)
+        asked, there = (one.model_dump(exclude={"versions", "git"}) for one in (config, before))
+        differ = [f"{key}: {there[key]!r} there, {asked[key]!r} asked" for key in asked if asked[key] != there[key]]
+        if differ:
+            raise RunError(f"{folder}: cannot be resumed with other settings:\n  " + "\n  ".join(differ))
+        return
+    if folder.exists() and any(child.suffix != ".tmp" for child in folder.iterdir()):
+        raise RunError(f"{folder}: is not empty and holds no run; choose another folder")
+    write_json(path, config.model_dump(mode="json"))
+
+
+def finish(folder: Path, method: Method) -> None:
+    """Write the model; what was needed to resume goes away."""
+    write_bytes(folder / MODEL, _model_bytes(method))
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def run_id(method: Method) -> str:
+    """SHA-256 of what was learned: the same for the same training, wherever it lies."""
+    return sha256(_model_bytes(method)).hexdigest()
+
+
+def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
+    """One line of JSON an epoch."""
+    write_text(folder / HISTORY, "".join(json.dumps(record) + "\n" for record in history))
+
+
+def read_config(folder: Path) -> Config:
+    """Raises RunError for a folder that is no run, a config that is damaged, or one of a newer format."""
+    path = folder / CONFIG
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError as problem:
+        raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
+    except (OSError, ValueError) as problem:
+        raise RunError(f"{path}: cannot be read ({problem}); restore it or train again") from problem
+    version = content.get("format") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise RunError(f"{path}: run format {version} is newer than {FORMAT}, which this avgzsl reads; upgrade avgzsl")
+    try:
+        return Config.model_validate(content)
+    except ValidationError as problem:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors())
+        raise RunError(f"{path}: not a run's config ({wrong}); restore it or train again") from problem
+
+
+def load_run(folder: Path) -> Run:
+    """Read a finished run. Raises RunError when it is unfinished or its model does not fit its config."""
+    folder = Path(folder)
+    config = read_config(folder)
+    path = folder / MODEL
+    if not path.exists():
+        raise RunError(f"{folder}: training is not finished; go on with `avgzsl train … --resume`")
+    try:
+        method = build(config.method, settings=config.settings)
+        return Run(folder, config, method.restore(_read_model(path), config.data.dimensions))
+    except (RuntimeError, KeyError, AttributeError) as problem:
+        reason = " ".join(str(problem).split())[:300]
+        raise RunError(
+            f"{path}: the model does not match {CONFIG} ({reason}); restore both, or train again"
+        ) from problem
+
+
+def require_same_data(run: Run, dataset: Dataset) -> None:
+    """Raises RunError when `dataset` is not the one that the run was trained on."""
+    about = run.config.data
+    if dataset.fingerprint != about.fingerprint:
+        raise RunError(
+            f"{dataset.source} ({dataset.class_split}): fingerprint {dataset.fingerprint[:12]}, but {run.folder} was "
+            f"trained on {about.path} ({about.class_split}), {about.fingerprint[:12]}. Features, classes or word "
+            "vectors differ: test on the data that the run was trained on, or train again on this"
+        )
+
+
+def _model_bytes(method: Method) -> bytes:
+    # one key of metadata: safetensors writes several in no fixed order
+    return save(method.state(), {"format": f"avgzsl-run-{FORMAT}"})
+
+
+def _read_model(path: Path) -> Mapping[str, Tensor]:
+    try:
+        return load(path.read_bytes())
+    except (SafetensorError, OSError) as problem:
+        raise RunError(f"{path}: not a model ({problem}); restore it or train again") from problem
+
+
+def _git_id() -> str | None:
+    """The commit of a source checkout, with `+` when files differ from it; None for an installed package."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != here.parents[1].resolve():
+            return None
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError, AvgzslError):
+        return None
