@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small arrays, several test processes: threads only get in the way
 
 from jaxtyping import install_import_hook
 

@@ -14,8 +14,6 @@ from avgzsl.files import write_json
 from avgzsl.methods import build
 from avgzsl.methods.base import Method
 from avgzsl.protocol import (
-    CALIBRATIONS,
-    Calibration,
     Measured,
     Mode,
     measure,
@@ -25,7 +23,7 @@ from avgzsl.protocol import (
 )
 from avgzsl.registry import unknown
 from avgzsl.training import Job, Progress, Record, pick_device
-from avgzsl.types import Fusion, TestModality
+from avgzsl.types import CALIBRATIONS, Calibration, Fusion, TestModality
 
 Told = Callable[[int, int], None]
 

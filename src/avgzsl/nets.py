@@ -10,9 +10,10 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import linear
 
 
-def init_linear(layer: nn.Linear, generator: Generator) -> nn.Linear:
-    """PyTorch's default, U(±1/sqrt(fan_in)) for weight and bias, from an explicit generator."""
-    bound = layer.in_features**-0.5
+def linear_layer(n_in: int, n_out: int, generator: Generator) -> nn.Linear:
+    """A linear layer with PyTorch's default weights, U(±1/sqrt(n_in)), drawn from an explicit generator."""
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    bound = n_in**-0.5
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.uniform_(-bound, bound, generator=generator)
@@ -68,8 +69,8 @@ class Projection(nn.Module):
 
     def __init__(self, n_in: int, hidden: int, n_out: int, dropout: float, generator: Generator) -> None:
         super().__init__()
-        self.first = init_linear(nn.Linear(n_in, hidden), generator)
-        self.second = init_linear(nn.Linear(hidden, n_out), generator)
+        self.first = linear_layer(n_in, hidden, generator)
+        self.second = linear_layer(hidden, n_out, generator)
         self.dropout = dropout
 
     def forward(
@@ -90,8 +91,8 @@ class Decoder(nn.Module):
 
     def __init__(self, n_in: int, hidden: int, n_out: int, generator: Generator) -> None:
         super().__init__()
-        self.first = init_linear(nn.Linear(n_in, hidden), generator)
-        self.second = init_linear(nn.Linear(hidden, n_out), generator)
+        self.first = linear_layer(n_in, hidden, generator)
+        self.second = linear_layer(hidden, n_out, generator)
 
     def forward(self, z: Float[Tensor, "n e"]) -> Float[Tensor, "n t"]:
         """The text vectors that the embeddings z stand for."""
@@ -105,7 +106,7 @@ class Attention(nn.Module):
     def __init__(self, n_in: int, generator: Generator) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(n_in)
-        self.linear = init_linear(nn.Linear(n_in, 1), generator)
+        self.linear = linear_layer(n_in, 1, generator)
 
     def forward(
         self, audio: Float[Tensor, "n a"], video: Float[Tensor, "n v"], training: bool = False

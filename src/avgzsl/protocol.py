@@ -7,7 +7,7 @@ one it has and with that one's penalty; in mode `audio` or `video` only the clip
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,9 +20,6 @@ from avgzsl.methods.base import Embeddings, Method
 from avgzsl.scoring import Curve, calibrate, sweep
 from avgzsl.training import Job
 from avgzsl.types import MODALITIES, Fusion, TestModality
-
-Calibration = Literal["val", "pseudo-unseen", "none", "oracle"]
-CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
 
 
 class Mode(NamedTuple):

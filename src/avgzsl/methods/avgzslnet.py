@@ -29,7 +29,7 @@ from avgzsl.losses import (
     text_anchored,
 )
 from avgzsl.methods.base import Embeddings, Method, check_training, clip_features, dimensions, fitted
-from avgzsl.nets import Attention, Decoder, Projection, init_linear, unit_rows
+from avgzsl.nets import Attention, Decoder, Projection, linear_layer, unit_rows
 from avgzsl.sampling import PairSampler
 from avgzsl.similarity import Name
 from avgzsl.training import SETTINGS, Job, Schedule, pick_device, train
@@ -64,7 +64,7 @@ class Networks(nn.Module):
                 if modality in sizes
             }
         )
-        self.text = init_linear(nn.Linear(sizes["text"], method.embedding), generator)
+        self.text = linear_layer(sizes["text"], method.embedding, generator)
         self.decoder = Decoder(method.embedding, method.decoder_hidden, sizes["text"], generator)
         self.attention: Attention | None = None
         if method.attention != "none" and len(self.project) == 2:

@@ -151,6 +151,16 @@ class Method(ABC):
             )
 
     @classmethod
+    def settings(cls) -> list[tuple[str, Any, str]]:
+        """Every hyper-parameter with its default and its meaning."""
+        tables = [base.__dict__.get("__pydantic_fields__", {}) for base in cls.__mro__]
+
+        def about(name: str) -> str:  # a shared base documents its own fields, which a subclass does not repeat
+            return next((table[name].description for table in tables if name in table and table[name].description), "")
+
+        return [(name, field.default, about(name)) for name, field in tables[0].items()]
+
+    @classmethod
     def preset(cls, preset: str | Path | None) -> dict[str, Any]:
         """The settings of a named preset or of a YAML file. Raises UnknownNameError or ConfigError."""
         if preset is None:

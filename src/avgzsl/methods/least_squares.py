@@ -56,7 +56,7 @@ class LeastSquares(Method, name="least-squares"):
         self.sizes_ = dimensions(train, classes)
         return self
 
-    def _solve(self, data: TrainSet, modality: Modality) -> Float[Tensor, "d+1 t"]:
+    def _solve(self, data: TrainSet, modality: Modality) -> Float[Tensor, "_d t"]:
         """Weights, with the intercept as the last row; features and targets are centred by their weighted means."""
         rows = data.has[modality].nonzero().squeeze(1)
         count = torch.bincount(data.labels[rows], minlength=len(data.text)).double()
