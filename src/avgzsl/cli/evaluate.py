@@ -1,0 +1,49 @@
+"""`avgzsl evaluate`: what a run is worth."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from avgzsl.types import Calibration, Fusion
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    data: Annotated[Path | None, typer.Option(help="Where its data lies now, if it moved.")] = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    modality: Annotated[
+        Literal["audio", "video", "both", "all"], typer.Option(help="audio, video, both or all.")
+    ] = "all",
+    fusion: Annotated[Fusion | None, typer.Option(help="equal or attention; by default each there is.")] = None,
+    calibration: Annotated[
+        Calibration, typer.Option(help="val, pseudo-unseen, none or oracle (an upper bound).")
+    ] = "val",
+    out: Annotated[Path | None, typer.Option(help="Folder of the files written; by default inside the run.")] = None,
+    predictions: Annotated[
+        Literal["csv", "parquet"], typer.Option(help="One row per clip, as csv or parquet.")
+    ] = "csv",
+    json: Annotated[Path | None, typer.Option("--json", help="Also write all results to this file.")] = None,
+) -> None:
+    """Evaluate a run: tables, one row per clip, seen-unseen curve and accuracy per class."""
+    from avgzsl import experiment
+    from avgzsl.cli import show
+    from avgzsl.files import write_json
+    from avgzsl.reports.files import write_evaluation
+
+    with show.counting_progress(f"evaluate, calibration {calibration}") as told:
+        evaluation = experiment.evaluate(
+            run,
+            data,
+            split=split,
+            modality=modality,
+            fusion=fusion,
+            calibration=calibration,
+            told=told,
+        )
+    show.tables(evaluation, evaluation.provenance["method"])
+    written = write_evaluation(evaluation, out or run / f"{split}-{calibration}", predictions)
+    if json is not None:
+        write_json(json, evaluation.json())
+        written.append(json)
+    show.files(written)

@@ -1,0 +1,23 @@
+"""`avgzsl methods` and `avgzsl layouts`: what there is."""
+
+
+def methods() -> None:
+    """List the methods, their presets and hyper-parameters with defaults."""
+    from avgzsl.methods import method_class
+    from avgzsl.methods import methods as names
+
+    for name in names():
+        cls = method_class(name)
+        print(f"{name}: {(cls.__doc__ or '').splitlines()[0]}")
+        print(f"  tested on: {', '.join(cls.modalities)};  presets: {', '.join(cls.presets) or 'none'}")
+        for field, default, about in cls.settings():
+            shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+            print(f"    {field}={shown}  {about}")
+
+
+def layouts() -> None:
+    """List the layouts of data on disk that can be read."""
+    from avgzsl.datasets import layouts as described
+
+    for name, about in described().items():
+        print(f"{name}: {about}")

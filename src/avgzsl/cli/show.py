@@ -1,0 +1,69 @@
+"""What commands print: tables, progress, the files they wrote. Progress goes to stderr, results to stdout."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avgzsl.experiment import Evaluation
+    from avgzsl.training import Progress
+
+
+@contextmanager
+def training_progress() -> Iterator["Progress"]:
+    """A bar a stage with the loss, the validation HM and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+        hm = ""
+
+        def note(stage: str, done: int, total: int, record: dict[str, Any], left: float) -> None:
+            nonlocal hm
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(f"train {stage}", total=total, state="")
+            if "val_HM" in record:
+                hm = f"  validation HM {100 * record['val_HM']:.1f} %"
+            state = f"loss {record['loss']:.4f}{hm}  {_clock(left)} left"
+            bar.update(tasks[stage], completed=done, state=state)
+
+        yield note
+
+
+@contextmanager
+def counting_progress(what: str) -> Iterator[Any]:
+    """A bar for calls that tell (done, total)."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def tables(evaluation: "Evaluation", method: str) -> None:
+    """Print the paper's two tables for one run, and what the reader should know of the data."""
+    from rich.console import Console
+
+    from avgzsl.reports.tables import render
+
+    console = Console()
+    for table in render(evaluation.results, method):
+        console.print(table)
+    for note in evaluation.provenance["notes"]:
+        console.print(f"note: {note}", markup=False)
+
+
+def files(paths: list[Path]) -> None:
+    """Name the files that were written."""
+    print("wrote:")
+    for path in paths:
+        print(f"  {path}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,26 @@
+"""Training curves for TensorBoard, beside the history that every run has."""
+
+from pathlib import Path
+from typing import Any
+
+from avgzsl.errors import ConfigError
+from avgzsl.training import Progress
+
+
+def with_tensorboard(folder: Path, progress: Progress | None = None) -> Progress:
+    """Write every number of the history to `folder`, too. Raises ConfigError when TensorBoard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as problem:
+        raise ConfigError("TensorBoard is not installed; pip install 'avgzsl[tensorboard]'") from problem
+    writer = SummaryWriter(str(folder))
+
+    def note(stage: str, done: int, total: int, record: dict[str, Any], left: float) -> None:
+        for key, value in record.items():
+            if isinstance(value, float):
+                writer.add_scalar(f"{stage}/{key}", value, done)
+        writer.flush()
+        if progress is not None:
+            progress(stage, done, total, record, left)
+
+    return note
