@@ -1,0 +1,163 @@
+"""The loop: schedule, precision, early stopping, checkpoints."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from avgzsl.checkpoint import read_checkpoint
+from avgzsl.data import Dataset
+from avgzsl.errors import ConfigError, RunError
+from avgzsl.methods import build
+from avgzsl.methods.base import Method
+from avgzsl.training import Job, Schedule, learning_rate, pick_device
+from tests.worlds import world
+
+QUICK = {"epochs": 12, "batch_size": 64, "lr": 0.1, "milestones": (8,), "attention_epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return world()
+
+
+def avgzslnet(**settings) -> Method:
+    return build("avgzslnet", settings={**QUICK, **settings})
+
+
+def equal(x: Method, y: Method) -> bool:
+    a, b = x.state(), y.state()
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_official_schedule():
+    schedule = Schedule()
+    assert (schedule.optimiser, schedule.lr, schedule.momentum, schedule.weight_decay) == ("sgd", 0.3, 0.9, 0)
+    assert (schedule.batch_size, schedule.epochs) == (4096, 200)
+    rates = [learning_rate(schedule, epoch) for epoch in (0, 74, 75, 124, 125, 174, 175, 199)]
+    assert rates == pytest.approx([0.3, 0.3, 0.03, 0.03, 0.003, 0.003, 0.0003, 0.0003])
+
+
+def test_sgd_is_torchs_multistep_schedule(data):
+    """The same steps with torch's own optimiser and scheduler, stepped at the start of each epoch > 0."""
+    job = Job()
+    avgzslnet(attention="none").fit(*data.training(), job)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimiser, [8], 0.1)
+    rates = []
+    for epoch in range(12):
+        if epoch > 0:
+            optimiser.step()
+            scheduler.step()
+        rates.append(optimiser.param_groups[0]["lr"])
+    assert [record["lr"] for record in job.history] == pytest.approx(rates)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"attention": "joint"}, {"optimiser": "adam", "lr": 0.003}, {"precision": "bf16"}]
+)
+def test_loss_falls_and_the_history_says_so(data, settings):
+    job = Job()
+    avgzslnet(**settings).fit(*data.training(), job)
+    losses = [record["loss"] for record in job.history if record["stage"] == "networks"]
+    assert losses[-1] < 0.7 * losses[0]
+    assert losses[0] == pytest.approx(sum(job.history[0][term] for term in ("rec", "cta", "ctv", "ta", "at", "tv", "vt"))
+                                      + job.history[0].get("attention", 0))  # fmt: skip
+
+
+def test_posthoc_attention_changes_nothing_else(data):
+    with_attention, without = avgzslnet().fit(*data.training()), avgzslnet(attention="none").fit(*data.training())
+    assert all(torch.equal(value, with_attention.state()[key]) for key, value in without.state().items())
+    test = data.split("test")
+    equal_weights = with_attention.scores(test, data.classes.text)
+    assert not torch.equal(equal_weights, with_attention.scores(test, data.classes.text, "both", "attention"))
+
+
+def test_hard_attention_takes_one_modality(data):
+    method = avgzslnet(attention_mode="hard").fit(*data.training())
+    test = data.split("test")
+    both = method.scores(test, data.classes.text, "both", "attention")
+    audio, video = (method.scores(test, data.classes.text, m) for m in ("audio", "video"))
+    picked_video = method.embed_clips(test).video_weight == 1
+    assert torch.allclose(both, torch.where(picked_video[:, None], video, audio), atol=1e-6)
+
+
+def test_terms_switch_off(data):
+    job = Job()
+    avgzslnet(terms=("ta", "tv", "rec"), attention="none").fit(*data.training(), job)
+    assert {"ta", "tv", "rec"} == job.history[0].keys() - {"stage", "epoch", "lr", "loss"}
+    full, less = (
+        avgzslnet(terms=t, attention="none").fit(*data.training()) for t in (("ta", "tv"), ("ta", "tv", "cta"))
+    )
+    assert not equal(full, less)
+
+
+def test_a_set_without_video_trains_audio_alone(data):
+    deaf = replace(data, splits={name: replace(clips, video=None, has_video=torch.zeros(len(clips), dtype=torch.bool))
+                                 for name, clips in data.splits.items()})  # fmt: skip
+    method = avgzslnet().fit(*deaf.training())
+    assert method.fusions == ("equal",)
+    clips = deaf.split("test")
+    assert torch.equal(method.scores(clips, data.classes.text), method.scores(clips, data.classes.text, "audio"))
+    with pytest.raises(ConfigError, match="teach nothing"):
+        avgzslnet(terms=("tv", "vt")).fit(*deaf.training())
+
+
+def test_validation_changes_no_weight(data):
+    seen: list[int] = []
+    watched = Job(monitor=lambda: seen.append(1) or {"val_HM": float(len(seen))}, monitor_every=5)
+    assert equal(avgzslnet().fit(*data.training(), watched), avgzslnet().fit(*data.training()))
+    assert [r["epoch"] for r in watched.history if "val_HM" in r] == [5, 10, 12]
+
+
+def test_early_stopping_keeps_the_best_weights(data):
+    scores = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.1])
+    job = Job(monitor=lambda: {"val_HM": next(scores)}, monitor_every=1)
+    stopped = avgzslnet(patience=2, attention="none").fit(*data.training(), job)
+    assert len(job.history) == 4
+    assert equal(stopped, avgzslnet(epochs=2, attention="none").fit(*data.training()))
+    with pytest.raises(ConfigError, match="patience=2"):
+        avgzslnet(patience=2).fit(*data.training())
+
+
+def test_divergence_is_a_clear_error(data):
+    with pytest.raises(ConfigError, match="no longer finite"):
+        avgzslnet(lr=1e30, distance="mse").fit(*data.training())
+
+
+def test_an_unknown_device_is_a_clear_error():
+    with pytest.raises(ConfigError, match="expected auto, cpu, cuda"):
+        pick_device("tpu9")
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimiser": "adam", "lr": 0.003}, {"attention": "joint"}])
+@pytest.mark.parametrize("stop_after", [("networks", 5), ("networks", 12), ("attention", 2)])
+def test_resumed_equals_never_stopped(data, tmp_path, settings, stop_after):
+    whole = Job()
+    expected = avgzslnet(**settings).fit(*data.training(), whole)
+    if settings.get("attention") == "joint" and stop_after[0] == "attention":
+        stop_after = ("networks", 7)
+
+    def stop(stage, done, total, record, left):
+        if (stage, done) == stop_after:
+            raise Killed
+
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Killed):
+        avgzslnet(**settings).fit(*data.training(), Job(progress=stop, checkpoint=file, checkpoint_seconds=0.0))
+    assert 0 < read_checkpoint(file).epoch < 12 or stop_after[0] == "attention"
+    again = Job(checkpoint=file, checkpoint_seconds=0.0)
+    assert equal(avgzslnet(**settings).fit(*data.training(), again), expected)
+    assert json.dumps(again.history) == json.dumps(whole.history)
+
+
+def test_a_file_that_is_no_checkpoint_is_a_clear_error(tmp_path):
+    file = tmp_path / "checkpoint.safetensors"
+    file.write_bytes(b"half a file")
+    with pytest.raises(RunError, match="not a checkpoint"):
+        read_checkpoint(file)
