@@ -9,7 +9,7 @@ from typing import Any
 from avgzsl import runs
 from avgzsl.data import Dataset
 from avgzsl.datasets import open_dataset
-from avgzsl.errors import ConfigError, ModalityError
+from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.files import write_json
 from avgzsl.methods import build
 from avgzsl.methods.base import Method
@@ -23,7 +23,7 @@ from avgzsl.protocol import (
 )
 from avgzsl.registry import unknown
 from avgzsl.training import Job, Progress, Record, pick_device
-from avgzsl.types import CALIBRATIONS, Calibration, Fusion, TestModality
+from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, Fusion, TestModality
 
 Told = Callable[[int, int], None]
 
@@ -160,7 +160,12 @@ def evaluate(
 
 
 def choose_modes(method: Method, there: list[Mode], modality: str, fusion: Fusion | None) -> list[Mode]:
-    """The modes of `there` that were asked for. Raises ModalityError when the method or the clips cannot serve them."""
+    """The modes of `there` that were asked for.
+
+    Raises UnknownNameError, or ModalityError when the method or the clips cannot serve them.
+    """
+    if modality not in ("all", *TEST_MODALITIES):
+        raise UnknownNameError(unknown("modality", modality, ("all", *TEST_MODALITIES)))
     chosen = [
         mode
         for mode in there

@@ -113,11 +113,16 @@ def start(folder: Path, config: Config, resume: bool) -> None:
     if path.exists():
         if not resume:
             raise RunError(f"{folder}: holds a run already; resume it, or choose another folder")
-        before = read_config(folder)
-        asked, there = (one.model_dump(exclude={"versions", "git"}) for one in (config, before))
-        differ = [f"{key}: {there[key]!r} there, {asked[key]!r} asked" for key in asked if asked[key] != there[key]]
+        asked, there = _comparable(config), _comparable(read_config(folder))
+        differ = [
+            f"{key}: {there.get(key)!r} there, {value!r} asked"
+            for key, value in asked.items()
+            if value != there.get(key)
+        ]
         if differ:
             raise RunError(f"{folder}: cannot be resumed with other settings:\n  " + "\n  ".join(differ))
+        for half in folder.glob(".*.tmp"):  # what a killed write left
+            half.unlink()
         return
     if folder.exists() and any(child.suffix != ".tmp" for child in folder.iterdir()):
         raise RunError(f"{folder}: is not empty and holds no run; choose another folder")
@@ -190,6 +195,12 @@ def require_same_data(run: Run, dataset: Dataset) -> None:
 def _model_bytes(method: Method) -> bytes:
     # one key of metadata: safetensors writes several in no fixed order
     return save(method.state(), {"format": f"avgzsl-run-{FORMAT}"})
+
+
+def _comparable(config: Config) -> dict[str, Any]:
+    """What must be the same to go on with a run: all but the versions, one key a setting."""
+    content = config.model_dump(mode="json", exclude={"versions", "git"})
+    return {**content.pop("settings"), **content.pop("data"), **content}
 
 
 def _read_model(path: Path) -> Mapping[str, Tensor]:
