@@ -1,0 +1,88 @@
+"""Data sets on disk: one layout a file, found by listing this folder.
+
+A layout module has DESCRIPTION, recognise(path), class_splits(path), read(path, class_split, drop_bad_rows) and, for
+`inspect`, source(path), class_lists(path, class_split) and vector_files(path).
+"""
+
+import difflib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from avgzsl import registry
+from avgzsl.data import Dataset
+from avgzsl.errors import DataError
+
+SUPPORT = (
+    "assembly",
+    "cache",
+    "cache_entry",
+    "class_lists",
+    "class_table",
+    "class_vectors",
+    "feature_files",
+    "inspection",
+    "pairing",
+    "source",
+    "survey",
+)
+
+
+def layouts() -> dict[str, str]:
+    """Names of the layouts that can be read, each with one line about it."""
+    names = registry.available(sys.modules[__name__], support=SUPPORT)
+    return {name: str(_module(name).DESCRIPTION) for name in names}
+
+
+def open_dataset(
+    path: Path | str, *, layout: str | None = None, class_split: str | None = None, drop_bad_rows: bool = False
+) -> Dataset:
+    """Read the data set in the folder `path`; the layout is recognised unless it is given.
+
+    With `drop_bad_rows`, clips with values that are not finite are left out and counted in `Dataset.notes`; without,
+    they are an error. Raises DataError, naming file, finding and remedy; UnknownNameError for a layout or class split.
+    """
+    root, module = find_layout(path, layout)
+    dataset: Dataset = module.read(root, class_split, drop_bad_rows)
+    return dataset
+
+
+def class_splits(path: Path | str, layout: str | None = None) -> list[str]:
+    """Names of the class splits (which classes are seen) that the data set in `path` brings."""
+    root, module = find_layout(path, layout)
+    names: list[str] = module.class_splits(root)
+    return names
+
+
+def find_layout(path: Path | str, layout: str | None) -> tuple[Path, ModuleType]:
+    """The folder and the module of its layout. Raises DataError, UnknownNameError."""
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected a folder.{_near(root)}")
+    if layout is not None:
+        return root, _module(layout)
+    matching = [name for name in layouts() if _module(name).recognise(root)]
+    if not matching:
+        expected = "\n".join(f"  {name}: {description}" for name, description in layouts().items())
+        raise DataError(f"{root}: no layout recognised.{_nested(root)} A data set looks like one of these:\n{expected}")
+    if len(matching) > 1:
+        raise DataError(f"{root}: could be {' or '.join(matching)}; say which with layout=")
+    return root, _module(matching[0])
+
+
+def _module(name: str) -> ModuleType:
+    return registry.load(sys.modules[__name__], "layout", name, support=SUPPORT)
+
+
+def _near(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f" {path.parent} is not there either."
+    folders = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
+    near = difflib.get_close_matches(path.name, folders, n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
+
+
+def _nested(root: Path) -> str:
+    around = [root.resolve().parent, *sorted(entry for entry in root.iterdir() if entry.is_dir())]
+    near = [str(entry) for entry in around if any(_module(name).recognise(entry) for name in layouts())]
+    return f" Did you mean {' or '.join(near[:3])}?" if near else ""

@@ -1,0 +1,161 @@
+"""The features of a source, read once and then memory-mapped from a cache outside the source.
+
+An entry is found by the absolute path of the source and by path, size and modification time of every feature file; it
+is built in a temporary folder and put in place by a rename, so it is whole or absent, whoever else builds it meanwhile.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import platformdirs
+
+from avgzsl.datasets.cache_entry import VERSION, SplitEntry, open_entry, write_manifest, write_split
+from avgzsl.datasets.feature_files import shape_of
+from avgzsl.datasets.pairing import ClassClips, read_clips
+from avgzsl.datasets.source import Source
+from avgzsl.errors import AvgzslError, DataError
+from avgzsl.types import Modality
+
+ABANDONED = 3600.0  # seconds without a write after which a half-built entry belongs to nobody
+
+
+def cache_folder() -> Path:
+    """Where the caches are: AVGZSL_CACHE, else the user's cache folder."""
+    return Path(os.environ.get("AVGZSL_CACHE") or platformdirs.user_cache_dir("avgzsl")) / "features"
+
+
+def load(source: Source, wanted: tuple[str, ...], drop_bad_rows: bool) -> dict[str, SplitEntry]:
+    """The splits of `source`, holding at least the classes in `wanted`; built if there is no valid entry.
+
+    An entry with rows dropped stands beside the plain one, and is only used with `drop_bad_rows`.
+    Raises DataError for what is wrong in the source, AvgzslError when the cache cannot be written.
+    """
+    for _ in range(3):  # another process that sees the source change may remove an entry just as it is opened
+        state = _state(source)
+        # a plain entry proves that there are no bad rows
+        for variant in ("plain", "dropped") if drop_bad_rows else ("plain",):
+            entry = open_entry(cache_folder() / f"{state}-{variant}", wanted)
+            if entry is not None:
+                return entry
+        _build(source, wanted, drop_bad_rows, state)
+    raise DataError(f"{source.root}: keeps changing while it is read; wait until nothing writes there, then try again")
+
+
+def _state(source: Source) -> str:
+    """The name of a source as it is now: `{where}-{what}`."""
+    digest = sha256(f"{VERSION} {source.layout}".encode())
+    for path in source.all_files():
+        try:
+            state = path.stat()
+        except OSError as problem:
+            raise DataError(f"{path}: not readable ({problem.strerror or problem})") from problem
+        digest.update(f"\0{path.relative_to(source.root)}\0{state.st_size}\0{state.st_mtime_ns}".encode())
+    return f"{_where(source)}-{digest.hexdigest()[:32]}"
+
+
+def _where(source: Source) -> str:
+    return sha256(os.fsencode(source.root.resolve())).hexdigest()[:16]
+
+
+def _build(source: Source, wanted: tuple[str, ...], drop_bad_rows: bool, state: str) -> None:
+    root = cache_folder()
+    temporary: Path | None = None
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(root, _where(source))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{_where(source)}-", suffix=".tmp", dir=root))
+        dropped = _write(temporary, source, wanted, drop_bad_rows)
+        _install(temporary, root / f"{state}-{'dropped' if dropped else 'plain'}", wanted)
+        _remove_replaced(root, _where(source), state)
+    except OSError as problem:
+        raise AvgzslError(
+            f"{root}: the cache of {source.root} could not be written ({problem.strerror or problem}); nothing half is "
+            "left. Free some space, or set AVGZSL_CACHE to a folder with room for the features."
+        ) from problem
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(folder: Path, source: Source, wanted: tuple[str, ...], drop_bad_rows: bool) -> int:
+    """Fill a new entry; gives the number of clips dropped."""
+    dimensions = _dimensions(source, wanted)
+    covers = set(source.listed | set(wanted))
+    splits = {}
+    for split in source.folders:
+        clips = _clips(source, split, wanted, covers, dimensions, drop_bad_rows)
+        splits[split] = write_split(folder, split, clips)
+    write_manifest(folder, source.root, covers, splits)
+    return sum(span["dropped"] for about in splits.values() for span in about["spans"].values())
+
+
+def _clips(
+    source: Source,
+    split: str,
+    wanted: tuple[str, ...],
+    covers: set[str],
+    dimensions: dict[Modality, int],
+    drop_bad_rows: bool,
+) -> Iterator[tuple[str, ClassClips]]:
+    """The classes of a split, one at a time. One that is bad but not wanted is taken out of `covers`."""
+    for name in sorted(covers):
+        try:
+            clips = read_clips(source.files(split, name), f"{name}/{split}", drop_bad_rows)
+            for modality, rows in clips.features.items():
+                if rows.shape[1] != dimensions[modality]:
+                    raise DataError(
+                        _other_dimension(source, split, name, modality, rows.shape[1], dimensions[modality])
+                    )
+        except DataError:
+            if name in wanted:
+                raise
+            covers.discard(name)  # bad, or without files: for the class split that lists it to complain about
+            continue
+        yield name, clips
+
+
+def _dimensions(source: Source, wanted: tuple[str, ...]) -> dict[Modality, int]:
+    """The dimension that most of the wanted files of a modality have."""
+    found: dict[Modality, list[int]] = {modality: [] for modality in source.modalities}
+    for split in source.folders:
+        for name in wanted:
+            for modality, path in source.files(split, name).items():
+                found[modality].append(shape_of(path)[1])
+    return {modality: max(sorted(set(sizes)), key=sizes.count) for modality, sizes in found.items()}
+
+
+def _other_dimension(source: Source, split: str, name: str, modality: Modality, found: int, expected: int) -> str:
+    path = source.files(split, name)[modality]
+    return f"{path}: {found} numbers a clip; expected {expected}, as most classes have: extract all with one backbone"
+
+
+def _install(temporary: Path, entry: Path, wanted: tuple[str, ...]) -> None:
+    """Put a new entry in place, unless a good one is there by now."""
+    if open_entry(entry, wanted) is None:
+        shutil.rmtree(entry, ignore_errors=True)
+        try:
+            temporary.rename(entry)
+        except OSError:
+            if open_entry(entry, wanted) is None:  # else another process was quicker
+                raise
+
+
+def _remove_replaced(root: Path, where: str, state: str) -> None:
+    for entry in root.glob(f"{where}-*"):
+        if not entry.name.startswith(state):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _remove_abandoned(root: Path, where: str) -> None:
+    for folder in root.glob(f".{where}-*.tmp"):
+        try:
+            newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        except OSError:  # gone already
+            continue
+        if time.time() - newest > ABANDONED:
+            shutil.rmtree(folder, ignore_errors=True)

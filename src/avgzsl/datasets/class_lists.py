@@ -1,0 +1,67 @@
+"""Class lists in the quoted format of the field: one `'dog',` a line."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from avgzsl.errors import DataError
+from avgzsl.registry import unknown
+
+PAIRS = (("seen_class.txt", "unseen_class.txt"), ("train_class.txt", "test_class.txt"))
+
+
+@dataclass(frozen=True)
+class ClassLists:
+    """The classes of a class split, in order, and which of them training may see."""
+
+    folder: Path
+    names: tuple[str, ...]
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+def read_class_lists(folder: Path) -> ClassLists:
+    """Read {all,seen,unseen}_class.txt, or {all,train,test}_class.txt. Raises DataError with everything wrong."""
+    pair = next((pair for pair in PAIRS if (folder / pair[0]).is_file()), None)
+    if pair is None:
+        raise DataError(f"{folder}: neither seen_class.txt nor train_class.txt; expected the list of the seen classes")
+    # data without unseen classes may do without the second list
+    unseen = read_names(folder / pair[1]) if (folder / pair[1]).is_file() else ()
+    lists = ClassLists(folder, read_names(folder / "all_class.txt"), read_names(folder / pair[0]), unseen)
+    if problems := list(_problems(lists)):
+        raise DataError(f"{folder}: {'; '.join(problems)}. Mend the lists: each class is either seen or unseen.")
+    return lists
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """The names in one list, unquoted. Raises DataError for a repeated name or one that cannot name a file."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise DataError(f"{path}: not readable as UTF-8 text ({problem}); expected one class name a line") from problem
+    names = tuple(name for name in map(_unquote, lines) if name)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{path}: listed more than once: {', '.join(twice)}; keep one line each")
+    if wrong := [name for name in names if "/" in name or "\\" in name or "\0" in name or name in (".", "..")]:
+        raise DataError(f"{path}: {', '.join(map(repr, wrong))} cannot name a file of features; rename the class")
+    return names
+
+
+def _unquote(line: str) -> str:
+    name = line.strip().removesuffix(",").strip()
+    for quote in "'\"":
+        if len(name) >= 2 and name[0] == name[-1] == quote:
+            return name[1:-1].strip()
+    return name
+
+
+def _problems(lists: ClassLists) -> Iterable[str]:
+    if both := [name for name in lists.seen if name in lists.unseen]:
+        yield f"both seen and unseen: {', '.join(both)}"
+    for name in [*lists.seen, *lists.unseen]:
+        if name not in lists.names:
+            yield f"seen or unseen, but not in all_class.txt: {unknown('class', name, lists.names)}"
+    if neither := [name for name in lists.names if name not in lists.seen and name not in lists.unseen]:
+        yield f"in all_class.txt, but neither seen nor unseen: {', '.join(neither)}"
+    if not lists.seen:
+        yield "no class is seen; expected at least one"

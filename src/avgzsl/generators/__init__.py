@@ -1,0 +1,61 @@
+"""Generated data with the counts and difficulties of the real thing: one kind a file, found by listing this folder.
+
+A generator module has DESCRIPTION and write(out, scale, seed, progress), which fills an existing empty folder.
+"""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from avgzsl import registry
+from avgzsl.errors import AvgzslError, DataError
+
+SUPPORT = ("clip_model",)
+
+
+def generators() -> dict[str, str]:
+    """Names of what can be generated, each with one line about it."""
+    package = sys.modules[__name__]
+    names = registry.available(package, support=SUPPORT)
+    return {name: str(registry.load(package, "generator", name, support=SUPPORT).DESCRIPTION) for name in names}
+
+
+def generate(
+    kind: str,
+    out: Path | str,
+    scale: float = 0.05,
+    seed: int = 0,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    **options: int,
+) -> Path:
+    """Write generated data of `kind` to the folder `out`, whole or not at all; gives the folder.
+
+    `scale` multiplies the number of clips, `progress(done, of)` is called as classes are written, `options` are those
+    of the kind (dimensions, for instance). Same kind, scale, seed and options: the same files, byte for byte.
+    Raises UnknownNameError, ConfigError for a bad number, DataError when `out` is not empty.
+    """
+    module = registry.load(sys.modules[__name__], "generator", kind, support=SUPPORT)
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out}: is not an empty folder, and nothing is overwritten; choose another place or remove it")
+    temporary: Path | None = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+        module.write(temporary, scale, seed, progress, **options)
+        temporary.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        temporary.rename(out)
+    except OSError as problem:
+        raise AvgzslError(
+            f"{out}: could not be written ({problem.strerror or problem}); nothing half is left. "
+            "Free some space, choose another place or a smaller scale."
+        ) from problem
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return out

@@ -1,0 +1,195 @@
+"""The restricted reader of pickled dicts: reads every published file, runs nothing, refuses the rest by name."""
+
+import builtins
+import os
+import pickle
+import struct
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avgzsl.datasets.class_vectors import read_class_vectors
+from avgzsl.errors import DataError
+
+SHARED = Path(__file__).parents[2] / "shared"
+PUBLISHED = sorted((SHARED / "data").glob("**/*.npy"))
+VECTORS = {"dog": np.arange(3, dtype=np.float32), "church-bell": np.ones(3, dtype=np.float32)}
+
+
+def wrap(body: bytes, shape: tuple[int, ...] = (), descr: str = "|O") -> bytes:
+    """A .npy file around any pickle."""
+    header = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + body
+
+
+def saved(value: object, protocol: int) -> bytes:
+    return wrap(pickle.dumps(np.array(value, dtype=object), protocol=protocol))
+
+
+def read(tmp_path: Path, content: bytes) -> dict[str, np.ndarray]:
+    path = tmp_path / "word_embeddings-dict.npy"
+    path.write_bytes(content)
+    return read_class_vectors(path)
+
+
+@pytest.mark.skipif(not PUBLISHED, reason="needs ../shared/data")
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name)
+def test_published_files(path: Path) -> None:
+    expected = np.load(path, allow_pickle=True, encoding="latin1").item()
+    got = read_class_vectors(path)
+    assert got.keys() == expected.keys()
+    for name, vector in expected.items():
+        assert got[name].dtype == np.float32
+        assert np.array_equal(got[name], vector.astype(np.float32))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "<f2", "<i8"])
+def test_every_protocol_and_number(tmp_path: Path, protocol: int, dtype: str) -> None:
+    got = read(tmp_path, saved({name: vector.astype(dtype) for name, vector in VECTORS.items()}, protocol))
+    assert {name: vector.tolist() for name, vector in got.items()} == {n: v.tolist() for n, v in VECTORS.items()}
+
+
+def test_what_numpy_itself_writes_today(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array(VECTORS, dtype=object))
+    assert read_class_vectors(tmp_path / "a.npy")["dog"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("core", ["numpy.core", "numpy._core"])
+def test_numpy_1_and_2_name_their_modules_differently(tmp_path: Path, core: str) -> None:
+    body = saved(VECTORS, 2)
+    for other in (b"numpy._core.multiarray", b"numpy.core.multiarray"):
+        body = body.replace(other, f"{core}.multiarray".encode())
+    assert read(tmp_path, body)["dog"].tolist() == [0, 1, 2]
+
+
+def test_python_2_wrote_text_as_bytes(tmp_path: Path) -> None:
+    """Opcodes as Python 2 wrote them: STRING keys and array contents, numpy.core.multiarray."""
+    dtype = b"cnumpy\ndtype\n(S'%s'\nI0\nI1\ntR(I3\nS'%s'\nNNNI-1\nI-1\nI%d\ntb"
+    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(%stI00\n"
+    raw = repr(np.array([1.5, -2.0], "<f4").tobytes())[1:].encode()
+    vector = array % b"I2\n" + dtype % (b"f4", b"<", 0) + b"I00\nS" + raw + b"\ntb"
+    vector = vector.replace(b"tI00\n" + dtype[:6], b"t" + dtype[:6])
+    body = array % b"" + b""
+    body = body.replace(b"tI00\n", b"t") + dtype % (b"O8", b"|", 63) + b"I00\n(lp1\n(dp2\nS'dog'\n" + vector
+    assert read(tmp_path, wrap(body + b"satb."))["dog"].tolist() == [1.5, -2.0]
+
+
+def test_numbers_without_an_array(tmp_path: Path) -> None:
+    got = read(tmp_path, saved({"dog": [1, 2.5, np.float32(3)], b"cat": [4, 5, 6]}, 4))
+    assert got["dog"].tolist() == [1, 2.5, 3]
+    assert got["cat"].tolist() == [4, 5, 6]
+
+
+class Runs:
+    """A pickle of this calls something when it is read."""
+
+    def __init__(self, call: object, *arguments: object) -> None:
+        self.how = (call, arguments)
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return self.how
+
+
+def hostile(marker: Path) -> dict[str, tuple[bytes, str]]:
+    touch = f"touch {marker}"
+    nested = np.empty((), dtype=object)
+    nested[()] = {"dog": np.array([Runs(os.system, touch)], dtype=object)}
+    scalar = pickle.dumps(np.array(VECTORS, dtype=object), protocol=2)
+    inner = pickle.dumps(Runs(os.system, touch))
+    return {
+        "os.system": (saved({"dog": Runs(os.system, touch)}, 4), "posix.system"),
+        "eval": (saved({"dog": Runs(builtins.eval, f"open({str(marker)!r}, 'w')")}, 2), "eval"),
+        "as a key": (saved({Runs(os.system, touch): 1}, 3), "system"),
+        "nested": (wrap(pickle.dumps(nested)), "system"),
+        "bare": (wrap(pickle.dumps(Runs(os.system, touch))), "system"),
+        "numpy.load": (saved(Runs(np.load, str(marker), None, True), 4), "load"),
+        "numpy.fromfile": (saved(Runs(np.fromfile, str(marker)), 4), "fromfile"),
+        "pickle.loads": (saved(Runs(pickle.loads, inner), 4), "pickle.loads"),
+        "getattr": (saved(Runs(getattr, "a", "upper"), 4), "getattr"),
+        "ordered": (saved(OrderedDict(VECTORS), 4), "collections.OrderedDict"),
+        "matrix": (saved({"dog": np.zeros((1, 2)).view(np.matrix)}, 4), "matrix"),
+        "structured": (saved({"dog": np.zeros(2, [("a", "f4")])}, 4), "structured dtype"),
+        "forged dtype": (wrap(scalar.replace(b"\x02\x00\x00\x00f4", b"\x02\x00\x00\x00V4")), "V4"),
+        "text array": (saved({"dog": np.array(["a"])}, 4), "U1"),
+        "codec": (wrap(b"c_codecs\nencode\n(S'abc'\nS'rot13'\ntR."), "_codecs.encode"),
+        "state of a global": (wrap(b"cnumpy\ndtype\n}S'code'\nI1\nsb."), "the reader itself"),
+        "call of ndarray": (wrap(b"cnumpy\nndarray\n(I5\ntR."), "numpy.ndarray"),
+        "instance": (wrap(b"(S'x'\nios\nsystem\n."), "os.system"),
+        "newobj": (wrap(b"\x80\x02csubprocess\nPopen\n)\x81."), "subprocess.Popen"),
+        "extension": (wrap(b"\x80\x02\x82\x01."), "extension"),
+        "persistent": (wrap(b"Pabc\n."), "persistent"),
+    }
+
+
+@pytest.mark.parametrize("name", hostile(Path("marker")))
+def test_nothing_runs(tmp_path: Path, name: str) -> None:
+    marker = tmp_path / "it-ran"
+    content, refused = hostile(marker)[name]
+    with pytest.raises(DataError, match=refused) as caught:
+        read(tmp_path, content)
+    assert "word_embeddings-dict.npy" in str(caught.value)
+    assert not marker.exists()
+
+
+def test_the_hostile_files_would_run(tmp_path: Path) -> None:
+    """The proof above proves something only if an unrestricted reader falls for it."""
+    marker = tmp_path / "it-ran"
+    (tmp_path / "a.npy").write_bytes(hostile(marker)["nested"][0])
+    np.load(tmp_path / "a.npy", allow_pickle=True)
+    assert marker.exists()
+
+
+def test_no_file_changes_the_reader(tmp_path: Path) -> None:
+    for content, _ in hostile(tmp_path / "it-ran").values():
+        with pytest.raises(DataError):
+            read(tmp_path, content)
+    assert read(tmp_path, saved(VECTORS, 2))["dog"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_damaged_file_is_named(tmp_path: Path, protocol: int) -> None:
+    """Cut anywhere, or with a byte changed, a file is refused or still gives vectors; no other exception comes out."""
+    whole = saved(VECTORS, protocol)
+    wrong = whole.replace(b"q\x09", b"r\x09", 1) if protocol == 2 else whole[:-1]  # a far place in the memo
+    with pytest.raises(DataError):
+        read(tmp_path, wrong)
+    for length in range(0, len(whole), 7):
+        with pytest.raises(DataError, match=r"word_embeddings-dict\.npy"):
+            read(tmp_path, whole[:length])
+    rng = np.random.default_rng(protocol)
+    for position in rng.integers(len(whole), size=300).tolist():
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(rng.integers(7))
+        try:
+            vectors = read(tmp_path, bytes(damaged))
+        except DataError:
+            continue
+        assert all(vector.dtype == np.float32 and vector.ndim == 1 for vector in vectors.values())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (saved({}, 4), "expected a dict"),
+        (saved([1, 2], 4), "expected a dict"),
+        (saved({1: VECTORS["dog"]}, 4), "class names as text"),
+        (saved({"dog": np.ones((1, 3))}, 4), r"array \(1, 3\); expected one row"),
+        (saved({"dog": "woof"}, 4), "a str; expected one row"),
+        (saved({"dog": np.array([1, "a"], dtype=object)}, 4), "array of Python objects"),
+        (saved({"dog": np.ones(2), "cat": np.ones(3)}, 4), "different lengths"),
+        (wrap(np.ones(3).tobytes(), (3,), "<f8"), "array .3,. of float64"),
+        (b"", "not a whole .npy"),
+        (b"\x93NUMPY\x09\x00abc", "not a whole .npy"),
+    ],
+)
+def test_other_contents_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, content)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not readable"):
+        read_class_vectors(tmp_path / "none.npy")
