@@ -197,7 +197,7 @@ def _right_from(
     classes, sizes = torch.unique(labels[group], return_counts=True)
     total = torch.zeros(k + 1, dtype=torch.float64, device=labels.device)
     for label, size in zip(classes.tolist(), sizes.tolist(), strict=True):
-        correct = torch.bincount(place[right & group & (labels == label)], minlength=k).cumsum(0)
+        correct = torch.bincount(place[right & (labels == label)], minlength=k).cumsum(0)
         total[1:] += correct.double() / size  # an integer tensor over a number would be float32
     return total / len(classes) if len(classes) else total.fill_(torch.nan)
 
@@ -205,7 +205,7 @@ def _right_from(
 def _middles(thresholds: Float64[Tensor, " k"]) -> Float64[Tensor, " k+1"]:
     """One penalty inside each interval of a curve."""
     low, high = thresholds[:-1], thresholds[1:]
-    inner = low + (high - low) / 2
+    inner = (low + high) / 2
     # between neighbouring floats the middle rounds to an end, and only the lower one belongs to the interval
     inner = torch.where(inner < high, inner, low)
     first = torch.minimum(thresholds[:1] - 1, torch.nextafter(thresholds[:1], thresholds.new_tensor(-torch.inf)))

@@ -1,0 +1,101 @@
+"""Results as the paper prints them: Table 1 (classification) and Table 2 (retrieval), on a terminal or in markdown.
+
+A row is a mapping with `task` (classification | retrieval), `modality` (audio | video | both), `fusion` (equal |
+attention, for both), `calibration`, `gamma`, and S, U, HM, ZSL, AUSUC as fractions or None, and `clips`.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MISSING = "–"
+RETRIEVAL_TEST = {"audio": "T→A", "video": "T→V", "both": "T→AV"}
+FUSION = {"equal": "eq wt", "attention": "w/ attn"}
+SHARES = {"classification": ("S", "U", "HM", "ZSL", "AUSUC"), "retrieval": ("S", "U", "HM")}
+
+
+class Sheet(NamedTuple):
+    """A table before it is drawn."""
+
+    title: str
+    header: tuple[str, ...]
+    lines: list[tuple[str, ...]]
+    caption: str
+
+
+def render(rows: Sequence[Mapping[str, Any]], method: str) -> list["Table"]:
+    """The tables for a terminal: one per calibration for classification, then one for retrieval."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    tables = []
+    for sheet in _sheets(rows, method):
+        table = Table(title=escape(sheet.title), caption=escape(sheet.caption))
+        for place, name in enumerate(sheet.header):
+            table.add_column(name, justify="left" if place < 2 else "right", no_wrap=place > 0)
+        for line in sheet.lines:
+            table.add_row(*map(escape, line))
+        tables.append(table)
+    return tables
+
+
+def markdown(rows: Sequence[Mapping[str, Any]], method: str) -> str:
+    """The same tables in markdown, each with its title above and its caption below."""
+    parts = []
+    for sheet in _sheets(rows, method):
+        rule = ["---", "---", *["---:"] * (len(sheet.header) - 2)]
+        lines = "\n".join(_markdown_line(line) for line in (sheet.header, rule, *sheet.lines))
+        parts.append(f"**{sheet.title}**\n\n{lines}\n\n{sheet.caption}\n")
+    return "\n".join(parts)
+
+
+def _markdown_line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _sheets(rows: Sequence[Mapping[str, Any]], method: str) -> list[Sheet]:
+    """Table 1 once per calibration, in the order given, since numbers of different calibrations do not compare."""
+    classified = [row for row in rows if row["task"] == "classification"]
+    retrieved = [row for row in rows if row["task"] == "retrieval"]
+    sheets = []
+    for calibration in dict.fromkeys(row.get("calibration") for row in classified):
+        lines = [_line(row, method) for row in classified if row.get("calibration") == calibration]
+        header = ("model", "test", *SHARES["classification"], "gamma", "clips")
+        title = "Table 1: classification, mean class accuracy (%)"
+        sheets.append(Sheet(title, header, lines, _caption(calibration)))
+    if retrieved:
+        header = ("model", "test", *SHARES["retrieval"], "clips")
+        caption = "Every class name is a query over all clips, seen and unseen; no seen-class penalty."
+        lines = [_line(row, method) for row in retrieved]
+        sheets.append(Sheet("Table 2: retrieval by class name, mAP (%)", header, lines, caption))
+    return sheets
+
+
+def _caption(calibration: str | None) -> str:
+    name = calibration or "none"
+    if "oracle" in name:
+        return f"Calibration: {name}, gamma chosen on the test labels themselves: an upper bound, not a result."
+    if name == "none":
+        return "Calibration: none, no penalty on seen classes."
+    return f"Calibration: {name}; gamma is taken off the scores of seen classes."
+
+
+def _line(row: Mapping[str, Any], method: str) -> tuple[str, ...]:
+    task, modality = row["task"], row["modality"]
+    fusion = row.get("fusion") if modality == "both" else None
+    name = f"{method} ({FUSION.get(fusion, fusion)})" if fusion else method
+    shares = [_percent(row.get(column)) for column in SHARES[task]]
+    test = RETRIEVAL_TEST[modality] if task == "retrieval" else modality
+    penalty = [_number(row.get("gamma"), "{:.4g}")] if task == "classification" else []
+    return name, test, *shares, *penalty, _number(row.get("clips"), "{:,}")
+
+
+def _percent(fraction: int | float | None) -> str:
+    return _number(None if fraction is None else 100 * fraction, "{:.2f}")
+
+
+def _number(value: int | float | None, form: str) -> str:
+    return MISSING if value is None or math.isnan(value) else form.format(value)
