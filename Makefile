@@ -22,11 +22,11 @@ check: $(STAMP)
 	sh tools/check-wheel.sh $(BIN)/python
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/spine.py --real $(REAL) --out docs/benchmarks.md
+	$(BIN)/python -m benchmarks.spine --real $(REAL) --document docs/benchmarks.md
 
 # the table of the README on real features: five class splits, three seeds, controls
 real: $(STAMP)
-	$(BIN)/python benchmarks/realset.py $(REAL) --out docs/realset.md
+	$(BIN)/python -m benchmarks.realset $(REAL) --document README.md
 
 $(STAMP): pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

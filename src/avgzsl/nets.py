@@ -113,5 +113,5 @@ class Attention(nn.Module):
     ) -> Float[Tensor, " n"]:
         """alpha in (0, 1) for each clip; with `training`, batch statistics are used and remembered."""
         self.norm.train(training)
-        x = torch.cat([audio, video], 1)
+        x = torch.cat([audio, video], 1).float()
         return torch.sigmoid(linear(self.norm(x), self.linear.weight, self.linear.bias).squeeze(1))

@@ -52,6 +52,11 @@ class Schedule:
     patience: int = Field(default=0, ge=0)
     """Early stopping: end when the monitor's HM has not risen for so many monitored epochs, keep the best; 0 is off."""
 
+    @property
+    def feature_type(self) -> torch.dtype:
+        """Type in which training features are kept: half the memory traffic where products are bfloat16 anyway."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
 
 # told once an epoch: stage, epochs done, epochs in all, the record of the epoch, seconds left
 Progress = Callable[[str, int, int, Record, float], None]

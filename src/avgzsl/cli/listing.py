@@ -3,13 +3,13 @@
 
 def methods() -> None:
     """List the methods, their presets and hyper-parameters with defaults."""
-    from avgzsl.methods import method_class
+    from avgzsl.methods import build, method_class
     from avgzsl.methods import methods as names
 
     for name in names():
         cls = method_class(name)
         print(f"{name}: {(cls.__doc__ or '').splitlines()[0]}")
-        print(f"  tested on: {', '.join(cls.modalities)};  presets: {', '.join(cls.presets) or 'none'}")
+        print(f"  tested on: {', '.join(build(name).modalities)};  presets: {', '.join(cls.presets) or 'none'}")
         for field, default, about in cls.settings():
             shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
             print(f"    {field}={shown}  {about}")

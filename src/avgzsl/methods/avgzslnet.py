@@ -34,7 +34,7 @@ from avgzsl.sampling import PairSampler
 from avgzsl.similarity import Name
 from avgzsl.training import SETTINGS, Job, Schedule, pick_device, train
 from avgzsl.trainset import TrainSet, load_train_set
-from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
+from avgzsl.types import MODALITIES, Fusion, Modality
 
 Term = Literal["rec", "cta", "ctv", "ta", "at", "tv", "vt"]
 ALL_TERMS: tuple[Term, ...] = ("rec", "cta", "ctv", "ta", "at", "tv", "vt")
@@ -48,7 +48,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 def _embed(net: nn.Module, feature: Float[Tensor, "n d"], rows: Int[Tensor, " k"]) -> Float[Tensor, "k e"]:
-    return torch.cat([net(feature[part]) for part in rows.split(8192)])
+    return torch.cat([net(feature[part].float()) for part in rows.split(8192)])
 
 
 class Networks(nn.Module):
@@ -102,7 +102,7 @@ class AVGZSLNet(AttentionSettings, Schedule, Method, name="avgzslnet"):
     dropout: float = Field(default=0.5, ge=0, lt=1)
     """Dropout in F_A and F_V."""
 
-    modalities: ClassVar[tuple[TestModality, ...]] = ("audio", "video", "both")
+    modalities = ("audio", "video", "both")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "official": {},
         "paper": {"distance": "mse", "symmetric": False},
@@ -131,7 +131,7 @@ class AVGZSLNet(AttentionSettings, Schedule, Method, name="avgzslnet"):
         sizes = dimensions(train_clips, classes)
         networks = Networks(sizes, self, Generator().manual_seed(job.seed)).to(device)
         generator = Generator(device).manual_seed(job.seed)
-        data = load_train_set(train_clips, classes, self.normalise, device)
+        data = load_train_set(train_clips, classes, self.normalise, device, self.feature_type)
         if not any(term in self.terms for modality in data.feature for term in (*_TERMS[modality], "rec")):
             raise ConfigError(f"terms={','.join(self.terms)} teach nothing about {', '.join(data.feature)} features")
         self.networks_ = networks

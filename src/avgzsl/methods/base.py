@@ -49,7 +49,7 @@ class Method(ABC):
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    modalities: ClassVar[tuple[TestModality, ...]]
+    modalities: tuple[TestModality, ...] = ()
     fusions: tuple[Fusion, ...] = ("equal",)
     registered: ClassVar[dict[str, type["Method"]]] = {}
 

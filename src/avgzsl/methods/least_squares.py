@@ -19,7 +19,7 @@ from avgzsl.nets import unit_rows
 from avgzsl.similarity import Name
 from avgzsl.training import SETTINGS, Job
 from avgzsl.trainset import TrainSet, load_train_set
-from avgzsl.types import MODALITIES, Modality, TestModality
+from avgzsl.types import MODALITIES, Modality
 
 _CHUNK = 8192
 
@@ -37,7 +37,7 @@ class LeastSquares(Method, name="least-squares"):
     compare_by: Literal["cosine", "euclidean"] = "cosine"
     """Similarity of the mapped clip and a text vector."""
 
-    modalities: ClassVar[tuple[TestModality, ...]] = ("audio", "video", "both")
+    modalities = ("audio", "video", "both")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def __post_init__(self) -> None:

@@ -1,0 +1,208 @@
+"""Speed and memory of the spine at the full size of AudioSetZSL.
+
+    python -m benchmarks.spine --document docs/benchmarks.md [--real DATA]
+
+Generates AudioSetZSL at scale 1 and measures, as ratios within one run, against limits measured in turn with what they
+limit: training against a 4096-square float32 matrix product, evaluation against bare distances and sorts, memory
+against the size of the features. Times are medians.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from avgzsl.data import Dataset
+from avgzsl.datasets import class_splits, open_dataset
+from avgzsl.evaluation import spread
+from avgzsl.experiment import evaluate, train
+from avgzsl.generators import generate
+from avgzsl.methods import build
+from avgzsl.methods.avgzslnet import AVGZSLNet, Networks
+from avgzsl.methods.base import dimensions
+from avgzsl.protocol import Mode, measure, penalties
+from avgzsl.sampling import PairSampler
+from avgzsl.training import Job
+from avgzsl.trainset import load_train_set
+from benchmarks.tables import put
+
+FLOP_A_TUPLE = 6.14e6  # what the official step computes for a tuple: forward and backward through all of its networks
+ROUNDS = 15
+THREE = [Mode("audio", "equal"), Mode("video", "equal"), Mode("both", "equal")]
+Row = tuple[str, str, str]
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Wall-clock time of one call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def training_rows(data: Dataset, precision: str) -> list[Row]:
+    """Training steps at batch 4096, a matrix product and the fetch of a step's clips, measured in turn."""
+    train_clips, classes = data.training()
+    method = build("avgzslnet", settings={"precision": precision})
+    assert isinstance(method, AVGZSLNet)
+    generator = Generator().manual_seed(0)
+    networks = Networks(dimensions(train_clips, classes), method, generator)
+    method.networks_ = networks
+    tensors = load_train_set(train_clips, classes, method.normalise, torch.device("cpu"), method.feature_type)
+    sampler = PairSampler(tensors.labels, len(classes), method.batch_size, method.class_prior)
+    optimiser = torch.optim.SGD(networks.without_attention().parameters(), method.lr, momentum=method.momentum)
+    square = torch.randn(4096, 4096, generator=generator)
+
+    def step(pairs: Tensor) -> None:
+        with torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext():
+            terms = method.loss(tensors, pairs, generator)
+        optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        optimiser.step()
+
+    def fetch(pairs: Tensor) -> None:
+        clips = torch.unique(pairs.reshape(-1))
+        for feature in tensors.feature.values():
+            feature.index_select(0, clips)
+
+    batches: list[Tensor] = []
+    sampling = seconds(lambda: batches.extend(sampler.epoch(generator))) / sampler.steps
+    while len(batches) < ROUNDS + 2:
+        batches.extend(sampler.epoch(generator))
+    for batch in batches[:2]:
+        step(batch)
+    times: dict[str, list[float]] = {"step": [], "matmul": [], "fetch": []}
+    for batch in batches[2 : ROUNDS + 2]:
+        times["matmul"].append(seconds(lambda: square @ square))
+        times["step"].append(seconds(lambda batch=batch: step(batch)))
+        times["fetch"].append(seconds(lambda batch=batch: fetch(batch)))
+    median = {key: statistics.median(values) for key, values in times.items()}
+    tuples, peak = method.batch_size / median["step"], 2 * 4096**3 / median["matmul"]
+    share = (median["fetch"] + sampling) / median["step"]
+    return [
+        (f"training, {precision}: tuples/s at batch 4096", f"{tuples:,.0f}", ""),
+        (f"training, {precision}: × 6.14 MFLOP over the matmul rate ({peak / 1e9:.0f} GFLOP/s)",
+         f"{tuples * FLOP_A_TUPLE / peak:.2f}", "≥ 0.5, aim 1"),
+        (f"training, {precision}: share of the step spent drawing and fetching clips", f"{100 * share:.1f} %", "≤ 10 %"),
+    ]  # fmt: skip
+
+
+def evaluation_rows(data: Dataset) -> list[Row]:
+    """Calibration on val, classification and retrieval on test in three modes, against bare distances and sorts."""
+    method = build("avgzslnet", settings={"attention": "none"})
+    assert isinstance(method, AVGZSLNet)
+    train_clips, classes = data.training()
+    method.networks_ = Networks(dimensions(train_clips, classes), method, Generator().manual_seed(0))
+    val, test, table = data.split("val"), data.split("test"), data.classes
+    embedded = {id(clips): method.embed_clips(clips) for clips in (val, test)}
+    text = method.embed_text(table.text)
+    embedding = seconds(lambda: method.embed_clips(test))
+    method.embed_clips = lambda clips: embedded[id(clips)]  # type: ignore[method-assign]
+
+    def whole() -> None:
+        measure(method, test, table, THREE, penalties(method, val, table, THREE))
+
+    def bare() -> None:
+        for clips in (val, test):
+            z = embedded[id(clips)]
+            audio, video = (-torch.cdist(x, text, compute_mode="donot_use_mm_for_euclid_dist") for x in (z.audio, z.video))
+            for scores in (audio, video, (audio + video) / 2):
+                scores[:, 0].sort()
+                if clips is test:
+                    scores.sort(dim=0)
+
+    whole(), bare()
+    pairs = [(seconds(whole), seconds(bare)) for _ in range(7)]
+    ratio = statistics.median(a / b for a, b in pairs)
+    took = statistics.median(a for a, _ in pairs)
+    return [
+        (f"evaluation of {len(test):,} clips, three modalities, calibration, retrieval: over bare distances and sorts "
+         f"({took:.2f} s; embedding them first takes {embedding:.2f} s)", f"{ratio:.1f} ×", "≤ 5 ×"),
+    ]  # fmt: skip
+
+
+def memory_in_child(data: Path, work: Path) -> None:
+    """Train two epochs and evaluate; print the peak of the resident memory in bytes."""
+    run = train(data, out=work / "run", settings={"epochs": 2, "attention_epochs": 1}, validate_every=1)
+    evaluate(run)
+    print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+
+
+def memory_rows(data: Path, work: Path, size: int) -> list[Row]:
+    """Peak memory of a process that loads, trains and evaluates, over the bytes of all features."""
+    command = [sys.executable, "-m", "benchmarks.spine", "--memory", str(data), str(work)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    peak = json.loads(out.splitlines()[-1])["peak"]
+    name = f"peak memory of loading, training and evaluating over the features ({size / 1e9:.2f} GB)"
+    return [(name, f"{peak / size:.2f} ×", "≤ 1.6 ×")]
+
+
+def loading_rows(path: Path) -> list[Row]:
+    """The first load writes the cache, the second only maps it."""
+    first, second = seconds(lambda: open_dataset(path)), seconds(lambda: open_dataset(path))
+    return [("first load, s", f"{first:.1f}", ""), ("second load, s", f"{second:.2f}", "< 1")]
+
+
+def real_rows(path: Path) -> list[Row]:
+    """HM of both precisions on real features: five class splits, seed 0, calibration val, preset realset."""
+    rows = []
+    for precision in ("float32", "bf16"):
+        values: dict[str, list[float]] = {}
+        for name in class_splits(path):
+            data = open_dataset(path, class_split=name)
+            method = build("avgzslnet", "realset", {"precision": precision, "attention": "none"})
+            method.fit(*data.training(), Job())
+            gammas = penalties(method, data.split("val"), data.classes, THREE[2:])
+            found = measure(method, data.split("test"), data.classes, THREE[2:], gammas)[0]
+            values[name] = [100 * found.classification.HM]
+        mean, deviation = spread(values)
+        rows.append((f"HM on real features, {precision} (five class splits, seed 0)", f"{mean:.1f} ± {deviation:.1f} %", ""))
+    return rows
+
+
+def run_all(real: Path | None) -> str:
+    """Measure everything; gives the table in Markdown."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        os.environ["AVGZSL_CACHE"] = str(work / "cache")
+        path = work / "data"
+        took = seconds(lambda: generate("audioset-zsl", path, scale=1.0))
+        rows: list[Row] = [("generating AudioSetZSL at scale 1, s", f"{took:.0f}", "")]
+        rows += loading_rows(path)
+        data = open_dataset(path)
+        size = sum(f.nbytes for clips in data.splits.values() for f in (clips.audio, clips.video) if f is not None)
+        rows += training_rows(data, "float32") + training_rows(data, "bf16") + evaluation_rows(data)
+        del data
+        rows += memory_rows(path, work, size)
+    rows += real_rows(real) if real is not None and real.is_dir() else []
+    head = f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}; medians of {ROUNDS} rounds."
+    return "\n".join([head, "", "| what | measured | wanted |", "|---|---:|---:|", *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def main() -> None:
+    """Put the table into --document."""
+    if sys.argv[1:2] == ["--memory"]:
+        memory_in_child(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--document", type=Path, required=True)
+    parser.add_argument("--real", type=Path)
+    options = parser.parse_args()
+    table = run_all(options.real)
+    print(table)
+    put(options.document, "spine", table)
+
+
+if __name__ == "__main__":
+    main()
