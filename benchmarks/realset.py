@@ -95,10 +95,10 @@ def run_all(path: Path) -> str:
     by_model: dict[str, Results] = {}
     for model in ("AVGZSLNet", "least squares", "AVGZSLNet, word vectors permuted"):
         results: Results = {}
-        for (name, data), seed in itertools.product(sets.items(), SEEDS):
+        for cell, ((name, data), seed) in enumerate(itertools.product(sets.items(), SEEDS)):
             least = model == "least squares"
             method = build("least-squares", settings=control) if least else build("avgzslnet", "realset")
-            results[name, seed] = test_results(method, permuted(data, seed) if "permuted" in model else data, seed)
+            results[name, seed] = test_results(method, permuted(data, cell) if "permuted" in model else data, seed)
             found = results[name, seed][BOTH]
             print(f"{model}: {name}, seed {seed}: HM {100 * found.HM:.1f}, ZSL {100 * found.ZSL:.1f}", flush=True)
         by_model[model] = results

@@ -116,7 +116,9 @@ def evaluation_rows(data: Dataset) -> list[Row]:
     def bare() -> None:
         for clips in (val, test):
             z = embedded[id(clips)]
-            audio, video = (-torch.cdist(x, text, compute_mode="donot_use_mm_for_euclid_dist") for x in (z.audio, z.video))
+            audio, video = (
+                -torch.cdist(x, text, compute_mode="donot_use_mm_for_euclid_dist") for x in (z.audio, z.video)
+            )
             for scores in (audio, video, (audio + video) / 2):
                 scores[:, 0].sort()
                 if clips is test:
@@ -167,7 +169,9 @@ def real_rows(path: Path) -> list[Row]:
             found = measure(method, data.split("test"), data.classes, THREE[2:], gammas)[0]
             values[name] = [100 * found.classification.HM]
         mean, deviation = spread(values)
-        rows.append((f"HM on real features, {precision} (five class splits, seed 0)", f"{mean:.1f} ± {deviation:.1f} %", ""))
+        rows.append(
+            (f"HM on real features, {precision} (five class splits, seed 0)", f"{mean:.1f} ± {deviation:.1f} %", "")
+        )
     return rows
 
 
@@ -187,7 +191,9 @@ def run_all(real: Path | None) -> str:
         rows += memory_rows(path, work, size)
     rows += real_rows(real) if real is not None and real.is_dir() else []
     head = f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}; medians of {ROUNDS} rounds."
-    return "\n".join([head, "", "| what | measured | wanted |", "|---|---:|---:|", *("| " + " | ".join(row) + " |" for row in rows)])
+    return "\n".join(
+        [head, "", "| what | measured | wanted |", "|---|---:|---:|", *("| " + " | ".join(row) + " |" for row in rows)]
+    )
 
 
 def main() -> None:

@@ -1,9 +1,31 @@
-"""Shapes in signatures are enforced in the whole test run."""
+"""Shapes in signatures are enforced in the whole test run, and no test writes into a user's cache."""
 
 import os
+from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small arrays, several test processes: threads only get in the way
 
 from jaxtyping import install_import_hook
 
 install_import_hook("avgzsl", "beartype.beartype")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("AVGZSL_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def realset() -> Path:
+    """Real features, which lie beside the project where the maintainers work."""
+    path = SHARED / "data" / "realset"
+    if not path.is_dir():
+        pytest.skip(f"{path} is not there: real features are not part of the project")
+    return path

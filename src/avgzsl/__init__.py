@@ -1,6 +1,7 @@
 """avgzsl: audio-visual generalized zero-shot learning that anyone can run.
 
-Each command of the command line is a call of the same name here; they are loaded when first used.
+The calls behind the commands stand here, loaded when first used; those that share their name with a part of the package
+stand there: `avgzsl.methods.methods`, `avgzsl.datasets.layouts`, `avgzsl.demo.demo`.
 """
 
 import importlib
@@ -13,11 +14,8 @@ _WHERE = {
     "evaluate": "avgzsl.experiment",
     "inspect": "avgzsl.datasets.inspection",
     "open_dataset": "avgzsl.datasets",
-    "layouts": "avgzsl.datasets",
     "generate": "avgzsl.generators",
-    "methods": "avgzsl.methods",
     "load_run": "avgzsl.runs",
-    "demo": "avgzsl.demo",
 }
 
 __all__ = ["__version__", *sorted(_WHERE)]

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 @contextmanager
 def training_progress() -> Iterator["Progress"]:
     """A bar a stage with the loss, the validation HM and the time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with _bars(*columns) as bar:
         tasks: dict[str, Any] = {}
         hm = ""
 
         def note(stage: str, done: int, total: int, record: dict[str, Any], left: float) -> None:
             nonlocal hm
+            bar.start()
             if stage not in tasks:
                 tasks[stage] = bar.add_task(f"train {stage}", total=total, state="")
             if "val_HM" in record:
@@ -36,12 +36,28 @@ def training_progress() -> Iterator["Progress"]:
 @contextmanager
 def counting_progress(what: str) -> Iterator[Any]:
     """A bar for calls that tell (done, total)."""
+    with _bars() as bar:
+        task = bar.add_task(what, total=None)
+
+        def note(done: int, total: int) -> None:
+            bar.start()
+            bar.update(task, completed=done, total=total)
+
+        yield note
+
+
+@contextmanager
+def _bars(*columns: Any) -> Iterator[Any]:
+    """Progress on stderr; it shows nothing until it is started, so that an early error stands alone."""
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(*columns, console=Console(stderr=True))
+    try:
+        yield bar
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def tables(evaluation: "Evaluation", method: str) -> None:

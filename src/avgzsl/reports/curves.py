@@ -13,9 +13,12 @@ def with_tensorboard(folder: Path, progress: Progress | None = None) -> Progress
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as problem:
         raise ConfigError("TensorBoard is not installed; pip install 'avgzsl[tensorboard]'") from problem
-    writer = SummaryWriter(str(folder))
+    writer: SummaryWriter | None = None
 
     def note(stage: str, done: int, total: int, record: dict[str, Any], left: float) -> None:
+        nonlocal writer
+        if writer is None:  # not before training has begun: a run's folder must be empty until then
+            writer = SummaryWriter(str(folder))
         for key, value in record.items():
             if isinstance(value, float):
                 writer.add_scalar(f"{stage}/{key}", value, done)
