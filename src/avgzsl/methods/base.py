@@ -49,6 +49,8 @@ class Method(ABC):
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {}  # hyper-parameter -> values that tuning tries
+    near_chance: ClassVar[bool] = False  # a floor: it relates clips and text by nothing
     modalities: tuple[TestModality, ...] = ()
     fusions: tuple[Fusion, ...] = ("equal",)
     registered: ClassVar[dict[str, type["Method"]]] = {}
@@ -128,6 +130,11 @@ class Method(ABC):
         self.check_serves(modality, fusion)
         near = SIMILARITIES[self.similarity]
         if modality == "both" and clips.joint is not None:
+            lacking = int((~(clips.has_audio & clips.has_video)).sum())
+            if lacking:
+                raise ModalityError(
+                    f"{lacking} of {len(clips.joint)} clips lack audio or video; {self.name} needs both, leave them out"
+                )
             return near(clips.joint, text)
         by = {m: None if z is None else near(z, text) for m, z in (("audio", clips.audio), ("video", clips.video))}
         if modality != "both":

@@ -38,7 +38,11 @@ class LeastSquares(Method, name="least-squares"):
     """Similarity of the mapped clip and a text vector."""
 
     modalities = ("audio", "video", "both")
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "ridge": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+        "balanced": (False, True),
+        "compare_by": ("cosine", "euclidean"),
+    }
 
     def __post_init__(self) -> None:
         self.maps_: dict[Modality, Tensor] | None = None

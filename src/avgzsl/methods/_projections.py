@@ -1,0 +1,241 @@
+"""What the methods of the AVGZSLNet family share: projections into one space, text encoded there too, and distances.
+
+A method of the family says which networks it has, what its loss on a batch is, and calls `training.train`; how clips
+and text are embedded, kept and restored is written here once.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor, nn
+
+from avgzsl.attention import AttentionSettings, both_present, train_posthoc, video_weight
+from avgzsl.data import ClassTable, ClipSet
+from avgzsl.losses import Distance
+from avgzsl.methods.base import Embeddings, Method, clip_features, dimensions, fitted
+from avgzsl.nets import Attention, Projection, linear_layer, unit_rows
+from avgzsl.sampling import PairSampler
+from avgzsl.similarity import Name
+from avgzsl.training import SETTINGS, Job, Schedule, pick_device
+from avgzsl.trainset import TrainSet, load_train_set
+from avgzsl.types import MODALITIES, Fusion, Modality
+
+_CHUNK = 8192
+
+
+class Encoders(nn.Module):
+    """One projection for each of the method's inputs, by name, and F_T; `sizes` are those of what it learns from.
+
+    What a method adds is drawn from the same generator afterwards: these here come first, in this order.
+    """
+
+    def __init__(self, sizes: Mapping[str, int], method: "ProjectionMethod", generator: Generator) -> None:
+        super().__init__()
+        self.sizes = {name: size for name, size in sizes.items() if name in (*method.learns_from, "text")}
+        self.project = nn.ModuleDict(
+            {
+                name: Projection(size, method.hidden, method.embedding, method.dropout, generator)
+                for name, size in method.input_sizes(self.sizes).items()
+            }
+        )
+        self.text = linear_layer(sizes["text"], method.embedding, generator)
+        self.attention: Attention | None = None
+
+    def projections(self) -> dict[str, nn.Module]:
+        """The projections there are: F_A and F_V, or what the method has in their place."""
+        return dict(self.project.items())
+
+    def add_attention(self, settings: AttentionSettings, generator: Generator) -> None:
+        """Add the attention, if it is asked for and there are two modalities to weigh."""
+        if settings.attention != "none" and len(self.project) == 2:
+            self.attention = Attention(self.sizes["audio"] + self.sizes["video"], generator)
+
+    def without_attention(self) -> nn.Module:
+        """All the rest."""
+        return nn.ModuleList([module for name, module in self.named_children() if name != "attention"])
+
+
+class Begun(NamedTuple):
+    """What a fit starts from."""
+
+    networks: Encoders
+    data: TrainSet
+    sampler: PairSampler
+    generator: Generator
+    job: Job
+
+
+@dataclass(config=SETTINGS, kw_only=True, eq=False)
+class ProjectionMethod(Schedule, Method):
+    """Hyper-parameters, embeddings and state of a method that projects features and text into one space."""
+
+    distance: Distance = "euclidean"
+    """Distance in the triplets and at test time: euclidean (official code) or mse (the paper's text)."""
+    margin: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    """The delta of every triplet."""
+    normalise: bool = True
+    """Scale audio, video and text features to length 1 before anything else."""
+    embedding: int = Field(default=64, ge=1)
+    """Dimension of the common space."""
+    hidden: int = Field(default=256, ge=1)
+    """Hidden units of each projection of features."""
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    """Dropout in the projections of features."""
+
+    # modalities whose features the method reads; it is handed the others in vain
+    learns_from: ClassVar[tuple[Modality, ...]] = MODALITIES
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        # for about a thousand clips of strong features: AVGZSLNet's best validation HM over five class splits
+        "realset": {
+            "optimiser": "adam",
+            "lr": 0.003,
+            "weight_decay": 0.001,
+            "batch_size": 128,
+            "epochs": 50,
+            "milestones": (18, 31, 43),
+            "embedding": 128,
+            "dropout": 0.2,
+        }
+    }
+    # around the official script's values; the class prior and the milestones are left to the user
+    ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "lr": (0.03, 0.1, 0.3, 1.0),
+        "batch_size": (256, 1024, 4096),
+        "epochs": (50, 100, 200),
+        "weight_decay": (0.0, 1e-5, 1e-4),
+        "dropout": (0.2, 0.5, 0.8),
+        "margin": (0.2, 0.5, 1.0, 2.0),
+        "embedding": (64, 128, 256),
+    }
+
+    def __post_init__(self) -> None:
+        self.networks_: Encoders | None = None
+
+    @property
+    def similarity(self) -> Name:
+        """The distance of the triplets, negated."""
+        return self.distance
+
+    def build(self, sizes: Mapping[str, int], generator: Generator) -> Encoders:
+        """The method's networks, with weights from the generator."""
+        return Encoders(sizes, self, generator)
+
+    def input_sizes(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Dimension of each projection's input; a modality that no training clip has gets no projection."""
+        return {modality: sizes[modality] for modality in self.learns_from if modality in sizes}
+
+    def inputs(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> dict[str, Float[Tensor, "n _e"]]:
+        """What each projection is fed, from the features of the modalities."""
+        return {modality: features[modality] for modality in self.learns_from if modality in features}
+
+    def begin(self, train_clips: ClipSet, classes: ClassTable, job: Job | None) -> Begun:
+        """Networks, data on the device, sampler and generator, all from the job's seed. Raises ConfigError."""
+        job = job or Job()
+        device = pick_device(job.device)
+        # weights are drawn on the CPU, so that every device starts from the same
+        sizes = dimensions(train_clips, classes)
+        networks = self.build(sizes, Generator().manual_seed(job.seed)).to(device)
+        data = load_train_set(train_clips, classes, self.normalise, device, self.feature_type)
+        sampler = PairSampler(data.labels, len(classes), self.batch_size, self.class_prior)
+        return Begun(networks, data, sampler, Generator(device).manual_seed(job.seed), job)
+
+    def embed_pairs(
+        self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None
+    ) -> dict[str, Float[Tensor, "2 b e"]]:
+        """Embeddings of the clips p (row 0) and q (row 1) by each projection; the first layer meets each clip once."""
+        clips, inverse = torch.unique(pairs.reshape(-1), return_inverse=True)
+        fed = self.inputs({m: feature.index_select(0, clips) for m, feature in data.feature.items()})
+        nets = fitted(self.networks_, self).projections()
+        return {name: net(fed[name], inverse, generator).float().view(*pairs.shape, -1) for name, net in nets.items()}
+
+    @torch.no_grad()
+    def embed_chunk(self, clips: ClipSet) -> Embeddings:
+        """Each projection's embedding, and the attention's weight where there is one."""
+        networks: Encoders = fitted(self.networks_, self)
+        features = clip_features(clips, networks.sizes, self.normalise, networks.text.weight.device)
+        fed = self.inputs(features)
+        z = {name: net(fed[name]).cpu() for name, net in networks.projections().items() if name in fed}
+        absent = torch.zeros(len(clips), dtype=torch.bool)
+        return Embeddings(
+            audio=z.get("audio"),
+            video=z.get("video"),
+            joint=z.get("joint"),
+            has_audio=clips.has_audio if "audio" in z else absent,
+            has_video=clips.has_video if "video" in z else absent,
+            video_weight=self.weigh(features),
+        )
+
+    def weigh(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, " n"] | None:
+        """The attention's weight of video per clip; None without attention."""
+        return None
+
+    @torch.no_grad()
+    def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c d"]:
+        """F_T."""
+        networks: Encoders = fitted(self.networks_, self)
+        text = text.to(networks.text.weight.device, torch.float32)
+        out: Tensor = networks.text(unit_rows(text) if self.normalise else text)
+        return out.cpu()
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights of all networks."""
+        networks: Encoders = fitted(self.networks_, self)
+        return {name: value.detach().cpu() for name, value in networks.state_dict().items()}
+
+    def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> "ProjectionMethod":
+        """Weights of all networks, from `state`."""
+        networks = self.build(sizes, Generator())
+        networks.load_state_dict(dict(state))
+        self.networks_ = networks
+        return self
+
+
+@dataclass(config=SETTINGS, kw_only=True, eq=False)
+class AttendedMethod(AttentionSettings, ProjectionMethod):
+    """A method of the family with one projection a modality, whose fusion may be learned."""
+
+    modalities = ("audio", "video", "both")
+
+    @property
+    def fusions(self) -> tuple[Fusion, ...]:  # type: ignore[override]
+        """Equal weights, and attention where it was trained (it needs clips with both modalities)."""
+        with_attention = self.attention != "none" if self.networks_ is None else self.networks_.attention is not None
+        return ("equal", "attention") if with_attention else ("equal",)
+
+    def trained(self, networks: Encoders) -> nn.Module:
+        """What the networks' stage trains: the attention along with the rest only if it is `joint`."""
+        return networks if self.attention == "joint" else networks.without_attention()
+
+    def fit_attention(self, begun: Begun) -> None:
+        """The post-hoc stage, where it is asked for: the finished networks stay as they are."""
+        networks, data = begun.networks, begun.data
+        if self.attention != "posthoc" or networks.attention is None:
+            return
+        rows = both_present(data)
+        with torch.no_grad():
+            text = networks.text(data.text)
+            audio, video = (_embed(networks.project[m], data.feature[m], rows) for m in MODALITIES)
+        train_posthoc(networks, networks.attention, (audio, video), text, data, self, begun.generator, begun.job)
+
+    def weigh(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, " n"] | None:
+        """The attention's weight of video per clip; None without attention, or without features of both modalities."""
+        networks: Encoders = fitted(self.networks_, self)
+        if networks.attention is None or len(features) < 2:
+            return None
+        return video_weight(networks.attention, features["audio"], features["video"], self).cpu()
+
+
+def _embed(net: nn.Module, feature: Float[Tensor, "n d"], rows: Int[Tensor, " k"]) -> Float[Tensor, "k e"]:
+    return torch.cat([net(feature[part].float()) for part in rows.split(_CHUNK)])
+
+
+def summed(parts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """The terms of a loss by name, in the order in which they first come; parts of one name are added."""
+    by_name: dict[str, list[Tensor]] = {}
+    for name, value in parts:
+        by_name.setdefault(name, []).append(value)
+    return {name: torch.stack(values).sum() for name, values in by_name.items()}

@@ -1,0 +1,14 @@
+"""Audio only, a baseline of the paper (section 4.2.2): F_A and F_T under the triplet L_TA (eq. 7) alone."""
+
+from pydantic.dataclasses import dataclass
+
+from avgzsl.methods._one_projection import OneProjection
+from avgzsl.training import SETTINGS
+
+
+@dataclass(config=SETTINGS, kw_only=True, eq=False)
+class AudioOnly(OneProjection, name="audio-only"):
+    """Text-anchored triplets on audio; video is not looked at."""
+
+    learns_from = ("audio",)
+    modalities = ("audio",)

@@ -1,0 +1,14 @@
+"""Video only, a baseline of the paper (section 4.2.2): F_V and F_T under the triplet L_TV (eq. 9) alone."""
+
+from pydantic.dataclasses import dataclass
+
+from avgzsl.methods._one_projection import OneProjection
+from avgzsl.training import SETTINGS
+
+
+@dataclass(config=SETTINGS, kw_only=True, eq=False)
+class VideoOnly(OneProjection, name="video-only"):
+    """Text-anchored triplets on video; audio is not looked at."""
+
+    learns_from = ("video",)
+    modalities = ("video",)
