@@ -5,7 +5,7 @@ one it has and with that one's penalty; in mode `audio` or `video` only the clip
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -114,6 +114,27 @@ def score(
     return Scored(mode, usable.nonzero().squeeze(1), method.compare(part, text, *mode), labels[usable], gamma)
 
 
+def pseudo_unseen_folds(
+    train: ClipSet, val: ClipSet, classes: ClassTable, folds: int, seed: int
+) -> Iterator[tuple[ClipSet, ClassTable, ClipSet, ClassTable]]:
+    """Per fold: training clips and classes without some held-out seen classes, validation clips of all seen classes,
+    and these classes with the held-out ones marked as unseen.
+
+    Each fold holds out as many other seen classes as keeps the proportion of unseen ones. `train`, `val` and `classes`
+    hold all classes; only seen ones are used. Raises DataError when too few classes are seen.
+    """
+    seen = classes.seen.nonzero().squeeze(1)
+    held = max(1, round(len(seen) * (len(classes) - len(seen)) / len(classes)))
+    if len(seen) - held < 2:
+        raise DataError(f"pseudo-unseen classes need at least 3 seen classes, there are {len(seen)}; use val or none")
+    order = seen[torch.randperm(len(seen), generator=Generator().manual_seed(seed))]
+    val_clips, val_classes = restrict(val, classes, classes.seen)
+    for chunk in [chunk for chunk in order.split(held) if len(chunk) == held][:folds]:
+        kept = classes.seen.clone()
+        kept[chunk] = False
+        yield *restrict(train, classes, kept), val_clips, dataclasses.replace(val_classes, seen=kept[seen])
+
+
 def pseudo_unseen_penalties(
     method: Method,
     train: ClipSet,
@@ -124,32 +145,18 @@ def pseudo_unseen_penalties(
     folds: int = 3,
     told: Callable[[int, int], None] | None = None,
 ) -> dict[Mode, float]:
-    """Penalties that use no label of an unseen class: mean over folds of seen classes held out as if unseen.
+    """Penalties that use no label of an unseen class: the mean over `pseudo_unseen_folds`.
 
-    In each fold a copy of the method is fitted without as many seen classes as keeps the proportion of unseen ones,
-    and calibrated on the validation clips of all seen classes. `train`, `val` and `classes` hold all classes; only
-    seen ones are used. `told` hears folds done and in all. Raises DataError when too few classes are seen.
+    In each a copy of the method is fitted and calibrated. `told` hears folds done and in all. Raises DataError.
     """
-    seen = classes.seen.nonzero().squeeze(1)
-    held = max(1, round(len(seen) * (len(classes) - len(seen)) / len(classes)))
-    if len(seen) - held < 2:
-        raise DataError(
-            f"pseudo-unseen calibration needs at least 3 seen classes, there are {len(seen)}; use val or none"
-        )
-    order = seen[torch.randperm(len(seen), generator=Generator().manual_seed(job.seed))]
-    chunks = [chunk for chunk in order.split(held) if len(chunk) == held][:folds]
+    divisions = list(pseudo_unseen_folds(train, val, classes, folds, job.seed))
     found: dict[Mode, list[float]] = {}
-    for done, chunk in enumerate(chunks):
-        kept = classes.seen.clone()
-        kept[chunk] = False
-        train_clips, train_classes = restrict(train, classes, kept)
+    for done, (train_clips, train_classes, val_clips, val_classes) in enumerate(divisions):
         copy = dataclasses.replace(method).fit(train_clips, train_classes, job)  # type: ignore[type-var]
-        val_clips, val_classes = restrict(val, classes, classes.seen)
-        as_if = dataclasses.replace(val_classes, seen=kept[seen])
-        for mode, gamma in penalties(copy, val_clips, as_if, wanted).items():
+        for mode, gamma in penalties(copy, val_clips, val_classes, wanted).items():
             found.setdefault(mode, []).append(gamma)
         if told is not None:
-            told(done + 1, len(chunks))
+            told(done + 1, len(divisions))
     return {mode: sum(values) / len(values) for mode, values in found.items()}
 
 

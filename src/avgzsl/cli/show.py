@@ -1,11 +1,12 @@
 """What commands print: tables, progress, the files they wrote. Progress goes to stderr, results to stdout."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from avgzsl.benchmark import Result, Told
     from avgzsl.experiment import Evaluation
     from avgzsl.training import Progress
 
@@ -44,6 +45,60 @@ def counting_progress(what: str) -> Iterator[Any]:
             bar.update(task, completed=done, total=total)
 
         yield note
+
+
+@contextmanager
+def cells_progress() -> Iterator["Told"]:
+    """A bar over the cells of a grid, and a live table of mean HM (mode both, or what there is) a method."""
+    from statistics import fmean
+
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress import Progress, TimeRemainingColumn
+    from rich.table import Table
+
+    bar = Progress(*Progress.get_default_columns()[:3], TimeRemainingColumn())
+    task = bar.add_task("cells", total=None)
+    found: dict[str, list[float]] = {}
+    failed: dict[str, int] = {}
+
+    def table() -> Table:
+        shown = Table("method", "cells", "failed", "mean HM (%)")
+        for label in {**found, **failed}:
+            values = found.get(label, [])
+            mean = f"{100 * fmean(values):.1f}" if values else "–"
+            shown.add_row(label, str(len(values)), str(failed.get(label, 0)), mean)
+        return shown
+
+    live = Live(console=Console(stderr=True), refresh_per_second=4)
+
+    def note(done: int, total: int, result: "Result") -> None:
+        if not live.is_started:
+            live.start()
+        rows = [row for row in result.rows if row["task"] == "classification" and row["HM"] is not None]
+        if result.error is not None:
+            failed[result.label] = failed.get(result.label, 0) + 1
+        elif rows:
+            equal = [row for row in rows if row["fusion"] != "attention"]
+            found.setdefault(result.label, []).append(equal[-1]["HM"])
+        bar.update(task, completed=done, total=total)
+        live.update(Group(table(), bar))
+
+    try:
+        yield note
+    finally:
+        if live.is_started:
+            live.stop()
+
+
+def failures(results: "Sequence[Result]", aside: int) -> int:
+    """Say which cells failed and how many were left aside; gives the exit code."""
+    if aside:
+        print(f"{aside} cells of other code, data or settings in the folder were left aside")
+    failed = [result for result in results if result.error is not None]
+    for result in failed:
+        print(f"failed: {result.label}, {result.cell.class_split}, seed {result.cell.seed}: {result.error}")
+    return 1 if failed else 0
 
 
 @contextmanager

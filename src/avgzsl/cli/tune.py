@@ -1,0 +1,38 @@
+"""`avgzsl tune`: hyper-parameters chosen on validation."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def tune(
+    data: Annotated[Path, typer.Argument(help="Folder of features.")],
+    out: Annotated[Path, typer.Option(help="Folder of the trials and of the preset.")],
+    fixed: Annotated[list[str] | None, typer.Argument(help="Hyper-parameters held fixed, key=value.")] = None,
+    method: Annotated[str, typer.Option(help="See `avgzsl methods`.")] = "avgzslnet",
+    by: Annotated[
+        Literal["pseudo-unseen", "val"], typer.Option(help="pseudo-unseen uses no unseen label; val does.")
+    ] = "pseudo-unseen",
+    trials: Annotated[int, typer.Option(help="Settings to try, the defaults first.", min=1)] = 20,
+    folds: Annotated[int, typer.Option(help="Folds of pseudo-unseen classes.", min=1)] = 3,
+    class_split: Annotated[str | None, typer.Option(help="Which division into seen and unseen.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Recognised by itself.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws, the folds and the training.")] = 0,
+) -> None:
+    """Search the ranges a method declares, on validation only; every trial is kept, an interrupted search goes on."""
+    from avgzsl.cli import show
+    from avgzsl.datasets import open_dataset
+    from avgzsl.methods.base import parse_override
+    from avgzsl.tuning import PRESET, TRIALS, Trial
+    from avgzsl.tuning import tune as search
+
+    def told(done: int, total: int, trial: Trial) -> None:
+        found = f"failed: {trial.error}" if trial.hm is None else f"validation HM {100 * trial.hm:.1f} %"
+        print(f"trial {done} of {total}: {found}  {trial.settings}", flush=True)
+
+    dataset = open_dataset(data, layout=layout, class_split=class_split)
+    settings = dict(map(parse_override, fixed or []))
+    best = search(dataset, method, out, judge=by, trials=trials, folds=folds, seed=seed, fixed=settings, told=told)
+    print(f"best, by {by}: {best}")
+    show.files([out / PRESET, out / TRIALS])

@@ -1,0 +1,107 @@
+"""A benchmark in one table: every method in every test mode, and its paired difference to one of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from avgzsl.benchmark import Result
+from avgzsl.files import write_json, write_text
+from avgzsl.reports.comparison import spread_of
+from avgzsl.reports.significance import bootstrap_difference
+
+_FIGURES = ("S", "U", "HM", "ZSL", "AUSUC")
+_NAMES = {
+    ("audio", None): "audio",
+    ("video", None): "video",
+    ("both", "equal"): "both (eq wt)",
+    ("both", "attention"): "both (w/ attn)",
+}
+
+
+class Key(NamedTuple):
+    """A line of the table."""
+
+    label: str
+    modality: str
+    fusion: str | None
+
+
+def figures(results: Sequence[Result], task: str) -> dict[Key, dict[str, dict[str, dict[int, float]]]]:
+    """line -> figure -> class split -> seed -> value in %."""
+    table: dict[Key, dict[str, dict[str, dict[int, float]]]] = {}
+    for result in results:
+        for row in result.rows:
+            if row["task"] != task:
+                continue
+            line = table.setdefault(Key(result.label, row["modality"], row["fusion"]), {})
+            for figure in _FIGURES:
+                if row[figure] is not None:
+                    by_split = line.setdefault(figure, {})
+                    by_split.setdefault(result.cell.class_split, {})[result.cell.seed] = 100 * row[figure]
+    return table
+
+
+def summary_markdown(results: Sequence[Result], calibration: str, against: str) -> str:
+    """Classification with paired differences of HM to `against`, then retrieval."""
+    classified, retrieved = figures(results, "classification"), figures(results, "retrieval")
+    splits = sorted({result.cell.class_split for result in results})
+    seeds = sorted({result.cell.seed for result in results})
+    over = "class splits of the means over seeds" if len(splits) > 1 else "seeds"
+    head = ["method", "test", *_FIGURES, f"HM paired with {against} [95 %]"]
+    lines = [[*_line(key, found, _FIGURES), _paired(key, classified, against)] for key, found in classified.items()]
+    head2 = ["method", "query", "S", "U", "HM"]
+    lines2 = [_line(key, found, ("S", "U", "HM")) for key, found in retrieved.items()]
+    return "\n".join(
+        [
+            f"**Classification, mean class accuracy in %** (calibration {calibration}; {len(splits)} class splits, "
+            f"{len(seeds)} seeds; mean ± standard deviation over {over})",
+            "",
+            *_table(head, lines),
+            "",
+            "**Retrieval by class name, mAP in %**",
+            "",
+            *_table(head2, lines2),
+            "",
+        ]
+    )
+
+
+def write_summary(out: Path, results: Sequence[Result], calibration: str, against: str) -> list[Path]:
+    """`summary.md`, and `results.json` with every cell's rows."""
+    files = [out / "summary.md", out / "results.json"]
+    write_text(files[0], summary_markdown(results, calibration, against))
+    cells = [{"label": r.label, **vars(r.cell), "error": r.error, "rows": r.rows} for r in results]
+    write_json(files[1], cells)
+    return files
+
+
+def _line(key: Key, found: dict[str, dict[str, dict[int, float]]], wanted: Sequence[str]) -> list[str]:
+    cells = []
+    for figure in wanted:
+        if figure not in found:
+            cells.append("–")
+            continue
+        mean, sd = spread_of({split: list(by_seed.values()) for split, by_seed in found[figure].items()})
+        cells.append(f"{mean:.1f}" + ("" if sd != sd else f" ± {sd:.1f}"))
+    return [key.label, _NAMES[key.modality, key.fusion], *cells]
+
+
+def _paired(key: Key, table: dict[Key, dict[str, dict[str, dict[int, float]]]], against: str) -> str:
+    """Mean difference of HM over the cells that both have, in the same test mode, with its bootstrap interval."""
+    ours, theirs = table[key].get("HM"), table.get(key._replace(label=against), {}).get("HM")
+    if ours is None or theirs is None or key.label == against:
+        return "–"
+    gaps = {
+        split: [by_seed[seed] - theirs[split][seed] for seed in by_seed if seed in theirs.get(split, {})]
+        for split, by_seed in ours.items()
+    }
+    gaps = {split: values for split, values in gaps.items() if values}
+    if not gaps:
+        return "–"
+    mean, low, high = bootstrap_difference(gaps)
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    marks = ["---", "---", *["---:"] * (len(head) - 2)]
+    return ["| " + " | ".join(cells) + " |" for cells in [head, marks, *lines]]

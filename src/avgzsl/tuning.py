@@ -1,0 +1,145 @@
+"""Hyper-parameters chosen on validation: the ranges a method declares, searched at random, every trial kept.
+
+By default a trial is judged on pseudo-unseen folds: some seen classes are held out as if unseen, so that no label of
+an unseen class is used. `val` judges on the validation clips of all classes, as the field's papers probably do.
+"""
+
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+import yaml
+
+from avgzsl.data import Dataset
+from avgzsl.errors import AvgzslError, ConfigError, RunError
+from avgzsl.files import write_json, write_text
+from avgzsl.methods import build, method_class
+from avgzsl.protocol import measure, modes, penalties, pseudo_unseen_folds
+from avgzsl.training import Job
+
+Judge = Literal["pseudo-unseen", "val"]
+TRIALS, PRESET, SEARCH = "trials.jsonl", "preset.yaml", "search.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings that were tried and their mean validation HM (a fraction), or why they failed."""
+
+    settings: dict[str, Any]
+    hm: float | None
+    error: str | None = None
+
+
+def tune(
+    dataset: Dataset,
+    method: str,
+    out: Path,
+    *,
+    judge: Judge = "pseudo-unseen",
+    trials: int = 20,
+    folds: int = 3,
+    seed: int = 0,
+    fixed: Mapping[str, Any] | None = None,
+    told: Callable[[int, int, Trial], None] | None = None,
+) -> dict[str, Any]:
+    """Search the method's ranges and give the best settings, also written to `out/preset.yaml`.
+
+    The first trial is the method's defaults; `fixed` settings hold in every trial. Trials that `out/trials.jsonl` has
+    already are not run again. `told` hears trials done and in all. Raises ConfigError for a method without ranges,
+    when every trial failed, RunError for a folder of another search.
+    """
+    fixed = dict(fixed or {})
+    build(method, settings=fixed)
+    candidates = list(itertools.islice(_candidates(method, fixed, seed), trials))
+    _claim(
+        out,
+        {"method": method, "judge": judge, "folds": folds, "seed": seed, "fixed": fixed, "data": dataset.fingerprint},
+    )
+    kept = _read(out / TRIALS)
+    for number, settings in enumerate(candidates):
+        key = json.dumps(settings, sort_keys=True)
+        if key not in kept:
+            kept[key] = _try(dataset, method, settings, judge, folds, seed)
+            write_text(out / TRIALS, "".join(json.dumps(vars(trial)) + "\n" for trial in kept.values()))
+        if told is not None:
+            told(number + 1, len(candidates), kept[key])
+    tried = [kept[json.dumps(settings, sort_keys=True)] for settings in candidates]
+    best = max(tried, key=lambda trial: -1.0 if trial.hm is None else trial.hm)
+    if best.hm is None:
+        raise ConfigError(f"{method}: every trial failed, the first with: {best.error}")
+    write_text(out / PRESET, yaml.safe_dump(best.settings, sort_keys=True))
+    return best.settings
+
+
+def validation_hm(
+    dataset: Dataset, method: str, settings: Mapping[str, Any], judge: Judge, folds: int, seed: int
+) -> float:
+    """Best HM over penalties, on validation clips, of the method's last equal-weight mode; mean over folds."""
+    found = []
+    for train, train_classes, val, val_classes in _divisions(dataset, judge, folds, seed):
+        fitted = build(method, settings=settings).fit(train, train_classes, Job(seed=seed))
+        mode = [mode for mode in modes(fitted, val) if mode.fusion == "equal"][-1]
+        gammas = penalties(fitted, val, val_classes, [mode])
+        found.append(measure(fitted, val, val_classes, [mode], gammas)[0].classification.HM)
+    return fmean(found)
+
+
+def _divisions(dataset: Dataset, judge: Judge, folds: int, seed: int) -> Iterator[Any]:
+    if judge == "val":
+        yield *dataset.training(), dataset.split("val"), dataset.classes
+    else:
+        yield from pseudo_unseen_folds(dataset.split("train"), dataset.split("val"), dataset.classes, folds, seed)
+
+
+def _candidates(method: str, fixed: Mapping[str, Any], seed: int) -> Iterator[dict[str, Any]]:
+    """The defaults, then distinct draws from the ranges; the whole grid, shuffled, where it is small."""
+    ranges = {key: values for key, values in method_class(method).ranges.items() if key not in fixed}
+    if not ranges:
+        raise ConfigError(f"{method} declares no ranges to search" + (" beside what is fixed" if fixed else ""))
+    yield dict(fixed)
+    draw = random.Random(seed)
+    size = 1
+    for values in ranges.values():
+        size *= len(values)
+    order = draw.sample(range(size), size) if size <= 100_000 else iter(lambda: draw.randrange(size), -1)
+    seen: set[int] = set()
+    for number in order:
+        if number in seen:
+            continue
+        seen.add(number)
+        settings = dict(fixed)
+        for key, values in ranges.items():
+            number, place = divmod(number, len(values))
+            settings[key] = values[place]
+        yield settings
+
+
+def _try(dataset: Dataset, method: str, settings: dict[str, Any], judge: Judge, folds: int, seed: int) -> Trial:
+    try:
+        return Trial(settings, validation_hm(dataset, method, settings, judge, folds, seed))
+    except AvgzslError as problem:
+        return Trial(settings, None, str(problem))
+
+
+def _claim(out: Path, search: dict[str, Any]) -> None:
+    """Write down which search a folder holds, or refuse another's."""
+    path = out / SEARCH
+    if not path.exists():
+        write_json(path, search)
+        return
+    there = json.loads(path.read_text())
+    differ = [key for key in search if search[key] != there.get(key)]
+    if differ:
+        raise RunError(f"{out}: holds a search with other {', '.join(differ)}; choose another folder")
+
+
+def _read(path: Path) -> dict[str, Trial]:
+    if not path.exists():
+        return {}
+    trials = [Trial(**json.loads(line)) for line in path.read_text().splitlines()]
+    return {json.dumps(trial.settings, sort_keys=True): trial for trial in trials}

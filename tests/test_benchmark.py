@@ -1,0 +1,147 @@
+"""The grid: cells computed once, kept apart by all they hang on, and surviving failures and kill -9."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from avgzsl import benchmark as grid
+from avgzsl.benchmark import Entry, benchmark, left_aside
+from avgzsl.errors import ConfigError, RunError, UnknownNameError
+from avgzsl.experiment import evaluate, train
+from avgzsl.generators import generate
+
+RIDGE = Entry("ridge", "least-squares", {"": {"ridge": 0.01}})
+FAILING = Entry("failing", "avgzslnet", {"": {"epochs": 1, "lr": 1e30, "distance": "mse", "attention": "none"}})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    path = generate("audioset-zsl", tmp_path_factory.mktemp("data") / "set", scale=0.001, audio_dim=16, video_dim=24)
+    (path / "class-split-1").mkdir()
+    lists = {name: (path / "class-split" / f"{name}_class.txt").read_text() for name in ("all", "seen", "unseen")}
+    swapped = {
+        **lists,
+        "seen": lists["seen"].replace("'dog',\n", "'pig',\n"),
+        "unseen": lists["unseen"].replace("'pig',\n", "'dog',\n"),
+    }
+    for name, text in swapped.items():
+        (path / "class-split-1" / f"{name}_class.txt").write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def out(data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    benchmark(data, [RIDGE], folder, seeds=range(2), processes=1)
+    return folder
+
+
+def cells(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (folder / "cells").iterdir()}
+
+
+def test_a_cell_is_what_train_and_evaluate_give(data, out, tmp_path):
+    results = benchmark(data, [RIDGE], out, seeds=range(2), processes=1)
+    assert [(r.cell.class_split, r.cell.seed) for r in results] == [
+        (s, n) for s in ("class-split", "class-split-1") for n in (0, 1)
+    ]
+    run = train(data, "least-squares", out=tmp_path / "run", class_split="class-split-1", settings={"ridge": 0.01})
+    assert results[2].rows == json.loads(json.dumps(evaluate(run).results))
+
+
+def test_only_missing_cells_run(data, out):
+    before = cells(out)
+    told: list[tuple[int, int]] = []
+    results = benchmark(data, [RIDGE], out, seeds=range(3), class_split="class-split", processes=1,
+                        told=lambda done, total, result: told.append((done, total)))  # fmt: skip
+    assert told == [(3, 3)]
+    assert len(results) == 3
+    after = cells(out)
+    assert {name: after[name] for name in before} == before
+
+
+def test_other_settings_seeds_calibration_data_or_code_are_other_cells(data, out):
+    cell = benchmark(data, [RIDGE], out, seeds=range(1), class_split="class-split", processes=1)[0].cell
+    others = [
+        replace(cell, settings={**cell.settings, "ridge": 0.02}),
+        replace(cell, seed=1),
+        replace(cell, calibration="none"),
+        replace(cell, fingerprint="0" * 64),
+        replace(cell, code="0" * 16),
+        replace(cell, method="avgzslnet"),
+    ]
+    assert len({other.key for other in [cell, *others]}) == 7
+
+
+def test_cells_of_other_code_are_left_aside_and_said(data, out, monkeypatch):
+    monkeypatch.setattr(grid, "code_version", lambda: "another version")
+    results = benchmark(data, [RIDGE], out, seeds=range(1), class_split="class-split", processes=1)
+    assert left_aside(out, results) >= 4
+    assert results[0].cell.code == "another version"
+
+
+def test_the_code_version_hangs_on_what_figures_hang_on():
+    assert grid.code_version() == grid.code_version()
+    assert len(grid.code_version()) == 16
+
+
+def test_a_failed_cell_is_reported_stops_nothing_and_is_tried_again(data, tmp_path):
+    for _ in range(2):
+        results = benchmark(data, [FAILING, RIDGE], tmp_path, seeds=range(1), class_split="class-split", processes=1)
+        assert "no longer finite" in results[0].error
+        assert results[0].rows == []
+        assert results[1].error is None
+        assert results[1].rows
+    assert len(cells(tmp_path)) == 1
+
+
+def test_mistakes_are_named_before_anything_runs(data, tmp_path):
+    with pytest.raises(UnknownNameError, match="did you mean class-split"):
+        benchmark(data, [RIDGE], tmp_path, class_split="class-splitt")
+    with pytest.raises(UnknownNameError, match="did you mean least-squares"):
+        benchmark(data, [Entry("x", "least-square", {})], tmp_path)
+    with pytest.raises(ConfigError, match="did you mean ridge"):
+        benchmark(data, [Entry("x", "least-squares", {"": {"rdige": 1}})], tmp_path)
+    assert not (tmp_path / "cells").exists()
+
+
+def test_a_damaged_cell_is_a_clear_error(data, out, tmp_path):
+    (tmp_path / "cells").mkdir()
+    for name in cells(out):
+        (tmp_path / "cells" / name).write_text('{"rows": [')
+    with pytest.raises(RunError, match="delete it, and it is computed again"):
+        benchmark(data, [RIDGE], tmp_path, seeds=range(1), class_split="class-split", processes=1)
+
+
+CHILD = """
+import sys
+from avgzsl.benchmark import Entry, benchmark
+
+if __name__ == "__main__":
+    benchmark(sys.argv[1], [Entry("ridge", "least-squares", {"": {"ridge": 0.01}})], sys.argv[2], seeds=range(40),
+              class_split="class-split", processes=1, told=lambda *told: print("cell", flush=True))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a POSIX signal")
+def test_killed_it_loses_at_most_the_running_cells(data, tmp_path):
+    script = tmp_path / "child.py"
+    script.write_text(CHILD)
+    child = subprocess.Popen([sys.executable, script, data, tmp_path / "out"], stdout=subprocess.PIPE, text=True,
+                             start_new_session=True)  # fmt: skip
+    heard = [child.stdout.readline() for _ in range(5)]
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    time.sleep(0.2)
+    assert heard == ["cell\n"] * 5
+    kept = list((tmp_path / "out" / "cells").glob("[!.]*.json"))
+    assert 5 <= len(kept) < 40
+    for file in kept:
+        assert json.loads(file.read_text())["rows"]

@@ -1,0 +1,99 @@
+"""The search: what it tries, what it keeps, what it may see."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+import yaml
+
+from avgzsl.data import Dataset
+from avgzsl.errors import ConfigError, RunError
+from avgzsl.methods import build
+from avgzsl.protocol import Mode, measure, penalties
+from avgzsl.training import Job
+from avgzsl.tuning import tune, validation_hm
+from tests.worlds import world
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return world(noise=0.8)
+
+
+def test_the_best_trial_is_the_preset_and_every_trial_is_kept(data, tmp_path):
+    told: list[int] = []
+    best = tune(data, "least-squares", tmp_path, trials=6, told=lambda done, total, trial: told.append(done))
+    trials = [json.loads(line) for line in (tmp_path / "trials.jsonl").read_text().splitlines()]
+    assert told == [1, 2, 3, 4, 5, 6]
+    assert len({json.dumps(trial["settings"], sort_keys=True) for trial in trials}) == 6
+    assert trials[0]["settings"] == {}
+    assert best == max(trials, key=lambda trial: trial["hm"])["settings"]
+    assert yaml.safe_load((tmp_path / "preset.yaml").read_text()) == best
+    for trial in trials[:2]:
+        assert trial["hm"] == pytest.approx(
+            validation_hm(data, "least-squares", trial["settings"], "pseudo-unseen", 3, 0)
+        )
+    build("least-squares", tmp_path / "preset.yaml")
+
+
+def test_judged_by_val_is_the_validation_hm(data, tmp_path):
+    tune(data, "least-squares", tmp_path, judge="val", trials=1)
+    method = build("least-squares").fit(*data.training(), Job())
+    both = Mode("both", "equal")
+    val = data.split("val")
+    expected = measure(method, val, data.classes, [both], penalties(method, val, data.classes, [both]))[0]
+    assert json.loads((tmp_path / "trials.jsonl").read_text())["hm"] == pytest.approx(expected.classification.HM)
+
+
+def test_pseudo_unseen_folds_use_nothing_of_unseen_classes_and_neither_looks_at_test(data, tmp_path):
+    spoiled = {}
+    for name, clips in data.splits.items():
+        hidden = ~data.classes.seen[clips.labels] | (name == "test")
+        spoiled[name] = replace(clips, audio=torch.where(hidden[:, None], 9.0, clips.audio))
+    other = replace(data, splits=spoiled)
+    for settings in ({}, {"ridge": 0.1}):
+        found = [validation_hm(d, "least-squares", settings, "pseudo-unseen", 2, 0) for d in (data, other)]
+        assert found[0] == found[1]
+
+
+def test_an_interrupted_search_goes_on(data, tmp_path):
+    tune(data, "least-squares", tmp_path, trials=3)
+    first = (tmp_path / "trials.jsonl").read_text()
+    spoiled = first.replace('"error": null', '"error": "kept, not run again"')
+    (tmp_path / "trials.jsonl").write_text(spoiled)
+    tune(data, "least-squares", tmp_path, trials=5)
+    assert (tmp_path / "trials.jsonl").read_text().startswith(spoiled)
+    assert len((tmp_path / "trials.jsonl").read_text().splitlines()) == 5
+
+
+def test_another_search_is_not_mixed_in(data, tmp_path):
+    tune(data, "least-squares", tmp_path, trials=1)
+    with pytest.raises(RunError, match="other judge"):
+        tune(data, "least-squares", tmp_path, trials=1, judge="val")
+    with pytest.raises(RunError, match="other data"):
+        tune(world(seed=1), "least-squares", tmp_path, trials=1)
+
+
+def test_fixed_settings_hold_and_bad_ones_are_refused(data, tmp_path):
+    best = tune(data, "least-squares", tmp_path, trials=4, fixed={"ridge": 0.01})
+    assert best["ridge"] == 0.01
+    with pytest.raises(ConfigError, match="did you mean ridge"):
+        tune(data, "least-squares", tmp_path / "x", fixed={"rigde": 1})
+    fixed = {"ridge": 0.01, "compare_by": "cosine", "balanced": True}
+    with pytest.raises(ConfigError, match="no ranges to search beside"):
+        tune(data, "least-squares", tmp_path / "y", fixed=fixed)
+
+
+def test_a_trial_that_fails_is_kept_and_stops_nothing(data, tmp_path, monkeypatch):
+    def hm(dataset, method, settings, *rest):
+        if settings.get("ridge"):
+            return 0.5
+        raise ConfigError("the loss is no longer finite")
+
+    monkeypatch.setattr("avgzsl.tuning.validation_hm", hm)
+    best = tune(data, "least-squares", tmp_path / "a", trials=3)
+    assert best["ridge"]
+    assert json.loads((tmp_path / "a" / "trials.jsonl").read_text().splitlines()[0])["error"].startswith("the loss")
+    with pytest.raises(ConfigError, match="every trial failed"):
+        tune(data, "least-squares", tmp_path / "b", trials=1)
