@@ -138,7 +138,7 @@ def test_killed_it_loses_at_most_the_running_cells(data, tmp_path):
                              start_new_session=True)  # fmt: skip
     heard = [child.stdout.readline() for _ in range(5)]
     os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+    child.communicate()
     time.sleep(0.2)
     assert heard == ["cell\n"] * 5
     kept = list((tmp_path / "out" / "cells").glob("[!.]*.json"))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -187,14 +188,11 @@ def _run_epoch(
         for key, value in terms.items():
             sums[key] = sums.get(key, torch.zeros((), device=device)) + value.detach()
     means = {key: float(value) / steps for key, value in sums.items()}
-    if not all(map(_finite, means.values())):
-        bad = ", ".join(key for key, value in means.items() if not _finite(value))
-        raise ConfigError(f"the loss is no longer finite ({bad}); lr={schedule.lr} is too high for this data, lower it")
+    bad = [key for key, value in means.items() if not isfinite(value)]
+    if bad or not all(bool(torch.isfinite(weight).all()) for weight in module.parameters()):
+        what = ", ".join(bad) or "weights"
+        raise ConfigError(f"the loss is no longer finite ({what}); lr={schedule.lr} is too high for this data, lower it")
     return means
-
-
-def _finite(value: float) -> bool:
-    return value - value == 0
 
 
 def _out_of_patience(records: list[Record], patience: int) -> bool:
