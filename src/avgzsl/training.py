@@ -191,7 +191,7 @@ def _run_epoch(
     bad = [key for key, value in means.items() if not isfinite(value)]
     if bad or not all(bool(torch.isfinite(weight).all()) for weight in module.parameters()):
         what = ", ".join(bad) or "weights"
-        raise ConfigError(f"the loss is no longer finite ({what}); lr={schedule.lr} is too high for this data, lower it")
+        raise ConfigError(f"the loss is no longer finite ({what}); lr={schedule.lr} is too high here, lower it")
     return means
 
 
