@@ -1,0 +1,106 @@
+"""Base of methods that train a bilinear score F(x, y) = (W x)·s_y by steps: DeViSE and ALE differ in the loss alone.
+
+The batch form of both: a linear layer without bias, scores of a batch of clips against all seen classes at once.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Generator, Tensor, nn
+
+from avgzsl.methods._examples import Examples
+from avgzsl.methods._single import SingleFeature
+from avgzsl.sampling import ClassPrior, ClipSampler, PairSampler
+from avgzsl.similarity import Name
+from avgzsl.training import SETTINGS, Job, Sampler, Schedule, pick_device, train
+
+
+class BalancedSampler(PairSampler):
+    """Every class as often as any other: the positives of the tuples."""
+
+    def epoch(self, generator: Generator) -> list[Int[Tensor, " b"]]:
+        """ceil(n / batch_size) full batches of rows."""
+        return [pairs[0] for pairs in super().epoch(generator)]
+
+
+@dataclass(config=SETTINGS, kw_only=True, eq=False)
+class Compatibility(Schedule, SingleFeature):
+    """Schedule and network; a method adds `loss` and its margin."""
+
+    optimiser: Literal["sgd", "adam"] = "adam"
+    """Stochastic gradient descent with momentum, or Adam."""
+    lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    """Learning rate of the first epoch."""
+    batch_size: int = Field(default=256, ge=1)
+    """Clips in a step."""
+    epochs: int = Field(default=100, ge=1)
+    """An epoch is ceil(training clips / batch_size) steps."""
+    milestones: tuple[int, ...] = ()
+    """Epochs (counted from 0) from which the learning rate is multiplied by `decay` once more."""
+    class_prior: ClassPrior = "empirical"
+    """Clips of a step: of each class alike (uniform), or every clip once an epoch (empirical)."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Dropout of features and text vectors in training."""
+    compare_by: Literal["dot", "cosine"] = "dot"
+    """Similarity of W x and a text vector when clips are scored; training uses the dot product."""
+
+    @property
+    def similarity(self) -> Name:
+        """As set by `compare_by`."""
+        return self.compare_by
+
+    @abstractmethod
+    def loss(self, scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+        """What a step minimises, from the scores of its clips for every seen class."""
+
+    def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
+        """W^T, d x t; alive during training, so that a monitor can score with it."""
+        device = pick_device(job.device)
+        x, labels = examples.load(device, self.feature_type), examples.labels.to(device)
+        text = examples.text.float().to(device)
+        layer = _linear(examples.width, text.shape[1], Generator().manual_seed(job.seed)).to(device)
+        learned = {"weight": layer.weight.detach().T}
+        self.learned_ = learned
+        generator = Generator(device).manual_seed(job.seed)
+        sampler: Sampler = (
+            ClipSampler(torch.arange(len(labels), device=device), self.batch_size)
+            if self.class_prior == "empirical"
+            else BalancedSampler(labels, len(text), self.batch_size, self.class_prior)
+        )
+
+        def loss(rows: Tensor) -> dict[str, Tensor]:
+            batch, names = (_dropped(part, self.dropout, generator) for part in (x.index_select(0, rows), text))
+            return {"hinge": self.loss((layer(batch) @ names.T).float(), labels[rows])}
+
+        train(0, "compatibility", layer, layer, sampler, loss, self, generator, job)
+        return learned
+
+    def embed_feature(self, x: Float[Tensor, "n d"], learned: Mapping[str, Tensor]) -> Float[Tensor, "n _e"]:
+        """W x, where W lies."""
+        return x.to(learned["weight"].device) @ learned["weight"]
+
+
+def violations(scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"], margin: float) -> Float[Tensor, "b c"]:
+    """[margin + F(x, y) - F(x, y_n)]_+ for every wrong class y, 0 for the right one."""
+    gap = margin + scores - scores.gather(1, labels[:, None])
+    return gap.relu().scatter(1, labels[:, None], 0.0)
+
+
+def _linear(n_in: int, n_out: int, generator: Generator) -> nn.Linear:
+    """Without bias, with PyTorch's default weights, drawn from the generator."""
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=False)
+    with torch.no_grad():
+        layer.weight.uniform_(-(n_in**-0.5), n_in**-0.5, generator=generator)
+    return layer
+
+
+def _dropped(x: Float[Tensor, "n d"], p: float, generator: Generator) -> Float[Tensor, "n d"]:
+    """Inverted dropout."""
+    if p == 0:
+        return x
+    return x * ((torch.rand(x.shape, generator=generator, device=x.device) >= p) / (1 - p)).to(x.dtype)
