@@ -117,7 +117,7 @@ def run_all(path: Path) -> str:
             *table,
             "",
             f"Mean class accuracy in %, mean ± standard deviation over {len(sets)} class splits of the means over "
-            f"{len(SEEDS)} seeds; test clips; calibration `val`; preset `realset`. Chance of ZSL is {100 * chance:.1f} %. "
+            f"{len(SEEDS)} seeds; test clips; calibration `val`; preset `realset`. Chance: ZSL {100 * chance:.1f} %. "
             f"Paired with the least-squares map (chosen on the same validation: {settings}), HM of `both` is "
             f"{mean:+.1f} ± {deviation:.1f} points, ahead in {won} of {len(ours)} pairs.",
         ]

@@ -94,7 +94,7 @@ def training_rows(data: Dataset, precision: str) -> list[Row]:
         (f"training, {precision}: tuples/s at batch 4096", f"{tuples:,.0f}", ""),
         (f"training, {precision}: × 6.14 MFLOP over the matmul rate ({peak / 1e9:.0f} GFLOP/s)",
          f"{tuples * FLOP_A_TUPLE / peak:.2f}", "≥ 0.5, aim 1"),
-        (f"training, {precision}: share of the step spent drawing and fetching clips", f"{100 * share:.1f} %", "≤ 10 %"),
+        (f"training, {precision}: share of the step spent fetching clips", f"{100 * share:.1f} %", "≤ 10 %"),
     ]  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def run_all(real: Path | None) -> str:
         del data
         rows += memory_rows(path, work, size)
     rows += real_rows(real) if real is not None and real.is_dir() else []
-    head = f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}; medians of {ROUNDS} rounds."
+    head = f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}; medians of {ROUNDS}."
     return "\n".join(
         [head, "", "| what | measured | wanted |", "|---|---:|---:|", *("| " + " | ".join(row) + " |" for row in rows)]
     )

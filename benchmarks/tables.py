@@ -6,7 +6,7 @@ from avgzsl.files import write_text
 
 
 def put(document: Path, name: str, table: str) -> None:
-    """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->`. Raises ValueError where the marks are missing."""
+    """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->`. Raises ValueError where a mark is missing."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = document.read_text()
     if begin not in text or end not in text:

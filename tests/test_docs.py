@@ -37,7 +37,9 @@ def test_every_command_is_a_call_in_the_readmes_python():
     python = next(block for kind, block in BLOCKS if kind == "python")
     scope: dict[str, object] = {}
     exec("\n".join(line for line in python.splitlines() if "import" in line), scope)
-    for name in get_command(cli.app).commands:
+    for command in get_command(cli.app).commands:
+        name = command.replace("-", "_")
+        name = name.replace("-", "_")
         call = f"avgzsl.{name}(" if f"avgzsl.{name}(" in python else f"{name}("
         assert call in python
         assert callable(eval(call[:-1], scope))

@@ -215,7 +215,7 @@ def test_killed_and_resumed_ends_in_the_same_bytes(run, data, tmp_path, moment):
     for file in out.glob("[!.]*.json"):
         json.loads(file.read_text())
     for file in out.glob("[!.]*.jsonl"):
-        assert [json.loads(line)["epoch"] for line in file.read_text().splitlines()][0] == 1
+        assert next(json.loads(line)["epoch"] for line in file.read_text().splitlines()) == 1
     child = start(data, out)
     told = child.communicate(timeout=120)[0].split("\n")
     assert child.returncode == 0

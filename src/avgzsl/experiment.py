@@ -9,7 +9,7 @@ from typing import Any
 from avgzsl import runs
 from avgzsl.data import Dataset
 from avgzsl.datasets import open_dataset
-from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
+from avgzsl.errors import ConfigError, DataError, ModalityError, UnknownNameError
 from avgzsl.files import write_json
 from avgzsl.methods import build
 from avgzsl.methods.base import Method
@@ -23,7 +23,7 @@ from avgzsl.protocol import (
 )
 from avgzsl.registry import unknown
 from avgzsl.training import Job, Progress, Record, pick_device
-from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, Fusion, TestModality
+from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, Fusion, TestModality, TextOrder
 
 Told = Callable[[int, int], None]
 
@@ -55,6 +55,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     drop_bad_rows: bool = False,
+    text_order: TextOrder | str = "right",
     resume: bool = False,
     validate_every: int = 10,
     checkpoint_seconds: float = 10.0,
@@ -69,8 +70,10 @@ def train(
     folder = Path(out)
     unfitted = build(method, preset, settings)
     pick_device(device)
-    dataset = open_dataset(data, layout=layout, class_split=class_split, drop_bad_rows=drop_bad_rows)
-    config = runs.describe(unfitted, dataset, seed, device, drop_bad_rows)
+    dataset = open_dataset(
+        data, layout=layout, class_split=class_split, drop_bad_rows=drop_bad_rows, text_order=text_order
+    )
+    config = runs.describe(unfitted, dataset, seed, device, drop_bad_rows, text_order)
     runs.start(folder, config, resume)
     if resume and (folder / runs.MODEL).exists():
         return runs.load_run(folder)
@@ -135,7 +138,11 @@ def evaluate(
     run = run if isinstance(run, runs.Run) else runs.load_run(Path(run))
     about = run.config.data
     dataset = open_dataset(
-        data or about.path, layout=about.layout, class_split=about.class_split, drop_bad_rows=about.drop_bad_rows
+        data or about.path,
+        layout=about.layout,
+        class_split=about.class_split,
+        drop_bad_rows=about.drop_bad_rows,
+        text_order=about.text_order,
     )
     runs.require_same_data(run, dataset)
     clips = dataset.split(split)
@@ -193,6 +200,11 @@ def find_penalties(
     """The penalty of each mode, by the calibration asked for (`oracle` looks at the tested clips: an upper bound)."""
     if calibration == "none":
         return dict.fromkeys(wanted, 0.0)
+    if calibration != "oracle" and "val" not in dataset.splits:
+        raise DataError(
+            f"{dataset.source} ({dataset.class_split}): no validation clips to calibrate on; choose the calibration "
+            "none, or two-stage training, where the class split has a first stage"
+        )
     if calibration == "pseudo-unseen":
         parts = dataset.split("train"), dataset.split("val")
         return pseudo_unseen_penalties(
@@ -201,7 +213,7 @@ def find_penalties(
     return penalties(method, dataset.split("val" if calibration == "val" else split), dataset.classes, wanted)
 
 
-def result_rows(one: Measured, dataset: Dataset, calibration: Calibration) -> list[dict[str, Any]]:
+def result_rows(one: Measured, dataset: Dataset, calibration: str) -> list[dict[str, Any]]:
     """A mode's classification and retrieval as rows of fractions; what does not exist is None."""
     mode = one.scored.mode
     rows = []

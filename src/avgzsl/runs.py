@@ -27,6 +27,7 @@ from avgzsl.errors import AvgzslError, RunError
 from avgzsl.files import write_bytes, write_json, write_text
 from avgzsl.methods import build
 from avgzsl.methods.base import Method, dimensions
+from avgzsl.types import TextOrder
 
 FORMAT = 1
 CONFIG, MODEL, HISTORY, RESULTS, CHECKPOINT = (
@@ -47,6 +48,7 @@ class DataRecord(BaseModel):
     class_split: str
     fingerprint: str
     drop_bad_rows: bool
+    text_order: TextOrder = "right"  # runs from before there was a choice
     dimensions: dict[str, int]
     seen: list[str]
     unseen: list[str]
@@ -74,9 +76,15 @@ class Run(NamedTuple):
     method: Method
 
 
-def describe(method: Method, dataset: Dataset, seed: int, device: str, drop_bad_rows: bool) -> Config:
+def describe(
+    method: Method,
+    dataset: Dataset,
+    seed: int,
+    device: str,
+    drop_bad_rows: bool,
+    text_order: TextOrder | str = "right",
+) -> Config:
     """The record of a run that is about to start."""
-    train, classes = dataset.training()
     names = zip(dataset.classes.names, dataset.classes.seen.tolist(), strict=True)
     by_seen: dict[bool, list[str]] = {True: [], False: []}
     for name, seen in names:
@@ -93,7 +101,8 @@ def describe(method: Method, dataset: Dataset, seed: int, device: str, drop_bad_
             class_split=dataset.class_split,
             fingerprint=dataset.fingerprint,
             drop_bad_rows=drop_bad_rows,
-            dimensions=dimensions(train, classes),
+            text_order=text_order,  # checked when the data was opened
+            dimensions=dimensions(dataset.split("train"), dataset.classes),
             seen=by_seen[True],
             unseen=by_seen[False],
         ),

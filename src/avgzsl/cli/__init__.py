@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from avgzsl.cli import benchmark, demo, evaluate, generate, inspect, listing, reproduce, train, tune
+from avgzsl.cli import benchmark, demo, evaluate, generate, inspect, listing, reproduce, train, tune, two_stage
 from avgzsl.errors import AvgzslError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -13,6 +13,7 @@ app.command("generate")(generate.generate)
 app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("two-stage")(two_stage.two_stage)
 app.command("tune")(tune.tune)
 app.command("benchmark")(benchmark.benchmark)
 app.command("reproduce")(reproduce.reproduce)

@@ -1,7 +1,7 @@
 """`avgzsl generate`: data with a known structure, in a layout of the field."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,11 +11,18 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder to make.")],
     scale: Annotated[float, typer.Option(help="Fraction of the real data set's clips.")] = 0.05,
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
+    splits: Annotated[Path | None, typer.Option(help="avca: folder with the published class-split.")] = None,
+    w2v: Annotated[Path | None, typer.Option(help="avca: the published word vectors, or their folder.")] = None,
+    features: Annotated[Literal["main", "cls"] | None, typer.Option(help="avca: which set, main by default.")] = None,
 ) -> None:
     """Generate features and word vectors, for trying things without a download."""
     from avgzsl import generators
     from avgzsl.cli import show
 
+    given = {"splits": splits, "w2v": w2v, "features": features}
+    options = {name: value for name, value in given.items() if value is not None}
     with show.counting_progress(f"generate {kind}") as progress:
-        generators.generate(kind, out, scale=scale, seed=seed, progress=progress)
+        generators.generate(kind, out, scale=scale, seed=seed, progress=progress, **options)
+    if (out / generators.REPORT).is_file():
+        print((out / generators.REPORT).read_text(), end="")
     show.files([out])

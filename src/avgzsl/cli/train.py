@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.errors import DataError
+from avgzsl.errors import DataError, UnknownNameError
+from avgzsl.types import TextOrder
 
 
 def train(
@@ -24,6 +25,9 @@ def train(
     drop_bad_rows: Annotated[
         bool, typer.Option("--drop-bad-rows", help="Leave out clips with NaN or infinite values.")
     ] = False,
+    text_order: Annotated[
+        TextOrder, typer.Option(help="Layout avca: right, or the mixed-up order of the published loaders.")
+    ] = "right",
     validate_every: Annotated[int, typer.Option(help="Epochs between validations; 0 is never.", min=0)] = 10,
     checkpoint_seconds: Annotated[float, typer.Option(help="Least time between checkpoints.", min=0)] = 10.0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard curves.")] = False,
@@ -47,6 +51,7 @@ def train(
             seed=seed,
             device=device,
             drop_bad_rows=drop_bad_rows,
+            text_order=text_order,
             resume=resume,
             validate_every=validate_every,
             checkpoint_seconds=checkpoint_seconds,
@@ -54,7 +59,7 @@ def train(
         )
     try:
         evaluation = experiment.evaluate(run, data)
-    except DataError as problem:
+    except (DataError, UnknownNameError) as problem:  # nothing to calibrate on, or no test split
         print(f"trained, but not evaluated: {problem}")
         return
     experiment.save_results(out, evaluation)

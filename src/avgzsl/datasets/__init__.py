@@ -1,7 +1,8 @@
 """Data sets on disk: one layout a file, found by listing this folder.
 
-A layout module has DESCRIPTION, recognise(path), class_splits(path), read(path, class_split, drop_bad_rows) and, for
-`inspect`, source(path), class_lists(path, class_split) and vector_files(path).
+A layout module has NAME, DESCRIPTION, recognise(path), class_splits(path), read(path, class_split, drop_bad_rows) and,
+for `inspect`, source(path, class_split), class_lists(path, class_split), vector_files(path) and remarks(path). One that
+knows more than the right order of text vectors lists them in ORDERS, and its `read` takes one.
 """
 
 import difflib
@@ -11,10 +12,13 @@ from types import ModuleType
 
 from avgzsl import registry
 from avgzsl.data import Dataset
-from avgzsl.errors import DataError
+from avgzsl.errors import ConfigError, DataError, UnknownNameError
+from avgzsl.types import TEXT_ORDERS, TextOrder
 
 SUPPORT = (
     "assembly",
+    "avca_lists",
+    "avca_text",
     "cache",
     "cache_entry",
     "class_lists",
@@ -35,15 +39,29 @@ def layouts() -> dict[str, str]:
 
 
 def open_dataset(
-    path: Path | str, *, layout: str | None = None, class_split: str | None = None, drop_bad_rows: bool = False
+    path: Path | str,
+    *,
+    layout: str | None = None,
+    class_split: str | None = None,
+    drop_bad_rows: bool = False,
+    text_order: TextOrder | str = "right",
 ) -> Dataset:
     """Read the data set in the folder `path`; the layout is recognised unless it is given.
 
     With `drop_bad_rows`, clips with values that are not finite are left out and counted in `Dataset.notes`; without,
-    they are an error. Raises DataError, naming file, finding and remedy; UnknownNameError for a layout or class split.
+    they are an error. `text_order` "avca-published" gives the classes of layout avca the text vectors that the
+    published loaders give them, many of them wrong. Raises DataError, naming file, finding and remedy;
+    UnknownNameError for a layout, class split or text order; ConfigError for a text order that the layout has not.
     """
+    if text_order not in TEXT_ORDERS:
+        raise UnknownNameError(registry.unknown("text order", text_order, TEXT_ORDERS))
     root, module = find_layout(path, layout)
-    dataset: Dataset = module.read(root, class_split, drop_bad_rows)
+    if text_order == "right":
+        dataset: Dataset = module.read(root, class_split, drop_bad_rows)
+        return dataset
+    if text_order not in getattr(module, "ORDERS", ()):
+        raise ConfigError(f"{root}: text order {text_order} is of layout avca; this is {module.NAME}, leave it out")
+    dataset = module.read(root, class_split, drop_bad_rows, text_order)
     return dataset
 
 

@@ -47,8 +47,11 @@ def class_lists(path: Path, class_split: str | None) -> ClassLists:
     return read_class_lists(path / class_split)
 
 
-def vector_files(path: Path) -> list[Path]:
-    """The files with word vectors, the plainly named one first. Raises DataError if there is none."""
+def vector_files(path: Path, class_split: str | None = None) -> list[Path]:
+    """The files with word vectors, for every class split alike, the plainly named one first.
+
+    Raises DataError if there is none.
+    """
     folder = path / "features" / "text"
     files = sorted(folder.glob("word_embeddings-dict*.npy"), key=lambda file: (len(file.name), file.name))
     if not files:
@@ -56,8 +59,11 @@ def vector_files(path: Path) -> list[Path]:
     return files
 
 
-def source(path: Path) -> Source:
-    """The feature files. A split is there if any modality has it; a modality, if its folder is there."""
+def source(path: Path, class_split: str | None = None) -> Source:
+    """The feature files, the same for every class split.
+
+    A split is there if any modality has it; a modality, if its folder is there. Raises DataError.
+    """
     features = path / "features"
     modalities: list[Modality] = [modality for modality in MODALITIES if (features / modality).is_dir()]
     folders = {
@@ -67,7 +73,13 @@ def source(path: Path) -> Source:
     }
     if "train" not in folders:
         raise DataError(f"{features}: no audio/trn or video/trn; expected the clips of each class in CLASS.h5")
-    return Source(path, NAME, folders, _listed(path))
+    listed = _listed(path)
+    return Source(path, NAME, folders, dict.fromkeys(folders, listed), {split: (split,) for split in folders})
+
+
+def remarks(path: Path) -> list[str]:
+    """What one should know of a data set of this layout: nothing more than of any other."""
+    return []
 
 
 def read(path: Path, class_split: str | None, drop_bad_rows: bool) -> Dataset:
@@ -76,7 +88,7 @@ def read(path: Path, class_split: str | None, drop_bad_rows: bool) -> Dataset:
     files = vector_files(path)
     classes, used = class_table(lists, files)
     notes = (f"text vectors from {used.name}, one of {len(files)} files",) if len(files) > 1 else ()
-    return assemble(source(path), classes, lists.folder.name, drop_bad_rows, notes)
+    return assemble(source(path), lists, classes, lists.folder.name, drop_bad_rows, notes)
 
 
 def _listed(path: Path) -> frozenset[str]:

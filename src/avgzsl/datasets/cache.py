@@ -10,14 +10,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import platformdirs
 
-from avgzsl.datasets.cache_entry import VERSION, SplitEntry, open_entry, write_manifest, write_split
+from avgzsl.datasets.cache_entry import VERSION, GroupEntry, open_entry, unit, write_group, write_manifest
 from avgzsl.datasets.feature_files import shape_of
 from avgzsl.datasets.pairing import ClassClips, read_clips
-from avgzsl.datasets.source import Source
+from avgzsl.datasets.source import Source, Wanted
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.types import Modality
 
@@ -29,8 +30,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("AVGZSL_CACHE") or platformdirs.user_cache_dir("avgzsl")) / "features"
 
 
-def load(source: Source, wanted: tuple[str, ...], drop_bad_rows: bool) -> dict[str, SplitEntry]:
-    """The splits of `source`, holding at least the classes in `wanted`; built if there is no valid entry.
+def load(source: Source, wanted: Wanted, drop_bad_rows: bool) -> dict[str, GroupEntry]:
+    """The groups of `source`, holding at least what is `wanted`; built if there is no valid entry.
 
     An entry with rows dropped stands beside the plain one, and is only used with `drop_bad_rows`.
     Raises DataError for what is wrong in the source, AvgzslError when the cache cannot be written.
@@ -39,7 +40,7 @@ def load(source: Source, wanted: tuple[str, ...], drop_bad_rows: bool) -> dict[s
         state = _state(source)
         # a plain entry proves that there are no bad rows
         for variant in ("plain", "dropped") if drop_bad_rows else ("plain",):
-            entry = open_entry(cache_folder() / f"{state}-{variant}", wanted)
+            entry = open_entry(cache_folder() / f"{state}-{variant}", _units(wanted))
             if entry is not None:
                 return entry
         _build(source, wanted, drop_bad_rows, state)
@@ -59,10 +60,15 @@ def _state(source: Source) -> str:
 
 
 def _where(source: Source) -> str:
-    return sha256(os.fsencode(source.root.resolve())).hexdigest()[:16]
+    place = source.root.resolve() / source.part  # each set of features has an entry of its own
+    return sha256(os.fsencode(place)).hexdigest()[:16]
 
 
-def _build(source: Source, wanted: tuple[str, ...], drop_bad_rows: bool, state: str) -> None:
+def _units(wanted: Wanted) -> set[str]:
+    return {unit(stage, name) for stage, names in wanted.items() for name in names}
+
+
+def _build(source: Source, wanted: Wanted, drop_bad_rows: bool, state: str) -> None:
     root = cache_folder()
     temporary: Path | None = None
     try:
@@ -70,7 +76,7 @@ def _build(source: Source, wanted: tuple[str, ...], drop_bad_rows: bool, state: 
         _remove_abandoned(root, _where(source))
         temporary = Path(tempfile.mkdtemp(prefix=f".{_where(source)}-", suffix=".tmp", dir=root))
         dropped = _write(temporary, source, wanted, drop_bad_rows)
-        _install(temporary, root / f"{state}-{'dropped' if dropped else 'plain'}", wanted)
+        _install(temporary, root / f"{state}-{'dropped' if dropped else 'plain'}", _units(wanted))
         _remove_replaced(root, _where(source), state)
     except OSError as problem:
         raise AvgzslError(
@@ -82,59 +88,54 @@ def _build(source: Source, wanted: tuple[str, ...], drop_bad_rows: bool, state: 
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(folder: Path, source: Source, wanted: tuple[str, ...], drop_bad_rows: bool) -> int:
+def _write(folder: Path, source: Source, wanted: Wanted, drop_bad_rows: bool) -> int:
     """Fill a new entry; gives the number of clips dropped."""
     dimensions = _dimensions(source, wanted)
-    covers = set(source.listed | set(wanted))
-    splits = {}
-    for split in source.folders:
-        clips = _clips(source, split, wanted, covers, dimensions, drop_bad_rows)
-        splits[split] = write_split(folder, split, clips)
-    write_manifest(folder, source.root, covers, splits)
-    return sum(span["dropped"] for about in splits.values() for span in about["spans"].values())
+    covers: set[str] = set()
+    groups = {}
+    for group, stages in source.groups.items():
+        parts = (_clips(source, stage, wanted.get(stage, ()), dimensions, drop_bad_rows) for stage in stages)
+        groups[group] = write_group(folder, group, chain.from_iterable(parts))
+        covers |= groups[group]["spans"].keys()
+    write_manifest(folder, source.root, covers, groups)
+    return sum(span["dropped"] for about in groups.values() for span in about["spans"].values())
 
 
 def _clips(
-    source: Source,
-    split: str,
-    wanted: tuple[str, ...],
-    covers: set[str],
-    dimensions: dict[Modality, int],
-    drop_bad_rows: bool,
+    source: Source, stage: str, wanted: tuple[str, ...], dimensions: dict[Modality, int], drop_bad_rows: bool
 ) -> Iterator[tuple[str, ClassClips]]:
-    """The classes of a split, one at a time. One that is bad but not wanted is taken out of `covers`."""
-    for name in sorted(covers):
+    """The units of a stage, one at a time, without those that are bad but not wanted."""
+    for name in sorted(source.listed[stage] | set(wanted)):
         try:
-            clips = read_clips(source.files(split, name), f"{name}/{split}", drop_bad_rows)
+            clips = read_clips(source.files(stage, name), f"{name}/{stage}", drop_bad_rows)
             for modality, rows in clips.features.items():
                 if rows.shape[1] != dimensions[modality]:
                     raise DataError(
-                        _other_dimension(source, split, name, modality, rows.shape[1], dimensions[modality])
+                        _other_dimension(source, stage, name, modality, rows.shape[1], dimensions[modality])
                     )
         except DataError:
             if name in wanted:
                 raise
-            covers.discard(name)  # bad, or without files: for the class split that lists it to complain about
-            continue
-        yield name, clips
+            continue  # bad, or without files: for the class split that lists it to complain about
+        yield unit(stage, name), clips
 
 
-def _dimensions(source: Source, wanted: tuple[str, ...]) -> dict[Modality, int]:
+def _dimensions(source: Source, wanted: Wanted) -> dict[Modality, int]:
     """The dimension that most of the wanted files of a modality have."""
     found: dict[Modality, list[int]] = {modality: [] for modality in source.modalities}
-    for split in source.folders:
-        for name in wanted:
-            for modality, path in source.files(split, name).items():
+    for stage, names in wanted.items():
+        for name in names:
+            for modality, path in source.files(stage, name).items():
                 found[modality].append(shape_of(path)[1])
     return {modality: max(sorted(set(sizes)), key=sizes.count) for modality, sizes in found.items()}
 
 
-def _other_dimension(source: Source, split: str, name: str, modality: Modality, found: int, expected: int) -> str:
-    path = source.files(split, name)[modality]
+def _other_dimension(source: Source, stage: str, name: str, modality: Modality, found: int, expected: int) -> str:
+    path = source.files(stage, name)[modality]
     return f"{path}: {found} numbers a clip; expected {expected}, as most classes have: extract all with one backbone"
 
 
-def _install(temporary: Path, entry: Path, wanted: tuple[str, ...]) -> None:
+def _install(temporary: Path, entry: Path, wanted: set[str]) -> None:
     """Put a new entry in place, unless a good one is there by now."""
     if open_entry(entry, wanted) is None:
         shutil.rmtree(entry, ignore_errors=True)

@@ -1,6 +1,7 @@
 """One cache entry: a folder with the features of a source as flat float32 files, and a manifest, written last.
 
-Per split, all rows of a modality are one file; the rows of a class are contiguous in it. Files are written, never
+Per group of stages, all rows of a modality are one file; the rows of a class in a stage (a unit, `stage/class`) are
+contiguous in it. Files are written, never
 grown through a memory map: on a full disk that kills the process instead of raising.
 """
 
@@ -20,13 +21,13 @@ from avgzsl.datasets.pairing import ClassClips
 from avgzsl.files import write_json
 from avgzsl.types import Modality
 
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class Span:
-    """Where the rows of a class stand in its split, the hash of its content, and what the reader did to it."""
+    """Where the rows of a unit stand in its group, the hash of its content, and what the reader did to it."""
 
     start: int
     stop: int
@@ -36,16 +37,21 @@ class Span:
 
 
 @dataclass(frozen=True, eq=False)
-class SplitEntry:
-    """The rows of one split; `features` are memory-mapped, copy on write."""
+class GroupEntry:
+    """The rows of one group of stages; `features` are memory-mapped, copy on write."""
 
     features: Mapping[Modality, Float32[np.ndarray, "_n _d"]]
     ids: Shaped[np.ndarray, " _n"]
     spans: Mapping[str, Span]
 
 
-def write_split(folder: Path, split: str, clips: Iterable[tuple[str, ClassClips]]) -> dict[str, Any]:
-    """Write one split class by class, so that only one class is in memory; gives its part of the manifest."""
+def unit(stage: str, name: str) -> str:
+    """The key of a class in a stage; class names hold no slash."""
+    return f"{stage}/{name}"
+
+
+def write_group(folder: Path, group: str, clips: Iterable[tuple[str, ClassClips]]) -> dict[str, Any]:
+    """Write one group unit by unit, so that only one is in memory; gives its part of the manifest."""
     streams: dict[Modality, BinaryIO] = {}
     dimensions: dict[Modality, int] = {}
     spans: dict[str, dict[str, Any]] = {}
@@ -55,7 +61,7 @@ def write_split(folder: Path, split: str, clips: Iterable[tuple[str, ClassClips]
         for name, part in clips:
             for modality, rows in part.features.items():
                 if modality not in streams:
-                    streams[modality] = stack.enter_context((folder / _file(split, modality)).open("wb"))
+                    streams[modality] = stack.enter_context((folder / _file(group, modality)).open("wb"))
                     dimensions[modality] = rows.shape[1]
                 streams[modality].write(rows.astype("<f4", copy=False).data)
             ids.append(part.ids)
@@ -66,40 +72,40 @@ def write_split(folder: Path, split: str, clips: Iterable[tuple[str, ClassClips]
         for stream in streams.values():
             stream.flush()
             os.fsync(stream.fileno())
-    _write_ids(folder / _file(split, "ids"), np.concatenate(ids))
-    files = [_file(split, part) for part in (*dimensions, "ids")]
+    _write_ids(folder / _file(group, "ids"), np.concatenate(ids) if ids else np.array([], np.str_))
+    files = [_file(group, part) for part in (*dimensions, "ids")]
     return {"dimensions": dimensions, "spans": spans, "files": {file: _stamp(folder / file) for file in files}}
 
 
-def write_manifest(folder: Path, source: Path, covers: Iterable[str], splits: dict[str, Any]) -> None:
+def write_manifest(folder: Path, source: Path, covers: Iterable[str], groups: dict[str, Any]) -> None:
     """Write what makes the entry whole."""
     write_json(
-        folder / MANIFEST, {"version": VERSION, "source": str(source), "covers": sorted(covers), "splits": splits}
+        folder / MANIFEST, {"version": VERSION, "source": str(source), "covers": sorted(covers), "groups": groups}
     )
 
 
-def open_entry(folder: Path, wanted: Iterable[str]) -> dict[str, SplitEntry] | None:
-    """The splits of an entry, or None if it is not there, damaged, of another version, or lacks a wanted class."""
+def open_entry(folder: Path, wanted: Iterable[str]) -> dict[str, GroupEntry] | None:
+    """The groups of an entry, or None if it is not there, damaged, of another version, or lacks a wanted unit."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         if manifest["version"] != VERSION or not set(wanted) <= set(manifest["covers"]):
             return None
-        return {split: _open_split(folder, split, about) for split, about in manifest["splits"].items()}
+        return {group: _open_group(folder, group, about) for group, about in manifest["groups"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged: as good as absent, it is rebuilt
         return None
 
 
-def _open_split(folder: Path, split: str, about: dict[str, Any]) -> SplitEntry:
+def _open_group(folder: Path, group: str, about: dict[str, Any]) -> GroupEntry:
     for file, stamp in about["files"].items():
         if _stamp(folder / file) != stamp:
             raise ValueError(f"{file} is not as it was written")
     spans = {name: Span(**span) for name, span in about["spans"].items()}
     count = max((span.stop for span in spans.values()), default=0)
     features: dict[Modality, Float32[np.ndarray, "n d"]] = {
-        modality: _mapped(folder / _file(split, modality), (count, dimension))
+        modality: _mapped(folder / _file(group, modality), (count, dimension))
         for modality, dimension in about["dimensions"].items()
     }
-    return SplitEntry(features, np.load(folder / _file(split, "ids"), allow_pickle=False), spans)
+    return GroupEntry(features, np.load(folder / _file(group, "ids"), allow_pickle=False), spans)
 
 
 def _mapped(path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, "n d"]:
@@ -108,8 +114,8 @@ def _mapped(path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, "n d"]:
     return np.memmap(path, dtype="<f4", mode="c", shape=shape)
 
 
-def _file(split: str, part: str) -> str:
-    return f"{split}.ids.npy" if part == "ids" else f"{split}.{part}.f32"
+def _file(group: str, part: str) -> str:
+    return f"{group}.ids.npy" if part == "ids" else f"{group}.{part}.f32"
 
 
 def _stamp(path: Path) -> list[int]:

@@ -1,7 +1,7 @@
 """Class lists in the quoted format of the field: one `'dog',` a line."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from avgzsl.errors import DataError
@@ -12,12 +12,18 @@ PAIRS = (("seen_class.txt", "unseen_class.txt"), ("train_class.txt", "test_class
 
 @dataclass(frozen=True)
 class ClassLists:
-    """The classes of a class split, in order, and which of them training may see."""
+    """The classes of a class split, in order, and which of them training may see.
+
+    `plan` says of which stages a split is made, and of which classes each has clips; if it is empty, every stage is a
+    split with all classes. `called` is what a class is called in the files of text vectors, where that differs.
+    """
 
     folder: Path
     names: tuple[str, ...]
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
+    plan: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_class_lists(folder: Path) -> ClassLists:

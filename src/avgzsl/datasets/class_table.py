@@ -17,21 +17,22 @@ def class_table(lists: ClassLists, files: list[Path]) -> tuple[ClassTable, Path]
 
     Raises DataError for a class without a vector, or with a zero or non-finite one.
     """
-    path, vectors = _choose(lists.names, files)
-    if missing := [name for name in lists.names if name not in vectors]:
+    called = tuple(lists.called.get(name, name) for name in lists.names)
+    path, vectors = _choose(called, files)
+    if missing := [name for name in called if name not in vectors]:
         hints = "; ".join(unknown("class", name, vectors) for name in missing[:5])
         raise DataError(
             f"{path}: no text vector for {len(missing)} of {len(lists.names)} classes: {hints} "
             "Add the vectors under exactly the listed names, or rename the classes."
         )
-    if wrong := unusable(lists.names, vectors):
+    if wrong := _unusable(called, vectors):
         raise DataError(f"{path}: text vectors that are zero or not finite: {', '.join(wrong)}; give each a real one")
-    text = torch.from_numpy(np.stack([vectors[name] for name in lists.names]))
+    text = torch.from_numpy(np.stack([vectors[name] for name in called]))
     seen = torch.tensor([name in lists.seen for name in lists.names])
     return ClassTable(lists.names, text, seen), path
 
 
-def unusable(names: tuple[str, ...], vectors: dict[str, np.ndarray]) -> list[str]:
+def _unusable(names: tuple[str, ...], vectors: dict[str, np.ndarray]) -> list[str]:
     """Those of `names` whose vector is zero or not finite."""
     return [name for name in names if not np.isfinite(vectors[name]).all() or not vectors[name].any()]
 

@@ -11,7 +11,7 @@ from avgzsl.datasets import find_layout
 from avgzsl.datasets.class_lists import ClassLists
 from avgzsl.datasets.class_table import class_table
 from avgzsl.datasets.class_vectors import read_class_vectors
-from avgzsl.datasets.source import Source, missing_files
+from avgzsl.datasets.source import Plan, Source, Wanted, merged, missing_files, plan_of
 from avgzsl.datasets.survey import Survey, remarks, shared_ids, survey
 from avgzsl.errors import AvgzslError
 
@@ -34,29 +34,56 @@ def inspect(path: Path | str, *, layout: str | None = None) -> dict[str, Any]:
     if not names:
         _try(problems, module.class_lists, root, None)
     text = _text(root, module, lists, problems)
-    source: Source | None = _try(problems, module.source, root)
-    listed = sorted({name for split in lists.values() if split is not None for name in split.names})
-    found = Survey()
-    odd: list[str] = []
-    if source is not None:
-        problems += missing_files(source, listed)
-        found = survey(source, listed)
-        problems += [*found.problems, *shared_ids(found)]
-        if unlisted := source.unlisted(listed):
-            odd.append(f"files of classes that no class split lists: {', '.join(unlisted)}")
+    sources: dict[str | None, Source | None] = {
+        name: _try(problems, module.source, root, name) for name in names or [None]
+    }
+    odd: list[str] = _try(problems, module.remarks, root) or []
+    surveys = _surveys(sources, lists, problems, odd)
     for name, split in lists.items():
-        if split is not None:
-            _balance(name, split, found, problems, odd)
+        source = sources[name]
+        if split is not None and source is not None:
+            _balance(name, split, plan_of(source, split), surveys[source.part].clips, problems, odd)
+    odd += [f"{part}: {one}" if len(surveys) > 1 else one for part, found in surveys.items() for one in remarks(found)]
     return {
         "path": str(root),
-        "layout": module.__name__.rpartition(".")[2].replace("_", "-"),
-        "modalities": {modality: span.summary() for modality, span in found.ranges.items()},
+        "layout": module.NAME,
+        "modalities": {
+            modality if len(surveys) == 1 else f"{modality} ({part})": span.summary()
+            for part, found in surveys.items()
+            for modality, span in found.ranges.items()
+        },
         "text": text,
         "class_splits": {name: _names(split) for name, split in lists.items()},
-        "clips": found.clips,
+        "clips": _clips(surveys),
         "problems": list(dict.fromkeys(problems)),
-        "remarks": [*odd, *remarks(found)],
+        "remarks": odd,
     }
+
+
+def _surveys(
+    sources: dict[str | None, Source | None], lists: dict[str, ClassLists | None], problems: list[str], odd: list[str]
+) -> dict[str, Survey]:
+    """Each set of features, seen through the lists of all class splits that are made of it."""
+    surveys: dict[str, Survey] = {}
+    for source in {source.part: source for source in sources.values() if source is not None}.values():
+        read = [split for name, split in lists.items() if (of := sources[name]) is not None and of.part == source.part]
+        wanted = merged(plan_of(source, split) for split in read if split is not None)
+        problems += missing_files(source, wanted)
+        found = surveys[source.part] = survey(source, wanted)
+        problems += [*found.problems, *shared_ids(found)]
+        if unlisted := source.unlisted():
+            odd.append(f"files of classes that no class split lists: {', '.join(unlisted)}")
+    return surveys
+
+
+def _clips(surveys: dict[str, Survey]) -> dict[str, dict[str, int]]:
+    """Clips by class and stage, of all sets of features."""
+    clips: dict[str, dict[str, int]] = {}
+    for part, found in surveys.items():
+        for name, counts in found.clips.items():
+            here = {stage if len(surveys) == 1 else f"{part} {stage}": count for stage, count in counts.items()}
+            clips.setdefault(name, {}).update(here)
+    return clips
 
 
 def _names(lists: ClassLists | None) -> dict[str, list[str]]:
@@ -75,19 +102,22 @@ def _text(
     root: Path, module: ModuleType, lists: dict[str, ClassLists | None], problems: list[str]
 ) -> list[dict[str, Any]]:
     """The files of text vectors; for each class split, whether one of them serves."""
-    files: list[Path] = _try(problems, module.vector_files, root) or []
+    files: dict[str | None, list[Path]] = {
+        name: _try(problems, module.vector_files, root, name) or [] for name in lists or [None]
+    }
     readable = []
     described = []
-    for file in files:
+    for file in dict.fromkeys(file for some in files.values() for file in some):
         vectors = _try(problems, read_class_vectors, file)
         if vectors is None:
             continue
         readable.append(file)
         described.append({"file": file.name, "dimension": len(next(iter(vectors.values()))), "classes": len(vectors)})
         problems += [f"{file}: {one}" for one in _same_vectors(vectors)]
-    for split in lists.values():
-        if split is not None and readable:
-            _try(problems, class_table, split, readable)
+    for name, split in lists.items():
+        serving = [file for file in files[name] if file in readable]
+        if split is not None and serving:
+            _try(problems, class_table, split, serving)
     return described
 
 
@@ -100,13 +130,15 @@ def _same_vectors(vectors: dict[str, np.ndarray]) -> list[str]:
     ]
 
 
-def _balance(name: str, lists: ClassLists, found: Survey, problems: list[str], odd: list[str]) -> None:
+def _balance(
+    name: str, lists: ClassLists, plan: Plan, clips: dict[str, dict[str, int]], problems: list[str], odd: list[str]
+) -> None:
     """Empty classes, and how unequal the seen ones are."""
-    train = {cls: found.clips.get(cls, {}).get("train", 0) for cls in lists.seen}
+    train = {cls: sum(clips.get(cls, {}).get(stage, 0) for stage in plan["train"]) for cls in lists.seen}
     if empty := [cls for cls, count in train.items() if not count]:
         problems.append(f"{name}: no clips to train on for the seen classes {', '.join(empty)}")
     for split in ("val", "test"):
-        bare = [cls for cls in lists.names if found.clips.get(cls, {}).get(split) == 0]
+        bare = [cls for cls in lists.names if _empty(cls, plan.get(split, {}), clips)]
         if bare:
             odd.append(f"{name}: no clips in {split} for {', '.join(bare)}")
     counts = [count for count in train.values() if count]
@@ -114,3 +146,9 @@ def _balance(name: str, lists: ClassLists, found: Survey, problems: list[str], o
         odd.append(
             f"{name}: the largest seen class has {max(counts) / min(counts):.0f} times the clips of the smallest"
         )
+
+
+def _empty(name: str, stages: Wanted, clips: dict[str, dict[str, int]]) -> bool:
+    """Whether a class that has files in some of these stages has no clip in any."""
+    counts = [clips[name][stage] for stage in stages if stage in clips.get(name, {})]
+    return bool(counts) and not sum(counts)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from avgzsl.datasets.pairing import AsFiled, finite, mismatches, not_finite, read_files, some
-from avgzsl.datasets.source import Source
+from avgzsl.datasets.source import Source, Wanted
 from avgzsl.errors import DataError
 from avgzsl.types import Modality
 
@@ -55,7 +55,7 @@ class Range:
 
 @dataclass
 class Survey:
-    """Clips per class and split, ranges per modality, and what was found wrong (problems) or odd (remarks)."""
+    """Clips per class and stage, ranges per modality, and what was found wrong (problems) or odd (remarks)."""
 
     clips: dict[str, dict[str, int]] = field(default_factory=dict)
     ranges: dict[Modality, Range] = field(default_factory=dict)
@@ -63,12 +63,12 @@ class Survey:
     problems: list[str] = field(default_factory=list)
 
 
-def survey(source: Source, names: list[str]) -> Survey:
-    """Read every file of the classes `names`; files that are absent are not its concern."""
+def survey(source: Source, wanted: Wanted) -> Survey:
+    """Read every file of what is `wanted`; files that are absent are not its concern."""
     result = Survey(ranges={modality: Range() for modality in source.modalities})
-    for split in source.folders:
+    for stage, names in wanted.items():
         for name in names:
-            _add(result, source, split, name)
+            _add(result, source, stage, name)
     for modality, span in result.ranges.items():
         usual = span.summary()["dimension"]
         result.problems += [
@@ -105,9 +105,9 @@ def shared_ids(result: Survey) -> list[str]:
     return problems
 
 
-def _add(result: Survey, source: Source, split: str, name: str) -> None:
+def _add(result: Survey, source: Source, stage: str, name: str) -> None:
     filed = []
-    for modality, path in source.files(split, name).items():
+    for modality, path in source.files(stage, name).items():
         if not path.exists():
             continue
         try:
@@ -116,13 +116,13 @@ def _add(result: Survey, source: Source, split: str, name: str) -> None:
             result.problems.append(str(problem))
             continue
         filed.append(one)
-        result.ranges[modality].add(one.features[modality], split, str(path))
+        result.ranges[modality].add(one.features[modality], stage, str(path))
         for clip in one.ids.get(modality, np.array([], np.str_)).tolist():
-            result.places.setdefault(clip, set()).add((split, name))
+            result.places.setdefault(clip, set()).add((stage, name))
     pair = AsFiled(
         {modality: path for one in filed for modality, path in one.files.items()},
         {modality: rows for one in filed for modality, rows in one.features.items()},
         {modality: ids for one in filed for modality, ids in one.ids.items()},
     )
     result.problems += [*mismatches(pair), *not_finite(pair)]
-    result.clips.setdefault(name, {})[split] = max((len(rows) for rows in pair.features.values()), default=0)
+    result.clips.setdefault(name, {})[stage] = max((len(rows) for rows in pair.features.values()), default=0)

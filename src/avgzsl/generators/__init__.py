@@ -1,18 +1,22 @@
 """Generated data with the counts and difficulties of the real thing: one kind a file, found by listing this folder.
 
-A generator module has DESCRIPTION and write(out, scale, seed, progress), which fills an existing empty folder.
+A generator module has DESCRIPTION and write(out, scale, seed, progress, *, its options), which fills an existing empty
+folder.
 """
 
+import inspect
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from avgzsl import registry
-from avgzsl.errors import AvgzslError, DataError
+from avgzsl.errors import AvgzslError, ConfigError, DataError
 
-SUPPORT = ("clip_model",)
+SUPPORT = ("checks", "clip_model")
+REPORT = "generated.txt"  # in the folder, where a kind has something to say about what it made
 
 
 def generators() -> dict[str, str]:
@@ -29,15 +33,17 @@ def generate(
     seed: int = 0,
     *,
     progress: Callable[[int, int], None] | None = None,
-    **options: int,
+    **options: Any,
 ) -> Path:
     """Write generated data of `kind` to the folder `out`, whole or not at all; gives the folder.
 
     `scale` multiplies the number of clips, `progress(done, of)` is called as classes are written, `options` are those
-    of the kind (dimensions, for instance). Same kind, scale, seed and options: the same files, byte for byte.
-    Raises UnknownNameError, ConfigError for a bad number, DataError when `out` is not empty.
+    of the kind (dimensions of audioset-zsl; splits, w2v and features of avca).
+    Same kind, scale, seed and options: the same files, byte for byte.
+    Raises UnknownNameError, ConfigError for a bad number or option, DataError when `out` is not empty.
     """
     module = registry.load(sys.modules[__name__], "generator", kind, support=SUPPORT)
+    _check_options(kind, module.write, options)
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is not an empty folder, and nothing is overwritten; choose another place or remove it")
@@ -59,3 +65,16 @@ def generate(
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
     return out
+
+
+def _check_options(kind: str, write: Callable[..., None], options: Mapping[str, Any]) -> None:
+    known = {
+        name: option
+        for name, option in inspect.signature(write).parameters.items()
+        if option.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    if strange := [name for name in options if name not in known]:
+        raise ConfigError(f"{kind} takes no option {', '.join(strange)}; it takes {', '.join(known)}")
+    needed = [name for name, option in known.items() if option.default is option.empty and name not in options]
+    if needed:
+        raise ConfigError(f"{kind} needs the options {', '.join(needed)}; give them too")

@@ -1,17 +1,15 @@
 """Generated features with the classes, splits and counts of AudioSetZSL, in its layout."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from avgzsl.errors import ConfigError
+from avgzsl.generators.checks import FEWEST, check_numbers
 from avgzsl.generators.clip_model import make_clips, make_world
 
 DESCRIPTION = "33 classes with the seen/unseen split, counts and imbalance of AudioSetZSL; 1024-d audio and video"
-FEWEST = 5  # clips a class and split, however small the scale
 FOLDERS = ("trn", "val", "tst")
 
 # class, u(nseen) or s(een), kin (a: animal, w: water and weather, v: vehicle, d: device, i: impulse), trn, val, tst
@@ -43,7 +41,7 @@ def write(
     text_dim: int = 300,
 ) -> None:
     """Write features, word vectors and class lists into the empty folder `out`. Raises ConfigError."""
-    _check(scale, seed, audio_dim=audio_dim, video_dim=video_dim, text_dim=text_dim)
+    check_numbers(scale, seed, audio_dim=audio_dim, video_dim=video_dim, text_dim=text_dim)
     classes = _classes()
     world = make_world(seed, [group for _, _, group, *_ in classes], text_dim, {"audio": audio_dim, "video": video_dim})
     _write_lists(out / "class-split", [(name, seen == "s") for name, seen, *_ in classes])
@@ -63,16 +61,6 @@ def write(
 def _classes() -> list[tuple[str, str, str, int, int, int]]:
     fields = [entry.split() for entry in CLASSES.split(",")]
     return [(name, seen, kin, int(trn), int(val), int(tst)) for name, seen, kin, trn, val, tst in fields]
-
-
-def _check(scale: float, seed: int, **dims: int) -> None:
-    if not (math.isfinite(scale) and scale > 0):
-        raise ConfigError(f"scale is {scale}; expected a number above 0 (1 is the size of AudioSetZSL)")
-    if seed < 0:
-        raise ConfigError(f"seed is {seed}; expected 0 or more")
-    for name, dim in dims.items():
-        if dim < 1:
-            raise ConfigError(f"{name} is {dim}; expected 1 or more")
 
 
 def _write_lists(folder: Path, classes: list[tuple[str, bool]]) -> None:

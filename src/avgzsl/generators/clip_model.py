@@ -19,6 +19,9 @@ of a class and no word tells; n_i is fog, drawn for each modality, that looks li
 attributes into features, B_m (d x SCENES) are backgrounds, D_m (d x NUISANCE) correlates noise w_i that no class has,
 with A, D ~ N(0, 1/K) and B ~ N(0, 1); eps_i is white. quiet_m makes features non-negative and most of them zero.
 Video has less fog than audio, and more of its own: it is the clearer modality.
+
+Where the words are given (real text vectors), the order is turned round: with z_c the image of t_c under a random
+matrix, each of its K numbers centred and scaled to variance 1 over the classes, s_c = sqrt(1 - b^2) z_c + b p_c.
 """
 
 from collections.abc import Sequence
@@ -79,6 +82,18 @@ def make_world(seed: int, groups: Sequence[str], text_dim: int, dims: dict[Modal
     own = {modality: rng.standard_normal(kin.shape) for modality in MODALITIES}
     mixing = {modality: _mixing(seed, modality, dims[modality]) for modality in MODALITIES}
     return World(seed, attributes, text.astype(np.float32), own, mixing)
+
+
+def world_of(seed: int, text: Float32[np.ndarray, "c t"], dims: dict[Modality, int]) -> World:
+    """A world whose classes have these words; classes with like words are kin."""
+    rng = np.random.default_rng([seed, 4])
+    image = text.astype(np.float64) @ rng.standard_normal((text.shape[1], ATTRIBUTES))
+    image = (image - image.mean(0)) / image.std(0)
+    attributes = np.sqrt(1 - BLUR**2) * image + BLUR * rng.standard_normal(image.shape)
+    own = {modality: rng.standard_normal(image.shape) for modality in MODALITIES}
+    return World(
+        seed, attributes, text, own, {modality: _mixing(seed, modality, dims[modality]) for modality in MODALITIES}
+    )
 
 
 def _mixing(seed: int, modality: Modality, dim: int) -> Float32[np.ndarray, "m d"]:

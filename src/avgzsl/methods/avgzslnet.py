@@ -65,9 +65,9 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
     """Hidden units of the decoder."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        **ProjectionMethod.presets,
         "official": {},
         "paper": {"distance": "mse", "symmetric": False},
+        **ProjectionMethod.presets,
     }
 
     def build(self, sizes: Mapping[str, int], generator: Generator) -> Networks:

@@ -239,11 +239,11 @@ def check_training(train: ClipSet, classes: ClassTable) -> None:
 
 
 def dimensions(train: ClipSet, classes: ClassTable) -> dict[str, int]:
-    """Feature dimensions of each modality that some clip has, and of the text."""
+    """Feature dimensions of each modality that some clip of a seen class has, and of the text."""
     sizes: dict[str, int] = {}
     for modality in MODALITIES:
         feature = train.feature(modality)
-        if feature is not None and bool(train.has(modality).any()):
+        if feature is not None and bool((train.has(modality) & classes.seen[train.labels]).any()):
             sizes[modality] = feature.shape[1]
     return {**sizes, "text": classes.text.shape[1]}
 

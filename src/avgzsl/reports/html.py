@@ -83,6 +83,6 @@ def _spread(mean: float, sd: float) -> str:
 def _figure(path: Path, caption: str) -> str:
     data = base64.b64encode(path.read_bytes()).decode()
     return (
-        f"<figure><h2>{escape(path.stem.capitalize())}</h2><img alt='{escape(caption, quote=True)}' "
+        f"<figure><h2>{escape(path.stem.replace('figure', 'Figure '))}</h2><img alt='{escape(caption, quote=True)}' "
         f"src='data:image/png;base64,{data}'><figcaption>{escape(caption)}</figcaption></figure>"
     )

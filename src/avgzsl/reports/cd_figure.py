@@ -1,0 +1,84 @@
+"""The paper's Figure 7: a critical-difference diagram (Demsar 2006), as PNG or SVG.
+
+Mean ranks on an axis, the best on the left; a thick bar joins methods that do not differ significantly.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avgzsl.reports.plots import PALETTE, _finish
+from avgzsl.reports.significance import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE, ORANGE = PALETTE[:2]
+STEP = 0.32  # inches from one name to the next
+BAR = 0.2  # inches from one joining bar to the next
+
+
+def cd_figure(path: Path, comparison: Comparison, title: str = "Critical difference of mean ranks") -> None:
+    """Draw the mean ranks of a comparison, the critical difference, and what it does not tell apart.
+
+    Raises ConfigError for an ending other than .png and .svg, AvgzslError when the disk refuses.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    groups = comparison.groups()
+    first_name = 0.35 + BAR * len(groups) + 0.15  # inches under the axis, as every y here
+    depth = first_name + STEP * ((comparison.k + 1) // 2 - 1) + 0.2
+    figure = Figure(figsize=(8.4, depth + 2.4), layout="constrained")
+    axes = figure.add_subplot()
+    end = max(float(comparison.k), 1 + comparison.critical_difference)
+    axes.set_xlim(1 - 0.02 * (end - 1), end + 0.02 * (end - 1))
+    axes.set_ylim(depth, -0.9)
+    _draw_axis(axes, comparison)
+    _draw_names(axes, comparison, first_name)
+    _draw_groups(axes, comparison, groups)
+    about = (
+        f"Nemenyi at the level {comparison.alpha:g}; Friedman p = {comparison.p:.2g}\n"
+        f"over {comparison.n} classes of one test set, which are not independent data sets"
+    )
+    with rc_context({"svg.hashsalt": "avgzsl"}):  # ids inside an SVG would else be random
+        _finish(path, figure, axes, f"{title}\n{about}", legend_columns=2)
+
+
+def _draw_axis(axes: "Axes", comparison: Comparison) -> None:
+    """The axis of ranks with its numbers above it, and above these the critical difference to scale."""
+    axes.axis("off")
+    axes.plot([1, comparison.k], [0, 0], color="black", linewidth=1.2)
+    for tick in range(1, comparison.k + 1):
+        axes.plot([tick, tick], [0, -0.08], color="black", linewidth=1.2)
+        axes.text(tick, -0.12, str(tick), ha="center", va="bottom", fontsize=9)
+    axes.text((1 + comparison.k) / 2, -0.36, "mean rank (1 is best)", ha="center", va="bottom", fontsize=9)
+    width = comparison.critical_difference
+    axes.errorbar(1 + width / 2, -0.68, xerr=width / 2, color="black", capsize=4, linewidth=1.6)
+    axes.text(1, -0.76, f"critical difference {width:.4g}", va="bottom", fontsize=9)
+
+
+def _draw_names(axes: "Axes", comparison: Comparison, first_name: float) -> None:
+    """An elbow from each method's mark to its name: the better half to the left, the outermost mark on top."""
+    order = comparison.order()
+    half = (comparison.k + 1) // 2
+    left, right = axes.get_xlim()
+    ends = [(left, "right", order[:half]), (right, "left", order[half:][::-1])]
+    for edge, align, methods in ends:
+        for level, method in enumerate(methods):
+            rank, y = comparison.mean_ranks[method], first_name + STEP * level
+            axes.plot([rank, rank, edge], [0, y, y], color="0.45", linewidth=0.9)
+            text = f" {comparison.names[method]} ({rank:.2f}) "
+            axes.text(edge, y, text, ha=align, va="center", fontsize=10, parse_math=False)
+    look = {"color": BLUE, "markersize": 8, "markeredgecolor": "white", "linestyle": "", "zorder": 5}
+    zeros = [0] * comparison.k
+    axes.plot(comparison.mean_ranks, zeros, marker="o", clip_on=False, label="mean rank of a method", **look)  # type: ignore[arg-type]
+
+
+def _draw_groups(axes: "Axes", comparison: Comparison, groups: Sequence[tuple[int, ...]]) -> None:
+    overhang = 0.008 * (axes.get_xlim()[1] - axes.get_xlim()[0])
+    for level, group in enumerate(groups):
+        ends = [comparison.mean_ranks[group[0]] - overhang, comparison.mean_ranks[group[-1]] + overhang]
+        label = None if level else "no significant difference between those joined"
+        y = 0.3 + BAR * level
+        axes.plot(ends, [y, y], color=ORANGE, linewidth=4.5, solid_capstyle="butt", clip_on=False, label=label)
