@@ -13,7 +13,19 @@ from typer.testing import CliRunner
 
 from avgzsl import cli
 
-COMMANDS = ("demo", "generate", "inspect", "train", "evaluate", "methods", "layouts")
+COMMANDS = (
+    "demo",
+    "generate",
+    "inspect",
+    "train",
+    "evaluate",
+    "two-stage",
+    "tune",
+    "benchmark",
+    "reproduce",
+    "methods",
+    "layouts",
+)
 FEW = ["epochs=4", "batch_size=512", "milestones=2,3", "attention_epochs=1"]
 
 
