@@ -6,10 +6,11 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 REAL ?= ../shared/data/realset
 
-.PHONY: demo test check bench real clean
+.PHONY: demo test check bench real results clean
 
 demo: $(STAMP)
-	$(BIN)/avgzsl demo --out demo
+	rm -rf out/demo
+	$(BIN)/avgzsl demo --out out/demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto
@@ -23,6 +24,11 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine --real $(REAL) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.closed_forms --document docs/benchmarks.md
+
+# hours: tunes every method on every class split; what was done is kept in out/results
+results: $(STAMP)
+	$(BIN)/python -m benchmarks.results $(REAL) --work out/results --document docs/results.md
 
 # the table of the README on real features: five class splits, three seeds, controls
 real: $(STAMP)
@@ -34,4 +40,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) out build dist
