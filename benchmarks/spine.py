@@ -73,8 +73,8 @@ def training_rows(data: Dataset, precision: str) -> list[Row]:
 
     def fetch(pairs: Tensor) -> None:
         clips = torch.unique(pairs.reshape(-1))
-        for feature in tensors.feature.values():
-            feature.index_select(0, clips)
+        for modality in tensors.feature:
+            tensors.fetch(modality, clips)
 
     batches: list[Tensor] = []
     sampling = seconds(lambda: batches.extend(sampler.epoch(generator))) / sampler.steps

@@ -132,6 +132,16 @@ def test_an_unknown_device_is_a_clear_error():
         pick_device("tpu9")
 
 
+def test_clips_given_away_are_scaled_in_place_and_give_the_same_model(data):
+    clips, classes = data.training()
+    kept = avgzslnet().fit(clips, classes)
+    given = clips.take(torch.arange(len(clips)))
+    assert equal(avgzslnet().fit(given, classes, Job(overwrite=True)), kept)
+    lengths = torch.linalg.vector_norm(given.audio, dim=1)
+    assert torch.allclose(lengths, torch.ones(len(given)), atol=1e-6)
+    assert not torch.equal(given.audio, clips.audio)
+
+
 class Killed(Exception):
     pass
 

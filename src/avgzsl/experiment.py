@@ -96,6 +96,7 @@ def train(
         progress=note,
         checkpoint=folder / runs.CHECKPOINT,
         checkpoint_seconds=checkpoint_seconds,
+        overwrite=True,  # Dataset.training() gave copies, or the whole of a set that is read anew when asked for
         history=history,
     )
     fitted = unfitted.fit(*dataset.training(), job)

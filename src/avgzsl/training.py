@@ -69,7 +69,8 @@ class Job:
 
     `monitor` is called with no argument after every `monitor_every` epochs and at the last, and its numbers enter the
     history; it must not change the method. `checkpoint` is a file to resume from if it is there, written at most every
-    `checkpoint_seconds`.
+    `checkpoint_seconds`. With `overwrite` the caller gives its clips away: training may scale them where they stand,
+    which spares a copy.
     """
 
     seed: int = 0
@@ -79,6 +80,7 @@ class Job:
     progress: Progress | None = None
     checkpoint: Path | None = None
     checkpoint_seconds: float = 10.0
+    overwrite: bool = False
     history: list[Record] = field(default_factory=list)
 
 

@@ -139,7 +139,7 @@ class ProjectionMethod(Schedule, Method):
         # weights are drawn on the CPU, so that every device starts from the same
         sizes = dimensions(train_clips, classes)
         networks = self.build(sizes, Generator().manual_seed(job.seed)).to(device)
-        data = load_train_set(train_clips, classes, self.normalise, device, self.feature_type)
+        data = load_train_set(train_clips, classes, self.normalise, device, self.feature_type, job.overwrite)
         sampler = PairSampler(data.labels, len(classes), self.batch_size, self.class_prior)
         return Begun(networks, data, sampler, Generator(device).manual_seed(job.seed), job)
 
@@ -148,7 +148,7 @@ class ProjectionMethod(Schedule, Method):
     ) -> dict[str, Float[Tensor, "2 b e"]]:
         """Embeddings of the clips p (row 0) and q (row 1) by each projection; the first layer meets each clip once."""
         clips, inverse = torch.unique(pairs.reshape(-1), return_inverse=True)
-        fed = self.inputs({m: feature.index_select(0, clips) for m, feature in data.feature.items()})
+        fed = self.inputs({modality: data.fetch(modality, clips) for modality in data.feature})
         nets = fitted(self.networks_, self).projections()
         return {name: net(fed[name], inverse, generator).float().view(*pairs.shape, -1) for name, net in nets.items()}
 
