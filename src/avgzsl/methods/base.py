@@ -234,8 +234,14 @@ def check_training(train: ClipSet, classes: ClassTable) -> None:
         raise DataError(f"no training clip of: {', '.join(empty)}; add clips or leave these classes out")
     for modality in MODALITIES:
         feature = train.feature(modality)
-        if feature is not None and not bool(torch.isfinite(feature[train.has(modality)]).all()):
+        if feature is not None and not _all_finite(feature, train.has(modality)):
             raise DataError(f"{modality} features hold NaN or infinite values; drop or repair these clips")
+
+
+def _all_finite(feature: Float[Tensor, "n d"], has: Bool[Tensor, " n"]) -> bool:
+    """In chunks: `isfinite` makes several copies of what it looks at."""
+    parts = zip(feature.split(_CHUNK), has.split(_CHUNK), strict=True)
+    return all(bool(torch.isfinite(rows[there]).all()) for rows, there in parts)
 
 
 def dimensions(train: ClipSet, classes: ClassTable) -> dict[str, int]:
