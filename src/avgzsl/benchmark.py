@@ -165,6 +165,9 @@ def _run(
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(processes or cores, len(waiting))
+    if workers == 1:  # no pool: a script or notebook can call this anywhere
+        yield from (_compute(label, cell, data, layout, folder) for label, cell in waiting)
+        return
     context = multiprocessing.get_context("spawn")  # a forked torch may hang in its thread pool
     with ProcessPoolExecutor(workers, context, _share_cores, (max(1, cores // workers),)) as pool:
         running: dict[Future[Result], Cell] = {
