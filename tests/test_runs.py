@@ -21,14 +21,6 @@ from avgzsl.generators import generate
 SETTINGS = {"epochs": 6, "batch_size": 512, "milestones": (4,), "attention_epochs": 2}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("AVGZSL_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     return generate("audioset-zsl", tmp_path_factory.mktemp("data") / "set", scale=0.002, audio_dim=32, video_dim=48)
