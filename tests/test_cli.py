@@ -160,6 +160,7 @@ def test_mistakes_end_in_one_clear_error(run, data, tmp_path):
     assert "not there" in failing("train", data.parent / "sett", "--out", tmp_path / "r")
     assert not (tmp_path / "r").exists()
     assert "is not a run" in failing("evaluate", data)
+    assert "did you mean eszsl" in failing("benchmark", data, "--out", tmp_path / "r", "--against", "eszls")
     assert "holds a run already" in failing("train", data, "--out", run)
     assert "did you mean test" in failing("evaluate", run, "--split", "tst")
     code, printed = avgzsl("evaluate", run, "--calibration", "orakel")

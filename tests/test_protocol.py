@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from avgzsl.data import Dataset
-from avgzsl.errors import DataError, ModalityError
+from avgzsl.errors import ConfigError, DataError, ModalityError
 from avgzsl.evaluation import class_accuracy, harmonic_mean
 from avgzsl.experiment import choose_modes, find_penalties, result_rows
 from avgzsl.methods import build
@@ -122,6 +122,8 @@ def test_choosing_modes(data, method):
     there = modes(method, data.split("test"))
     assert choose_modes(method, there, "all", None) == there
     assert choose_modes(method, there, "both", "equal") == [BOTH]
+    with pytest.raises(ConfigError, match="leave it out, or test modality both"):
+        choose_modes(method, there, "audio", "equal")
     with pytest.raises(ModalityError, match="has no attention fusion"):
         choose_modes(method, there, "both", "attention")
     with pytest.raises(ModalityError, match="no clip can be tested on audio"):

@@ -170,10 +170,13 @@ def evaluate(
 def choose_modes(method: Method, there: list[Mode], modality: str, fusion: Fusion | None) -> list[Mode]:
     """The modes of `there` that were asked for.
 
-    Raises UnknownNameError, or ModalityError when the method or the clips cannot serve them.
+    Raises UnknownNameError, ConfigError for a fusion of one modality, or ModalityError when the method or the clips
+    cannot serve them.
     """
     if modality not in ("all", *TEST_MODALITIES):
         raise UnknownNameError(unknown("modality", modality, ("all", *TEST_MODALITIES)))
+    if fusion is not None and modality not in ("all", "both"):
+        raise ConfigError(f"fusion={fusion} weighs audio against video; leave it out, or test modality both")
     chosen = [
         mode
         for mode in there

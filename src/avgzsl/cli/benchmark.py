@@ -28,12 +28,14 @@ def benchmark(
     from avgzsl.benchmark import benchmark as run_grid
     from avgzsl.benchmark import left_aside, open_splits
     from avgzsl.cli import show
+    from avgzsl.methods import method_class
     from avgzsl.methods import methods as names
     from avgzsl.reports.entries import check_preset, paper_entry
     from avgzsl.reports.summary import summary_markdown, write_summary
 
     chosen = names() if methods == "all" else [name.strip() for name in methods.split(",")]
     check_preset(preset, chosen)
+    method_class(against)
     splits = open_splits(data, class_split, layout)
     entries = [paper_entry(name, splits, preset, tuned) for name in chosen]
     with show.cells_progress() as told:
