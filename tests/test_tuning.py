@@ -75,6 +75,22 @@ def test_another_search_is_not_mixed_in(data, tmp_path):
         tune(world(seed=1), "least-squares", tmp_path, trials=1)
 
 
+def test_a_preset_is_the_start_and_holds_where_nothing_is_drawn(data, tmp_path):
+    (tmp_path / "mine.yaml").write_text("ridge: 0.7\nbalanced: true\n")
+    fixed = {"compare_by": "cosine", "balanced": True}
+    tune(data, "least-squares", tmp_path / "a", trials=4, preset=tmp_path / "mine.yaml", fixed=fixed)
+    tried = [json.loads(line)["settings"] for line in (tmp_path / "a" / "trials.jsonl").read_text().splitlines()]
+    assert tried[0] == {"ridge": 0.7, **fixed}
+    assert all({**trial, "ridge": 0.7} == tried[0] and trial["ridge"] != 0.7 for trial in tried[1:])
+    with pytest.raises(RunError, match="other base"):
+        tune(data, "least-squares", tmp_path / "a", trials=4, fixed=fixed)
+
+
+def test_folds_are_refused_where_they_would_be_ignored(data, tmp_path):
+    with pytest.raises(ConfigError, match="2 folds with judge val"):
+        tune(data, "least-squares", tmp_path / "a", judge="val", folds=2)
+
+
 def test_fixed_settings_hold_and_bad_ones_are_refused(data, tmp_path):
     best = tune(data, "least-squares", tmp_path, trials=4, fixed={"ridge": 0.01})
     assert best["ridge"] == 0.01

@@ -23,6 +23,7 @@ from avgzsl.protocol import measure, modes, penalties, pseudo_unseen_folds
 from avgzsl.training import Job
 
 Judge = Literal["pseudo-unseen", "val"]
+FOLDS = 3
 TRIALS, PRESET, SEARCH = "trials.jsonl", "preset.yaml", "search.json"
 
 
@@ -42,24 +43,29 @@ def tune(
     *,
     judge: Judge = "pseudo-unseen",
     trials: int = 20,
-    folds: int = 3,
+    folds: int | None = None,
     seed: int = 0,
+    preset: str | Path | None = None,
     fixed: Mapping[str, Any] | None = None,
     told: Callable[[int, int, Trial], None] | None = None,
 ) -> dict[str, Any]:
     """Search the method's ranges and give the best settings, also written to `out/preset.yaml`.
 
-    The first trial is the method's defaults; `fixed` settings hold in every trial. Trials that `out/trials.jsonl` has
-    already are not run again. `told` hears trials done and in all. Raises ConfigError for a method without ranges,
-    when every trial failed, RunError for a folder of another search.
+    The first trial is the method's defaults, or the `preset`, from which the others then differ by what they draw;
+    `fixed` settings hold in every trial. Trials that `out/trials.jsonl` has
+    already are not run again. `told` hears trials done and in all. `folds` (3 if None) are those of
+    pseudo-unseen classes. Raises ConfigError for a method without ranges, for folds with judge `val`, when every trial
+    failed; RunError for a folder of another search.
     """
+    if judge == "val" and folds is not None:
+        raise ConfigError(f"{folds} folds with judge val, which has none; leave them out, or judge by pseudo-unseen")
+    folds = folds or FOLDS
     fixed = dict(fixed or {})
-    build(method, settings=fixed)
-    candidates = list(itertools.islice(_candidates(method, fixed, seed), trials))
-    _claim(
-        out,
-        {"method": method, "judge": judge, "folds": folds, "seed": seed, "fixed": fixed, "data": dataset.fingerprint},
-    )
+    base = {**method_class(method).preset(preset), **fixed}
+    build(method, settings=base)
+    candidates = list(itertools.islice(_candidates(method, base, fixed, seed), trials))
+    search = {"method": method, "judge": judge, "folds": folds, "seed": seed, "base": base, "fixed": fixed}
+    _claim(out, {**search, "data": dataset.fingerprint})
     kept = _read(out / TRIALS)
     for number, settings in enumerate(candidates):
         key = json.dumps(settings, sort_keys=True)
@@ -96,12 +102,12 @@ def _divisions(dataset: Dataset, judge: Judge, folds: int, seed: int) -> Iterato
         yield from pseudo_unseen_folds(dataset.split("train"), dataset.split("val"), dataset.classes, folds, seed)
 
 
-def _candidates(method: str, fixed: Mapping[str, Any], seed: int) -> Iterator[dict[str, Any]]:
-    """The defaults, then distinct draws from the ranges; the whole grid, shuffled, where it is small."""
+def _candidates(method: str, base: Mapping[str, Any], fixed: Mapping[str, Any], seed: int) -> Iterator[dict[str, Any]]:
+    """The base, then distinct draws from the ranges; the whole grid, shuffled, where it is small."""
     ranges = {key: values for key, values in method_class(method).ranges.items() if key not in fixed}
     if not ranges:
         raise ConfigError(f"{method} declares no ranges to search" + (" beside what is fixed" if fixed else ""))
-    yield dict(fixed)
+    yield dict(base)
     draw = random.Random(seed)
     size = 1
     for values in ranges.values():
@@ -112,7 +118,7 @@ def _candidates(method: str, fixed: Mapping[str, Any], seed: int) -> Iterator[di
         if number in seen:
             continue
         seen.add(number)
-        settings = dict(fixed)
+        settings = dict(base)
         for key, values in ranges.items():
             number, place = divmod(number, len(values))
             settings[key] = values[place]

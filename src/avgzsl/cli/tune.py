@@ -14,8 +14,9 @@ def tune(
     by: Annotated[
         Literal["pseudo-unseen", "val"], typer.Option(help="pseudo-unseen uses no unseen label; val does.")
     ] = "pseudo-unseen",
-    trials: Annotated[int, typer.Option(help="Settings to try, the defaults first.", min=1)] = 20,
-    folds: Annotated[int, typer.Option(help="Folds of pseudo-unseen classes.", min=1)] = 3,
+    preset: Annotated[str | None, typer.Option(help="Where the search starts, instead of the defaults.")] = None,
+    trials: Annotated[int, typer.Option(help="Settings to try, the start first.", min=1)] = 20,
+    folds: Annotated[int | None, typer.Option(help="Folds of pseudo-unseen classes; 3 if not given.", min=1)] = None,
     class_split: Annotated[str | None, typer.Option(help="Which division into seen and unseen.")] = None,
     layout: Annotated[str | None, typer.Option(help="Recognised by itself.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draws, the folds and the training.")] = 0,
@@ -33,6 +34,17 @@ def tune(
 
     dataset = open_dataset(data, layout=layout, class_split=class_split)
     settings = dict(map(parse_override, fixed or []))
-    best = search(dataset, method, out, judge=by, trials=trials, folds=folds, seed=seed, fixed=settings, told=told)
+    best = search(
+        dataset,
+        method,
+        out,
+        judge=by,
+        trials=trials,
+        folds=folds,
+        seed=seed,
+        preset=preset,
+        fixed=settings,
+        told=told,
+    )
     print(f"best, by {by}: {best}")
     show.files([out / PRESET, out / TRIALS])
