@@ -1,7 +1,7 @@
 """The one currency: clips with features, classes with text vectors, and a data set made of both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import numpy as np
@@ -12,6 +12,15 @@ from torch import Tensor
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.registry import unknown
 from avgzsl.types import MODALITIES, Modality
+from avgzsl.weights import WeightFile
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A backbone or text encoder: its spec, as `backbones.load` and `text.load` take it, and what it was loaded from."""
+
+    spec: str
+    weights: tuple[WeightFile, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +125,8 @@ class Dataset:
     """Clips in splits (`train`, `val`, `test`; labels count in `classes`), and where they came from.
 
     `fingerprint` hashes features, ids, labels, class names, text vectors and the seen marks: two data sets with the
-    same fingerprint train the same model. `notes` says what the reader did beyond reading (aligned, dropped, ignored).
+    same fingerprint train the same model. `encoders` are those of `audio`, `video` and `text`, where the data set knows
+    them: what new clips and new names must go through to meet this data. `notes` says what the reader did beyond reading (aligned, dropped, ignored).
     """
 
     classes: ClassTable
@@ -126,6 +136,7 @@ class Dataset:
     layout: str = "memory"
     class_split: str = ""
     notes: tuple[str, ...] = ()
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
 
     @classmethod
     def of(cls, classes: ClassTable, splits: Mapping[str, ClipSet], **about: str) -> "Dataset":

@@ -27,3 +27,11 @@ class NotFittedError(AvgzslError):
 
 class RunError(AvgzslError):
     """A run folder is incomplete, damaged, newer than this version, or belongs to other data."""
+
+
+class MediaError(AvgzslError):
+    """A media file is missing, damaged, empty, of a kind that cannot be decoded, or took too much to decode."""
+
+
+class WeightsError(AvgzslError):
+    """The weights of a backbone or text encoder are not there, or are not those of the network."""

@@ -9,8 +9,9 @@ import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from avgzsl.errors import UnknownNameError
+from avgzsl.errors import ConfigError, UnknownNameError
 
 
 def available(package: ModuleType, *, support: Iterable[str] = ()) -> list[str]:
@@ -26,6 +27,17 @@ def load(package: ModuleType, kind: str, name: str, *, support: Iterable[str] = 
     if name not in known:
         raise UnknownNameError(unknown(kind, name, known))
     return importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
+
+
+def require(module: str, extra: str) -> Any:
+    """Import an optional library. Raises ConfigError that names the extra to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as problem:
+        raise ConfigError(
+            f"this needs {module.partition('.')[0]}, which is not installed ({problem}); "
+            f"install it with: pip install 'avgzsl[{extra}]'"
+        ) from problem
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,1 @@
+"""Backbones over many files, resumably, into a store on disk."""

@@ -1,0 +1,1 @@
+"""Clip to classes, for any list of names."""

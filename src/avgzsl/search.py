@@ -1,0 +1,1 @@
+"""Text or clip to hits."""
