@@ -125,8 +125,9 @@ class Dataset:
     """Clips in splits (`train`, `val`, `test`; labels count in `classes`), and where they came from.
 
     `fingerprint` hashes features, ids, labels, class names, text vectors and the seen marks: two data sets with the
-    same fingerprint train the same model.
-    `encoders` are those of `audio`, `video` and `text`, where the data set knows them: what new clips and new names must go through to meet this data. `notes` says what the reader did beyond reading (aligned, dropped, ignored).
+    same fingerprint train the same model. `encoders` are those of `audio`, `video` and `text` where the data set knows
+    them: what new clips and new names must go through to meet this data. `notes` says what the reader did beyond
+    reading (aligned, dropped, ignored).
     """
 
     classes: ClassTable
