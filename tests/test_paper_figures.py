@@ -62,9 +62,9 @@ def drawn(monkeypatch, path, draw):
     """The figure, as it was handed over to be saved."""
     kept = []
     for module in (cd, ret, tsne):
-        inner = module._finish
+        inner = module.finish
         monkeypatch.setattr(
-            module, "_finish", lambda p, f, *a, _inner=inner, **k: (kept.append(f), _inner(p, f, *a, **k))
+            module, "finish", lambda p, f, *a, _inner=inner, **k: (kept.append(f), _inner(p, f, *a, **k))
         )
     draw(path)
     return kept[0]

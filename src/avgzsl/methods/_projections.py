@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 from avgzsl.attention import AttentionSettings, both_present, train_posthoc, video_weight
 from avgzsl.data import ClassTable, ClipSet
 from avgzsl.losses import Distance
-from avgzsl.methods.base import Embeddings, Method, clip_features, dimensions, fitted
+from avgzsl.methods.base import Embeddings, Method, clip_features, dimensions, fitted, late
 from avgzsl.nets import Attention, Projection, linear_layer, unit_rows
 from avgzsl.sampling import PairSampler
 from avgzsl.similarity import Name
@@ -159,15 +159,7 @@ class ProjectionMethod(Schedule, Method):
         features = clip_features(clips, networks.sizes, self.normalise, networks.text.weight.device)
         fed = self.inputs(features)
         z = {name: net(fed[name]).cpu() for name, net in networks.projections().items() if name in fed}
-        absent = torch.zeros(len(clips), dtype=torch.bool)
-        return Embeddings(
-            audio=z.get("audio"),
-            video=z.get("video"),
-            joint=z.get("joint"),
-            has_audio=clips.has_audio if "audio" in z else absent,
-            has_video=clips.has_video if "video" in z else absent,
-            video_weight=self.weigh(features),
-        )
+        return late(z, clips, self.weigh(features))
 
     def weigh(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, " n"] | None:
         """The attention's weight of video per clip; None without attention."""

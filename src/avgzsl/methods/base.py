@@ -44,6 +44,13 @@ class Embeddings:
     video_weight: Float[Tensor, " n"] | None = None
 
 
+def late(z: Mapping[Any, Tensor], clips: ClipSet, weight: Tensor | None = None) -> Embeddings:
+    """From the embeddings by name (`audio`, `video`, `joint`); a clip has a modality that it brings and that z has."""
+    absent = torch.zeros(len(clips), dtype=torch.bool)
+    audio, video = (clips.has(modality) if modality in z else absent for modality in MODALITIES)
+    return Embeddings(z.get("audio"), z.get("video"), z.get("joint"), audio, video, weight)
+
+
 class Method(ABC):
     """Base of all methods; see the module's docstring and `docs/architecture.md`."""
 

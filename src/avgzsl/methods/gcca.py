@@ -22,7 +22,7 @@ from torch import Tensor
 from avgzsl.data import ClassTable, ClipSet
 from avgzsl.errors import DataError
 from avgzsl.methods._examples import cholesky, usable_rows
-from avgzsl.methods.base import Embeddings, Method, check_training, clip_features, dimensions, fitted
+from avgzsl.methods.base import Embeddings, Method, check_training, clip_features, dimensions, fitted, late
 from avgzsl.nets import unit_rows
 from avgzsl.similarity import Name
 from avgzsl.training import SETTINGS, Job
@@ -107,14 +107,7 @@ class GCCA(Method, name="gcca"):
         learned: dict[str, Tensor] = fitted(self.learned_, self)
         features = clip_features(clips, self.sizes_, self.normalise, torch.device("cpu"))
         z = {m: (x - learned[f"mean.{m}"]) @ learned[f"map.{m}"] for m, x in features.items()}
-        absent = torch.zeros(len(clips), dtype=torch.bool)
-        return Embeddings(
-            audio=z.get("audio"),
-            video=z.get("video"),
-            joint=None,
-            has_audio=clips.has_audio if "audio" in z else absent,
-            has_video=clips.has_video if "video" in z else absent,
-        )
+        return late(z, clips)
 
     def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c _k"]:
         """Text of any classes on the common components."""

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.data import ClassTable, ClipSet
-from avgzsl.methods.base import Embeddings, Method, check_training, clip_features, dimensions, fitted
+from avgzsl.methods.base import Embeddings, Method, check_training, clip_features, dimensions, fitted, late
 from avgzsl.nets import unit_rows
 from avgzsl.similarity import Name
 from avgzsl.training import SETTINGS, Job
@@ -84,14 +84,7 @@ class LeastSquares(Method, name="least-squares"):
         maps: dict[Modality, Tensor] = fitted(self.maps_, self)
         features = clip_features(clips, self.sizes_, self.normalise, torch.device("cpu"))
         z = {m: features[m] @ maps[m][:-1] + maps[m][-1] for m in MODALITIES if m in features}
-        absent = torch.zeros(len(clips), dtype=torch.bool)
-        return Embeddings(
-            audio=z.get("audio"),
-            video=z.get("video"),
-            joint=None,
-            has_audio=clips.has_audio if "audio" in z else absent,
-            has_video=clips.has_video if "video" in z else absent,
-        )
+        return late(z, clips)
 
     def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c t"]:
         """The text vectors themselves."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avgzsl.reports.plots import PALETTE, _finish
+from avgzsl.reports.plots import PALETTE, finish
 from avgzsl.reports.significance import Comparison
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ def cd_figure(path: Path, comparison: Comparison, title: str = "Critical differe
 
     Raises ConfigError for an ending other than .png and .svg, AvgzslError when the disk refuses.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     groups = comparison.groups()
@@ -41,8 +40,7 @@ def cd_figure(path: Path, comparison: Comparison, title: str = "Critical differe
         f"Nemenyi at the level {comparison.alpha:g}; Friedman p = {comparison.p:.2g}\n"
         f"over {comparison.n} classes of one test set, which are not independent data sets"
     )
-    with rc_context({"svg.hashsalt": "avgzsl"}):  # ids inside an SVG would else be random
-        _finish(path, figure, axes, f"{title}\n{about}", legend_columns=2)
+    finish(path, figure, axes, f"{title}\n{about}", legend_columns=2)
 
 
 def _draw_axis(axes: "Axes", comparison: Comparison) -> None:

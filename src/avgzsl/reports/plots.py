@@ -78,7 +78,7 @@ def seen_unseen_curve(
     axes.set_ylim(bottom=0)
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
-    _finish(path, figure, axes, title, legend_columns=1)
+    finish(path, figure, axes, title, legend_columns=1)
 
 
 def per_class_chart(
@@ -108,7 +108,7 @@ def per_class_chart(
         _draw_bars(axes, bars[place * rows : (place + 1) * rows], longest)
         axes.set_ylim(rows - 0.4, -0.6)
     _legend_of_groups(panels[0], bars)
-    _finish(path, figure, panels[0], f"{title}\nin brackets: number of clips", legend_columns=2)
+    finish(path, figure, panels[0], f"{title}\nin brackets: number of clips", legend_columns=2)
 
 
 def _draw_bars(axes: "Axes", bars: Sequence[Bar], longest: float) -> None:
@@ -140,8 +140,10 @@ def _short(name: str) -> str:
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
 
 
-def _finish(path: Path, figure: "Figure", axes: "Axes", title: str, legend_columns: int) -> None:
+def finish(path: Path, figure: "Figure", axes: "Axes", title: str, legend_columns: int) -> None:
     """Title above, legend below, where neither can cover data; then the file, whole or not at all."""
+    from matplotlib import rc_context
+
     if path.suffix.lower() not in ENDINGS:
         raise ConfigError(f"{path}: figures are written as {' or '.join(ENDINGS)}; give the file one of these endings")
     figure.suptitle(title, fontsize=11, parse_math=False)
@@ -153,6 +155,7 @@ def _finish(path: Path, figure: "Figure", axes: "Axes", title: str, legend_colum
         for text in legend.get_texts():
             text.set_parse_math(False)
     form = path.suffix.lower().removeprefix(".")
-    # no date in the file: the same results give the same bytes
+    # neither date nor random ids in the file: the same results give the same bytes
     metadata = {"Date": None} if form == "svg" else None
-    write_whole(path, lambda temporary: figure.savefig(temporary, format=form, dpi=DPI, metadata=metadata))
+    with rc_context({"svg.hashsalt": "avgzsl"}):
+        write_whole(path, lambda temporary: figure.savefig(temporary, format=form, dpi=DPI, metadata=metadata))

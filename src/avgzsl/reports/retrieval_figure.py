@@ -17,7 +17,7 @@ from torch import Tensor
 
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.registry import unknown
-from avgzsl.reports.plots import _finish
+from avgzsl.reports.plots import finish
 from avgzsl.scoring import rank, require_labels
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ def retrieval_figure(path: Path, queries: Sequence[str], columns: Columns, title
     `columns[method][mode]` holds a list for each query, best first. Raises DataError for methods that differ in their
     modes or lists that are not one for each query, ConfigError for an ending other than .png and .svg.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     modes = _check(queries, columns)
@@ -99,8 +98,7 @@ def retrieval_figure(path: Path, queries: Sequence[str], columns: Columns, title
             y += MODE + HIGH * _rows(columns, mode, place)
     for (fill, ink, sign), meaning in ((RIGHT, "of the class asked for"), (WRONG, "of another class")):
         axes.fill_between([], [], facecolor=fill, edgecolor=ink, label=f"{sign} {meaning}")
-    with rc_context({"svg.hashsalt": "avgzsl"}):  # ids inside an SVG would else be random
-        _finish(path, figure, axes, title or "Clips found first by a class name, best first", legend_columns=2)
+    finish(path, figure, axes, title or "Clips found first by a class name, best first", legend_columns=2)
 
 
 def _check(queries: Sequence[str], columns: Columns) -> list[str]:

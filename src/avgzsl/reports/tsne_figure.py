@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from avgzsl.errors import DataError
-from avgzsl.reports.plots import PALETTE, _finish
+from avgzsl.reports.plots import PALETTE, finish
 from avgzsl.scoring import require_labels
 from avgzsl.similarity import euclidean
 
@@ -71,7 +71,6 @@ def tsne_figure(path: Path, panels: Mapping[str, Panel], seed: int = 0, title: s
     {method} x {audio, video}, and show the same classes. Raises DataError for panels that differ in their classes, hold
     fewer than four points or two dimensions, or are not finite; ConfigError for an ending other than .png and .svg.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     if len({tuple(names) for *_, names in panels.values()}) != 1:
@@ -88,8 +87,7 @@ def tsne_figure(path: Path, panels: Mapping[str, Panel], seed: int = 0, title: s
     for axes in grid[len(panels) :]:
         axes.axis("off")
     about = "ratio of mean distances in the embedding space, below 1: nearer to the own text"
-    with rc_context({"svg.hashsalt": "avgzsl"}):  # ids inside an SVG would else be random
-        _finish(path, figure, grid[0], f"{title or 't-SNE of clips and class texts'}\n{about}", legend_columns=3)
+    finish(path, figure, grid[0], f"{title or 't-SNE of clips and class texts'}\n{about}", legend_columns=3)
 
 
 def _plane(name: str, clips: Float[Tensor, "m d"], text: Float[Tensor, "c d"], seed: int) -> Float[np.ndarray, "m+c 2"]:
