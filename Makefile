@@ -25,6 +25,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine --real $(REAL) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.closed_forms --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.seeds --document docs/benchmarks.md
 
 # hours: tunes every method on every class split; what was done is kept in out/results
 results: $(STAMP)
