@@ -1,0 +1,119 @@
+"""Opening a media file: a local, regular file of a known kind, with nothing followed that it names."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from errno import EINVAL
+from pathlib import Path
+from typing import Any, NoReturn
+
+from avgzsl.errors import MediaError
+
+MOST_PIXELS = 1 << 26
+"""Larger pictures are refused: a small file can hold one that fills the memory."""
+
+STILLS = ("bmp_pipe", "jpeg_pipe", "jpegxl_pipe", "png_pipe", "ppm_pipe", "tiff_pipe", "webp_pipe")
+
+# What recordings and archives come in. None of these opens another file or address: playlists (hls, dash, concat, sdp)
+# and patterns of file names (image2) are not among them.
+FORMATS = (
+    *("mov", "matroska", "avi", "asf", "flv", "mpeg", "mpegts", "mxf", "nut", "ogg", "rm", "dv", "ivf", "gif", "apng"),
+    *("wav", "w64", "flac", "mp3", "aac", "ac3", "eac3", "aiff", "amr", "ape", "au", "caf", "dts", "tta", "wv"),
+    *("h264", "hevc", "m4v", "mjpeg", "mpegvideo", "obu"),
+    *STILLS,
+)
+
+_OPTIONS = {
+    "format_whitelist": ",".join(FORMATS),
+    "protocol_whitelist": "file",
+    "max_pixels": str(MOST_PIXELS),
+    "threads": "1",
+}
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with the file inside is a MediaError that begins with its path."""
+    import av
+
+    try:
+        yield
+    except MediaError as problem:
+        raise MediaError(f"{path}: {problem}") from problem
+    except MemoryError as problem:
+        raise MediaError(f"{path}: decoding it takes more memory than there is, or than is allowed") from problem
+    except (av.error.FFmpegError, OSError) as problem:
+        raise MediaError(f"{path}: cannot be decoded ({problem.strerror or problem})") from problem
+    except (ArithmeticError, ValueError, TypeError, LookupError) as problem:  # of PyAV, on damaged headers
+        raise MediaError(f"{path}: cannot be decoded ({problem}); it is damaged") from problem
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """An av container that reads `path`, decoding in one thread.
+
+    The decoder sees the content alone, never the name. Raises MediaError, without the path, when it is no regular file,
+    empty, or of a kind that is not read; the errors of av, with the decoder's last words, pass through `about`.
+    """
+    import av
+
+    _check_file(path)
+    with ExitStack() as stack, _last_words():
+        stream = stack.enter_context(os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb"))
+        container = av.open(stream, options=_OPTIONS, metadata_errors="replace", io_open=_refuse)
+        yield stack.enter_context(container)
+
+
+def prepare(stream: Any) -> None:
+    """Let `stream` decode in one thread, within the limit on pictures."""
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+    stream.codec_context.thread_count = 1
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise MediaError("there is no such file") from None
+    except ValueError as problem:  # a name with a NUL
+        raise MediaError(f"is no name of a file ({problem})") from problem
+    if stat.S_ISDIR(status.st_mode):
+        raise MediaError("is a folder; a media file was expected")
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError("is no regular file (a device, pipe or socket)")
+    if status.st_size == 0:
+        raise MediaError("is empty (0 bytes)")
+
+
+@contextmanager
+def _last_words() -> Iterator[None]:
+    """Errors of av with the last message of the library, of which nothing reaches the terminal."""
+    import av
+
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as messages:
+            try:
+                yield
+            except av.error.FFmpegError as problem:
+                raise MediaError(_reason(problem, messages)) from problem
+    finally:
+        av.logging.set_level(level)
+
+
+def _reason(problem: Any, messages: list[tuple[int, str, str]]) -> str:
+    words = [f"{name}: {text.strip().splitlines()[0]}" for _, name, text in messages if text.strip()]
+    if any("whitelist" in text for text in words):
+        return "is of a kind that is not read (a playlist, a list of files, text, …); a video, sound or picture is"
+    if any("image size" in text or "Picture size" in text for text in words) or (problem.errno == EINVAL and not words):
+        return f"cannot be decoded; its picture has no size, or more than {MOST_PIXELS >> 20} megapixels"
+    because = f"; {words[-1]}" if words else ""
+    if isinstance(problem, MemoryError):
+        return f"decoding it takes more memory than there is, or than is allowed{because}"
+    return f"cannot be decoded ({problem.strerror}{because}): it is damaged, cut short or no media file"
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    raise MediaError(f"names another file or address ({url!r}), which is never followed")

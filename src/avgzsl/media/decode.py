@@ -1,0 +1,86 @@
+"""A span of a file to frames and waveform, in this process. `avgzsl.media.workers` does it within limits."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from avgzsl.errors import MediaError
+from avgzsl.media.container import about
+from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
+from avgzsl.media.pictures import pictures
+from avgzsl.media.sound import waveform
+from avgzsl.media.tracks import SLACK, Tracks, survey
+
+LONGEST = 600.0
+"""Seconds decoded at once, so that memory is bounded."""
+
+WHOLE = Span()
+
+
+def decode(
+    path: Path, span: Span = WHOLE, frames: FrameNeeds | None = None, sound: SoundNeeds | None = None
+) -> Decoded:
+    """Picture and sound of the same span of a file, by FFmpeg's best stream of each kind.
+
+    An end that lies up to half a second beyond the file's is the file's. What is damaged within the span is an error,
+    not guessed. Raises MediaError, which names the file, for one that is missing, damaged, empty, of a kind that is
+    not read, without picture and sound, shorter than the span, or too large; ConfigError for impossible needs.
+    """
+    path = Path(path)
+    with about(path):
+        tracks = survey(path)
+        start, end = within(span, tracks)
+        seen = heard = None
+        if frames is not None and tracks.video is not None:
+            seen = pictures(path, tracks.video, start, end, frames)
+        if sound is not None and tracks.audio is not None:
+            heard = waveform(path, tracks.audio, start, end, sound.rate)
+        info = describe(tracks) | {"span": [start, end] if math.isfinite(end) else None}
+    if seen is None:
+        return Decoded(waveform=heard, info=info)
+    info["video"]["rotation"] = seen[2]
+    return Decoded(frames=seen[0], times=seen[1], waveform=heard, info=info)
+
+
+def probe(path: Path) -> dict[str, Any]:
+    """What a file is: `format`, `duration` in seconds (None of a still picture), its `video` and `audio` or None.
+
+    Raises MediaError like `decode`, but for damage behind the headers.
+    """
+    with about(Path(path)):
+        return describe(survey(Path(path)))
+
+
+def describe(tracks: Tracks) -> dict[str, Any]:
+    """What is told of a file, ready for JSON."""
+    told = {
+        track.kind: track.info | {"start": track.start, "end": track.end}
+        for track in (tracks.video, tracks.audio)
+        if track is not None
+    }
+    return {"format": tracks.format, "duration": tracks.duration, "video": None, "audio": None} | told
+
+
+def within(span: Span, tracks: Tracks) -> tuple[float, float]:
+    """The span's start and end in seconds. Raises MediaError, without the path, when the file has no such span."""
+    longest = tracks.duration
+    start, end = span.start, span.end
+    if not 0 <= start < math.inf or (end is not None and not start < end < math.inf):
+        raise MediaError(f"a span needs 0 <= start < end in seconds; got {start} to {end}")
+    if longest is None:
+        if start > 0:
+            raise MediaError(f"is a still picture, without a second {start}")
+        return 0.0, math.inf
+    if longest <= 0:
+        raise MediaError(f"its picture and sound end before they begin, at {longest:g} s: it is damaged")
+    if start >= longest or (end is not None and end > longest + SLACK):
+        raise MediaError(
+            f"is {longest:.2f} s long; the span from {start} to {longest if end is None else end} s is not in it"
+        )
+    end = longest if end is None else min(end, longest)
+    if end - start > LONGEST:
+        raise MediaError(
+            f"{end - start:.0f} s are more than the {LONGEST:.0f} s decoded at once; "
+            "cut it into clips, with --window or a start and an end"
+        )
+    return start, end

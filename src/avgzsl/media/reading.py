@@ -1,0 +1,108 @@
+"""Decoded frames of one track in order of time, from a point in it on."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from avgzsl.errors import MediaError
+from avgzsl.media.container import opened, prepare
+from avgzsl.media.tracks import Track
+
+_EARLIER = (0.0, 10.0, 60.0)  # seconds: an index may point behind the time that was asked for
+ROUNDING = 1e-3
+"""Seconds; Matroska rounds its time stamps to milliseconds."""
+
+
+@contextmanager
+def frames_from(path: Path, track: Track, start: float) -> Iterator[Iterator[tuple[float, Any]]]:
+    """(seconds from the start of the file, av frame) of `track`, the first at or before `start` if there is one.
+
+    The file is entered by seeking. Raises MediaError, without the path, for what cannot be decoded.
+    """
+    delay = _delay(path, track)
+    starts = [start - earlier for earlier in _EARLIER if start - earlier > track.start + ROUNDING]
+    for begin in [*starts, None]:
+        with opened(path) as container:
+            if begin is not None and not _seek(container, track, begin):
+                continue
+            clock = 0.0 if begin is None else math.inf  # of a frame without a time; after a seek it could be any
+            frames = _timed(container, container.streams[track.index], track, delay, clock)
+            first = next(frames, None)
+            if begin is not None and (first is None or first[0] > start + ROUNDING):
+                continue
+            yield iter(()) if first is None else chain([first], frames)
+            return
+
+
+def _seek(container: Any, track: Track, begin: float) -> bool:
+    import av
+
+    if track.format in ("h264", "hevc", "obu"):  # nothing in them tells the time
+        return False
+    try:
+        stream = container.streams[track.index]
+        container.seek(round((begin + track.zero) / stream.time_base), stream=stream)
+    except av.error.FFmpegError:
+        return False
+    return True
+
+
+def _timed(container: Any, stream: Any, track: Track, delay: int | None, clock: float) -> Iterator[tuple[float, Any]]:
+    for _, frame in _frames(container, stream):
+        ticks = frame.pts if delay is None else None if frame.dts is None else frame.dts - delay
+        time = clock if ticks is None else float(ticks * frame.time_base) - track.zero
+        clock = time + _length(frame, stream)
+        yield time, frame
+
+
+def _delay(path: Path, track: Track) -> int | None:
+    """Ticks from a packet's time of decoding to its frame's of presentation, which AVI does not tell; else None."""
+    if track.format != "avi" or track.kind != "video":
+        return None
+    with opened(path) as container:
+        first, frame = next(_frames(container, container.streams[track.index]), (None, None))
+        return None if frame is None or first is None or frame.dts is None else frame.dts - first
+
+
+def _length(frame: Any, stream: Any) -> float:
+    if getattr(frame, "sample_rate", None):
+        return float(frame.samples / frame.sample_rate)
+    if frame.duration:
+        return float(frame.duration * frame.time_base)
+    rate = stream.guessed_rate
+    return 1 / float(rate) if rate else 0.0
+
+
+def _frames(container: Any, stream: Any) -> Iterator[tuple[int | None, Any]]:
+    """(time stamp of the first packet, frame), sound or damaged ones refused once a whole one was seen.
+
+    What comes before the first whole frame is passed over: a recording, and what follows a seek, may begin in the
+    middle of a group of pictures.
+    """
+    import av
+
+    prepare(stream)
+    first, begun, problem = None, False, None
+    for packet in container.demux(stream):
+        first = packet.dts if first is None else first
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            if begun or isinstance(error, MemoryError):
+                raise
+            problem, frames = problem or error, []
+        for frame in frames:
+            if begun and frame.is_corrupt:
+                raise MediaError(f"its {stream.type} is damaged{_at(frame)}")
+            begun = begun or (not frame.is_corrupt and (stream.type == "audio" or frame.key_frame))
+            if begun or not frame.is_corrupt:
+                yield first, frame
+    if problem is not None and not begun:
+        raise problem
+
+
+def _at(frame: Any) -> str:
+    return "" if frame.time is None else f" at {frame.time:.2f} s"
