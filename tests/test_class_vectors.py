@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avgzsl.datasets.class_vectors import read_class_vectors
 from avgzsl.errors import DataError
+from avgzsl.text.class_vectors import read_class_vectors
 
 SHARED = Path(__file__).parents[2] / "shared"
 PUBLISHED = sorted((SHARED / "data").glob("**/*.npy"))

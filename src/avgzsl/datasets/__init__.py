@@ -1,8 +1,9 @@
 """Data sets on disk: one layout a file, found by listing this folder.
 
 A layout module has NAME, DESCRIPTION, recognise(path), class_splits(path), read(path, class_split, drop_bad_rows) and,
-for `inspect`, source(path, class_split), class_lists(path, class_split), vector_files(path) and remarks(path). One that
-knows more than the right order of text vectors lists them in ORDERS, and its `read` takes one.
+for `inspect`, either inspect(path) or, where the features are one HDF5 file a class, source(path, class_split),
+class_lists(path, class_split), vector_files(path) and remarks(path). One that knows more than the right order of text
+vectors lists them in ORDERS, and its `read` takes one.
 """
 
 import difflib
@@ -23,11 +24,13 @@ SUPPORT = (
     "cache_entry",
     "class_lists",
     "class_table",
-    "class_vectors",
+    "export",
     "feature_files",
     "inspection",
     "pairing",
     "source",
+    "splitting",
+    "store_inspection",
     "survey",
 )
 

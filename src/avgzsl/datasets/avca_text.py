@@ -10,8 +10,8 @@ from pathlib import Path
 
 from avgzsl.datasets.avca_lists import TESTING, manual_names, stage_classes
 from avgzsl.datasets.class_lists import ClassLists, read_names
-from avgzsl.datasets.class_vectors import read_class_vectors
 from avgzsl.errors import DataError
+from avgzsl.text.class_vectors import read_class_vectors
 
 
 def published_order(folder: Path, names: list[str]) -> dict[str, str]:

@@ -39,6 +39,14 @@ def read_class_lists(folder: Path) -> ClassLists:
     return lists
 
 
+def write_class_lists(folder: Path, seen: Mapping[str, bool]) -> None:
+    """Write the three lists into a new folder, the classes in their order."""
+    folder.mkdir(parents=True)
+    lists = {"all": [*seen], "seen": [n for n in seen if seen[n]], "unseen": [n for n in seen if not seen[n]]}
+    for kind, names in lists.items():
+        (folder / f"{kind}_class.txt").write_text(",\n".join(f"'{name}'" for name in names), encoding="utf-8")
+
+
 def read_names(path: Path) -> tuple[str, ...]:
     """The names in one list, unquoted. Raises DataError for a repeated name or one that cannot name a file."""
     try:

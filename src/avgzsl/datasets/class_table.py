@@ -7,9 +7,9 @@ import torch
 
 from avgzsl.data import ClassTable
 from avgzsl.datasets.class_lists import ClassLists
-from avgzsl.datasets.class_vectors import read_class_vectors
 from avgzsl.errors import DataError
 from avgzsl.registry import unknown
+from avgzsl.text.class_vectors import read_class_vectors
 
 
 def class_table(lists: ClassLists, files: list[Path]) -> tuple[ClassTable, Path]:

@@ -33,6 +33,15 @@ def shape_of(path: Path) -> tuple[int, int]:
     return int(rows), int(dimension)
 
 
+def write_features(path: Path, rows: Float32[np.ndarray, "n d"], ids: Shaped[np.ndarray, " n"]) -> None:
+    """Write the rows of a class as the field does, ids in 80 bytes each, or more where they need them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoded = [name.encode() for name in ids.tolist()]
+    with h5py.File(path, "w") as file:
+        file[ROWS] = rows
+        file[IDS] = np.array(encoded, dtype=f"S{max([80, *map(len, encoded)])}")
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     try:

@@ -10,10 +10,10 @@ import numpy as np
 from avgzsl.datasets import find_layout
 from avgzsl.datasets.class_lists import ClassLists
 from avgzsl.datasets.class_table import class_table
-from avgzsl.datasets.class_vectors import read_class_vectors
 from avgzsl.datasets.source import Plan, Source, Wanted, merged, missing_files, plan_of
 from avgzsl.datasets.survey import Survey, remarks, shared_ids, survey
 from avgzsl.errors import AvgzslError
+from avgzsl.text.class_vectors import read_class_vectors
 
 IMBALANCE = 10  # largest over smallest seen class, from which on sampling per class matters
 
@@ -28,6 +28,9 @@ def inspect(path: Path | str, *, layout: str | None = None) -> dict[str, Any]:
     (what one should know). Raises DataError only when there is no data set to look at.
     """
     root, module = find_layout(path, layout)
+    if hasattr(module, "inspect"):
+        found: dict[str, Any] = module.inspect(root)
+        return found
     problems: list[str] = []
     names = module.class_splits(root)
     lists = {name: _try(problems, module.class_lists, root, name) for name in names}

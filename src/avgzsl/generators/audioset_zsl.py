@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from avgzsl.datasets.class_lists import write_class_lists
+from avgzsl.datasets.feature_files import write_features
 from avgzsl.generators.checks import FEWEST, check_numbers
 from avgzsl.generators.clip_model import make_clips, make_world
 
@@ -44,16 +45,16 @@ def write(
     check_numbers(scale, seed, audio_dim=audio_dim, video_dim=video_dim, text_dim=text_dim)
     classes = _classes()
     world = make_world(seed, [group for _, _, group, *_ in classes], text_dim, {"audio": audio_dim, "video": video_dim})
-    _write_lists(out / "class-split", [(name, seen == "s") for name, seen, *_ in classes])
+    write_class_lists(out / "class-split", {name: seen == "s" for name, seen, *_ in classes})
     (out / "features" / "text").mkdir(parents=True)
     vectors = {name: vector for (name, *_), vector in zip(classes, world.text, strict=True)}
     np.save(out / "features" / "text" / "word_embeddings-dict.npy", np.array(vectors, dtype=object))
     for index, (name, _, _, *full) in enumerate(classes):
         for split, folder in enumerate(FOLDERS):
             count = max(FEWEST, round(full[split] * scale))
-            ids = np.array([f"{name}-{folder}-{row:05d}" for row in range(count)], dtype="S80")
+            ids = np.array([f"{name}-{folder}-{row:05d}" for row in range(count)])
             for modality, rows in make_clips(world, index, split, count).items():
-                _write_features(out / "features" / modality / folder / f"{name}.h5", rows, ids)
+                write_features(out / "features" / modality / folder / f"{name}.h5", rows, ids)
         if progress is not None:
             progress(index + 1, len(classes))
 
@@ -61,20 +62,3 @@ def write(
 def _classes() -> list[tuple[str, str, str, int, int, int]]:
     fields = [entry.split() for entry in CLASSES.split(",")]
     return [(name, seen, kin, int(trn), int(val), int(tst)) for name, seen, kin, trn, val, tst in fields]
-
-
-def _write_lists(folder: Path, classes: list[tuple[str, bool]]) -> None:
-    folder.mkdir()
-    for kind, names in {
-        "all": [name for name, _ in classes],
-        "seen": [name for name, seen in classes if seen],
-        "unseen": [name for name, seen in classes if not seen],
-    }.items():
-        (folder / f"{kind}_class.txt").write_text(",\n".join(f"'{name}'" for name in names))
-
-
-def _write_features(path: Path, rows: np.ndarray, ids: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        file["data"] = rows
-        file["video_urls"] = ids

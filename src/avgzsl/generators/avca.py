@@ -16,12 +16,12 @@ import numpy as np
 
 from avgzsl.datasets.avca_lists import STAGES, TRAINING, as_spelled, manual_names, read_rows, stage_classes
 from avgzsl.datasets.class_lists import read_names
-from avgzsl.datasets.class_vectors import read_class_vectors
 from avgzsl.errors import DataError
 from avgzsl.files import write_text
 from avgzsl.generators import REPORT
 from avgzsl.generators.checks import FEWEST, check_numbers
 from avgzsl.generators.clip_model import World, make_clips, world_of
+from avgzsl.text.class_vectors import read_class_vectors
 from avgzsl.types import Modality
 
 DESCRIPTION = "the clip lists, class splits and word vectors of UCF, ActivityNet or VGGSound (AVCA); features made up"

@@ -13,10 +13,17 @@ from avgzsl.weights import WeightFile
 class TextEncoder(Protocol):
     """Loaded, ready to encode names of classes and, with an `open_vocabulary`, any phrase of words it knows."""
 
-    spec: str
-    dimension: int
-    open_vocabulary: bool
-    weights: tuple[WeightFile, ...]
+    @property
+    def spec(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def open_vocabulary(self) -> bool: ...
+
+    @property
+    def weights(self) -> tuple[WeightFile, ...]: ...
 
     def encode(self, names: Sequence[str]) -> Float[Tensor, "c t"]:
         """One finite, non-zero float32 row on the CPU a name, unit length unless the encoder's file says otherwise.

@@ -18,22 +18,15 @@ from numpy.lib import format as npy
 from avgzsl.errors import DataError
 
 
-def read_class_vectors(path: Path) -> dict[str, np.ndarray]:
-    """Read a `.npy` file that holds a pickled dict of class name -> vector; vectors come as float32.
+def read_pickled_dict(path: Path, content: bytes) -> dict[str, np.ndarray]:
+    """The name -> vector of a `.npy` file that holds a pickled dict; `path` is for the messages.
 
     Raises DataError for a file that is damaged, names anything but arrays of numbers, or holds something else.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as problem:
-        raise DataError(f"{path}: not readable ({problem.strerror or problem})") from problem
     content_dict = _unpickle(path, _without_header(path, content))
     if not isinstance(content_dict, dict) or not content_dict:
         raise DataError(f"{path}: found {_kind(content_dict)}; expected a dict of class name -> vector")
-    vectors = {_name(path, key): _vector(path, key, value) for key, value in content_dict.items()}
-    if len(sizes := sorted({len(vector) for vector in vectors.values()})) > 1:
-        raise DataError(f"{path}: vectors of different lengths, {sizes}; expected one length for all classes")
-    return vectors
+    return {_name(path, key): _vector(path, key, value) for key, value in content_dict.items()}
 
 
 def _without_header(path: Path, content: bytes) -> bytes:
