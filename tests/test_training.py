@@ -8,10 +8,11 @@ import torch
 
 from avgzsl.checkpoint import read_checkpoint
 from avgzsl.data import Dataset
+from avgzsl.device import pick_device
 from avgzsl.errors import ConfigError, RunError
 from avgzsl.methods import build
 from avgzsl.methods.base import Method
-from avgzsl.training import Job, Schedule, learning_rate, pick_device
+from avgzsl.training import Job, Schedule, learning_rate
 from tests.worlds import world
 
 QUICK = {"epochs": 12, "batch_size": 64, "lr": 0.1, "milestones": (8,), "attention_epochs": 3}

@@ -15,12 +15,13 @@ from torch import Generator, Tensor, nn
 
 from avgzsl.attention import AttentionSettings, both_present, train_posthoc, video_weight
 from avgzsl.data import ClassTable, ClipSet
+from avgzsl.device import pick_device
 from avgzsl.losses import Distance
 from avgzsl.methods.base import Embeddings, Method, clip_features, dimensions, fitted, late
 from avgzsl.nets import Attention, Projection, linear_layer, unit_rows
 from avgzsl.sampling import PairSampler
 from avgzsl.similarity import Name
-from avgzsl.training import SETTINGS, Job, Schedule, pick_device
+from avgzsl.training import SETTINGS, Job, Schedule
 from avgzsl.trainset import TrainSet, load_train_set
 from avgzsl.types import MODALITIES, Fusion, Modality
 

@@ -1,0 +1,192 @@
+"""Cards: what an exported embedding model is, how to feed it, and which of its tensors is the feature."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from jaxtyping import Float, Shaped
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from avgzsl.errors import ConfigError
+from avgzsl.media.needs import FrameNeeds, SoundNeeds
+
+_Channels = Annotated[tuple[float, float, float], Strict(False)]  # YAML has lists
+_CHUNK = 16
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class SoundInput(_Part):
+    """Windows of a waveform. A sound shorter than one is padded with zeros; a rest shorter than one is left out."""
+
+    rate: int = Field(ge=1000, le=384_000)
+    """Samples a second."""
+    window: int = Field(ge=1)
+    """Samples the model takes."""
+    hop: int = Field(ge=1)
+    """Samples from one window to the next."""
+    quiet: float = Field(default=0.0, ge=0)
+    """Windows with an RMS under this are left out, unless all are; a sound of full scale has peaks of 1."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Only so much of the beginning."""
+    full_scale: float = Field(default=1.0, gt=0)
+    """The value that the model takes for a peak of 1."""
+
+    @property
+    def needs(self) -> SoundNeeds:
+        return SoundNeeds(rate=self.rate)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.window,)
+
+    @property
+    def dtype(self) -> str:
+        return "float32"
+
+    def examples(self, sound: Float[np.ndarray, " n"]) -> Iterator[Float[np.ndarray, "w s"]]:
+        """The windows that count, a few at a time."""
+        end = None if self.seconds is None else max(1, round(self.seconds * self.rate))
+        kept = sound[:end]
+        padded = np.pad(kept, (0, max(0, self.window - len(kept))))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, self.window)[:: self.hop]
+        rms = np.array([np.sqrt(np.square(window, dtype=np.float64).mean()) for window in windows])
+        loud = np.flatnonzero(rms >= self.quiet)
+        chosen = loud if len(loud) else np.arange(len(windows))
+        for start in range(0, len(chosen), _CHUNK):
+            yield windows[chosen[start : start + _CHUNK]] * np.float32(self.full_scale)
+
+
+class PictureInput(_Part):
+    """Frames: how many, how large, and as which numbers."""
+
+    size: int = Field(ge=1, le=4096)
+    """Pixels a side."""
+    short_side: int | None = Field(default=None, ge=1, le=4096)
+    """Resize the shorter side to this and cut the centre square out; left out, the whole picture is stretched."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    count: int | None = Field(default=None, ge=1)
+    """So many frames, from the middles of equal parts of a clip."""
+    fps: float | None = Field(default=None, gt=0)
+    """Or so many frames a second."""
+    dtype: Literal["float32", "uint8", "int8"] = "float32"
+    """uint8: the pixels; int8: the pixels less 128; float32: (pixel / 255 - mean) / std."""
+    layout: Literal["NHWC", "NCHW"]
+    """Channels last or first."""
+    mean: _Channels | None = None
+    std: _Channels | None = None
+
+    @field_validator("std")
+    @classmethod
+    def _positive(cls, std: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if std is not None and min(std) <= 0:
+            raise ValueError("expected three numbers above 0")
+        return std
+
+    @model_validator(mode="after")
+    def _agree(self) -> "PictureInput":
+        if (self.count is None) == (self.fps is None):
+            raise ValueError("expected one of count and fps")
+        if self.short_side is not None and self.short_side < self.size:
+            raise ValueError(f"short_side {self.short_side} is smaller than size {self.size}: nothing to cut out of")
+        if self.dtype != "float32" and (self.mean or self.std):
+            raise ValueError(f"mean and std are of dtype float32, not of {self.dtype}")
+        return self
+
+    @property
+    def needs(self) -> FrameNeeds:
+        return FrameNeeds(self.size, self.fps, self.count, self.short_side, self.interpolation)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.size, self.size, 3) if self.layout == "NHWC" else (3, self.size, self.size)
+
+    def examples(self, frames: Shaped[np.ndarray, "t s s 3"]) -> Iterator[Shaped[np.ndarray, "k ..."]]:
+        """The frames as the model takes them, a few at a time."""
+        for start in range(0, len(frames), _CHUNK):
+            values = self._values(frames[start : start + _CHUNK])
+            yield values if self.layout == "NHWC" else np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+
+    def _values(self, frames: np.ndarray) -> np.ndarray:
+        if self.dtype == "uint8":
+            return frames
+        if self.dtype == "int8":
+            return (frames.astype(np.int16) - 128).astype(np.int8)
+        mean, std = (np.array(v, dtype=np.float32) for v in (self.mean or (0, 0, 0), self.std or (1, 1, 1)))
+        return (frames.astype(np.float32) / np.float32(255) - mean) / std
+
+
+class Output(_Part):
+    """The feature among a model's tensors; its value is scale * (number - zero_point)."""
+
+    tensor: int | str | None = None
+    """Index or name; left out, the first output."""
+    scale: float | None = Field(default=None, gt=0)
+    zero_point: int | None = None
+    """Both left out: those that the model's file tells, if it does, else the numbers as they are."""
+
+    @model_validator(mode="after")
+    def _both(self) -> "Output":
+        if (self.scale is None) != (self.zero_point is None):
+            raise ValueError("expected both of scale and zero_point, or neither")
+        return self
+
+
+class _Card(_Part):
+    description: str
+    engine: str
+    """A file of the folder `engines`."""
+    file: str = Field(pattern=r"^[^/\\]+$")
+    """Its name: it lies beside the card or in the models folder."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    published: str
+    """Where its authors publish it."""
+    dimension: int = Field(ge=1)
+    """Numbers of the feature; a clip's is the mean over its windows or frames."""
+    output: Output = Output()
+
+
+class SoundCard(_Card):
+    modality: Literal["audio"]
+    input: SoundInput
+
+
+class PictureCard(_Card):
+    modality: Literal["video"]
+    input: PictureInput
+
+
+Card = SoundCard | PictureCard
+
+
+def read_card(path: Path) -> Card:
+    """Read and check a card. Raises ConfigError that lists every error of the file."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise ConfigError(f"{path}: not a card of a backbone ({problem}); expected a YAML file") from problem
+    try:
+        card: Card = TypeAdapter(Annotated[Card, Field(discriminator="modality")]).validate_python(content)
+    except ValidationError as problem:
+        found = "\n".join(f"  {_describe(dict(error))}" for error in problem.errors())
+        raise ConfigError(f"{path}: not a card of a backbone; correct these and try again:\n{found}") from problem
+    return card
+
+
+def _describe(error: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in error["loc"][1:])  # the first part is the modality that chose the model
+    given = "" if error["type"] == "missing" else f" (given: {str(error['input'])[:80]})"
+    return f"{place or 'card'}: {error['msg']}{given}"

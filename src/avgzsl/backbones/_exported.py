@@ -1,0 +1,103 @@
+"""A backbone by its card: an exported model, fed as the card tells; the mean over windows or frames is the feature."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from avgzsl.backbones import engines
+from avgzsl.backbones._cards import Card, Output, read_card
+from avgzsl.backbones.base import check_clips
+from avgzsl.backbones.engines import Engine
+from avgzsl.errors import ModalityError, WeightsError
+from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.types import Modality
+from avgzsl.weights import WeightFile, find, identify
+
+
+@dataclass(eq=False)
+class Exported:
+    """An exported model and its card."""
+
+    spec: str
+    modality: Modality
+    dimension: int
+    needs: FrameNeeds | SoundNeeds
+    weights: tuple[WeightFile, ...]
+    card: Card
+    engine: Engine
+
+    def embed(self, clips: Sequence[np.ndarray]) -> Float[Tensor, "n d"]:
+        """See `Backbone`. Raises DataError for a clip that is not what `needs` asks for, WeightsError for a model that
+        answers with values that are not finite."""
+        check_clips(clips, self.needs)
+        rows = torch.empty(len(clips), self.dimension)
+        with np.errstate(all="ignore"):  # what is not finite is an error below
+            for position, clip in enumerate(clips):  # clip by clip, so that no row hangs on another
+                rows[position] = torch.from_numpy(self._mean(clip))
+        if not rows.isfinite().all():
+            raise WeightsError(f"{self.spec}: the model answers with values that are not finite; look at its card")
+        return rows
+
+    def _mean(self, clip: np.ndarray) -> np.ndarray:
+        total, count = np.zeros(self.dimension), 0
+        for examples in self.card.input.examples(clip):
+            total += dequantise(self.engine.run(examples), self.card.output, self.engine).sum(0)
+            count += len(examples)
+        return (total / count).astype(np.float32)
+
+
+def load_exported(
+    spec: str,
+    path: Path,
+    modality: Modality,
+    weights: str | None,
+    device: str,
+    models: Path | None,
+    card_file: tuple[WeightFile, ...] = (),
+) -> Exported:
+    """The backbone of the card in `path`; `weights` is a file in place of the one that the card names.
+
+    `card_file` identifies a card that is not the package's: what it says makes the feature as much as the weights do.
+    Raises ConfigError, ModalityError, WeightsError.
+    """
+    card = read_card(path)
+    if card.modality != modality:
+        raise ModalityError(f"backbone {spec} embeds {card.modality}, not {modality}")
+    beside = path.parent / card.file
+    file = find(spec, weights or (str(beside) if beside.is_file() else card.file), models, card.published)
+    identity = identify(file)
+    if card.sha256 not in (None, identity.sha256):
+        raise WeightsError(
+            f"{file}: not the file that {path.name} describes (SHA-256 {identity.sha256}, expected {card.sha256}); "
+            f"fetch it again from {card.published}, or write a card of your own for it"
+        )
+    engine = engines.load(card.engine, file, card.input.shape, card.input.dtype, card.output.tensor, device)
+    _try(card, engine, file)
+    return Exported(spec, modality, card.dimension, card.input.needs, (*card_file, identity), card, engine)
+
+
+def dequantise(raw: Shaped[np.ndarray, "n d"], output: Output, engine: Engine) -> Float[np.ndarray, "n d"]:
+    """The values that stand behind a tensor's numbers, in double precision."""
+    if output.scale is not None and output.zero_point is not None:
+        scale, zero_point = output.scale, output.zero_point
+    else:
+        scale, zero_point = engine.quantisation or (1.0, 0)
+    return scale * (raw.astype(np.float64) - zero_point)
+
+
+def _try(card: Card, engine: Engine, file: Path) -> None:
+    """Two examples through the model, so that what does not fit shows before the first clip."""
+    try:
+        shape = engine.run(np.zeros((2, *card.input.shape), dtype=card.input.dtype)).shape
+    except Exception as problem:  # each engine has errors of its own, without a common base
+        raise WeightsError(f"{file}: the model does not run as its card tells ({problem})") from problem
+    if shape != (2, card.dimension):
+        raise WeightsError(
+            f"{file}: for two examples, tensor {card.output.tensor!r} has {shape[0]} rows of {shape[1]} numbers; "
+            f"the card tells 2 rows of {card.dimension}: correct its dimension or its tensor"
+        )
