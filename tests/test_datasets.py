@@ -227,7 +227,7 @@ def test_the_fingerprint_names_the_content(root: Path, tmp_path: Path) -> None:
 
 
 def test_layouts_are_listed() -> None:
-    assert list(layouts()) == ["audioset-zsl", "avca"]
+    assert list(layouts()) == ["audioset-zsl", "avca", "store"]
     assert "class-split" in layouts()["audioset-zsl"]
 
 

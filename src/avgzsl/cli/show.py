@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from avgzsl.benchmark import Result, Told
     from avgzsl.experiment import Evaluation
+    from avgzsl.features.extract import Progress as Extraction
+    from avgzsl.features.extract import Told as Extracted
     from avgzsl.training import Progress
 
 
@@ -43,6 +45,25 @@ def counting_progress(what: str) -> Iterator[Any]:
         def note(done: int, total: int) -> None:
             bar.start()
             bar.update(task, completed=done, total=total)
+
+        yield note
+
+
+@contextmanager
+def extraction_progress() -> Iterator["Extracted"]:
+    """A bar of clips with how many a second, the time left, and how many failed."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
+    with _bars(*columns) as bar:
+        task = bar.add_task("extract", total=None, state="")
+
+        def note(progress: "Extraction") -> None:
+            bar.start()
+            state = f"{progress.failed} failed" if progress.failed else ""
+            if progress.rate is not None and progress.left is not None:
+                state = f"{progress.rate:.1f} clips/s  {_clock(progress.left)} left  {state}"
+            bar.update(task, completed=progress.done, total=progress.total, state=state)
 
         yield note
 

@@ -1,0 +1,38 @@
+"""`avgzsl split`: which classes of a store are unseen, which clips are trained on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def split(
+    store: Annotated[Path, typer.Argument(help="What `avgzsl extract` wrote.")],
+    unseen: Annotated[float | None, typer.Option(help="Fraction of the classes to draw; 0.3 if not given.")] = None,
+    val: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,
+    test: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another division.", min=0)] = 0,
+    name: Annotated[str | None, typer.Option(help="Of the class split; by default like --like, or split-SEED.")] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="Folder with {all,seen,unseen}_class.txt that say which are unseen.")
+    ] = None,
+    resplit: Annotated[bool, typer.Option("--resplit", help="Divide also clips that the manifest divides.")] = False,
+) -> None:
+    """Propose train, val and test clips and seen and unseen classes, and write them down for `train`."""
+    from avgzsl.cli import show
+    from avgzsl.datasets import open_dataset
+    from avgzsl.datasets.splitting import split as propose
+    from avgzsl.errors import DataError
+
+    file, division = propose(store, unseen=unseen, val=val, test=test, seed=seed, name=name, like=like, resplit=resplit)
+    print(f"{len(division.seen)} seen classes; {len(division.unseen)} unseen: {', '.join(division.unseen)}")
+    try:
+        dataset = open_dataset(store, layout="store", class_split=file.stem)
+    except DataError as problem:  # the division stands; what else is lacking is said by the time of training too
+        print(f"not ready for training: {problem}")
+    else:
+        counts = (f"{len(dataset.split(name))} in {name}" for name in dataset.splits)
+        print(f"clips: {', '.join(counts)}")
+        for note in dataset.notes:
+            print(f"note: {note}")
+    show.files([file])

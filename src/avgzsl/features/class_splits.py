@@ -1,0 +1,74 @@
+"""Class splits of a store: which classes are seen and, if the split divides the clips too, which clip is in which."""
+
+import json
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from avgzsl.errors import ConfigError, DataError, UnknownNameError
+from avgzsl.files import write_json
+from avgzsl.registry import unknown
+
+FOLDER, MANIFEST = "splits", "manifest"
+_NAME = re.compile(r"\w[\w.-]*")
+
+SplitName = Literal["train", "val", "test"]
+
+
+class ClassSplit(BaseModel):
+    """`clips` gives the split of a clip by its id; if it is None, the manifest's column `split` rules."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    clips: dict[str, SplitName] | None = None
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> "ClassSplit":
+        names = [*self.seen, *self.unseen]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"listed more than once: {', '.join(twice)}")
+        return self
+
+
+def class_splits(store: Path) -> list[str]:
+    """Names of the class splits in a store's folder."""
+    return sorted(file.stem for file in (store / FOLDER).glob("*.json") if not file.name.startswith("."))
+
+
+def read_class_split(store: Path, name: str | None) -> tuple[str, ClassSplit]:
+    """The class split `name`; when none is named, `manifest`, or the only one. Raises DataError, UnknownNameError."""
+    names = class_splits(store)
+    if not names:
+        raise DataError(
+            f"{store}: no class split says which classes are seen; make one with `avgzsl split`, or give the manifest "
+            "a column `seen` and extract again (what is extracted is kept)"
+        )
+    if name is None:
+        if MANIFEST not in names and len(names) > 1:
+            raise DataError(f"{store}: several class splits; choose one of {', '.join(names)}")
+        name = MANIFEST if MANIFEST in names else names[0]
+    if name not in names:
+        raise UnknownNameError(f"{store}: {unknown('class split', name, names)}")
+    path = _file(store, name)
+    try:
+        return name, ClassSplit.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as problem:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors())
+        raise DataError(f"{path}: not a class split ({wrong}); mend it, or make it anew") from problem
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{path}: cannot be read ({problem}); mend it, or make it anew") from problem
+
+
+def write_class_split(store: Path, name: str, split: ClassSplit) -> Path:
+    """Write a class split. Raises ConfigError for what cannot name one."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} cannot name a class split; use letters, digits, dots, - and _")
+    write_json(_file(store, name), split.model_dump(mode="json"))
+    return _file(store, name)
+
+
+def _file(store: Path, name: str) -> Path:
+    return store / FOLDER / f"{name}.json"

@@ -1,0 +1,64 @@
+"""Where batches of clips are decoded and embedded: one engine a file, found by listing this folder.
+
+An engine module has DESCRIPTION and run(batches, setup, backbones), which gives the outcomes of each batch, in the
+order of the batches; it takes a batch when it has room for one. `backbones` are the ones of `setup`, loaded here.
+Every engine passes a batch as a whole to `embedding.embed_batch`, so that all give the same bytes.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from avgzsl import registry
+from avgzsl.backbones import load as load_backbone
+from avgzsl.errors import WeightsError
+from avgzsl.features.embedding import Backbones, Outcome, Task
+from avgzsl.types import Modality
+from avgzsl.weights import WeightFile
+
+Run = Callable[[Iterable[list[Task]], "Setup", Backbones], Iterator[list[Outcome]]]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What backbones to load and where to run them; `workers` clips are decoded, and on CPUs embedded, at once."""
+
+    specs: Mapping[Modality, str]
+    models: Path | None = None
+    device: str = "auto"
+    workers: int | None = None
+
+    @property
+    def processes(self) -> int:
+        """Workers, by default as many as there are cores for this process."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.workers or cores
+
+
+def engines() -> dict[str, str]:
+    """Names of the engines, each with one line about it."""
+    package = sys.modules[__name__]
+    return {name: str(registry.load(package, "engine", name).DESCRIPTION) for name in registry.available(package)}
+
+
+def engine(name: str) -> Run:
+    """The `run` of an engine. Raises UnknownNameError."""
+    run: Run = registry.load(sys.modules[__name__], "engine", name).run
+    return run
+
+
+def load(setup: Setup, weights: Mapping[Modality, tuple[WeightFile, ...]] | None = None) -> Backbones:
+    """The backbones of a setup. Raises WeightsError when they are not of the `weights` that are expected."""
+    backbones = {
+        modality: load_backbone(spec, modality, device=setup.device, models=setup.models)
+        for modality, spec in setup.specs.items()
+    }
+    for modality, backbone in backbones.items():
+        if weights is not None and backbone.weights != weights[modality]:
+            raise WeightsError(
+                f"{backbone.spec}: loaded here from other weights than where the extraction was started; "
+                "bring the same files to every machine"
+            )
+    return backbones

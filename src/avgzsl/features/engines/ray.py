@@ -1,0 +1,88 @@
+"""A Ray cluster: each actor decodes and embeds whole batches, with backbones of its own.
+
+The cluster is the one that RAY_ADDRESS names or that runs on this machine, else one is started here. Clips and weights
+lie under the same paths on every machine.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from avgzsl.errors import AvgzslError
+from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests
+from avgzsl.features.engines import Setup, load
+from avgzsl.features.engines.local import one_thread
+from avgzsl.registry import require
+from avgzsl.types import Modality
+from avgzsl.weights import WeightFile
+
+DESCRIPTION = "a Ray cluster (extra `cluster`): decoding and embedding on every machine, from files that all can read"
+_QUEUED = 2  # batches an actor, so that none waits for the next
+
+
+class Worker:
+    """What an actor holds: its backbones, and a process that decodes."""
+
+    def __init__(self, setup: Setup, weights: Mapping[Modality, tuple[WeightFile, ...]]) -> None:
+        from avgzsl.media.workers import Decoders
+
+        self.setup, self.weights, self.decoders = setup, weights, Decoders(1)
+
+    @cached_property
+    def backbones(self) -> Backbones:
+        """Loaded with the first batch: of what goes wrong in `__init__`, Ray keeps no exception."""
+        return load(self.setup, self.weights)
+
+    def embed(self, batch: list[Task]) -> list[Outcome]:
+        """The outcomes of a batch."""
+        with one_thread():
+            return embed_batch(list(self.decoders.map(requests(batch, self.backbones))), self.backbones)
+
+
+def run(batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> Iterator[list[Outcome]]:
+    """The outcomes of each batch, in order. A batch whose actor died is done by the next one.
+
+    Raises ConfigError when Ray is not installed, AvgzslError when the cluster is lost or cannot run an actor.
+    """
+    ray = require("ray", "cluster")
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
+    try:
+        yield from _mapped(ray, batches, setup, backbones)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _mapped(ray: Any, batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> Iterator[list[Outcome]]:
+    cluster = ray.cluster_resources()
+    gpu = setup.device.startswith("cuda") or (setup.device == "auto" and cluster.get("GPU", 0) >= 1)
+    count = setup.workers or max(1, int(cluster.get("GPU" if gpu else "CPU", 1)))
+    options = {"num_cpus": 1, "num_gpus": int(gpu), "max_restarts": -1, "max_task_retries": 3}
+    actor = ray.remote(**options)(Worker)
+    weights = {modality: backbone.weights for modality, backbone in backbones.items()}
+    actors = [actor.remote(setup, weights) for _ in range(count)]
+    under_way: deque[Any] = deque()
+    for number, batch in enumerate(batches):
+        under_way.append(actors[number % count].embed.remote(batch))
+        if len(under_way) >= _QUEUED * count:
+            yield _outcomes(ray, under_way.popleft())
+    while under_way:
+        yield _outcomes(ray, under_way.popleft())
+
+
+def _outcomes(ray: Any, batch: Any) -> list[Outcome]:
+    try:
+        outcomes: list[Outcome] = ray.get(batch)
+    except ray.exceptions.RayError as problem:
+        cause = getattr(problem, "cause", None)
+        if isinstance(cause, AvgzslError):
+            raise cause from None
+        said = str(problem).strip().splitlines()
+        raise AvgzslError(
+            f"the Ray cluster could not embed a batch ({said[-1] if said else type(problem).__name__}); what is "
+            "finished is kept: run the same command again when the cluster is well"
+        ) from problem
+    return outcomes

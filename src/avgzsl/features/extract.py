@@ -1,0 +1,262 @@
+"""From media files to a store of features, batch by batch, so that what was interrupted goes on."""
+
+import csv
+import io
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from avgzsl.errors import ConfigError, DataError, MediaError, RunError
+from avgzsl.features import class_splits, engines
+from avgzsl.features.embedding import Backbones, Outcome, Task
+from avgzsl.features.engines import Run, Setup
+from avgzsl.features.journal import JOURNAL, Journal, open_journal
+from avgzsl.features.manifest import Row, read_clips
+from avgzsl.features.store import EncoderRecord, Part, Store, StoredClip, is_store, write
+from avgzsl.features.windows import cut, measure
+from avgzsl.files import write_text
+from avgzsl.types import Modality
+
+FAILURES = "failures.csv"
+BATCH = 16
+
+
+class Progress(NamedTuple):
+    """Clips done of all; how many of these failed; `rate` (clips a second) and `left` (seconds) once known."""
+
+    done: int
+    total: int
+    failed: int
+    rate: float | None
+    left: float | None
+
+
+Told = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """A store, the clips that were extracted for it now (the others had been before), and failures: clip id, reason."""
+
+    store: Store
+    extracted: int
+    failures: Mapping[str, str]
+
+
+@dataclass
+class _Work:
+    """What is extracted where, and how far that is."""
+
+    rows: Sequence[Row]
+    root: Path
+    journal: Journal
+    failures: dict[str, str]
+    extracted: int = 0
+    done: int = 0
+
+
+def extract(
+    clips: Path | str,
+    out: Path | str,
+    *,
+    manifest: Path | None = None,
+    audio: str | None = None,
+    video: str | None = None,
+    text: str | None = None,
+    overrides: Path | None = None,
+    models: Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    window: float | None = None,
+    hop: float | None = None,
+    batch: int = BATCH,
+    engine: str = "local",
+    told: Told | None = None,
+) -> Extraction:
+    """Features of every clip in the folder `clips`, or of those that a manifest lists, into the store `out`.
+
+    `audio`, `video` are specs of backbones, `text` that of the encoder of the class names (`overrides`: see
+    `text.load`). With `window` and `hop` (seconds) longer clips are cut. `workers` files are decoded at once, `batch`
+    clips embedded together; with the same `batch`, every engine and every number of workers gives the same bytes.
+    Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed, tries
+    again what failed, and drops what is no longer listed. Clips that fail do not stop the others.
+
+    Raises DataError for a bad manifest or when no clip gives features, ConfigError, WeightsError, and RunError when
+    `out` is something else, is of other backbones, or is being written.
+    """
+    root, folder = Path(clips), Path(out)
+    specs = _specs(audio, video)
+    if window is None and hop is not None:
+        raise ConfigError(f"a hop of {hop} s without a window; give the window too")
+    if batch < 1 or (workers is not None and workers < 1):
+        raise ConfigError(f"batch {batch}, workers {workers}: expected 1 or more")
+    run = engines.engine(engine)
+    _check_folder(folder)
+    rows = read_clips(root, manifest)
+    classes = tuple(sorted({row.label for row in rows if row.label is not None}))
+    encoders: dict[Part, EncoderRecord] = {}
+    vectors = _encode(classes, text, overrides, models, encoders)
+    setup = Setup(specs, models, device, workers)
+    backbones = engines.load(setup)
+    with open_journal(folder / JOURNAL) as journal:
+        records: dict[Part, EncoderRecord] = {
+            m: EncoderRecord(spec=b.spec, dimension=b.dimension, weights=b.weights) for m, b in backbones.items()
+        }
+        journal.require(records)
+        if window is not None:
+            rows = cut(rows, window, hop, measure(rows, journal, root, setup.processes))
+        work = _Work(rows, root, journal, {})
+        _embed_all(work, run, setup, backbones, batch, told)
+        store = _finish(folder, work, encoders | records, classes, vectors)
+    return Extraction(store, work.extracted, work.failures)
+
+
+def _specs(audio: str | None, video: str | None) -> dict[Modality, str]:
+    given: dict[Modality, str | None] = {"audio": audio, "video": video}
+    specs = {modality: spec for modality, spec in given.items() if spec is not None}
+    if not specs:
+        raise ConfigError("neither an audio nor a video backbone was given; expected one or both")
+    return specs
+
+
+def _check_folder(folder: Path) -> None:
+    ours = is_store(folder) or (folder / JOURNAL).is_file()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(f"{folder}: is not empty and holds no store of features; choose another folder")
+
+
+def _encode(
+    classes: tuple[str, ...],
+    spec: str | None,
+    overrides: Path | None,
+    models: Path | None,
+    encoders: dict[Part, EncoderRecord],
+) -> Float32[np.ndarray, "c t"] | None:
+    """The vectors of the classes; their encoder is noted."""
+    if spec is None:
+        if overrides is not None:
+            raise ConfigError(f"overrides {overrides} are for a text encoder, and none was given")
+        return None
+    from avgzsl.text import load as load_text
+
+    encoder = load_text(spec, overrides=overrides, models=models)
+    encoders["text"] = EncoderRecord(spec=encoder.spec, dimension=encoder.dimension, weights=encoder.weights)
+    return np.asarray(encoder.encode(classes).numpy(), dtype=np.float32)
+
+
+def _embed_all(work: _Work, run: Run, setup: Setup, backbones: Backbones, batch: int, told: Told | None) -> None:
+    """Bring the journal up to date with the rows."""
+    waiting: deque[list[Row]] = deque()
+
+    def batches() -> Iterator[list[Task]]:
+        # fixed places: what was interrupted goes on with the same batches, and so the same bytes
+        for start in range(0, len(work.rows), batch):
+            if pending := [row for row in work.rows[start : start + batch] if not _is_done(work, row)]:
+                waiting.append(pending)
+                yield [Task(work.root / row.path, row.span) for row in pending]
+
+    begun = time.monotonic()
+    for outcomes in run(batches(), setup, backbones):
+        _keep(work, waiting.popleft(), outcomes)
+        if told is not None:
+            told(_progress(work, time.monotonic() - begun))
+    if told is not None:
+        told(_progress(work, time.monotonic() - begun))
+
+
+def _is_done(work: _Work, row: Row) -> bool:
+    """Whether there is nothing (more) to do for a clip."""
+    try:
+        work.journal.current(work.root, row.path)
+    except MediaError as problem:
+        work.failures[row.id] = str(problem)
+    done = row.id in work.failures or work.journal.has(row)
+    work.done += done
+    return done
+
+
+def _keep(work: _Work, rows: list[Row], outcomes: list[Outcome]) -> None:
+    good: list[tuple[Row, Outcome]] = []
+    for row, outcome in zip(rows, outcomes, strict=True):
+        problem = outcome.error or _changed(work, row)
+        if problem is None:
+            good.append((row, outcome))
+        else:
+            work.failures[row.id] = problem
+    work.journal.add(good)
+    work.extracted += len(good)
+    work.done += len(rows)
+
+
+def _changed(work: _Work, row: Row) -> str | None:
+    """Features are of the content whose hash stands beside them."""
+    noted, status = work.journal.file(row.path), (work.root / row.path).stat()
+    if noted is None or (status.st_size, status.st_mtime_ns) != noted[:2]:
+        return f"{work.root / row.path}: changed while it was read; run the same command again"
+    return None
+
+
+def _progress(work: _Work, seconds: float) -> Progress:
+    rate = work.extracted / seconds if work.extracted and seconds > 0 else None
+    left = (len(work.rows) - work.done) / rate if rate else None
+    return Progress(work.done, len(work.rows), len(work.failures), rate, left)
+
+
+def _finish(
+    folder: Path,
+    work: _Work,
+    encoders: Mapping[Part, EncoderRecord],
+    classes: tuple[str, ...],
+    vectors: Float32[np.ndarray, "_c _t"] | None,
+) -> Store:
+    """The store, clip by clip out of the journal."""
+    _write_failures(folder / FAILURES, work)
+    stored = [row for row in work.rows if row.id not in work.failures]
+    if not stored:
+        name, reason = next(iter(work.failures.items()))
+        raise DataError(f"{folder}: none of {len(work.rows)} clips gave features; {name}: {reason} (see {FAILURES})")
+    work.journal.keep(work.rows)
+    _write_manifest_split(folder, work.rows)
+    columns = tuple(work.rows[0].more)
+    return write(folder, work.root, encoders, classes, vectors, columns, len(stored), _stored(work, stored))
+
+
+def _stored(work: _Work, rows: Sequence[Row]) -> Iterator[StoredClip]:
+    for row in rows:
+        file, found = work.journal.file(row.path), work.journal.finished(row)
+        if file is None or found is None:
+            raise RunError(f"{work.journal.path}: has lost {row.id}; run the same command again")
+        about = {name: getattr(row, name) for name in ("id", "path", "label", "split", "seen", "start", "end")}
+        about |= {"sha256": file.sha256, "size": file.size, "mtime_ns": file.mtime_ns, "info": found.info}
+        yield StoredClip({**row.more, **about}, found.audio, found.video)
+
+
+def _write_failures(path: Path, work: _Work) -> None:
+    if not work.failures:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(("id", "path", "start", "end", "reason"))
+    failed = (row for row in work.rows if row.id in work.failures)
+    lines.writerows((row.id, row.path, row.start, row.end, work.failures[row.id]) for row in failed)
+    write_text(path, text.getvalue())
+
+
+def _write_manifest_split(folder: Path, rows: Sequence[Row]) -> None:
+    """The class split that the manifest's column `seen` makes, if it has one."""
+    by: dict[bool, dict[str, None]] = {True: {}, False: {}}
+    for row in rows:
+        if row.seen is not None and row.label is not None:
+            by[row.seen][row.label] = None
+    if by[True] or by[False]:
+        split = class_splits.ClassSplit(seen=tuple(sorted(by[True])), unseen=tuple(sorted(by[False])))
+        class_splits.write_class_split(folder, class_splits.MANIFEST, split)
+    else:
+        (folder / class_splits.FOLDER / f"{class_splits.MANIFEST}.json").unlink(missing_ok=True)

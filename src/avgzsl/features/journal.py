@@ -1,0 +1,185 @@
+"""What an extraction has finished, durable batch by batch: a SQLite file in the store, from which it goes on.
+
+A clip is known by its path and span; its file by path, size, modification time and hash. Removing the journal loses
+nothing but the time to extract again.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from avgzsl.errors import AvgzslError, MediaError, RunError, WeightsError
+from avgzsl.features.embedding import Outcome
+from avgzsl.features.manifest import Row
+from avgzsl.features.store import EncoderRecord, Part
+from avgzsl.weights import identify
+
+JOURNAL = "journal.sqlite"
+FORMAT = 1
+_TABLES = """
+create table if not exists about (key text primary key, value text not null);
+create table if not exists files (
+    path text primary key, size integer not null, mtime_ns integer not null, sha256 text not null, duration real);
+create table if not exists clips (
+    path text not null, start real not null, stop real not null, audio blob, video blob, info text not null,
+    primary key (path, start, stop));
+create temporary table wanted (path text, start real, stop real, primary key (path, start, stop)) without rowid;
+"""
+
+
+class FileState(NamedTuple):
+    """A file as it was when it was hashed; seconds it lasts, where somebody asked for them."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+    duration: float | None = None
+
+
+class Finished(NamedTuple):
+    """What the journal has of a clip."""
+
+    audio: Float32[np.ndarray, " _a"] | None
+    video: Float32[np.ndarray, " _v"] | None
+    info: str
+
+
+class Journal:
+    """An open journal, which no other process can open meanwhile."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.connection, self.path = connection, path
+
+    def file(self, path: str) -> FileState | None:
+        """A file as it was met last."""
+        found = self.connection.execute(
+            "select size, mtime_ns, sha256, duration from files where path = ?", (path,)
+        ).fetchone()
+        return None if found is None else FileState(*found)
+
+    def set_file(self, path: str, state: FileState) -> None:
+        """Note a file; if its content is another than it was, what was extracted from it is void.
+
+        Durable with the next batch: until then it does no harm to forget it.
+        """
+        self.connection.execute(
+            "delete from clips where path = ? and not exists (select 1 from files where path = ? and sha256 = ?)",
+            (path, path, state.sha256),
+        )
+        self.connection.execute("insert or replace into files values (?, ?, ?, ?, ?)", (path, *state))
+
+    def current(self, root: Path, path: str) -> FileState:
+        """A file as it is now, noted; hashed only when its size or modification time are not as they were.
+
+        Raises MediaError when it cannot be read.
+        """
+        try:
+            status, noted = (root / path).stat(), self.file(path)
+            if noted is not None and (status.st_size, status.st_mtime_ns) == noted[:2]:
+                return noted
+            state = FileState(status.st_size, status.st_mtime_ns, identify(root / path).sha256)
+        except (OSError, WeightsError) as problem:
+            raise MediaError(f"{root / path}: cannot be read ({problem})") from problem
+        self.set_file(path, state)
+        return state
+
+    def has(self, row: Row) -> bool:
+        """Whether a clip is finished."""
+        found = self.connection.execute("select 1 from clips where path = ? and start = ? and stop = ?", _key(row))
+        return found.fetchone() is not None
+
+    def add(self, finished: Iterable[tuple[Row, Outcome]]) -> None:
+        """Keep what was extracted from these clips: all of it or, if the process is killed meanwhile, nothing."""
+        with self.connection:
+            self.connection.executemany(
+                "insert or replace into clips values (?, ?, ?, ?, ?, ?)",
+                ((*_key(row), _bytes(out.audio), _bytes(out.video), json.dumps(out.info)) for row, out in finished),
+            )
+
+    def finished(self, row: Row) -> Finished | None:
+        """What was extracted from a clip."""
+        found = self.connection.execute(
+            "select audio, video, info from clips where path = ? and start = ? and stop = ?", _key(row)
+        ).fetchone()
+        return None if found is None else Finished(_array(found[0]), _array(found[1]), found[2])
+
+    def keep(self, rows: Iterable[Row]) -> None:
+        """Forget every clip and file but these."""
+        with self.connection:
+            self.connection.execute("delete from wanted")
+            self.connection.executemany("insert into wanted values (?, ?, ?)", map(_key, rows))
+            self.connection.execute("delete from clips where (path, start, stop) not in (select * from wanted)")
+            self.connection.execute("delete from files where path not in (select path from wanted)")
+
+    def require(self, encoders: Mapping[Part, EncoderRecord]) -> None:
+        """Note which backbones this journal is of. Raises RunError when it is of others."""
+        asked = json.dumps({modality: one.model_dump(mode="json") for modality, one in sorted(encoders.items())})
+        with self.connection:
+            self.connection.execute("insert or ignore into about values ('format', ?)", (str(FORMAT),))
+            self.connection.execute("insert or ignore into about values ('backbones', ?)", (asked,))
+        about = dict(self.connection.execute("select key, value from about").fetchall())
+        if int(about["format"]) > FORMAT:
+            raise RunError(f"{self.path}: of a newer avgzsl; upgrade avgzsl, or choose another folder")
+        if about["backbones"] != asked:
+            raise RunError(
+                f"{self.path.parent}: holds features of other backbones, and they are not mixed:\n"
+                f"  there: {_described(about['backbones'])}\n  asked: {_described(asked)}\n"
+                "Give the same ones, or choose another folder"
+            )
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[Journal]:
+    """Open a journal, which is made if it is not there.
+
+    Raises RunError when another process has it or it is damaged, here and as long as it is open; AvgzslError when the
+    disk refuses.
+    """
+    connection: sqlite3.Connection | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=1.0)
+        # the lock is the system's: it goes with the process, however that ends
+        for pragma in ("locking_mode = exclusive", "journal_mode = wal", "synchronous = full"):
+            connection.execute(f"pragma {pragma}")
+        connection.executescript(_TABLES)
+        yield Journal(connection, path)
+    except sqlite3.OperationalError as problem:
+        if "locked" in str(problem):
+            raise RunError(f"{path}: another extraction writes there; wait for it, or choose another folder") from None
+        raise AvgzslError(f"{path}: could not be written ({problem}); free some space or choose another place") from (
+            problem
+        )
+    except sqlite3.DatabaseError as problem:
+        raise RunError(f"{path}: damaged ({problem}); remove it, and what it held is extracted again") from problem
+    except OSError as problem:
+        raise AvgzslError(f"{path}: could not be made ({problem.strerror}); choose another place") from problem
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _key(row: Row) -> tuple[str, float, float]:
+    return row.path, row.start, -1.0 if row.end is None else row.end  # NULLs of a key all differ
+
+
+def _bytes(features: Float32[np.ndarray, " d"] | None) -> bytes | None:
+    return None if features is None else features.astype("<f4", copy=False).tobytes()
+
+
+def _array(blob: bytes | None) -> Float32[np.ndarray, " d"] | None:
+    return None if blob is None else np.frombuffer(blob, dtype="<f4")
+
+
+def _described(encoders: str) -> str:
+    shown = []
+    for modality, about in json.loads(encoders).items():
+        files = [f"{file['name']} {file['sha256'][:12]}" for file in about["weights"]]
+        shown.append(f"{modality} {about['spec']} ({', '.join([str(about['dimension']) + '-d', *files])})")
+    return "; ".join(shown)

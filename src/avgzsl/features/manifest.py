@@ -1,0 +1,215 @@
+"""Which clips there are and what is known of them: a csv file, or a folder with one subfolder a class."""
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from avgzsl.errors import DataError
+from avgzsl.features.store import COLUMNS
+from avgzsl.media.needs import Span
+
+GIVEN = ("path", "label", "split", "seen", "start", "end", "id")
+SPLITS = {"train": "train", "trn": "train", "val": "val", "test": "test", "tst": "test"}
+YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+SUFFIXES = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
+    *(".webm", ".wmv", ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"),
+    *(".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A clip: a span of a file, whose path counts from the root of the clips. `more` are further columns, as text."""
+
+    id: str
+    path: str
+    label: str | None = None
+    split: str | None = None
+    seen: bool | None = None
+    start: float = 0.0
+    end: float | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def span(self) -> Span:
+        return Span(self.start, self.end)
+
+
+def clip_id(path: str, span: Span) -> str:
+    """What a clip is called that was given no id: its file, and its span if that is not the whole file."""
+    if span == Span():
+        return path
+    return f"{path}@{span.start:.10g}-{'' if span.end is None else format(span.end, '.10g')}"
+
+
+def read_clips(root: Path, manifest: Path | None = None) -> list[Row]:
+    """The clips of a manifest, or all in the folder `root` where there is none. Raises DataError."""
+    return list_folder(root) if manifest is None else read_manifest(manifest, root)
+
+
+def list_folder(root: Path) -> list[Row]:
+    """Every media file below `root` (by its suffix), in order of path; its label is the subfolder of `root` it is in.
+
+    Files in `root` itself have no label. Hidden files and folders are left out. Raises DataError when there is none.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected a folder of clips")
+    paths = sorted(
+        path.relative_to(root)
+        for path in root.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path.relative_to(root))
+    )
+    if not paths:
+        raise DataError(f"{root}: no clips; expected media files (such as .mp4, .mkv, .wav), one subfolder a class")
+    return [
+        Row(path.as_posix(), path.as_posix(), label=path.parts[0] if len(path.parts) > 1 else None) for path in paths
+    ]
+
+
+def read_manifest(path: Path, root: Path) -> list[Row]:
+    """The clips that a csv file lists, in its order. Its first line names the columns; only `path` has to be there.
+
+    `path` counts from `root`, which it must not leave. `label` is a class name; `split` one of train (trn), val, test
+    (tst); `seen` yes or no, the same for every clip of a class; `start` and `end` seconds; `id` unique. Any of these
+    may be empty. Further columns are carried along as text. Raises DataError with every line that is wrong.
+    """
+    header, lines = _read_csv(path)
+    if not root.is_dir():
+        raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected the folder of the clips")
+    if strange := sorted(set(header) & (set(COLUMNS) - set(GIVEN))):
+        raise DataError(f"{path}: the columns {', '.join(strange)} are written by extraction; rename them")
+    problems: list[str] = []
+    rows: dict[int, Row] = {}
+    inside = root.resolve()
+    for number, values in lines:
+        if len(values) != len(header):
+            problems.append(f"line {number}: {len(values)} values; expected {len(header)}, one a column")
+            continue
+        given = {name: value.strip() for name, value in zip(header, values, strict=True)}
+        wrong: list[str] = []
+        row = _row(given, root, inside, wrong)
+        problems += [f"line {number}: {one}" for one in wrong]
+        if row is not None:
+            rows[number] = row
+    problems += [*_repeated(rows), *_contradictions(rows.values())]
+    if problems:
+        raise DataError(f"{path}: {len(problems)} things to mend:\n  " + "\n  ".join(problems))
+    if not rows:
+        raise DataError(f"{path}: lists no clip; expected a line a clip below the names of the columns")
+    return list(rows.values())
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns; the other lines that are not empty, with their numbers."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            lines = [(reader.line_num, values) for values in reader if any(value.strip() for value in values)]
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise DataError(f"{path}: not readable as a csv file in UTF-8 ({problem})") from problem
+    header = [name.strip() for name in lines[0][1]] if lines else []
+    if "path" not in header:
+        named = ", ".join(header) or "nothing"
+        raise DataError(f"{path}: its first line names {named}; expected the columns, of which one is called path")
+    if twice := sorted({name for name in header if header.count(name) > 1 or not name}):
+        raise DataError(f"{path}: columns {', '.join(map(repr, twice))} named twice or not at all; name each once")
+    return header, lines[1:]
+
+
+def _row(given: dict[str, str], root: Path, inside: Path, wrong: list[str]) -> Row | None:
+    """The clip of one line; None, and the reasons in `wrong`, for a line that is not right."""
+    path = _path(given["path"], root, inside, wrong)
+    split = _choice("split", given, SPLITS, wrong)
+    seen = _choice("seen", given, YES_NO, wrong)
+    start, end = _seconds("start", given, wrong), _seconds("end", given, wrong)
+    if end is not None and end <= (start or 0.0):
+        wrong.append(f"end {end:g} is not after start {start or 0.0:g}")
+    if given.get("seen") and not given.get("label"):
+        wrong.append("seen says something of a class, but there is no label")
+    if wrong or path is None:
+        return None
+    more = {name: value for name, value in given.items() if name not in GIVEN}
+    name = given.get("id") or clip_id(path, Span(start or 0.0, end))
+    return Row(name, path, given.get("label") or None, split, seen, start or 0.0, end, more)
+
+
+def _path(given: str, root: Path, inside: Path, wrong: list[str]) -> str | None:
+    """The path from the root, of a file that is there and inside it."""
+    if not given or "\0" in given:
+        wrong.append(f"{given!r} is no path of a file")
+        return None
+    if ".." in PurePosixPath(given).parts or ".." in PureWindowsPath(given).parts:
+        wrong.append(f"{given}: leaves the folder of the clips; expected a path inside {root}")
+        return None
+    place = root / given
+    try:
+        resolved, there = place.resolve(), place.is_file()
+    except OSError as problem:  # a name that is too long
+        wrong.append(f"{given}: {problem.strerror}")
+        return None
+    if not resolved.is_relative_to(inside):
+        wrong.append(f"{given}: lies outside the folder of the clips ({resolved}); expected a path inside {root}")
+    elif not there:
+        wrong.append(f"{given}: {'not a file' if place.exists() else 'not there'} (looked for {place})")
+    elif Path(given).is_absolute():
+        return _from_root(place, root, inside).as_posix()
+    else:
+        return PurePosixPath(given).as_posix()
+    return None
+
+
+def _from_root(place: Path, root: Path, inside: Path) -> Path:
+    return place.relative_to(root) if place.is_relative_to(root) else place.resolve().relative_to(inside)
+
+
+def _choice(name: str, given: dict[str, str], known: Mapping[str, Any], wrong: list[str]) -> Any:
+    value = given.get(name, "")
+    if value and value.lower() not in known:
+        wrong.append(f"{name} is {value!r}; expected {', '.join(known)}, or nothing")
+    return known.get(value.lower())
+
+
+def _seconds(name: str, given: dict[str, str], wrong: list[str]) -> float | None:
+    value = given.get(name, "")
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        wrong.append(f"{name} is {value!r}; expected seconds, 0 or more")
+        return None
+    return seconds
+
+
+def _repeated(rows: Mapping[int, Row]) -> Iterator[str]:
+    """A sentence for each clip, and each id, that stands on a second line."""
+    clips: dict[tuple[str, Span], int] = {}
+    ids: dict[str, int] = {}
+    for number, row in rows.items():
+        first = clips.setdefault((row.path, row.span), number)
+        if first != number:
+            yield f"line {number}: {clip_id(row.path, row.span)} stands on line {first} already; keep one"
+        elif (first := ids.setdefault(row.id, number)) != number:
+            yield f"line {number}: the id {row.id!r} is that of line {first}; ids must differ"
+
+
+def _contradictions(rows: Iterable[Row]) -> Iterator[str]:
+    """A sentence for each class that is seen and unseen, or of which only others' lines say whether it is seen."""
+    seen: dict[str, set[bool]] = {}
+    for row in rows:
+        if row.label is not None:
+            seen.setdefault(row.label, set()).update(() if row.seen is None else (row.seen,))
+    if both := [label for label, values in seen.items() if len(values) > 1]:
+        yield f"seen is yes and no for the same class: {', '.join(both)}; each class is either seen or unseen"
+    if any(seen.values()) and (silent := [label for label, values in seen.items() if not values]):
+        yield f"seen is given for some classes, but not for {', '.join(silent)}"
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

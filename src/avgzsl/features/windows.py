@@ -1,0 +1,63 @@
+"""Clips cut out of longer ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from avgzsl.errors import AvgzslError, MediaError
+from avgzsl.features.journal import FileState, Journal
+from avgzsl.features.manifest import Row, clip_id
+from avgzsl.media.needs import Span
+
+
+def cut(rows: Sequence[Row], window: float, hop: float | None, durations: Mapping[str, float | None]) -> list[Row]:
+    """The windows of each clip, `window` seconds long and `hop` seconds apart (`media.windows` has the rule).
+
+    A clip that is no longer than a window stays as it is, as does one whose file has no duration: a still picture, or
+    one that cannot be read, which extraction will say.
+    """
+    return [piece for row in rows for piece in _pieces(row, window, hop, durations.get(row.path))]
+
+
+def measure(rows: Sequence[Row], journal: Journal, root: Path, workers: int) -> dict[str, float | None]:
+    """Seconds of each file of which a clip goes to the end; None where that cannot be known."""
+    states: dict[str, FileState] = {}
+    for path in dict.fromkeys(row.path for row in rows if row.end is None):
+        with suppress(MediaError):  # extraction will meet it again, and say so
+            states[path] = journal.current(root, path)
+    unknown = [path for path, state in states.items() if state.duration is None]
+    found = dict(zip(unknown, _probed([root / path for path in unknown], workers), strict=True))
+    for path, duration in found.items():
+        journal.set_file(path, states[path]._replace(duration=duration))
+    return {path: state.duration for path, state in states.items()} | found
+
+
+def _probed(files: list[Path], workers: int) -> Iterator[float | None]:
+    from avgzsl.media.decode import probe
+    from avgzsl.media.workers import Decoders
+
+    with Decoders(workers) as decoders, ThreadPoolExecutor(workers) as threads:
+
+        def duration(file: Path) -> float | None:
+            try:
+                found: float | None = decoders.call(probe, file)["duration"]
+            except AvgzslError:  # as above
+                return None
+            return found
+
+        yield from threads.map(duration, files)
+
+
+def _pieces(row: Row, window: float, hop: float | None, duration: float | None) -> list[Row]:
+    from avgzsl.media.windows import windows
+
+    end = duration if row.end is None else row.end
+    if end is None or end - row.start <= window:
+        return [row]
+    spans = [
+        Span(row.start + one.start, row.start + one.end) for one in windows(end - row.start, window, hop) if one.end
+    ]
+    named = row.path if row.id == clip_id(row.path, row.span) else row.id
+    return [replace(row, id=clip_id(named, span), start=span.start, end=span.end) for span in spans]
