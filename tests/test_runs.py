@@ -8,15 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from avgzsl import runs
+from avgzsl.data import Encoder
+from avgzsl.datasets import open_dataset
 from avgzsl.errors import AvgzslError, RunError, UnknownNameError
 from avgzsl.experiment import evaluate, train
 from avgzsl.generators import generate
+from avgzsl.weights import WeightFile
 
 SETTINGS = {"epochs": 6, "batch_size": 512, "milestones": (4,), "attention_epochs": 2}
 
@@ -43,7 +47,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_run_holds_what_was_asked_for_and_what_was_learned(run, data):
-    assert sorted(contents(run.folder)) == ["config.json", "history.jsonl", "model.safetensors"]
+    files = ["classes.safetensors", "config.json", "history.jsonl", "model.safetensors", "recognition.json"]
+    assert sorted(contents(run.folder)) == files
     config = json.loads((run.folder / "config.json").read_text())
     assert config["format"] == 1
     assert config["settings"]["epochs"] == 6
@@ -51,12 +56,36 @@ def test_a_run_holds_what_was_asked_for_and_what_was_learned(run, data):
     assert config["data"]["path"] == str(data.resolve())
     assert len(config["data"]["fingerprint"]) == 64
     assert config["versions"]["torch"] == torch.__version__
+    assert config["data"]["encoders"] == {}  # features from elsewhere
     lines = [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
     assert [(line["stage"], line["epoch"]) for line in lines] == [("networks", e) for e in range(1, 7)] + [
         ("attention", 1),
         ("attention", 2),
     ]
     assert "val_HM" in lines[5]
+
+
+def test_it_knows_its_classes_without_its_data(run, data):
+    classes, kept = open_dataset(data).classes, runs.read_classes(run)
+    assert kept.names == classes.names
+    assert torch.equal(kept.text, classes.text)
+    assert torch.equal(kept.seen, classes.seen)
+
+
+def test_what_recognition_takes_from_validation_is_what_evaluation_calibrates_with(run):
+    record = json.loads((run.folder / "recognition.json").read_text())
+    assert {mode: one["gamma"] for mode, one in record["modes"].items()} == evaluate(run).provenance["gammas"]
+
+
+def test_the_encoders_of_the_data_are_kept_and_others_cannot_resume(run, data, tmp_path, monkeypatch):
+    text = Encoder("words:vectors.bin", (WeightFile("vectors.bin", "a" * 64),))
+    known = replace(open_dataset(data), encoders={"audio": Encoder("descriptors"), "text": text})
+    monkeypatch.setattr("avgzsl.experiment.open_dataset", lambda *_, **__: known)
+    kept = train(data, out=tmp_path / "run", settings=SETTINGS)
+    assert runs.load_run(kept.folder).config.data.encoders == known.encoders
+    assert contents(kept.folder)["model.safetensors"] == contents(run.folder)["model.safetensors"]
+    with pytest.raises(RunError, match=r"encoders: \{\} there"):
+        train(data, out=copy_of(run, tmp_path / "copy"), settings=SETTINGS, resume=True)
 
 
 def test_same_seed_same_bytes_another_seed_others(run, data, tmp_path):

@@ -10,8 +10,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 _WHERE = {
+    "extract": "avgzsl.features.extract",
+    "split": "avgzsl.datasets.splitting",
+    "export": "avgzsl.datasets.export",
     "train": "avgzsl.experiment",
     "evaluate": "avgzsl.experiment",
+    "predict": "avgzsl.recognise",
+    "pack": "avgzsl.packing",
     "inspect": "avgzsl.datasets.inspection",
     "open_dataset": "avgzsl.datasets",
     "generate": "avgzsl.generators",

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl import runs
+from avgzsl.calibration import RECOGNITION, calibrate_recognition, write_recognition
 from avgzsl.data import Dataset
 from avgzsl.datasets import open_dataset
+from avgzsl.device import pick_device
 from avgzsl.errors import ConfigError, DataError, ModalityError, UnknownNameError
 from avgzsl.files import write_json
 from avgzsl.methods import build
@@ -22,7 +24,7 @@ from avgzsl.protocol import (
     pseudo_unseen_penalties,
 )
 from avgzsl.registry import unknown
-from avgzsl.training import Job, Progress, Record, pick_device
+from avgzsl.training import Job, Progress, Record
 from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, Fusion, TestModality, TextOrder
 
 Told = Callable[[int, int], None]
@@ -65,7 +67,8 @@ def train(
 
     With `resume`, goes on where a killed training stood and ends in the same bytes. Validation HM (best penalty, equal
     weights) enters the history every `validate_every` epochs (0: never) and changes no weight unless the method's
-    `patience` asks for early stopping. Raises DataError, ConfigError, RunError.
+    `patience` asks for early stopping. Validation clips also give the run the penalties and thresholds with which it
+    recognises clips. Raises DataError, ConfigError, RunError.
     """
     folder = Path(out)
     unfitted = build(method, preset, settings)
@@ -75,8 +78,11 @@ def train(
     )
     config = runs.describe(unfitted, dataset, seed, device, drop_bad_rows, text_order)
     runs.start(folder, config, resume)
+    runs.write_classes(folder, dataset.classes)
     if resume and (folder / runs.MODEL).exists():
-        return runs.load_run(folder)
+        run = runs.load_run(folder)
+        _calibrate(run.method, dataset, folder)
+        return run
     history: list[Record] = []
     saved = time.monotonic()
 
@@ -101,8 +107,17 @@ def train(
     )
     fitted = unfitted.fit(*dataset.training(), job)
     runs.write_history(folder, history)
+    _calibrate(fitted, dataset, folder)
     runs.finish(folder, fitted)
     return runs.Run(folder, config, fitted)
+
+
+def _calibrate(method: Method, dataset: Dataset, folder: Path) -> None:
+    """Write what recognition takes from the validation clips, unless it is there or they give nothing."""
+    if not (folder / RECOGNITION).exists():
+        recognition = calibrate_recognition(method, dataset)
+        if recognition is not None:
+            write_recognition(folder, recognition)
 
 
 def validation_monitor(method: Method, dataset: Dataset) -> Callable[[], Mapping[str, float]] | None:

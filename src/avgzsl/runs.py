@@ -1,7 +1,9 @@
 """A run on disk: one folder, each of its files whole or absent.
 
-`config.json` says what was asked for and on which data; `model.safetensors` is what was learned; `history.jsonl` has
-one line an epoch; `results.json` the evaluation; `checkpoint.safetensors` is there while training is unfinished.
+`config.json` says what was asked for and on which data; `classes.safetensors` has the classes and their text vectors;
+`model.safetensors` is what was learned; `recognition.json` what validation says to recognition; `history.jsonl` has one
+line an epoch; `results.json` the evaluation; `checkpoint.safetensors` is there while training is unfinished. With what
+it holds, and the encoders that it names, a run recognises clips without its data.
 Nothing in a run depends on when it was made, so that the same training gives the same bytes.
 """
 
@@ -12,26 +14,27 @@ from collections.abc import Mapping
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
 import avgzsl
-from avgzsl.data import Dataset
-from avgzsl.errors import AvgzslError, RunError
+from avgzsl.data import ClassTable, Dataset, Encoder
+from avgzsl.errors import AvgzslError, DataError, RunError
 from avgzsl.files import write_bytes, write_json, write_text
 from avgzsl.methods import build
 from avgzsl.methods.base import Method, dimensions
 from avgzsl.types import TextOrder
 
 FORMAT = 1
-CONFIG, MODEL, HISTORY, RESULTS, CHECKPOINT = (
+CONFIG, CLASSES, MODEL, HISTORY, RESULTS, CHECKPOINT = (
     "config.json",
+    "classes.safetensors",
     "model.safetensors",
     "history.jsonl",
     "results.json",
@@ -40,7 +43,7 @@ CONFIG, MODEL, HISTORY, RESULTS, CHECKPOINT = (
 
 
 class DataRecord(BaseModel):
-    """Which data a run was trained on."""
+    """Which data a run was trained on, and what its features and text vectors were made with, where that is known."""
 
     model_config = ConfigDict(extra="forbid")
     path: str
@@ -52,6 +55,7 @@ class DataRecord(BaseModel):
     dimensions: dict[str, int]
     seen: list[str]
     unseen: list[str]
+    encoders: dict[Literal["audio", "video", "text"], Encoder] = {}  # none of features from elsewhere
 
 
 class Config(BaseModel):
@@ -105,6 +109,7 @@ def describe(
             dimensions=dimensions(dataset.split("train"), dataset.classes),
             seen=by_seen[True],
             unseen=by_seen[False],
+            encoders=dict(dataset.encoders),
         ),
         versions={
             "avgzsl": avgzsl.__version__,
@@ -136,6 +141,35 @@ def start(folder: Path, config: Config, resume: bool) -> None:
     if folder.exists() and any(child.suffix != ".tmp" for child in folder.iterdir()):
         raise RunError(f"{folder}: is not empty and holds no run; choose another folder")
     write_json(path, config.model_dump(mode="json"))
+
+
+def write_classes(folder: Path, classes: ClassTable) -> None:
+    """Write the classes, unless they are there."""
+    if not (folder / CLASSES).exists():
+        tensors = {"text": classes.text.contiguous(), "seen": classes.seen}
+        write_bytes(folder / CLASSES, save(tensors, {"names": json.dumps(classes.names)}))
+
+
+def read_classes(run: Run) -> ClassTable:
+    """The classes of a run, with their text vectors. Raises RunError when they are absent or damaged."""
+    path, about = run.folder / CLASSES, run.config.data
+    if not path.exists():
+        raise RunError(
+            f"{run.folder}: has no {CLASSES}, as runs of older versions; `avgzsl train … --resume` with the run's own "
+            "settings adds it"
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            names = tuple(json.loads(file.metadata()["names"]))
+            classes = ClassTable(names, file.get_tensor("text"), file.get_tensor("seen"))
+        of = dict(zip(classes.names, classes.seen.tolist(), strict=True))
+        if of != dict.fromkeys(about.seen, True) | dict.fromkeys(about.unseen, False):
+            raise DataError(f"its classes are not those of {CONFIG}")
+        if classes.text.shape[1] != about.dimensions["text"]:
+            raise DataError(f"text vectors of {classes.text.shape[1]} numbers, not {about.dimensions['text']}")
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, DataError) as problem:
+        raise RunError(f"{path}: not the run's classes ({problem}); restore it or train again") from problem
+    return classes
 
 
 def finish(folder: Path, method: Method) -> None:

@@ -1,0 +1,118 @@
+"""An encoder made to travel: its weights copied into a folder, and the spec under which they are found there.
+
+The arguments of a spec (a file, a folder or a name on the hub; a card; overrides of text) are what an encoder is loaded
+from. In the folder each has the name by which the encoders look for it among their models.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from avgzsl.data import Encoder
+from avgzsl.errors import WeightsError
+from avgzsl.weights import FOLDER_VARIABLE, identify, models_folder
+
+_CARDS = (".yaml", ".yml")
+_OVERRIDES = ",overrides="
+_WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # of a checkpoint's folder: no pickles
+
+
+def with_bare_names(encoder: Encoder) -> Encoder:
+    """The encoder without the paths of this machine: files and folders are looked for by name among the models."""
+    return replace(encoder, spec=_respelled(encoder.spec, lambda argument: _bare(argument)))
+
+
+def with_weights(encoder: Encoder, folder: Path, models: Path | None) -> Encoder:
+    """The encoder as it is found in `folder`, into which all that it is loaded from is copied.
+
+    Raises WeightsError when something is not there, or is not what the record says.
+    """
+    spec = _respelled(encoder.spec, lambda argument: _copy(argument, folder, models))
+    there = {identify(path).sha256 for path in _files(folder)}
+    argument = spec.partition(":")[2]
+    for file in encoder.weights:
+        if file.sha256 in there:
+            continue
+        beside = [Path(encoder.spec).parent / file.name] if encoder.spec.endswith(_CARDS) else []
+        places = [*beside, models_folder(models) / file.name]
+        found = next((place for place in places if place.is_file() and identify(place).sha256 == file.sha256), None)
+        if found is None and not argument and not _is_card(encoder.spec):  # they come with an installed package
+            continue
+        if found is None:
+            looked = " or ".join(str(place.absolute()) for place in places)
+            raise WeightsError(
+                f"{encoder.spec}: the file {file.name} ({file.sha256[:12]}) that the run was trained with is not there "
+                f"(looked for {looked}); name its folder with --models or in {FOLDER_VARIABLE}, or pack without weights"
+            )
+        _copy_file(found, folder / file.name)
+    return replace(encoder, spec=spec)
+
+
+def copy_card(encoder: Encoder, folder: Path) -> None:
+    """Copy the encoder's card, if it is one by a card. Raises WeightsError when it is gone or has changed."""
+    if encoder.spec.endswith(_CARDS):
+        path = Path(encoder.spec)
+        if not path.is_file() or identify(path).sha256 not in {file.sha256 for file in encoder.weights}:
+            raise WeightsError(f"{path}: is not the card that the run was trained with; put that back")
+        _copy_file(path, folder / path.name)
+    elif _is_card(encoder.spec):
+        name = f"{encoder.spec.partition(':')[0]}.yaml"
+        with as_file(files("avgzsl.backbones") / "cards" / name) as path:
+            _copy_file(path, folder / name)
+
+
+def _is_card(spec: str) -> bool:
+    return spec.endswith(_CARDS) or (files("avgzsl.backbones") / "cards" / f"{spec.partition(':')[0]}.yaml").is_file()
+
+
+def _respelled(spec: str, rename: Callable[[str], str]) -> str:
+    """The spec with other arguments."""
+    if spec.endswith(_CARDS):
+        return rename(spec)
+    named, mark, overrides = spec.partition(_OVERRIDES)
+    name, colon, argument = named.partition(":")
+    return name + colon + (rename(argument) if argument else "") + mark + (rename(overrides) if mark else "")
+
+
+def _bare(argument: str) -> str:
+    """A path's last part; a name on the hub (`owner/model`), or what is no file, stays."""
+    path = Path(argument)
+    return path.name if path.exists() or path.is_absolute() or path.suffix else argument
+
+
+def _copy(argument: str, folder: Path, models: Path | None) -> str:
+    """Copy what the argument names into `folder`; gives its name there, or the argument where it names nothing."""
+    source = next((p for p in (Path(argument), models_folder(models) / argument) if p.exists()), None)
+    name = argument if source is None or not Path(argument).exists() else Path(argument).name
+    source = source or _from_hub(argument)
+    if source is None:
+        return argument
+    if source.is_file():
+        _copy_file(source, folder / name)
+    for file in _files(source) if source.is_dir() else ():
+        if any(file.match(pattern) for pattern in _WANTED):
+            _copy_file(file, folder / name / file.relative_to(source))
+    return name
+
+
+def _from_hub(name: str) -> Path | None:
+    """The copy of a hub's model that this machine has."""
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(name, local_files_only=True))
+    except (ImportError, OSError, ValueError):  # not installed; not copied; not a name on the hub
+        return None
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    if target.exists() and identify(target) != identify(source):
+        raise WeightsError(f"{source}: another file of that name is packed already; rename one of the two")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())

@@ -1,0 +1,24 @@
+"""`avgzsl pack`: a run as one folder to share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pack(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    with_weights: Annotated[
+        bool,
+        typer.Option(
+            "--with-weights", help="Also its encoders' weights: it then works offline, anywhere. Mind their licences."
+        ),
+    ] = False,
+    models: Annotated[Path | None, typer.Option(help="Folder of the encoders' weights.")] = None,
+) -> None:
+    """Write a run with its encoders' cards and a model card to one folder, which `predict` takes as it is."""
+    from avgzsl.cli import show
+    from avgzsl.packing import pack as write
+
+    show.files(write(run, out, weights=with_weights, models=models))

@@ -1,0 +1,114 @@
+"""The encoders of a run: what new clips and new names go through to meet the data that it was trained on.
+
+A run trained on features that avgzsl extracted knows its encoders and the hashes of their weights, and takes no others.
+One trained on features from elsewhere is told them, and only their dimensions can be checked; the text encoder also has
+to give the run's own classes their vectors.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from torch.nn.functional import cosine_similarity
+
+from avgzsl import backbones, text
+from avgzsl.backbones.base import Backbone
+from avgzsl.data import ClassTable
+from avgzsl.errors import ConfigError, DataError, RunError, WeightsError
+from avgzsl.runs import Run
+from avgzsl.text.base import TextEncoder
+from avgzsl.types import Modality
+from avgzsl.weights import WeightFile
+
+WEIGHTS, CARDS = "weights", "cards"  # in the folder of a packed run
+_SAME = 0.99  # cosine of two vectors of one name that differ by rounding or a different normalisation alone
+
+
+def load_backbones(
+    run: Run, wanted: Iterable[Modality], given: Mapping[str, str], models: Path | None, device: str
+) -> dict[Modality, Backbone]:
+    """The backbone of each wanted modality. Raises RunError, ConfigError, UnknownNameError, WeightsError."""
+    loaded: dict[Modality, Backbone] = {}
+    for modality in wanted:
+        spec = _spec(run, modality, given.get(modality))
+        backbone = backbones.load(spec, modality, device=device, models=models_of(run, models))
+        _check(run, modality, backbone)
+        loaded[modality] = backbone
+    return loaded
+
+
+def load_text_encoder(
+    run: Run, classes: ClassTable, given: str | None, models: Path | None, device: str
+) -> TextEncoder:
+    """The run's text encoder, or the one given. Raises RunError, ConfigError, UnknownNameError, WeightsError.
+
+    One that the run cannot check by its hashes must give the run's classes their vectors, up to their length.
+    """
+    encoder = text.load(_spec(run, "text", given), models=models_of(run, models), device=device)
+    _check(run, "text", encoder)
+    if "text" not in run.config.data.encoders:
+        _check_space(run, encoder, classes)
+    return encoder
+
+
+def models_of(run: Run, models: Path | None) -> Path | None:
+    """Where a run's encoders look for weights: in the folder given, else in its own, if it was packed with one."""
+    packed = run.folder / WEIGHTS
+    return packed if models is None and packed.is_dir() else models
+
+
+def _spec(run: Run, kind: str, given: str | None) -> str:
+    known = run.config.data.encoders
+    if given is not None:
+        return given
+    if kind not in known:
+        what = "text vectors" if kind == "text" else f"{kind} features"
+        raise RunError(
+            f"{run.folder}: was trained on {what} from elsewhere (layout {run.config.data.layout}), and does not know "
+            f"what made them; name the encoder that did with --{kind} (`avgzsl encoders` lists them)"
+        )
+    spec = known[kind].spec
+    card = run.folder / CARDS / spec
+    return str(card) if spec.endswith((".yaml", ".yml")) and card.is_file() else spec
+
+
+def _check(run: Run, kind: str, encoder: Backbone | TextEncoder) -> None:
+    """The dimension is the run's, and the weights are those that it knows, wherever they lie now."""
+    about = run.config.data
+    if encoder.dimension != about.dimensions[kind]:
+        raise ConfigError(
+            f"{encoder.spec}: gives {encoder.dimension} numbers, but {run.folder} was trained on {kind} vectors of "
+            f"{about.dimensions[kind]}; name the encoder that made them"
+        )
+    known = about.encoders.get(kind)  # type: ignore[call-overload]
+    if known is None:
+        return
+    if _hashes(encoder.weights) != _hashes(known.weights) or (not known.weights and encoder.spec != known.spec):
+        raise WeightsError(
+            f"{encoder.spec}: is not the {kind} encoder of {run.folder}. Here it is {_told(encoder.weights)}, there "
+            f"{known.spec} with {_told(known.weights)}; put those weights back, or name their folder with --models"
+        )
+
+
+def _check_space(run: Run, encoder: TextEncoder, classes: ClassTable) -> None:
+    """Two encoders of one dimension are two spaces: a vector of one says nothing in the other."""
+    try:
+        encoded = encoder.encode(classes.names)
+    except DataError as problem:
+        raise ConfigError(
+            f"{encoder.spec}: cannot be what {run.folder} was trained with, it does not know its classes ({problem})"
+        ) from problem
+    same = cosine_similarity(encoded, classes.text.float(), dim=1)
+    if float(same.min()) < _SAME:
+        worst = classes.names[int(same.argmin())]
+        raise ConfigError(
+            f"{encoder.spec}: gives the class {worst!r} another vector than {run.folder} was trained with (cosine "
+            f"{float(same.min()):.2f}); name the encoder that made the run's vectors"
+        )
+
+
+def _hashes(weights: Iterable[WeightFile]) -> list[str]:
+    return sorted(file.sha256 for file in weights)
+
+
+def _told(weights: Iterable[WeightFile]) -> str:
+    return ", ".join(f"{file.name} {file.sha256[:12]}" for file in weights) or "no weights"

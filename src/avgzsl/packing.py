@@ -1,0 +1,69 @@
+"""A run as one folder to share: what it learned, what it recognises with, and a model card.
+
+The folder is a run: `predict` takes it as it is. It also has the layout of huggingface_hub's PyTorchModelHubMixin
+(`config.json`, `model.safetensors`, `README.md`): the hub's upload and download work on it, and so does
+`from_pretrained` of a module with the method's networks that takes `method`, `settings` and `data`. Paths of this
+machine stay here.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from avgzsl import runs
+from avgzsl.calibration import RECOGNITION, read_recognition
+from avgzsl.carried import copy_card, with_bare_names, with_weights
+from avgzsl.encoders import CARDS, WEIGHTS, models_of
+from avgzsl.errors import AvgzslError, RunError
+from avgzsl.files import write_json, write_text
+from avgzsl.reports.model_card import licences, model_card, read_results
+
+README = "README.md"
+_AS_THEY_ARE = (runs.CLASSES, runs.MODEL, runs.HISTORY, RECOGNITION)
+
+
+def pack(run: str | Path, out: str | Path, *, weights: bool = False, models: Path | None = None) -> list[Path]:
+    """Write the run in the folder `run` to the folder `out`, whole or not at all, and give back the files.
+
+    With `weights`, those of its encoders come along, looked for where recognition looks for them, so that the folder
+    recognises clips on any machine, offline. Raises RunError, and WeightsError for weights that are not there or are
+    not those that the run was trained with.
+    """
+    loaded, target = runs.load_run(Path(run)), Path(out)
+    runs.read_classes(loaded)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise RunError(f"{target}: is there already; choose another folder")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        half = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+        try:
+            _fill(half, loaded, weights, models)
+            half.chmod(0o755)
+            half.replace(target)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+    except OSError as problem:
+        raise AvgzslError(f"{target}: could not be written ({problem}); nothing was left there") from problem
+    return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def _fill(folder: Path, run: runs.Run, weights: bool, models: Path | None) -> None:
+    data = run.config.data
+    encoders = {}
+    for kind, encoder in data.encoders.items():
+        copy_card(encoder, folder / CARDS)
+        encoders[kind] = (
+            with_weights(encoder, folder / WEIGHTS, models_of(run, models)) if weights else with_bare_names(encoder)
+        )
+    about = data.model_copy(update={"path": Path(data.path).name, "encoders": encoders})
+    config = run.config.model_copy(update={"data": about})
+    for name in _AS_THEY_ARE:
+        if (run.folder / name).exists():
+            shutil.copyfile(run.folder / name, folder / name)
+    results = read_results(run.folder)
+    if results is not None:
+        notes = [note.replace(data.path, about.path) for note in results["provenance"].get("notes", [])]
+        results["provenance"] |= {"data": about.model_dump(mode="json"), "notes": notes}
+        write_json(folder / runs.RESULTS, results)
+    write_json(folder / runs.CONFIG, config.model_dump(mode="json"))
+    write_text(folder / README, model_card(config, read_recognition(run.folder), results, licences(data)))

@@ -1,0 +1,125 @@
+"""The model card of a run (Mitchell et al. 2019), in markdown with the header of the hub."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from avgzsl.calibration import Recognition
+from avgzsl.errors import DataError, RunError
+from avgzsl.reports.tables import markdown
+from avgzsl.runs import RESULTS, Config, DataRecord
+
+_HEADER = """---
+library_name: avgzsl
+tags: [audio-visual, generalized-zero-shot-learning, model_hub_mixin, pytorch_model_hub_mixin]
+---
+"""
+_USE = """## Use
+
+    pip install avgzsl
+    avgzsl predict FOLDER clip.mp4
+    avgzsl predict FOLDER clip.mp4 --classes "dog barking, church bell"
+"""
+_INTENDED = """## Intended use and caveats
+
+For research on recognising classes of video clips, by sound and picture, that no training clip was labelled with. It
+tells which of the names given is nearest, and is right no more often than the results say; on clips, names or
+encoders unlike those of its data, less often. Unseen classes are unseen by this model alone: the encoders may have met
+them. Distances are no probabilities. Not for decisions about people.
+"""
+
+
+def model_card(
+    config: Config, recognition: Recognition | None, results: Mapping[str, Any] | None, licences: Mapping[str, int]
+) -> str:
+    """The card; `results` is the object of `results.json`, `licences` counts the clips of the data by licence."""
+    data = config.data
+    licensed = "; ".join(f"{_line(name)} ({count})" for name, count in licences.items())
+    sizes = ", ".join(f"{name} {size}" for name, size in data.dimensions.items())
+    parts = [
+        f"{_HEADER}\n# {config.method}, {len(data.seen)} seen and {len(data.unseen)} unseen classes\n",
+        f"Method `{config.method}` of avgzsl {config.versions.get('avgzsl', '')}, seed {config.seed}.\n",
+        _USE,
+        f"## Data\n\n{_line(data.path)}, layout {data.layout}, class split {_line(data.class_split)}, "
+        f"fingerprint `{data.fingerprint[:12]}`; dimensions: {sizes}.\n",
+        _encoders(data),
+        f"Licences of its clips: {licensed or 'not known'}.\n",
+        f"## Classes\n\nSeen: {_names(data.seen)}\n\nUnseen: {_names(data.unseen)}\n",
+        "## Results\n",
+        _results(config.method, results),
+        _calibration(recognition),
+        _INTENDED,
+    ]
+    return "\n".join(parts)
+
+
+def licences(data: DataRecord) -> dict[str, int]:
+    """Clips by licence, the most frequent first, where the data is a store that is still there and tells."""
+    if data.layout != "store":
+        return {}
+    from avgzsl.features.store import open_store
+
+    try:
+        clips = open_store(Path(data.path)).clips
+    except DataError:  # moved, or no longer whole: then it cannot tell
+        return {}
+    column = next((name for name in ("licence", "license") if name in clips.column_names), None)
+    return dict(Counter(str(value) for value in clips[column].to_pylist() if value).most_common()) if column else {}
+
+
+def read_results(folder: Path) -> dict[str, Any] | None:
+    """The results of a run; None where it was not evaluated. Raises RunError for a file that is damaged."""
+    path = folder / RESULTS
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text())
+        markdown(found["results"], "")
+        if not isinstance(found["provenance"], dict):
+            raise TypeError("its provenance is no object")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
+        raise RunError(
+            f"{path}: not the results of a run ({problem}); remove it, and make it anew with `avgzsl evaluate`"
+        ) from problem
+    return dict(found)
+
+
+def _encoders(data: DataRecord) -> str:
+    if not data.encoders:
+        return "What made its features and text vectors is not known; name it with --audio, --video and --text.\n"
+    lines = ["| | encoder | weights (SHA-256) |", "|---|---|---|"]
+    for kind, encoder in data.encoders.items():
+        weights = ", ".join(f"{_line(file.name)} `{file.sha256[:12]}`" for file in encoder.weights) or "none"
+        lines.append(f"| {kind} | {_line(encoder.spec)} | {weights} |")
+    return "\n".join(lines) + "\n"
+
+
+def _results(method: str, results: Mapping[str, Any] | None) -> str:
+    if results is None:
+        return "Not evaluated.\n"
+    notes = [f"- {_line(note)}" for note in results["provenance"].get("notes", [])]
+    split = results["provenance"].get("split", "test")
+    return "\n".join([f"On the {_line(split)} clips of its data.\n", markdown(results["results"], method), *notes, ""])
+
+
+def _calibration(recognition: Recognition | None) -> str:
+    if recognition is None or not recognition.modes:
+        return "Recognition is not calibrated: there were no validation clips for it.\n"
+    lines = ["Recognition takes from the validation clips, in units of score:\n", "| mode | gamma | threshold |"]
+    lines += ["|---|---:|---:|"]
+    for name, one in recognition.modes.items():
+        figures = (("–" if value is None else f"{value:.4g}") for value in (one.gamma, one.threshold))
+        lines.append(f"| {name} | {' | '.join(figures)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(map(_line, names)) or "none"
+
+
+def _line(text: str) -> str:
+    """Text from outside as one line of markdown that means only itself."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return "".join(f"\\{c}" if c in r"\`*_{}[]<>#|" else c for c in printable)

@@ -1,0 +1,286 @@
+"""A run as one folder to share: it recognises on its own, and says what it is."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from avgzsl import pack, packing, predict, runs
+from avgzsl.carried import copy_card, with_bare_names, with_weights
+from avgzsl.data import Encoder
+from avgzsl.errors import AvgzslError, RunError, WeightsError
+from avgzsl.experiment import evaluate, save_results, train
+from avgzsl.features.extract import extract
+from avgzsl.methods import build
+from avgzsl.recogniser import class_table, load_recogniser
+from avgzsl.reports.model_card import model_card
+from avgzsl.text import load as load_text
+from avgzsl.weights import WeightFile, identify
+from tests import clip_runs
+from tests.conftest import SHARED
+
+WORDS = ("red", "green", "blue", "low", "high", "drum")
+
+
+def write_vectors(path: Path, seed: int = 0) -> Path:
+    """Word vectors in the .vec format."""
+    rng = np.random.default_rng(seed)
+    lines = [f"{word} {' '.join(f'{x:.5f}' for x in rng.standard_normal(32))}" for word in WORDS]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([f"{len(WORDS)} 32", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    return clip_runs.render(tmp_path_factory.mktemp("clip") / "clip.mp4", "red high")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """Files that a machine has: word vectors, and words to use for some names."""
+    folder = tmp_path_factory.mktemp("machine")
+    write_vectors(folder / "vectors" / "words.vec")
+    (folder / "other-words.csv").write_text("original,manual\nbang,high drum\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(source, tmp_path_factory) -> Path:
+    """A run whose text encoder is those word vectors; evaluated."""
+    folder = tmp_path_factory.mktemp("run")
+    data = clip_runs.dataset(clip_runs.clips(folder / "clips"))
+    text = load_text(f"words:{source / 'vectors' / 'words.vec'}", overrides=source / "other-words.csv")
+    classes = replace(data.classes, text=text.encode(clip_runs.NAMES))
+    encoders = {**data.encoders, "text": Encoder(text.spec, text.weights)}
+    data = replace(
+        data, classes=classes, encoders=encoders, source=str(folder / "clips"), notes=(f"{folder}/clips: n",)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        trained = clip_runs.train(patch, data, folder / "run")
+        save_results(trained.folder, evaluate(trained))
+    return trained.folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_packed_run_recognises_as_the_run_does(run, clip, tmp_path):
+    files = pack(run, tmp_path / "packed")
+    assert sorted(path.name for path in files) == [
+        "README.md", "classes.safetensors", "config.json", "history.jsonl", "model.safetensors", "recognition.json",
+        "results.json",
+    ]  # fmt: skip
+    assert set(files) == {tmp_path / "packed" / name for name in contents(tmp_path / "packed")}
+    assert predict(tmp_path / "packed", [clip]) == predict(run, [clip])
+    assert runs.run_id(runs.load_run(tmp_path / "packed").method) == runs.run_id(runs.load_run(run).method)
+
+
+def test_no_path_of_the_machine_travels(run, source, tmp_path):
+    pack(run, tmp_path / "packed", weights=True)
+    for name, content in contents(tmp_path / "packed").items():
+        assert str(run.parent).encode() not in content, name
+        assert str(source).encode() not in content, name
+        assert str(tmp_path).encode() not in content, name
+
+
+def test_with_its_weights_it_encodes_new_names_anywhere(run, source, tmp_path, monkeypatch):
+    pack(run, tmp_path / "packed", weights=True)
+    names = ["green drum", "bang", "red low"]
+    there = class_table(load_recogniser(run), names)
+    hidden = source.rename(source.with_name("gone"))
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert torch.equal(class_table(load_recogniser(tmp_path / "packed"), names).text, there.text)
+        assert pack(tmp_path / "packed", tmp_path / "again", weights=True)  # a packed run is a run
+        assert torch.equal(class_table(load_recogniser(tmp_path / "again"), names).text, there.text)
+    finally:
+        hidden.rename(source)
+
+
+def test_without_weights_they_are_looked_up_by_name(run, source, tmp_path, monkeypatch):
+    pack(run, tmp_path / "packed")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match=r"words.vec are not there.*--models"):
+        class_table(load_recogniser(tmp_path / "packed"), ["green drum"])
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "words.vec").write_bytes((source / "vectors" / "words.vec").read_bytes())
+    (models / "other-words.csv").write_bytes((source / "other-words.csv").read_bytes())
+    found = class_table(load_recogniser(tmp_path / "packed", models=models), ["green drum"])
+    assert torch.equal(found.text, class_table(load_recogniser(run), ["green drum"]).text)
+    write_vectors(models / "words.vec", seed=1)
+    with pytest.raises(WeightsError, match="is not the text encoder of"):
+        class_table(load_recogniser(tmp_path / "packed", models=models), ["green drum"])
+
+
+def test_weights_that_changed_or_went_are_not_packed(run, source, tmp_path):
+    vectors = source / "vectors" / "words.vec"
+    before = vectors.read_bytes()
+    try:
+        write_vectors(vectors, seed=1)
+        with pytest.raises(WeightsError, match=r"the file words.vec .* that the run was trained with is not there"):
+            pack(run, tmp_path / "packed", weights=True)
+        vectors.unlink()
+        with pytest.raises(WeightsError, match=r"words\.vec"):
+            pack(run, tmp_path / "packed", weights=True)
+    finally:
+        vectors.write_bytes(before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_layout_is_that_of_the_hubs_mixin(run, tmp_path):
+    hub = pytest.importorskip("huggingface_hub")
+    pack(run, tmp_path / "packed")
+
+    class Net(torch.nn.Module, hub.PyTorchModelHubMixin):
+        def __init__(self, method: str, settings: dict, data: dict) -> None:
+            super().__init__()
+            networks = build(method, settings=settings).build(data["dimensions"], torch.Generator())
+            for name, child in networks.named_children():
+                self.add_module(name, child)
+
+    net = Net.from_pretrained(str(tmp_path / "packed"), strict=True)
+    kept = load_file(run / "model.safetensors")
+    assert net.state_dict().keys() == kept.keys()
+    assert all(torch.equal(value, kept[name]) for name, value in net.state_dict().items())
+    card = hub.ModelCard.load(tmp_path / "packed" / "README.md")
+    assert card.data.library_name == "avgzsl"
+    assert "pytorch_model_hub_mixin" in card.data.tags
+
+
+def test_the_model_card_says_what_it_is(run, source, tmp_path):
+    pack(run, tmp_path / "packed")
+    card = (tmp_path / "packed" / "README.md").read_text()
+    assert "Seen: red low, green low, green high, blue high" in card
+    assert "Unseen: red high, blue low" in card
+    row = next(r for r in json.loads((run / "results.json").read_text())["results"] if r["fusion"] == "attention")
+    assert f"| avgzslnet (w/ attn) | both | {100 * row['S']:.2f} | {100 * row['U']:.2f} |" in card
+    assert "Calibration: val" in card
+    assert identify(source / "vectors" / "words.vec").sha256[:12] in card
+    assert "Licences of its clips: not known" in card
+    assert f"| both-attention | {row['gamma']:.4g} |" in card
+
+
+def test_from_clips_to_a_packed_run_that_tells_their_licences(tmp_path):
+    rows = ["path,label,split,seen,licence"]
+    for name in clip_runs.NAMES:
+        for split, seconds in (("train", 0.6), ("val", 0.5), ("test", 0.7)):
+            path = f"{split}-{name.replace(' ', '-')}.mp4"
+            clip_runs.render(tmp_path / path, name, seconds=seconds)
+            seen = "no" if name in clip_runs.UNSEEN else "yes"
+            rows.append(f"{path},{name},{split},{seen},{'own work' if split == 'test' else 'CC BY 4.0'}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    extract(tmp_path, tmp_path / "store", manifest=tmp_path / "clips.csv", audio="descriptors", video="descriptors",
+            text="hashed-words:64", workers=1)  # fmt: skip
+    run = train(tmp_path / "store", out=tmp_path / "run", settings=clip_runs.QUICK, device="cpu")
+    assert {kind: encoder.spec for kind, encoder in run.config.data.encoders.items()} == {
+        "audio": "descriptors", "video": "descriptors", "text": "hashed-words:64"
+    }  # fmt: skip
+    pack(run.folder, tmp_path / "packed")
+    assert "Licences of its clips: CC BY 4.0 (12); own work (6)." in (tmp_path / "packed" / "README.md").read_text()
+    (result,) = predict(tmp_path / "packed", [tmp_path / "test-green-low.mp4"], ["green low", "purple high"])
+    assert result.top[0].label == "green low"
+
+
+def test_names_from_outside_stay_text_in_the_card(run):
+    config = runs.read_config(run)
+    data = config.data.model_copy(update={"seen": ["a|b", "<script>", "two\nlines", "[x](http://y)"]})
+    card = model_card(config.model_copy(update={"data": data}), None, None, {"CC BY": 3, "own | work": 1})
+    assert r"Seen: a\|b, \<script\>, two lines, \[x\](http://y)" in card
+    assert r"Licences of its clips: CC BY (3); own \| work (1)." in card
+    assert "Not evaluated." in card
+    assert "not calibrated" in card
+
+
+def test_a_folder_in_use_or_a_damaged_run_is_refused(run, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunError, match="is there already"):
+        pack(run, tmp_path / "full")
+    with pytest.raises(RunError, match="is not a run"):
+        pack(tmp_path / "full", tmp_path / "out")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name, content in contents(run).items():
+        (copy / name).write_bytes(content)
+    for damage in ("{", '{"results": [{}], "provenance": {}}', '{"results": [], "provenance": []}', "[]"):
+        (copy / "results.json").write_text(damage)
+        with pytest.raises(RunError, match="not the results of a run"):
+            pack(copy, tmp_path / "out")
+    (copy / "results.json").unlink()
+    (copy / "recognition.json").write_text("{")
+    with pytest.raises(RunError, match=r"recognition\.json: cannot be read"):
+        pack(copy, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "full"]
+
+
+def test_a_full_disk_leaves_nothing(run, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(packing.shutil, "copyfile", full)
+    with pytest.raises(AvgzslError, match="No space left on device"):
+        pack(run, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cards_and_exported_models_travel(tmp_path):
+    model = tmp_path / "there" / "net.tflite"
+    model.parent.mkdir()
+    model.write_bytes(b"weights")
+    card = tmp_path / "there" / "mine.yaml"
+    card.write_text("description: mine\n")
+    encoder = Encoder(str(card), (identify(card), identify(model)))
+    assert with_weights(encoder, tmp_path / "out", None) == replace(encoder, spec="mine.yaml")
+    assert contents(tmp_path / "out") == {"mine.yaml": card.read_bytes(), "net.tflite": b"weights"}
+    copy_card(encoder, tmp_path / "cards")
+    copy_card(Encoder("yamnet"), tmp_path / "cards")
+    copy_card(Encoder("descriptors"), tmp_path / "cards")
+    assert sorted(contents(tmp_path / "cards")) == ["mine.yaml", "yamnet.yaml"]
+    card.write_text("description: other\n")
+    with pytest.raises(WeightsError, match="is not the card"):
+        copy_card(encoder, tmp_path / "cards")
+
+
+def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "somewhere" / "clip-small"
+    (folder / "1_Pooling").mkdir(parents=True)
+    for name in ("model.safetensors", "config.json", "1_Pooling/config.json", "pytorch_model.bin", "flax.msgpack"):
+        (folder / name).write_text(name)
+    encoder = Encoder(f"clip:{folder}", (identify(folder / "model.safetensors"), identify(folder / "config.json")))
+    assert with_weights(encoder, tmp_path / "out", None).spec == "clip:clip-small"
+    kept = ["1_Pooling/config.json", "config.json", "model.safetensors"]
+    assert sorted(contents(tmp_path / "out" / "clip-small")) == kept
+    models = tmp_path / "models" / "openai"
+    models.mkdir(parents=True)
+    folder.rename(models / "clip-small")
+    named = replace(encoder, spec="clip:openai/clip-small")
+    assert with_weights(named, tmp_path / "hub", tmp_path / "models").spec == "clip:openai/clip-small"
+    assert sorted(contents(tmp_path / "hub" / "openai" / "clip-small")) == kept
+    assert with_bare_names(named).spec == "clip:openai/clip-small"
+    assert with_bare_names(encoder).spec == "clip:clip-small"
+    assert with_bare_names(Encoder("hashed-words:64")).spec == "hashed-words:64"
+    other = tmp_path / "other" / "clip-small"
+    other.mkdir(parents=True)
+    (other / "config.json").write_text("another")
+    with pytest.raises(WeightsError, match="another file of that name"):
+        with_weights(Encoder(f"clip:{other}"), tmp_path / "out", None)
+
+
+def test_exported_models_by_the_names_of_their_cards(tmp_path):
+    models = SHARED / "models"
+    if not models.is_dir():
+        pytest.skip(f"{models} is not there: weights are not part of the project")
+    file = models / "mobilenet_v2_1.0_224_quant.tflite"
+    encoder = Encoder("mobilenet-v2", (identify(file),))
+    assert with_weights(encoder, tmp_path / "out", models) == encoder
+    assert contents(tmp_path / "out") == {file.name: file.read_bytes()}
+    with pytest.raises(WeightsError, match="pack without weights"):
+        with_weights(replace(encoder, weights=(WeightFile(file.name, "a" * 64),)), tmp_path / "x", models)
