@@ -15,7 +15,7 @@ from typing import Any
 from avgzsl import registry
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 
-SUPPORT = ("checks", "clip_model")
+SUPPORT = ("checks", "clip_drawing", "clip_model", "clip_sounding")
 REPORT = "generated.txt"  # in the folder, where a kind has something to say about what it made
 
 

@@ -47,6 +47,13 @@ class Page:
             (table.title, f"<div class='scroll'><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>")
         )
 
+    def add_rows(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:
+        """A table of texts."""
+        head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in header)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        table = f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        self.sections.append((title, f"{table}<p>{escape(caption)}</p>"))
+
     def add_figure(self, path: Path, caption: str) -> None:
         """A PNG that will be there when the page is written."""
         self.figures.append((path, caption))
@@ -80,9 +87,14 @@ def _spread(mean: float, sd: float) -> str:
     return f"{mean:.2f}" + ("" if math.isnan(sd) else f" ± {sd:.2f}")
 
 
+def _heading(path: Path) -> str:
+    """`figure5` is Figure 5, `clip-recognised` is Clip recognised."""
+    return path.stem.replace("figure", "figure ").replace("-", " ").capitalize()
+
+
 def _figure(path: Path, caption: str) -> str:
     data = base64.b64encode(path.read_bytes()).decode()
     return (
-        f"<figure><h2>{escape(path.stem.replace('figure', 'Figure '))}</h2><img alt='{escape(caption, quote=True)}' "
+        f"<figure><h2>{escape(_heading(path))}</h2><img alt='{escape(caption, quote=True)}' "
         f"src='data:image/png;base64,{data}'><figcaption>{escape(caption)}</figcaption></figure>"
     )

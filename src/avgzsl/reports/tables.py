@@ -32,7 +32,7 @@ def render(rows: Sequence[Mapping[str, Any]], method: str) -> list["Table"]:
     from rich.table import Table
 
     tables = []
-    for sheet in _sheets(rows, method):
+    for sheet in sheets(rows, method):
         table = Table(title=escape(sheet.title), caption=escape(sheet.caption))
         for place, name in enumerate(sheet.header):
             table.add_column(name, justify="left" if place < 2 else "right", no_wrap=place > 0)
@@ -45,7 +45,7 @@ def render(rows: Sequence[Mapping[str, Any]], method: str) -> list["Table"]:
 def markdown(rows: Sequence[Mapping[str, Any]], method: str) -> str:
     """The same tables in markdown, each with its title above and its caption below."""
     parts = []
-    for sheet in _sheets(rows, method):
+    for sheet in sheets(rows, method):
         rule = ["---", "---", *["---:"] * (len(sheet.header) - 2)]
         lines = "\n".join(_markdown_line(line) for line in (sheet.header, rule, *sheet.lines))
         parts.append(f"**{sheet.title}**\n\n{lines}\n\n{sheet.caption}\n")
@@ -56,22 +56,22 @@ def _markdown_line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
-def _sheets(rows: Sequence[Mapping[str, Any]], method: str) -> list[Sheet]:
+def sheets(rows: Sequence[Mapping[str, Any]], method: str) -> list[Sheet]:
     """Table 1 once per calibration, in the order given, since numbers of different calibrations do not compare."""
     classified = [row for row in rows if row["task"] == "classification"]
     retrieved = [row for row in rows if row["task"] == "retrieval"]
-    sheets = []
+    made = []
     for calibration in dict.fromkeys(row.get("calibration") for row in classified):
         lines = [_line(row, method) for row in classified if row.get("calibration") == calibration]
         header = ("model", "test", *SHARES["classification"], "gamma", "clips")
         title = "Table 1: classification, mean class accuracy (%)"
-        sheets.append(Sheet(title, header, lines, _caption(calibration)))
+        made.append(Sheet(title, header, lines, _caption(calibration)))
     if retrieved:
         header = ("model", "test", *SHARES["retrieval"], "clips")
         caption = "Every class name is a query over all clips, seen and unseen; no seen-class penalty."
         lines = [_line(row, method) for row in retrieved]
-        sheets.append(Sheet("Table 2: retrieval by class name, mAP (%)", header, lines, caption))
-    return sheets
+        made.append(Sheet("Table 2: retrieval by class name, mAP (%)", header, lines, caption))
+    return made
 
 
 def _caption(calibration: str | None) -> str:

@@ -1,0 +1,75 @@
+"""What a run does with clips, as one HTML page: the two tables, what phrases found, and one clip recognised."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from avgzsl.errors import MediaError
+from avgzsl.experiment import Evaluation
+from avgzsl.features.store import Store
+from avgzsl.media.decode import decode
+from avgzsl.media.needs import FrameNeeds, Span
+from avgzsl.recognise import Result
+from avgzsl.reports.clip_sheet import Shown, clip_sheet
+from avgzsl.reports.html import Page, write_page
+from avgzsl.reports.retrieval_figure import top_retrieved
+from avgzsl.reports.tables import sheets
+
+SIDE = 160  # pixels of a clip's picture
+FOUND, QUERIES = 6, 4
+
+
+def write_clip_report(folder: Path, store: Store, evaluation: Evaluation, recognised: Result, truth: str) -> list[Path]:
+    """`report.html` and its figures in `folder`.
+
+    Retrieval is that of the last equal-weight mode, for the first unseen classes. `recognised` is a clip of the store
+    whose label is `truth`. Raises AvgzslError when the disk refuses.
+    """
+    found, clip = folder / "found-by-phrase.png", folder / "clip-recognised.png"
+    names = evaluation.dataset.classes.names
+    queries = [name for name, seen in zip(names, evaluation.dataset.classes.seen.tolist(), strict=True) if not seen]
+    clip_sheet(found, _found(store, evaluation, queries[:QUERIES]), "Clips found by phrases that training never saw")
+    frames = [Shown(picture, truth, True) for picture in _pictures(Path(recognised.path), Span(*recognised.span), 4)]
+    clip_sheet(clip, [(f"“{truth}”, unseen in training", frames)], "A clip to recognise")
+    page = Page(
+        "avgzsl: clips of classes it never saw",
+        (
+            "Rendered clips, whose names are phrases. The unseen phrases were not in training, though each of their "
+            "words was; the numbers are of this small world and compare with nothing published.",
+        ),
+    )
+    for sheet in sheets(evaluation.results, evaluation.provenance["method"]):
+        page.add_rows(sheet.title, sheet.header, sheet.lines, sheet.caption)
+    nearest = [(one.label, "seen" if one.seen else "unseen", f"{one.score:.3f}") for one in recognised.top]
+    page.add_rows("The clip below, recognised", ("class", "in training", "score"), nearest, "Higher is nearer.")
+    page.add_figure(found, "Best first. Blue, whole frames and ✓: of the class asked for; dashed and ✗: of another.")
+    page.add_figure(clip, f"Four moments of a clip of “{truth}”.")
+    write_page(folder / "report.html", page)
+    return [folder / "report.html", found, clip]
+
+
+def _found(store: Store, evaluation: Evaluation, queries: Sequence[str]) -> list[tuple[str, list[Shown]]]:
+    scored = [one.scored for one in evaluation.measured if one.scored.mode.fusion == "equal"][-1]
+    ids = evaluation.dataset.split(evaluation.split).ids[scored.rows.numpy()]
+    names = evaluation.dataset.classes.names
+    lists = top_retrieved(scored.scores, scored.labels, ids, names, queries, FOUND)
+    row_of = {clip: row for row, clip in enumerate(store.clips["id"].to_pylist())}
+
+    def picture(clip: str) -> UInt8[np.ndarray, "s s 3"] | None:
+        row = row_of[clip]
+        span = Span(store.clips["start"][row].as_py(), store.clips["end"][row].as_py())
+        return _pictures(store.file(row), span, 1)[0]
+
+    shown = [[Shown(picture(clip), label, right) for clip, label, right in found] for found in lists]
+    return list(zip(queries, shown, strict=True))
+
+
+def _pictures(path: Path, span: Span, count: int) -> list[UInt8[np.ndarray, "s s 3"] | None]:
+    """Moments of a clip; one None where it has no picture or cannot be read."""
+    try:
+        frames = decode(path, span, frames=FrameNeeds(size=SIDE, count=count, short_side=SIDE)).frames
+    except MediaError:
+        frames = None
+    return [None] if frames is None else list(frames)

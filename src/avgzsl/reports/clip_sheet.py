@@ -1,0 +1,56 @@
+"""Clips that a phrase found, in pictures, right and wrong marked: the Figure 5 of the paper where there are clips."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from avgzsl.reports.plots import finish
+from avgzsl.reports.retrieval_figure import RIGHT, WRONG
+
+CARD = 1.35  # inches
+
+
+class Shown(NamedTuple):
+    """A clip found: one of its frames (None where it has no picture), what it is, and whether that was asked for."""
+
+    picture: UInt8[np.ndarray, "s s 3"] | None
+    label: str
+    right: bool
+
+
+def clip_sheet(path: Path, found: Sequence[tuple[str, Sequence[Shown]]], title: str) -> None:
+    """One row a query, best clip first. PNG or SVG by the ending; raises ConfigError for another."""
+    from matplotlib.figure import Figure
+
+    columns = max(len(clips) for _, clips in found)
+    figure = Figure(figsize=(CARD * columns, (CARD + 0.45) * len(found) + 0.6), layout="constrained")
+    rows = figure.subfigures(len(found), 1, squeeze=False)[:, 0]
+    for part, (query, clips) in zip(rows, found, strict=True):
+        part.suptitle(query, fontsize=10, x=0.01, ha="left", parse_math=False)
+        for axes, shown in zip(part.subplots(1, columns, squeeze=False)[0], clips, strict=False):
+            _draw(axes, shown)
+        for axes in part.axes[len(clips) :]:
+            axes.set_axis_off()
+    finish(path, figure, rows[0].axes[0], title, legend_columns=2)
+
+
+def _draw(axes, shown: Shown) -> None:  # type: ignore[no-untyped-def]
+    _, ink, sign = RIGHT if shown.right else WRONG
+    picture = np.full((8, 8, 3), 235, np.uint8) if shown.picture is None else shown.picture
+    axes.imshow(picture)
+    if shown.picture is None:
+        axes.text(0.5, 0.5, "sound only", ha="center", va="center", transform=axes.transAxes, fontsize=8)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set(color=ink, linewidth=2.5, linestyle="-" if shown.right else (0, (3, 2)))
+    axes.set_xlabel(f"{sign} {_two_lines(shown.label)}", fontsize=6.5, color=ink, parse_math=False)
+
+
+def _two_lines(label: str) -> str:
+    from textwrap import wrap
+
+    lines = wrap(label, 24)
+    return "\n".join([*lines[:2], *(["…"] if len(lines) > 2 else [])])
