@@ -5,12 +5,19 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 REAL ?= ../shared/data/realset
+CLIPS ?= ../shared/data/realclips
+MODELS ?= ../shared/models
 
-.PHONY: demo test check bench real results clean
+.PHONY: demo app test check bench real realclips results clean
 
 demo: $(STAMP)
 	rm -rf out/demo
 	$(BIN)/avgzsl demo --out out/demo
+
+# the page over the demo's clips
+app: $(STAMP)
+	test -f out/demo/index/index.json || $(MAKE) demo
+	$(BIN)/avgzsl serve out/demo/index
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto
@@ -26,6 +33,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine --real $(REAL) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.closed_forms --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.seeds --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
 
 # hours: tunes every method on every class split; what was done is kept in out/results
 results: $(STAMP)
@@ -34,6 +42,10 @@ results: $(STAMP)
 # the table of the README on real features: five class splits, three seeds, controls
 real: $(STAMP)
 	$(BIN)/python -m benchmarks.realset $(REAL) --document README.md
+
+# real clips the whole way: the table of docs/real-clips.md
+realclips: $(STAMP)
+	$(BIN)/python -m benchmarks.realclips $(CLIPS) --realset $(REAL) --models $(MODELS) --work out/realclips --document docs/real-clips.md
 
 $(STAMP): pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

@@ -123,9 +123,7 @@ def exact(collection: Collection, text: Tensor) -> list[set[str]]:
                 part = here[start : start + (1 << 17)]
                 scores = collection.run.method.compare(seen.embeddings(part), point[None], *BOTH)[:, 0]
                 top = scores.topk(min(K, len(part)))
-                best += [
-                    (-score, int(part[i])) for score, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)
-                ]
+                best += zip((-top.values).tolist(), part[top.indices.numpy()].tolist(), strict=True)
             found.append({f"clip-{position}" for _, position in sorted(best)[:K]})
     return found
 
@@ -163,20 +161,16 @@ def measure(collection: Collection, matrix: Tensor, text: Tensor) -> tuple[list[
 
 def approximate(collection: Collection, text: Tensor, rows: int) -> Row:
     """LanceDB's IVF_FLAT over the same vectors, with as few probes as reach the recall."""
+    from lancedb.index import IvfFlat
+
     table = collection.engine(BOTH).table  # type: ignore[attr-defined]
-    built = seconds(
-        lambda: table.create_index(
-            metric="dot", vector_column_name="vector", index_type="IVF_FLAT", num_partitions=max(int(rows**0.5), 1)
-        )
-    )
+    config = IvfFlat(distance_type="dot", num_partitions=max(int(rows**0.5), 1))
+    built = seconds(lambda: table.create_index("vector", config=config))
     near = collection.run.method.similarity
 
     def ask(point: Tensor, probes: int) -> list[int]:
         asked = table.search(query(point, near), vector_column_name="vector").distance_type("dot")
-        if probes:
-            asked = asked.nprobes(probes)
-        else:
-            asked = asked.bypass_vector_index()
+        asked = asked.nprobes(probes) if probes else asked.bypass_vector_index()
         found: list[int] = asked.select(["position", "_distance"]).limit(K).to_arrow()["position"].to_pylist()
         return found
 

@@ -1,4 +1,4 @@
-"""The whole way on rendered clips: render, extract, train, evaluate, recognise a clip of a phrase never seen."""
+"""The whole way on rendered clips: render, extract, train, evaluate, recognise a clip of a phrase never seen, index."""
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -9,6 +9,7 @@ from avgzsl.experiment import Evaluation, evaluate, save_results, train
 from avgzsl.features.extract import extract
 from avgzsl.features.store import Store
 from avgzsl.generators import generate
+from avgzsl.index.archive import index
 from avgzsl.recognise import Result, predict
 from avgzsl.reports.clip_report import write_clip_report
 from avgzsl.reports.files import write_evaluation
@@ -34,7 +35,7 @@ def demo(
     extracting: AbstractContextManager[Any] | None = None,
     training: AbstractContextManager[Any] | None = None,
 ) -> Demo:
-    """Clips, store, run and report under `out`. Raises DataError if `out` is in use.
+    """Clips, store, run, report and index under `out`. Raises DataError if `out` is in use.
 
     Each stage runs inside its context, which gives what hears of the stage's progress.
     """
@@ -43,9 +44,16 @@ def demo(
         raise DataError(f"{out}: is not empty; remove it or choose another folder with --out")
     with rendering or nullcontext() as told:
         clips = generate("clips", out / "clips", scale=scale, seed=seed, progress=told)
-    encoders = {"audio": "descriptors", "video": "descriptors", "text": "hashed-words"}
     with extracting or nullcontext() as told:
-        store = extract(clips, out / "store", manifest=clips / "manifest.csv", told=told, **encoders).store
+        store = extract(
+            clips,
+            out / "store",
+            manifest=clips / "manifest.csv",
+            audio="descriptors",
+            video="descriptors",
+            text="hashed-words",
+            told=told,
+        ).store
     with training or nullcontext() as told:
         run = train(out / "store", preset=PRESET, out=out / "run", seed=seed, progress=told)
     evaluation = evaluate(run)
@@ -55,7 +63,8 @@ def demo(
     files = [*sorted(path for path in run.folder.iterdir() if path.is_file())]
     files += write_evaluation(evaluation, run.folder / "test-val")
     files += write_clip_report(out / "report", store, evaluation, recognised, truth)
-    return Demo(evaluation, recognised, truth, [clips, out / "store", *files])
+    index(run.folder, out / "store", out / "index", engine="memory")
+    return Demo(evaluation, recognised, truth, [clips, out / "store", *files, out / "index"])
 
 
 def unseen_clip(store: Store, evaluation: Evaluation) -> tuple[Path, str]:

@@ -26,3 +26,4 @@ def demo(
     print(f"\nA clip of the phrase “{found.truth}”, which training never saw:")
     show_clip(found.recognised)
     show.files(found.written)
+    print(f"\nTo search these clips in the browser: avgzsl serve {out / 'index'}")

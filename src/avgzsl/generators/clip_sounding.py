@@ -13,12 +13,14 @@ RHYTHMS = {"slow": 1.6, "fast": 5.0}  # strokes a second
 
 def _drum(t: Samples, f: float, draw: np.random.Generator) -> Samples:
     tone = np.sin(2 * np.pi * f * t * (1 + 0.5 * np.exp(-30 * t)))
-    return (0.7 * tone + 0.5 * draw.normal(size=len(t)) * np.exp(-40 * t)) * np.exp(-14 * t)
+    struck: Samples = (0.7 * tone + 0.5 * draw.normal(size=len(t)) * np.exp(-40 * t)) * np.exp(-14 * t)
+    return struck
 
 
 def _bell(t: Samples, f: float, draw: np.random.Generator) -> Samples:
     partials = ((1.0, 1.0), (2.76, 0.6), (5.4, 0.35), (8.93, 0.2))
-    return sum(a * np.sin(2 * np.pi * f * r * t) * np.exp(-(2 + r) * t) for r, a in partials)
+    ringing: Samples = np.sum([a * np.sin(2 * np.pi * f * r * t) * np.exp(-(2 + r) * t) for r, a in partials], 0)
+    return ringing
 
 
 def _flute(t: Samples, f: float, draw: np.random.Generator) -> Samples:
@@ -53,4 +55,5 @@ def sound_clip(
         out[first:last] += TIMBRES[timbre](t, frequency, draw) * end
         at += 1 / tempo
     out = out / max(abs(out).max(), 1e-9) * draw.uniform(0.4, 0.8) + draw.normal(0, 0.004, len(out))
-    return np.clip(out, -1, 1).astype(np.float32)
+    clipped: Float32[np.ndarray, " n"] = np.clip(out, -1, 1).astype(np.float32)
+    return clipped

@@ -74,5 +74,6 @@ def write(out: Path, scale: float, seed: int, progress: Callable[[int, int], Non
 def _render(path: Path, words: Phrase, draw: np.random.Generator) -> None:
     path.parent.mkdir(exist_ok=True)
     times = np.arange(round(SECONDS * FPS)) / FPS
-    frames = draw_clip(*words[:3], times, SIZE, draw)
-    encode(path, frames, float(FPS), sound_clip(*words[3:], SECONDS, RATE, draw), RATE)
+    colour, shape, motion, rhythm, pitch, timbre = words
+    frames = draw_clip(colour, shape, motion, times, SIZE, draw)
+    encode(path, frames, float(FPS), sound_clip(rhythm, pitch, timbre, SECONDS, RATE, draw), RATE)

@@ -14,6 +14,8 @@ from avgzsl.files import write_whole
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 """Samples a second that AAC knows."""
 
+# with its lookahead, libx264 does not give the same bytes for the same frames every time
+_X264 = {"crf": "18", "preset": "veryfast", "x264-params": "rc-lookahead=0"}
 _PIECE = 1024  # samples of an AAC frame
 
 
@@ -58,7 +60,7 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, waveform: np
 
 
 def _add_video(container: Any, width: int, height: int, fps: float) -> Any:
-    stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options={"crf": "18"})
+    stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=_X264)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.codec_context.thread_count = 1
     return stream
