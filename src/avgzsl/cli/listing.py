@@ -1,4 +1,4 @@
-"""`avgzsl methods` and `avgzsl layouts`: what there is."""
+"""`avgzsl methods`, `avgzsl layouts` and `avgzsl encoders`: what there is."""
 
 
 def methods() -> None:
@@ -21,3 +21,14 @@ def layouts() -> None:
 
     for name, about in described().items():
         print(f"{name}: {about}")
+
+
+def encoders() -> None:
+    """List the encoders of sound, picture and class names, as --audio, --video and --text take them."""
+    from avgzsl.backbones import backbones
+    from avgzsl.text import encoders as text_encoders
+
+    for title, described in (("--audio, --video", backbones()), ("--text", text_encoders())):
+        print(title)
+        for name, about in described.items():
+            print(f"  {about if about.startswith(name) else f'{name}: {about}'}")

@@ -1,0 +1,21 @@
+"""A long clip in pieces that a network can hold: with enough context on both sides, a cut changes nothing."""
+
+from collections.abc import Iterator
+
+
+def pieces(length: int, step: int, core: int, margin: int) -> Iterator[tuple[slice, slice]]:
+    """Stretches of the input, and which of the steps that come out of each to keep.
+
+    A network gives a step every `step` frames of the input, the last of which sees `step` frames beyond its own (a
+    final window of two), and no step sees further than `margin` frames around that. Then the kept steps, joined, are
+    those of the whole input. `core` frames' worth of steps is kept of every piece; `core` and `margin` are multiples of
+    `step`. Each piece has the length of the whole modulo `step`, because TensorFlow's SAME padding looks at it.
+    """
+    for start in range(0, length, core):
+        first = max(0, start - margin)
+        skip = (start - first) // step
+        end = start + core + step + margin
+        if end >= length:
+            yield slice(first, length), slice(skip, None)
+            return
+        yield slice(first, end + length % step), slice(skip, skip + core // step)

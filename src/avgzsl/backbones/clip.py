@@ -1,0 +1,45 @@
+"""CLIP (Radford et al., ICML 2021): the projected picture embedding, averaged over eight frames of the clip.
+
+Text of the same space: the text encoder `clip`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avgzsl.backbones._transformers import Pretrained, frame_needs, pixels
+from avgzsl.pretrained import find_checkpoint
+from avgzsl.types import Modality
+
+DESCRIPTION = "clip:FOLDER_OR_NAME: CLIP's picture embedding, averaged over eight frames (transformers)"
+MODALITIES: tuple[Modality, ...] = ("video",)
+DEFAULT = "openai/clip-vit-base-patch32"
+
+_FRAMES = 8
+
+
+def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> Pretrained:
+    """The model of a folder or of a name on the hub. Raises WeightsError, ConfigError."""
+    checkpoint = find_checkpoint("clip", weights or DEFAULT, models)
+    processor = checkpoint.part("AutoImageProcessor", backend="pil")
+    model = checkpoint.model("CLIPModel", device)
+
+    def inputs(frames: np.ndarray) -> Tensor:
+        return pixels(processor, frames)
+
+    def rows(pictures: Tensor) -> Tensor:
+        row: Tensor = model.get_image_features(pixel_values=pictures).pooler_output
+        return row
+
+    return Pretrained(
+        spec="clip" if weights is None else f"clip:{weights}",
+        modality=modality,
+        dimension=model.config.projection_dim,
+        needs=frame_needs(processor, model.config.vision_config.image_size, _FRAMES, checkpoint.folder),
+        weights=checkpoint.files,
+        device=device,
+        inputs=inputs,
+        rows=rows,
+    )
