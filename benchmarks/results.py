@@ -78,7 +78,8 @@ def main() -> None:
         calibration: Calibration = "val" if judge == "val" else "pseudo-unseen"
         entries = [paper_entry(name, splits, None, tuned) for name in methods()]
         found = table(options.data, entries, options.work, calibration, options.processes)
-        budget = f"Tuned with {counts[0]} trials ({counts[1]} for methods trained over epochs), {counts[2]} folds."
+        folds = "" if judge == "val" else f", {counts[2]} folds"
+        budget = f"Tuned with {counts[0]} trials ({counts[1]} for methods trained over epochs){folds}."
         put(options.document, f"results-{judge}", f"{found}\n\n{budget}")
 
 
