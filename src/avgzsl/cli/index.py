@@ -1,0 +1,122 @@
+"""`avgzsl index` and `avgzsl index-…`: an archive that can be searched."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Index = Annotated[Path, typer.Argument(help="Folder of an index.")]
+Source = Annotated[Path, typer.Argument(help="A store, a folder of features, or a folder of clips.")]
+Split = Annotated[str | None, typer.Option(help="Only train, val or test; all clips if not given.")]
+Manifest = Annotated[Path | None, typer.Option(help="Of clips: a csv with a path each, labels, spans.")]
+Models = Annotated[Path | None, typer.Option(help="Of clips: folder of the weights of the run's encoders.")]
+Audio = Annotated[str | None, typer.Option(help="Of clips: audio encoder, if the run does not know its own.")]
+Video = Annotated[str | None, typer.Option(help="Of clips: video encoder, likewise.")]
+
+
+def index(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Folder of the index; one of the same run goes on.")],
+    engine: Annotated[str | None, typer.Option(help="lancedb (of a new index, the default), memory or qdrant.")] = None,
+    url: Annotated[str | None, typer.Option(help="Where the engine is, as http://localhost:6333.")] = None,
+    split: Split = None,
+    manifest: Manifest = None,
+    models: Models = None,
+    audio: Audio = None,
+    video: Video = None,
+) -> None:
+    """Index clips with a run, extracting their features where needed; clips that are there unchanged are skipped."""
+    from avgzsl.index.archive import index as fill
+
+    with _progress() as told:
+        media = {"manifest": manifest, "models": models, "audio": audio, "video": video}
+        added = fill(run, source, out, engine=engine, url=url, split=split, told=told, **media)
+    _tell(out, added)
+
+
+def index_add(
+    index: Index,
+    source: Source,
+    split: Split = None,
+    manifest: Manifest = None,
+    models: Models = None,
+    audio: Audio = None,
+    video: Video = None,
+) -> None:
+    """Add clips to an index, with the run that made it."""
+    from avgzsl.index.archive import index_add as add
+
+    with _progress() as told:
+        media = {"manifest": manifest, "models": models, "audio": audio, "video": video}
+        added = add(index, source, split=split, told=told, **media)
+    _tell(index, added)
+
+
+def index_remove(
+    index: Index,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of clips.")] = None,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Erase all that was ever removed or replaced from every file and version.")
+    ] = False,
+) -> None:
+    """Remove clips from an index."""
+    from avgzsl.errors import ConfigError
+    from avgzsl.index.archive import index_remove as remove
+
+    if not ids and not purge:
+        raise ConfigError("nothing to remove; give ids of clips, or --purge to erase what was removed before")
+    removed, erased = remove(index, ids or [], purge=purge)
+    print(f"{removed} clips removed" + (f", {erased} erased" if purge else ""))
+
+
+def index_rebuild(index: Index) -> None:
+    """Make the engine of an index anew from the stored embeddings."""
+    from avgzsl.index.archive import index_rebuild as rebuild
+
+    rebuild(index)
+    print(f"{index}: rebuilt")
+
+
+def index_info(index: Index, json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Say what an index is and how much it holds."""
+    from json import dumps
+
+    from avgzsl.index.archive import index_info as info
+
+    about = info(index)
+    print(dumps(about, indent=2) if json else "\n".join(f"{name}: {_plain(value)}" for name, value in about.items()))
+
+
+def index_verify(index: Index) -> None:
+    """Read all of an index and say what is damaged; the exit code is 1 if something is."""
+    from avgzsl.index.archive import index_verify as verify
+
+    faults = verify(index)
+    for fault in [*faults.truth, *faults.engine]:
+        print(fault)
+    if faults.truth:
+        print("restore these files from a copy, or index again into another folder")
+    elif faults.engine:
+        print(f"`avgzsl index-rebuild {index}` mends this")
+    else:
+        print(f"{index}: as it was written")
+    sys.exit(1 if any(faults) else 0)
+
+
+def _progress() -> Any:
+    from avgzsl.cli import show
+
+    return show.counting_progress("index")
+
+
+def _tell(folder: Path, added: Any) -> None:
+    print(f"{folder}: {added.added} clips added, {added.kept} were there unchanged")
+    if added.failed:
+        print(f"{added.failed} files gave none; why, is in {added.failures}")
+        sys.exit(1)
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,92 @@
+"""`avgzsl search`: words or a clip to the clips of an index."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from avgzsl.types import Fusion
+
+if TYPE_CHECKING:
+    from avgzsl.search import Hit
+
+Modality = Literal["audio", "video", "both"]
+
+
+def search(
+    index: Annotated[Path, typer.Argument(help="Folder of an index.")],
+    words: Annotated[list[str] | None, typer.Argument(help="What to look for; several phrases are added up.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--not", help="Words to stay away from, by vector arithmetic.")
+    ] = None,
+    like: Annotated[Path | None, typer.Option(help="A clip, instead of words.")] = None,
+    by: Annotated[Modality, typer.Option(help="By what of the clip to search.")] = "both",
+    k: Annotated[int, typer.Option("-k", "--k", help="How many hits.")] = 20,
+    modality: Annotated[
+        Modality | None, typer.Option(help="By what to compare clips; all there is, if not given.")
+    ] = None,
+    fusion: Annotated[Fusion | None, typer.Option(help="equal or attention.")] = None,
+    where: Annotated[str | None, typer.Option(help='A condition, as "duration < 10 and label != cat".')] = None,
+    models: Annotated[Path | None, typer.Option(help="Folder of the weights of encoders.")] = None,
+    audio: Annotated[str | None, typer.Option(help="Audio encoder, if the run does not know its own.")] = None,
+    video: Annotated[str | None, typer.Option(help="Video encoder, likewise.")] = None,
+    text: Annotated[str | None, typer.Option(help="Text encoder, likewise.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a list of hits as JSON.")] = False,
+) -> None:
+    """Find clips by words, seen in training or not, or by a clip."""
+    import dataclasses
+    from json import dumps
+
+    from avgzsl.search import open_searcher
+    from avgzsl.search import search as find
+
+    searcher = open_searcher(index, models=models, audio=audio, video=video, text=text)
+    hits = find(
+        searcher,
+        words or [],
+        without=without or [],
+        like=like,
+        by=by,
+        k=k,
+        modality=modality,
+        fusion=fusion,
+        where=where,
+    )
+    print(dumps([dataclasses.asdict(hit) for hit in hits], indent=2)) if json else _table(hits)
+
+
+def _table(hits: "list[Hit]") -> None:
+    """One line a hit, nearest first."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    near = "distance" if hits and hits[0].distance is not None else "score"
+    table = Table("", near, "audio", "video", "label", Column("clip", overflow="fold"))
+    for rank, hit in enumerate(hits, 1):
+        value = hit.score if hit.distance is None else hit.distance
+        mark = "" if hit.seen is not False else " (unseen)"
+        parts = [_number(hit.distances[m]) for m in ("audio", "video")]
+        table.add_row(str(rank), _number(value), *parts, _shown(f"{hit.label or '–'}{mark}"), _place(hit))
+    Console().print(table)
+    if not hits:
+        print("no clip meets the condition, or none has that modality")
+
+
+def _place(hit: "Hit") -> Any:
+    span = (
+        ""
+        if not hit.start and hit.end is None
+        else f" {hit.start or 0:g}–{'' if hit.end is None else f'{hit.end:g}'} s"
+    )
+    return _shown(f"{hit.path or hit.id}{span}{' (the file is gone)' if hit.missing else ''}")
+
+
+def _shown(text: str) -> Any:
+    """Names come from files: no markup, and nothing that moves the cursor."""
+    from rich.text import Text
+
+    return Text("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

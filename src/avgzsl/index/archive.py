@@ -1,0 +1,187 @@
+"""The calls behind `avgzsl index` and `avgzsl index-…`: clips into an index and out of it, and what there is in it."""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avgzsl.errors import ConfigError, DataError
+from avgzsl.features.extract import FAILURES
+from avgzsl.index import clip_table, repair
+from avgzsl.index.clip_table import Clip
+from avgzsl.index.collection import (
+    Collection,
+    append,
+    apply,
+    create,
+    open_collection,
+    remove,
+    require_run,
+    view,
+    writing,
+)
+from avgzsl.index.collection import purge as erase
+from avgzsl.index.extraction import extracted, specs_of
+from avgzsl.index.record import RECORD
+from avgzsl.index.sources import kind_of, open_source
+from avgzsl.runs import load_run
+
+Told = Callable[[int, int], None]
+STORES = "stores"  # features of media files
+
+
+@dataclass(frozen=True)
+class Added:
+    """Clips that were added (or replaced), those that were there already, unchanged, and media files that gave none,
+    with the file that says why."""
+
+    added: int
+    kept: int
+    failed: int = 0
+    failures: Path | None = None
+
+
+def index(
+    run: str | Path,
+    source: str | Path,
+    out: str | Path,
+    *,
+    engine: str | None = None,
+    url: str | None = None,
+    split: str | None = None,
+    told: Told | None = None,
+    **media: Any,
+) -> Added:
+    """Index the clips of `source` with a run into the folder `out`; an index of the same run there goes on.
+
+    `source` is a store, a folder of features in any layout, or a folder of media files, which go through the run's own
+    encoders into a store inside the index (`media`: see `extraction.extracted`). `split` takes only train, val or test.
+    `engine` and `url` are those of a new index, LanceDB on disk if not given. Raises DataError, RunError, ConfigError,
+    WeightsError.
+    """
+    loaded, folder = load_run(Path(run)), Path(out)
+    if (folder / RECORD).exists():
+        collection = open_collection(folder)
+        require_run(folder, collection.record, loaded)
+        if engine not in (None, collection.record.engine):
+            raise DataError(
+                f"{folder}: is an index with the engine {collection.record.engine}; go on with that, or choose another "
+                "folder"
+            )
+    else:
+        # what cannot be indexed leaves no index
+        if kind_of(source) == "media":
+            specs_of(loaded, **{name: value for name, value in media.items() if name != "manifest"})
+        else:
+            open_source(loaded, source, split)
+        collection = create(folder, loaded, engine or "lancedb", url)
+    return _add(collection, source, split, told, media)
+
+
+def index_add(
+    index: str | Path, source: str | Path, *, split: str | None = None, told: Told | None = None, **media: Any
+) -> Added:
+    """Add the clips of `source` to an index, with the run that made it; unchanged ones are skipped. As `index`."""
+    return _add(open_collection(index), source, split, told, media)
+
+
+def index_remove(index: str | Path, ids: Iterable[str] = (), *, purge: bool = False) -> tuple[int, int]:
+    """Remove clips by id; with `purge`, erase all that was ever removed or replaced from every file and version.
+
+    Gives how many were removed and how many erased. Raises DataError for an id that is not there, and then removes
+    nothing.
+    """
+    collection, wanted = open_collection(index), list(dict.fromkeys(ids))
+    with writing(collection) as db:
+        there = clip_table.contents(db, wanted)
+        if strange := [name for name in wanted if name not in there]:
+            raise DataError(
+                f"{collection.folder}: holds no clip {', '.join(map(repr, strange[:5]))}; nothing was removed"
+            )
+        removed = remove(collection, db, wanted)
+        erased = erase(collection, db) if purge else 0
+    collection.close()
+    return removed, erased
+
+
+def index_rebuild(index: str | Path) -> None:
+    """Make the engine anew from the stored embeddings. Raises DataError where these themselves are damaged."""
+    collection = open_collection(index)
+    faults = repair.verify(collection).truth
+    if faults:
+        raise DataError(f"{collection.folder}: cannot be rebuilt from what is stored:\n  " + "\n  ".join(faults))
+    repair.rebuild(collection)
+    collection.close()
+
+
+def index_verify(index: str | Path) -> repair.Faults:
+    """Read all that is stored and say what is wrong. Raises DataError, RunError for what is no index of its run."""
+    collection = open_collection(index)
+    found = repair.verify(collection)
+    collection.close()
+    return found
+
+
+def index_info(index: str | Path) -> dict[str, Any]:
+    """What an index is and how much it holds."""
+    collection = open_collection(index)
+    with view(collection) as seen:
+        counts = seen.db.execute(
+            "select count(*), total(has_audio), total(has_video), total(has_audio and has_video), count(label), "
+            "count(path), count(distinct label) from clips"
+        ).fetchone()
+        names = ("clips", "with_audio", "with_video", "with_both", "labelled", "with_file", "labels")
+        waiting = len(seen.positions("position >= ?", (seen.state.applied,)))
+        dead = len(clip_table.dead(seen.db))
+    size = sum(file.stat().st_size for file in collection.folder.rglob("*") if file.is_file())
+    return {
+        **collection.record.model_dump(mode="json"),
+        **dict(zip(names, map(int, counts), strict=True)),
+        "modes": [str(mode) for mode in collection.modes],
+        "waiting_for_the_engine": waiting,
+        "removed_but_not_purged": dead,
+        "bytes": size,
+    }
+
+
+def _add(
+    collection: Collection, source: str | Path, split: str | None, told: Told | None, media: dict[str, Any]
+) -> Added:
+    failed, failures, path = 0, None, Path(source)
+    if kind_of(path) == "media":
+        done = extracted(collection.run, path, collection.folder / STORES, told, **media)
+        failed, failures, path = len(done.failures), done.store.folder / FAILURES, done.store.folder
+    elif given := [name for name, value in media.items() if value is not None]:
+        raise ConfigError(f"{path}: holds features already; {given[0]} is for media files, leave it out")
+    found = open_source(collection.run, path, split)
+    added = kept = 0
+    with writing(collection) as db:
+        for batch in found.batches:
+            new = _changed(collection, db, batch.clips)
+            if new:
+                embedded = collection.run.method.embed_clips(batch.features.take(torch.tensor(new)))
+                append(collection, db, [batch.clips[i] for i in new], embedded)
+                apply(collection, db)
+            added, kept = added + len(new), kept + len(batch.clips) - len(new)
+            if told is not None:
+                told(added + kept, found.total)
+        apply(collection, db, enough=1)
+    collection.close()
+    return Added(added, kept, failed, failures if failed else None)
+
+
+def _changed(collection: Collection, db: sqlite3.Connection, clips: list[Clip]) -> list[int]:
+    """Which of the clips are new or other than those of their id. Raises DataError for an id of two files."""
+    there = clip_table.contents(db, [clip.id for clip in clips])
+    changed = [i for i, clip in enumerate(clips) if clip.id not in there or there[clip.id][0] != clip.hash]
+    for clip in (clips[i] for i in changed):
+        _, path = there.get(clip.id, (None, None))
+        if path is not None and clip.path is not None and path != clip.path and Path(path).is_file():
+            raise DataError(
+                f"{collection.folder}: {path} and {clip.path} have the id {clip.id!r}; give them different ids in a "
+                "manifest, or remove the first from the index"
+            )
+    return changed

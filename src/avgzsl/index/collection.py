@@ -1,0 +1,214 @@
+"""An index: a folder with the run that made it, a table of its clips, their embeddings, and an engine.
+
+`index.json` says what it is, `run/` is a copy of the run, `clips.sqlite` and `embeddings.f32` are the truth; `engine/`
+has what an engine makes of it, which may lag behind or be made anew. A batch of clips is there once it stands in the
+table, all of it at once; a search sees the table as it was when it began.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
+from avgzsl.index import clip_table, embeddings
+from avgzsl.index.clip_table import Clip, State
+from avgzsl.index.engines import engines, open_engine
+from avgzsl.index.engines.base import Engine
+from avgzsl.index.fused import fused, spaces, usable
+from avgzsl.index.record import IndexRecord, describe, read_record, write_record
+from avgzsl.methods.base import Embeddings
+from avgzsl.protocol import Mode, take
+from avgzsl.registry import unknown
+from avgzsl.runs import CHECKPOINT, Run, load_run, run_id
+
+RUN, ENGINE = "run", "engine"
+_APPLY = 16384  # clips that an engine takes at a time; as many at most are searched without it
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """An opened index. Its engine is opened at the first search, one set of vectors a mode."""
+
+    folder: Path
+    record: IndexRecord
+    run: Run
+    opened: dict[Mode, Engine] = field(default_factory=dict)
+
+    @property
+    def modes(self) -> list[Mode]:
+        """In which it can be searched."""
+        return spaces(self.run.method)
+
+    def engine(self, mode: Mode) -> Engine:
+        """The vectors of a mode."""
+        if mode not in self.opened:
+            at = self.folder / ENGINE, engine_name(self.record, mode), self.record.dimension + 1
+            self.opened[mode] = open_engine(self.record.engine, *at, self.record.url)
+        return self.opened[mode]
+
+    def close(self) -> None:
+        """Close the engine; it opens again when it is needed."""
+        while self.opened:
+            self.opened.popitem()[1].close()
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A collection as it was at one moment: the table, and the embeddings of each position."""
+
+    collection: Collection
+    db: sqlite3.Connection
+    state: State
+    rows: Float32[np.ndarray, "_n _w"]
+
+    def embeddings(self, positions: Int64[np.ndarray, " n"]) -> Embeddings:
+        """Of the clips at these positions, in that order."""
+        return embeddings.unpack(self.rows[positions], self.collection.record)
+
+    def clips(self, positions: Int64[np.ndarray, " n"]) -> list[Clip]:
+        """What is known of the clips at these positions, in that order."""
+        return clip_table.clips_at(self.db, positions.tolist())
+
+    def positions(self, condition: str = "true", values: tuple[object, ...] = ()) -> Int64[np.ndarray, " n"]:
+        """Of all clips that meet an SQL condition, ascending."""
+        return np.array(clip_table.positions(self.db, condition, values), np.int64)
+
+
+def create(folder: Path, run: Run, engine: str, url: str | None = None) -> Collection:
+    """An empty index, made by a run, of which it keeps a copy.
+
+    Raises DataError when something else is in the folder, UnknownNameError, ConfigError for the engine.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: is not an empty folder and no index; choose another place or remove it")
+    if engine not in engines():
+        raise UnknownNameError(unknown("engine", engine, engines()))
+    made = Collection(folder, describe(run, engine, url), run)
+    try:
+        _write(made)
+        return open_collection(folder)
+    except OSError as problem:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise AvgzslError(f"{folder}: could not be written ({problem.strerror}); choose another place") from problem
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(made: Collection) -> None:
+    """All that an empty index has; its record last, for what that stands in is an index."""
+    folder = made.folder
+    copied = [file for file in made.run.folder.iterdir() if file.is_file() and not _passing(file)]
+    (folder / RUN).mkdir(parents=True)
+    for file in copied:
+        shutil.copyfile(file, folder / RUN / file.name)
+    clip_table.create(folder)
+    for mode in made.modes:
+        made.engine(mode)  # is it installed, is it there
+    made.close()
+    write_record(folder, made.record)
+
+
+def open_collection(folder: Path | str) -> Collection:
+    """Open an index. Raises DataError for a damaged one, RunError when its run is not the one that made it."""
+    folder = Path(folder)
+    record = read_record(folder)
+    run = load_run(folder / RUN)
+    require_run(folder, record, run)
+    return Collection(folder, record, run)
+
+
+def require_run(folder: Path, record: IndexRecord, run: Run) -> None:
+    """Raises RunError unless the run is the one that made the index."""
+    found = run_id(run.method)
+    if found != record.run:
+        raise RunError(
+            f"{folder}: was made by the run {record.run[:12]} ({record.method}), and {run.folder} is {found[:12]} "
+            f"({run.config.method}): embeddings of two runs do not compare. Give that run, or index into another folder"
+        )
+
+
+def engine_name(record: IndexRecord, mode: Mode) -> str:
+    """What an engine calls the vectors of a mode: other indexes may share a server."""
+    return f"avgzsl-{record.id}-{mode}"
+
+
+@contextmanager
+def view(collection: Collection) -> Iterator[View]:
+    """The collection as it is now, while others may change it."""
+    with clip_table.opened(collection.folder) as db, clip_table.transaction(db):
+        yield view_of(collection, db)
+
+
+def view_of(collection: Collection, db: sqlite3.Connection) -> View:
+    """The collection as a transaction sees it."""
+    now = clip_table.state(db)
+    return View(collection, db, now, embeddings.mapped(collection.folder, now.end, collection.record))
+
+
+@contextmanager
+def writing(collection: Collection) -> Iterator[sqlite3.Connection]:
+    """The table, held against other writers. Raises AvgzslError when another process writes."""
+    with clip_table.only_writer(collection.folder), clip_table.opened(collection.folder) as db:
+        yield db
+
+
+def append(collection: Collection, db: sqlite3.Connection, clips: Sequence[Clip], embedded: Embeddings) -> None:
+    """Put clips in, all or none, on disk when it comes back; older ones of the same id make way.
+
+    Raises DataError for an embedding that is not finite, AvgzslError for a full disk.
+    """
+    rows = embeddings.pack(embedded, collection.record)
+    longest = {}
+    for mode in collection.modes:
+        keep = usable(embedded, mode)
+        vectors = fused(take(embedded, keep), mode, collection.run.method.similarity)
+        longest[str(mode)] = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max(initial=0))
+    with clip_table.transaction(db, write=True):
+        embeddings.append(collection.folder, clip_table.state(db).end, rows)
+        clip_table.insert(db, list(clips), embeddings.checksums(rows))
+        clip_table.lengthen(db, longest)
+
+
+def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) -> None:
+    """Give the engine what it has not got yet, if that is `enough` clips. Raises AvgzslError where it refuses."""
+    now = clip_table.state(db)
+    if now.end - now.applied < max(enough, 1):
+        return
+    stored = embeddings.mapped(collection.folder, now.end, collection.record)
+    for start in range(now.applied, now.end, _APPLY):
+        end = min(start + _APPLY, now.end)
+        here = np.array(clip_table.positions(db, "position >= ? and position < ?", (start, end)), np.int64)
+        clips = embeddings.unpack(stored[here], collection.record)
+        for mode in collection.modes:
+            keep = usable(clips, mode)
+            vectors = fused(take(clips, keep), mode, collection.run.method.similarity)
+            collection.engine(mode).upsert(here[keep.numpy()], vectors)
+        clip_table.set_applied(db, end)
+
+
+def remove(collection: Collection, db: sqlite3.Connection, ids: Sequence[str]) -> int:
+    """Take clips out of sight; gives how many were there."""
+    with clip_table.transaction(db, write=True):
+        return clip_table.bury(db, list(ids))
+
+
+def purge(collection: Collection, db: sqlite3.Connection) -> int:
+    """Erase what was removed or replaced from all that is stored; gives how many clips."""
+    dead = np.array(clip_table.dead(db), np.int64)
+    clip_table.next_generation(db)
+    for mode in collection.modes:
+        collection.engine(mode).delete(dead)
+    embeddings.wipe(collection.folder, dead, collection.record)
+    clip_table.forget_dead(db)
+    return len(dead)
+
+
+def _passing(file: Path) -> bool:
+    return file.name == CHECKPOINT or file.suffix == ".tmp"

@@ -1,0 +1,37 @@
+"""The contract of an engine: vectors by number, and which of them have the largest inner products with a query.
+
+A vector is never changed under its number. An engine need not be complete or in step: what it lacks and what it has too
+much is the caller's to put right (`avgzsl.index.nearest`), and all of it can be made anew (`avgzsl.index.repair`).
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Vectors of one dimension, on disk or on a server. Raises AvgzslError where these refuse."""
+
+    def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
+        """Put vectors in, as one; those that are there already stay."""
+        ...
+
+    def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
+        """Take vectors out, of everything that is stored, older versions included."""
+        ...
+
+    def query(
+        self, vector: Float32[np.ndarray, " e"], n: int
+    ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+        """Positions and inner products of the n vectors with the largest, best first; fewer only if it has no more."""
+        ...
+
+    def count(self) -> int:
+        """Vectors that are there."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

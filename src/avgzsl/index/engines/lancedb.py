@@ -1,0 +1,108 @@
+"""LanceDB: a folder on disk, every change one atomic version of it; scanned, exactly."""
+
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32, Int64
+
+from avgzsl.errors import AvgzslError, DataError
+from avgzsl.registry import require
+
+DESCRIPTION = "LanceDB, embedded: a folder on disk with atomic changes (extra lancedb)"
+BY_URL = False
+_TIDY = 64
+
+
+def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "Lance":
+    """The table NAME."""
+    os.environ.setdefault("RUST_LOG", "error")  # its notes go to stderr otherwise
+    lancedb = require("lancedb", "lancedb")
+    logging.getLogger("lance").setLevel(logging.ERROR)
+    with _named(folder):
+        # other processes' changes are to be seen at once
+        connection = lancedb.connect(folder / "lancedb", read_consistency_interval=timedelta(0))
+        return Lance(connection, folder, name, dimension)
+
+
+def drop(folder: Path, name: str, url: str | None) -> None:
+    """Remove the table's folder: a damaged table does not open."""
+    shutil.rmtree(folder / "lancedb" / f"{name}.lance", ignore_errors=True)
+
+
+class Lance:
+    """A table of positions and vectors."""
+
+    def __init__(self, connection: Any, folder: Path, name: str, dimension: int) -> None:
+        self.connection, self.folder, self.name = connection, folder, name
+        self.schema = pa.schema([("position", pa.int64()), ("vector", pa.list_(pa.float32(), dimension))])
+        self.table = connection.create_table(name, schema=self.schema, exist_ok=True)
+
+    def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
+        """One version. Raises AvgzslError for a full disk."""
+        if not len(positions):
+            return
+        with _named(self.folder):
+            self.table.merge_insert("position").when_not_matched_insert_all().execute(self._rows(positions, vectors))
+            if self.table.version % _TIDY == 0:  # every change adds a file and a version
+                self.table.optimize(cleanup_older_than=timedelta(hours=1))
+
+    def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
+        """The table is written anew without them, and its older versions go away."""
+        with _named(self.folder), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "optimize", UserWarning)  # an open reader comes again, see `query`
+            kept = self.table.to_arrow()
+            kept = kept.filter(pa.array(~np.isin(kept["position"].to_numpy(), positions)))
+            self.table = self.connection.create_table(self.name, kept, mode="overwrite")
+            self.table.optimize(cleanup_older_than=timedelta(0))
+
+    def query(
+        self, vector: Float32[np.ndarray, " e"], n: int
+    ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+        """A scan."""
+        try:
+            found = self._search(vector, n)
+        except (OSError, RuntimeError):  # the version it began with was cleaned away: there is a newer one
+            with _named(self.folder):
+                self.table = self.connection.open_table(self.name)
+                found = self._search(vector, n)
+        return found["position"].to_numpy(), 1 - found["_distance"].to_numpy()
+
+    def count(self) -> int:
+        """Rows of the table."""
+        with _named(self.folder):
+            return int(self.table.count_rows())
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _search(self, vector: Float32[np.ndarray, " e"], n: int) -> Any:
+        asked = self.table.search(vector, vector_column_name="vector").distance_type("dot")
+        return asked.select(["position", "_distance"]).limit(n).to_arrow()
+
+    def _rows(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> Any:
+        flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
+        columns = [pa.array(positions), pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])]
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Its errors come as those of this package."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as problem:
+        said = " ".join(str(problem).split())[:300]
+        if "No space" in said or "os error 28" in said or "too large" in said:
+            raise AvgzslError(
+                f"{folder}: could not be written ({said}); nothing is lost: free some space and run the same again"
+            ) from problem
+        raise DataError(f"{folder}: LanceDB refuses ({said}); make it anew with `avgzsl index-rebuild`") from problem

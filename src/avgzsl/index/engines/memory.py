@@ -1,0 +1,112 @@
+"""Exact: blocks of matrix products over a memory map; row i of the file is position i."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+
+from avgzsl.errors import AvgzslError, DataError
+
+DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
+BY_URL = False
+_BLOCK = 1 << 18
+
+
+def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "Memory":
+    """The file NAME.f32."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.f32"
+        path.touch()
+    except OSError as problem:
+        raise AvgzslError(f"{folder}: cannot be written ({problem.strerror}); choose another place") from problem
+    return Memory(path, dimension)
+
+
+def drop(folder: Path, name: str, url: str | None) -> None:
+    """Remove the file."""
+    (folder / f"{name}.f32").unlink(missing_ok=True)
+
+
+class Memory:
+    """What is not there has c = inf: with -1 in every query its inner product is -inf."""
+
+    def __init__(self, path: Path, dimension: int) -> None:
+        self.path, self.dimension = path, dimension
+        self._mapped: np.ndarray | None = None
+
+    def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
+        """Rows are written in place; those skipped on the way are absent. Raises AvgzslError for a full disk."""
+        if not len(positions):
+            return
+        there = self._rows()
+        block = np.zeros((max(int(positions.max()) + 1 - int(positions.min()), 1), self.dimension), np.float32)
+        first = int(positions.min())
+        block[:, -1] = np.inf
+        old = self._map()[first : first + len(block)] if first < there else block[:0]
+        block[: len(old)] = old
+        block[positions - first] = vectors
+        gap = np.zeros((max(first - there, 0), self.dimension), np.float32)
+        gap[:, -1] = np.inf
+        self._write(min(first, there), np.concatenate([gap, block]))
+
+    def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
+        """Rows are overwritten."""
+        row = np.zeros((1, self.dimension), np.float32)
+        row[:, -1] = np.inf
+        for position in positions[positions < self._rows()].tolist():
+            self._write(position, row)
+
+    def query(
+        self, vector: Float32[np.ndarray, " e"], n: int
+    ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+        """A matrix product and its top n a block, merged. Raises DataError for a damaged file."""
+        asked = torch.from_numpy(vector)
+        values, places = [torch.empty(0)], [torch.empty(0, dtype=torch.int64)]
+        rows = torch.from_numpy(self._map())
+        for start in range(0, len(rows), _BLOCK):
+            best = (rows[start : start + _BLOCK] @ asked).topk(min(n, len(rows) - start, _BLOCK))
+            values.append(best.values)
+            places.append(best.indices + start)
+        found = torch.cat(values).topk(min(n, sum(map(len, values))))
+        # compared before it is thrown away: a NaN in a damaged file would pass as an absent row
+        if bool(found.values.isnan().any()):
+            raise DataError(f"{self.path}: holds values that are no numbers; make it anew with `avgzsl index-rebuild`")
+        there = found.values > -torch.inf
+        return torch.cat(places)[found.indices[there]].numpy(), found.values[there].numpy()
+
+    def count(self) -> int:
+        """Rows that are not absent."""
+        return int((self._map()[:, -1] != np.inf).sum())
+
+    def close(self) -> None:
+        """Unmap the file."""
+        self._mapped = None
+
+    def _rows(self) -> int:
+        try:
+            return self.path.stat().st_size // (4 * self.dimension)
+        except OSError as problem:
+            raise DataError(f"{self.path}: is gone; make it anew with `avgzsl index-rebuild`") from problem
+
+    def _map(self) -> np.ndarray:
+        rows = self._rows()
+        if not rows:
+            return np.zeros((0, self.dimension), np.float32)
+        mapped = self._mapped
+        if mapped is None or len(mapped) != rows:
+            # copy-on-write: torch wants memory that it may write to, and never writes
+            mapped = self._mapped = np.memmap(self.path, np.float32, "c", shape=(rows, self.dimension))
+        return mapped
+
+    def _write(self, row: int, values: Float32[np.ndarray, "n e"]) -> None:
+        try:
+            with self.path.open("r+b") as stream:
+                stream.seek(row * 4 * self.dimension)
+                stream.write(values.tobytes())
+        except OSError as problem:
+            raise AvgzslError(
+                f"{self.path}: could not be written ({problem.strerror}); nothing is lost: free some space and run the "
+                "same command again"
+            ) from problem

@@ -1,0 +1,92 @@
+"""The clips nearest to a point of the common space, ranked by the run's own score, exactly.
+
+An engine proposes clips by inner product; each proposal is scored by `Method.compare`, as is every clip that the engine
+does not have yet; and proposals are asked for until `fused.bound` proves that no other clip comes before the k-th. Of
+clips of equal score the one that was indexed first comes first.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from avgzsl.index import clip_table
+from avgzsl.index.clip_table import Clip
+from avgzsl.index.collection import Collection, View, view_of
+from avgzsl.index.fused import bound, query, usable
+from avgzsl.index.where import Condition
+from avgzsl.methods.base import Embeddings
+from avgzsl.protocol import Mode, take
+
+_DIRECT = 20_000  # so few clips are scored sooner than an engine finds them among others
+_GROWTH = 4
+
+
+class Found(NamedTuple):
+    """Clips, best first, their scores (higher is nearer), and their embeddings."""
+
+    clips: list[Clip]
+    scores: Float32[np.ndarray, " k"]
+    embeddings: Embeddings
+
+
+def nearest(
+    collection: Collection, point: Float[Tensor, " d"], k: int, mode: Mode, condition: Condition | None = None
+) -> Found:
+    """The k nearest clips, of those that meet the condition; fewer only where there are no more."""
+    with clip_table.opened(collection.folder) as db:
+        while True:
+            with clip_table.transaction(db):
+                seen = view_of(collection, db)
+                positions, scores = _nearest(seen, point, k, mode, condition)
+                found = Found(seen.clips(positions), scores, seen.embeddings(positions))
+            # had vectors left the engine meanwhile, some might be missing
+            if clip_table.state(db).generation == seen.state.generation:
+                return found
+
+
+def _nearest(
+    seen: View, point: Float[Tensor, " d"], k: int, mode: Mode, condition: Condition | None
+) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+    allowed = None if condition is None else seen.positions(*condition)
+    if allowed is not None and len(allowed) <= _DIRECT:
+        return _best(*score(seen, allowed, point, mode), k)
+    applied, dead = seen.state.applied, np.array(clip_table.dead(seen.db), np.int64)
+    waiting = seen.positions("position >= ?", (applied,))
+    similarity = seen.collection.run.method.similarity
+    asked, largest = query(point, similarity), clip_table.longest(seen.db, str(mode))
+    n = _GROWTH * max(k, 16)
+    while applied:
+        proposed, products = seen.collection.engine(mode).query(asked, n)
+        known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~np.isin(proposed, dead)])
+        candidates = np.concatenate([known, waiting])
+        if allowed is not None:
+            candidates = candidates[np.isin(candidates, allowed)]
+        best = _best(*score(seen, candidates, point, mode), k)
+        if len(proposed) < n:
+            return best
+        if len(best[1]) == k and best[1][-1] > bound(float(products[-1]), largest, point, similarity):
+            return best
+        n *= _GROWTH
+    candidates = waiting if allowed is None else waiting[np.isin(waiting, allowed)]
+    return _best(*score(seen, candidates, point, mode), k)
+
+
+def score(
+    seen: View, positions: Int64[np.ndarray, " n"], point: Float[Tensor, " d"], mode: Mode
+) -> tuple[Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
+    """Those of the clips that can be scored in the mode, and their scores by the run's own method."""
+    clips = seen.embeddings(positions)
+    keep = usable(clips, mode)
+    if not bool(keep.any()):
+        return positions[:0], np.zeros(0, np.float32)
+    scores = seen.collection.run.method.compare(take(clips, keep), point[None].float(), *mode)[:, 0]
+    return positions[keep.numpy()], scores.numpy()
+
+
+def _best(
+    positions: Int64[np.ndarray, " n"], scores: Float32[np.ndarray, " n"], k: int
+) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+    order = np.lexsort((positions, -scores))[:k]
+    return positions[order], scores[order]

@@ -1,0 +1,187 @@
+"""Where the clips of an index come from: a store of features with their files, or a data set of features alone."""
+
+import json
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avgzsl.data import ClipSet, Dataset
+from avgzsl.datasets import find_layout, open_dataset
+from avgzsl.errors import DataError, RunError, UnknownNameError
+from avgzsl.features.manifest import SUFFIXES
+from avgzsl.features.store import Store, is_store, open_store
+from avgzsl.index.clip_table import Clip
+from avgzsl.registry import unknown
+from avgzsl.runs import Run
+from avgzsl.types import MODALITIES
+
+_BATCH = 8192  # as many as a method embeds at once: the same bits as in evaluation
+_KNOWN = ("label", "split", "start", "end", "licence", "source")
+
+
+class Batch(NamedTuple):
+    """Some clips: what is known of them, and their features."""
+
+    clips: list[Clip]
+    features: ClipSet
+
+
+class Source(NamedTuple):
+    """Clips to be indexed: how many, and batches of them."""
+
+    total: int
+    batches: Iterator[Batch]
+
+
+def kind_of(source: Path | str) -> Literal["store", "features", "media"]:
+    """What a folder holds. Raises DataError when it is none of them."""
+    path = Path(source)
+    if is_store(path):
+        return "store"
+    try:
+        find_layout(path, None)
+        return "features"
+    except DataError:
+        if path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.rglob("*")):
+            return "media"
+        raise
+
+
+def open_source(run: Run, source: Path | str, split: str | None) -> Source:
+    """The clips of a store or of a folder of features, or of one of its splits.
+
+    Raises RunError when the features are not of the run's encoders, DataError, UnknownNameError for the split.
+    """
+    path, about = Path(source), run.config.data
+    own = path.resolve() == Path(about.path).resolve()
+    if kind_of(path) == "store":
+        store = open_store(path)
+        _require_encoders(run, store)
+        # a class split moves clips of unseen classes between splits: the run's own store is split as it was for the run
+        ids = _own_dataset(run, path).split(split).ids.tolist() if own and split is not None else None
+        return from_store(store, split, ids)
+    dataset = _own_dataset(run, path) if own else open_dataset(path)
+    return from_dataset(dataset, list(dataset.splits) if split is None else [split])
+
+
+def _own_dataset(run: Run, path: Path) -> Dataset:
+    """What the run was trained on, read as it was then."""
+    about = run.config.data
+    return open_dataset(
+        path,
+        layout=about.layout,
+        class_split=about.class_split,
+        drop_bad_rows=about.drop_bad_rows,
+        text_order=about.text_order,
+    )
+
+
+def from_dataset(dataset: Dataset, splits: Sequence[str]) -> Source:
+    """The clips of some splits. Raises DataError for an id that comes twice."""
+    parts = [(name, dataset.split(name)) for name in splits]
+    _require_unique(dataset.source, [clip for _, clips in parts for clip in clips.ids.tolist()])
+
+    def batches() -> Iterator[Batch]:
+        for split, clips in parts:
+            for rows in torch.arange(len(clips)).split(_BATCH):
+                part = clips.take(rows)
+                labels = [dataset.classes.names[label] for label in part.labels.tolist()]
+                about: list[dict[str, Any]] = [{"label": label, "split": split} for label in labels]
+                yield _batch(part, about)
+
+    return Source(sum(len(clips) for _, clips in parts), batches())
+
+
+def from_store(store: Store, split: str | None = None, ids: Sequence[str] | None = None) -> Source:
+    """The clips of a store, labelled or not: all of them, those that its manifest put into a split, or those of ids."""
+    chosen = np.arange(len(store))
+    if ids is not None:
+        place = {name: row for row, name in enumerate(store.clips["id"].to_pylist())}
+        chosen = np.array([place[name] for name in ids], np.int64)
+    elif split is not None:
+        there = store.clips["split"].to_pylist()
+        chosen = chosen[np.array([value == split for value in there], bool)]
+        if not len(chosen):
+            raise UnknownNameError(f"{store.folder}: {unknown('split', split, {name for name in there if name})}")
+
+    def batches() -> Iterator[Batch]:
+        for start in range(0, len(chosen), _BATCH):
+            rows = chosen[start : start + _BATCH]
+            yield _batch(_features(store, rows), _about(store, rows))
+
+    return Source(len(chosen), batches())
+
+
+def _features(store: Store, rows: np.ndarray) -> ClipSet:
+    arrays = {m: store.feature(m) for m in MODALITIES}
+    features = {m: None if x is None else torch.from_numpy(np.array(x[rows])) for m, x in arrays.items()}
+    table = store.clips.take(rows)
+    has = {m: torch.tensor(table[f"has_{m}"].to_pylist(), dtype=torch.bool) for m in MODALITIES}
+    ids = np.array(table["id"].to_pylist(), dtype=str)
+    labels = torch.zeros(len(rows), dtype=torch.int64)  # embedding does not look at them
+    return ClipSet(features["audio"], features["video"], labels, ids, has["audio"], has["video"])
+
+
+def _about(store: Store, rows: np.ndarray) -> list[dict[str, Any]]:
+
+    kept = [
+        name for name in ("label", "split", "start", "end", "licence", "source") if name in store.clips.column_names
+    ]
+    table = store.clips.take(rows).select(["path", "info", *kept]).to_pylist()
+    root = Path(store.record.root)
+    return [{**{k: row[k] for k in kept}, "end": _end(row), "path": str(root / row["path"])} for row in table]
+
+
+def _end(row: dict[str, Any]) -> float | None:
+    """Of the clip; of the file, where the clip has none of its own and the file has a duration."""
+    end: float | None = row["end"] if row["end"] is not None else json.loads(row["info"] or "{}").get("duration")
+    return end
+
+
+def _batch(part: ClipSet, about: list[dict[str, Any]]) -> Batch:
+    has = {m: part.has(m).tolist() for m in MODALITIES}
+    clips = []
+    for i, known in enumerate(about):
+        flags = {f"has_{m}": has[m][i] for m in MODALITIES}
+        features = [x[i] for m in MODALITIES if (x := part.feature(m)) is not None and has[m][i]]
+        known = {"id": str(part.ids[i]), **known, **flags}
+        clips.append(Clip(hash=_content_hash(known, features), **known))
+    return Batch(clips, part)
+
+
+def _content_hash(known: dict[str, Any], features: Sequence[Tensor]) -> str:
+    digest = sha256(repr(sorted(known.items())).encode())
+    for feature in features:
+        digest.update(feature.float().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _require_unique(source: str, ids: list[str]) -> None:
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
+    twice = sorted({name for name in ids if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+    raise DataError(
+        f"{source}: {len(twice)} ids stand for several clips, as {twice[0]!r}; index one split with --split, or give "
+        "each clip an id of its own"
+    )
+
+
+def _require_encoders(run: Run, store: Store) -> None:
+    """Features of other networks would be embedded without complaint, and mean nothing."""
+    known = run.config.data.encoders
+    for modality in MODALITIES:
+        ours, theirs = known.get(modality), store.record.encoders.get(modality)
+        if ours is None or theirs is None:
+            continue
+        hashes = [sorted(file.sha256 for file in one.weights) for one in (ours, theirs)]
+        if hashes[0] != hashes[1] or (not ours.weights and ours.spec != theirs.spec):
+            raise RunError(
+                f"{store.folder}: its {modality} features are of {theirs.spec}, but {run.folder} was trained on those "
+                f"of {ours.spec}; extract them with the run's own: `avgzsl extract CLIPS --{modality} {ours.spec} …`"
+            )

@@ -1,0 +1,439 @@
+"""An index on disk: what is in it, what survives, what is noticed."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError, UnknownNameError
+from avgzsl.experiment import train
+from avgzsl.index import clip_table
+from avgzsl.index.archive import (
+    index,
+    index_add,
+    index_info,
+    index_rebuild,
+    index_remove,
+    index_verify,
+)
+from avgzsl.index.clip_table import Clip
+from avgzsl.index.collection import append, apply, open_collection, purge, remove, view, writing
+from avgzsl.index.embeddings import FILE
+from avgzsl.index.fused import fused
+from avgzsl.index.nearest import nearest
+from avgzsl.index.repair import rebuild, verify
+from avgzsl.index.where import parse
+from avgzsl.protocol import Mode
+from avgzsl.runs import load_run
+from tests.index_world import (
+    MODES,
+    brute_force,
+    clips_of,
+    collection_of,
+    empty_collection,
+    random_embeddings,
+    rows,
+)
+from tests.small_set import feature_file, read_file, write_file, write_set
+
+BOTH = Mode("both", "equal")
+POINT = torch.randn(6, generator=torch.Generator().manual_seed(9))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_set(tmp_path_factory.mktemp("data") / "set")
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return train(data, "least-squares", out=folder).folder
+
+
+def found_ids(collection, k=10, mode=BOTH, point=POINT, where=None):
+    return [clip.id for clip in nearest(collection, point, k, mode, where and parse(where)).clips]
+
+
+def expected_ids(collection, clips, k=10, mode=BOTH, point=POINT):
+    return [f"clip-{i}" for i in brute_force(collection.run.method, clips, point, mode, k)[0]]
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return random_embeddings(300, 6, seed=7)
+
+
+@pytest.mark.parametrize("engine", ["lancedb", "memory"])
+def test_replaced_and_removed_clips_are_found_no_more(engine, clips, tmp_path):
+    collection = collection_of(tmp_path, clips, engine=engine)
+    first = found_ids(collection)
+    assert first == expected_ids(collection, clips)
+    far = torch.full((1, 6), 50.0)
+    moved = dataclasses.replace(rows(clips, [int(first[0][5:])]), audio=far, video=far)
+    with writing(collection) as db:
+        assert remove(collection, db, [first[1], "no such clip"]) == 1
+        append(collection, db, [Clip(first[0], "other", has_audio=True, has_video=True)], moved)
+    assert found_ids(collection, 8) == first[2:]
+    assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
+    with writing(collection) as db:
+        apply(collection, db, enough=1)
+    assert found_ids(collection, 8) == first[2:]
+    assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
+    assert verify(collection) == ([], [])
+
+
+@pytest.mark.parametrize("engine", ["lancedb", "memory"])
+def test_purge_leaves_no_byte_behind(engine, clips, tmp_path):
+    collection = collection_of(tmp_path, clips, engine=engine)
+    gone = next(i for i in range(50, 300) if clips.has_audio[i] and clips.has_video[i])
+    traces = [
+        clips.audio[gone].numpy().tobytes(),
+        fused(rows(clips, [gone]), BOTH, "mse").tobytes(),  # in the engine
+        b"hash-%d" % gone,
+    ]
+    reader = sqlite3.connect(tmp_path / clip_table.FILE)  # as a server holds one: SQLite then keeps its log
+    reader.execute("select count(*) from clips").fetchall()
+    with writing(collection) as db:  # once more, in the log
+        again = rows(clips, [gone])
+        append(collection, db, clips_of(again, gone), again)
+        apply(collection, db, enough=1)
+    assert all(holding(tmp_path, trace) for trace in traces)
+    with writing(collection) as db:
+        remove(collection, db, [f"clip-{gone}"])
+    assert holding(tmp_path, traces[1])  # out of sight, but there
+    with writing(collection) as db:
+        assert purge(collection, db) == 2
+    assert not any(holding(tmp_path, trace) for trace in traces)
+    reader.close()
+    assert verify(collection) == ([], [])
+    left = [i for i in range(300) if i != gone]
+    best, _ = brute_force(collection.run.method, rows(clips, left), POINT, BOTH, 10)
+    assert found_ids(collection) == [f"clip-{left[i]}" for i in best]
+
+
+def holding(folder: Path, trace: bytes) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file() and trace in file.read_bytes()]
+
+
+def test_conditions_choose_clips(clips, tmp_path):
+    collection = empty_collection(tmp_path, 6)
+    about = clips_of(clips)
+    for i, clip in enumerate(about):
+        label = ["dog", 'church "bell"', "a b"][i % 3]
+        known = {"start": 0.0, "end": i % 20 + 1.0, "label": label, "path": f"/x/{i}.mp4"}
+        about[i] = clip._replace(**(known if i % 5 else {}))
+    with writing(collection) as db:
+        append(collection, db, about, clips)
+        apply(collection, db, enough=1)
+    every = {clip.id: clip for clip in about}
+
+    def chosen(where):
+        return set(found_ids(collection, 300, where=where))
+
+    assert chosen("duration < 10") == {n for n, c in every.items() if c.end is not None and c.end < 10}
+    assert chosen("label = 'a b' and duration >= 3") == {n for n, c in every.items() if c.label == "a b" and c.end >= 3}
+    assert chosen("label = 'church \"bell\"'") == {n for n, c in every.items() if c.label == 'church "bell"'}
+    assert chosen("label != dog") == {n for n, c in every.items() if c.label not in (None, "dog")}
+    assert chosen("has_audio=no") == {n for n, c in every.items() if not c.has_audio}
+    assert chosen("path contains /X/1") == {n for n, c in every.items() if c.path and "/x/1" in c.path}
+    short = chosen("duration < 10")
+    assert found_ids(collection, 3, where="duration < 10") == [n for n in found_ids(collection, 300) if n in short][:3]
+
+
+def test_a_condition_on_many_clips_is_met_through_the_engine(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr("avgzsl.index.nearest._DIRECT", 10)
+    collection = collection_of(tmp_path, clips)
+    wanted = [name for name in expected_ids(collection, clips, 300) if clips.has_audio[int(name[5:])]]
+    assert found_ids(collection, 20, where="has_audio = yes") == wanted[:20]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected COLUMN OPERATOR VALUE"),
+        ("duration <", "expected COLUMN OPERATOR VALUE"),
+        ("duration < ten", "number of seconds"),
+        ("dura < 10", "did you mean duration"),
+        ("duration ~ 10", "unknown operator"),
+        ("label = dog or label = cat", "joined by `and`"),
+        ("label = dog; drop table clips", "joined by `and`"),
+        ("label = 'dog", "cannot be read"),
+        ("1=1 and position > 0", "unknown column '1'"),
+        ("has_audio = perhaps", "yes or no"),
+        ("label < " + "x" * 2000, "at most 1000"),
+    ],
+)
+def test_a_condition_that_says_nothing_is_refused(text, said):
+    with pytest.raises(ConfigError, match=said):
+        parse(text)
+
+
+def test_values_of_a_condition_reach_no_statement():
+    assert parse('label = "x\' or 1=1 --"') == ("label = ?", ("x' or 1=1 --",))
+
+
+def spoil(path: Path, length: int = 1) -> None:
+    """Turn the bits of some bytes in the middle."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + length] = bytes(byte ^ 0xFF for byte in content[middle : middle + length])
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("engine", "pattern"), [("memory", "*both-equal.f32"), ("lancedb", "*both-equal.lance/data/*.lance")]
+)
+def test_a_damaged_engine_is_recognised_and_rebuilt(engine, pattern, clips, tmp_path):
+    collection = collection_of(tmp_path, clips, engine=engine)
+    assert verify(collection) == ([], [])
+    collection.close()
+    (file, *_) = sorted((tmp_path / "engine").rglob(pattern))
+    spoil(file, 40)
+    found = verify(collection)
+    assert not found.truth
+    assert found.engine and "both-equal" in found.engine[0]
+    rebuild(collection)
+    assert verify(collection) == ([], [])
+    assert found_ids(collection) == expected_ids(collection, clips)
+
+
+def test_an_engine_that_is_gone_is_rebuilt(clips, tmp_path):
+    collection = collection_of(tmp_path, clips, engine="memory")
+    collection.close()
+    for file in (tmp_path / "engine").iterdir():
+        file.unlink()
+    assert len(verify(collection).engine) == len(MODES)
+    rebuild(collection)
+    assert verify(collection) == ([], [])
+    assert found_ids(collection) == expected_ids(collection, clips)
+
+
+def test_an_engine_that_proposes_what_is_not_there_is_named(clips, tmp_path):
+    collection = collection_of(tmp_path, clips)
+    gone = found_ids(collection, 1)[0]
+    with sqlite3.connect(tmp_path / clip_table.FILE) as db:  # behind the back of the index
+        db.execute("delete from clips where id = ?", (gone,))
+    db.close()
+    with pytest.raises(DataError, match="index-rebuild"):
+        found_ids(collection)
+    rebuild(collection)
+    assert gone not in found_ids(collection)
+
+
+def test_damaged_embeddings_and_tables_are_recognised(clips, tmp_path):
+    collection = collection_of(tmp_path, clips)
+    spoil(tmp_path / FILE)
+    assert "embeddings of 1 clips" in verify(collection).truth[0]
+    (tmp_path / FILE).write_bytes(b"short")
+    assert "does not hold the 300 rows" in verify(collection).truth[0]
+    with pytest.raises(DataError, match="does not hold the 300 rows"):
+        found_ids(collection)
+    (tmp_path / clip_table.FILE).write_bytes(b"no table" * 1000)
+    with pytest.raises(DataError, match="is damaged"):
+        found_ids(collection)
+    (tmp_path / clip_table.FILE).unlink()
+    assert "is gone" in verify(collection).truth[0]
+
+
+def test_an_embedding_that_is_no_number_is_refused_and_adds_nothing(clips, tmp_path):
+    collection = collection_of(tmp_path, clips)
+    bad = rows(clips, [0, 1, 2])
+    bad.audio[1], bad.has_audio[1] = torch.inf, True
+    with pytest.raises(DataError, match="audio embeddings of 1 clips are not finite"), writing(collection) as db:
+        append(collection, db, clips_of(bad, 1000), bad)
+    with view(collection) as seen:
+        assert len(seen.positions()) == 300
+
+
+def test_one_writer_at_a_time(clips, tmp_path):
+    collection = collection_of(tmp_path, clips)
+    with writing(collection), pytest.raises(AvgzslError, match="another process is writing"), writing(collection):
+        pass
+    with writing(collection):
+        pass
+
+
+def batches_of(ids):
+    """The batches of a set of ids; fails for a half one."""
+    numbers = sorted(int(name[5:]) for name in ids)
+    found = {number // 40 for number in numbers}
+    assert len(numbers) == 40 * len(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    """A process that forks others, which are spared the imports: (folder, first batch, limit) -> pid, told."""
+    command = [sys.executable, "-m", "tests.index_adder"]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def fork(folder, first, last, limit=0):
+        told = folder / f"told-{first}"
+        told.write_text("")
+        process.stdin.write(json.dumps([str(folder), first, last, limit, str(told)]) + "\n")
+        process.stdin.flush()
+        return int(process.stdout.readline()), told
+
+    yield fork
+    process.stdin.close()
+    process.stdout.close()
+    assert process.wait() == 0
+
+
+def ended(told: Path) -> list[str]:
+    """What a process told, once it came to its end."""
+    wait_for(lambda: "end" in told.read_text())
+    return told.read_text().splitlines()
+
+
+def wait_for(what) -> None:
+    """Fails after a minute."""
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("engine", ["lancedb", "memory"])
+def test_killed_at_random_moments_nothing_acknowledged_is_lost(engine, tmp_path, nursery):
+    """Ten kills an engine, while this process searches."""
+    collection = empty_collection(tmp_path, 6, engine=engine)
+    chance, batch, acknowledged, shown = random.Random(0), 0, set(), set()
+    for turn in range(10):
+        pid, told = nursery(tmp_path, batch, batch + 1000)
+        least = 1 + turn % 2  # it has begun, or is well under way
+        wait_for(lambda told=told, least=least: len(told.read_text().split()) >= least)
+        end = time.monotonic() + chance.uniform(0, 0.3)
+        while time.monotonic() < end:
+            now = batches_of(found_ids(collection, 10_000))
+            assert shown <= now  # what was shown once stays
+            shown = now
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists())
+        acknowledged |= {int(line) for line in told.read_text().split()[1:]}
+        there = batches_of(found_ids(collection, 10_000))
+        assert acknowledged <= there
+        assert len(there - acknowledged) <= 10  # a kill leaves at most one that was whole and not yet told
+        batch = max(there, default=-1) + 1
+    assert len(acknowledged) > 5
+    assert verify(collection) == ([], [])
+    with writing(collection) as db:
+        apply(collection, db, enough=1)
+    collection.close()
+    assert verify(collection) == ([], [])
+    with view(collection) as seen:
+        positions = seen.positions()
+        stored = seen.embeddings(positions)
+        names = [clip.id for clip in seen.clips(positions)]
+    for b in sorted(there):
+        part, first = random_embeddings(40, 6, seed=b), names.index(f"clip-{40 * b}")
+        assert torch.equal(stored.has_audio[first : first + 40], part.has_audio)
+        has = part.has_audio
+        assert torch.equal(stored.audio[first : first + 40][has], part.audio[has])
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, nursery):
+    collection = empty_collection(tmp_path, 6)
+    _, told = nursery(tmp_path, 0, 200, limit=100_000)  # of any file
+    *lines, end = ended(told)
+    count = len(lines) - 1
+    assert 5 < count < 199
+    assert "AvgzslError" in end and "run the same" in end
+    assert batches_of(found_ids(collection, 10_000)) == set(range(count))
+    _, told = nursery(tmp_path, count, count + 1)
+    assert ended(told)[-1] == "end"
+    assert batches_of(found_ids(collection, 10_000)) == set(range(count + 1))
+    assert verify(collection) == ([], [])
+
+
+def test_index_of_features_and_what_changed_in_them(data, run, tmp_path):
+    folder, copy = tmp_path / "index", write_set(tmp_path / "copy")
+    added = index(run, data, folder, split="test")
+    assert (added.added, added.kept) == (25, 0)
+    assert (again := index(run, data, folder, split="test")).added == 0 and again.kept == 25
+    file = feature_file(copy, "audio", "test", "dog")
+    values, ids = read_file(file)
+    values[0] += 1
+    write_file(file, values, ids)
+    assert (index_add(folder, copy, split="test").added) == 1
+    info = index_info(folder)
+    expected = {"clips": 25, "labels": 5, "removed_but_not_purged": 1, "waiting_for_the_engine": 0, "engine": "lancedb"}
+    assert {name: info[name] for name in expected} == expected
+    assert index_verify(folder) == ([], [])
+    assert index_remove(folder, [ids[0]], purge=True) == (1, 2)
+    with pytest.raises(DataError, match="holds no clip"):
+        index_remove(folder, [ids[1], ids[0]])
+    assert index_info(folder)["clips"] == 24
+    index_rebuild(folder)
+    assert index_verify(folder) == ([], [])
+    assert index(run, data, folder).added == 1 + 35 + 20  # the removed one, and train and val
+
+
+def test_an_index_is_of_one_run(data, run, tmp_path):
+    folder = tmp_path / "index"
+    index(run, data, folder, split="val", engine="memory")
+    other = train(data, "least-squares", out=tmp_path / "other", settings={"ridge": 0.5}).folder
+    with pytest.raises(RunError, match="embeddings of two runs do not compare"):
+        index(other, data, folder, engine="memory")
+    with pytest.raises(DataError, match="with the engine memory"):
+        index(run, data, folder, engine="lancedb")
+    model = folder / "run" / "model.safetensors"
+    model.write_bytes((other / "model.safetensors").read_bytes())
+    with pytest.raises(RunError, match="was made by the run"):
+        open_collection(folder)
+
+
+def test_what_is_no_index_is_said(data, run, tmp_path):
+    with pytest.raises(DataError, match="is not an index"):
+        open_collection(tmp_path)
+    with pytest.raises(UnknownNameError, match="split"):
+        index(run, data, tmp_path / "a", split="tst")
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(UnknownNameError, match="did you mean lancedb"):
+        index(run, data, tmp_path / "a", engine="lance")
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(ConfigError, match="needs a url"):
+        index(run, data, tmp_path / "a", engine="qdrant")
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(DataError, match="not there"):
+        index(run, tmp_path / "nothing", tmp_path / "a")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine.txt").write_text("mine")
+    with pytest.raises(DataError, match="not an empty folder"):
+        index(run, data, tmp_path / "a")
+    index(run, data, tmp_path / "b", engine="memory")
+    record = tmp_path / "b" / "index.json"
+    content = json.loads(record.read_text())
+    for change, said in (({"format": 2}, "newer than 1"), ({"id": "../x"}, "id"), ({"more": 1}, "more")):
+        record.write_text(json.dumps({**content, **change}))
+        with pytest.raises(DataError, match=said):
+            open_collection(tmp_path / "b")
+    record.write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        open_collection(tmp_path / "b")
+
+
+def test_the_index_carries_its_run(data, run, tmp_path):
+    index(run, data, tmp_path / "index", split="val", engine="memory")
+    collection = open_collection(tmp_path / "index")
+    assert torch.equal(collection.run.method.embed_text(torch.eye(5)), load_run(run).method.embed_text(torch.eye(5)))
+
+
+def test_killed_before_the_record_the_folder_is_begun_again(data, run, tmp_path):
+    folder = tmp_path / "index"
+    index(run, data, folder, split="val", engine="memory")
+    (folder / "index.json").unlink()
+    with pytest.raises(DataError, match="remove it"):
+        index(run, data, folder, split="val", engine="memory")

@@ -1,0 +1,186 @@
+"""One vector a clip stands for the fused score of its embeddings; every engine finds what brute force finds."""
+
+import numpy as np
+import pytest
+import torch
+
+from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
+from avgzsl.index.collection import view
+from avgzsl.index.engines import engines, open_engine
+from avgzsl.index.fused import bound, fused, query, spaces, usable
+from avgzsl.index.nearest import nearest
+from avgzsl.methods.base import Embeddings
+from avgzsl.protocol import Mode, take
+from avgzsl.similarity import SIMILARITIES
+from tests.index_world import MODES, SERVER, Compares, brute_force, collection_of, compared, random_embeddings
+
+
+def slow_score(clips, i, t, mode, similarity):
+    """The fused score of a clip by the definitions, in numpy and float64."""
+
+    def near(z):
+        z, x = z.double().numpy(), t.double().numpy()
+        if similarity == "dot":
+            return float(z @ x)
+        if similarity == "cosine":
+            return float(z @ x / np.sqrt((z @ z) * (x @ x)))
+        squared = float(((z - x) ** 2).sum())
+        return -squared / len(x) if similarity == "mse" else -(squared**0.5)
+
+    if mode.modality == "both" and clips.joint is not None:
+        return near(clips.joint[i])
+    has = bool(clips.has_audio[i]), bool(clips.has_video[i])
+    w = 0.5 if mode.fusion == "equal" else float(clips.video_weight[i])
+    w = {"audio": 0.0, "video": 1.0}.get(mode.modality, w if all(has) else float(has[1]))
+    parts = [(1 - w, clips.audio, has[0]), (w, clips.video, has[1])]
+    return sum(share * near(z[i]) for share, z, there in parts if there and share)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_inner_product_is_the_fused_score_or_bounds_it(similarity, mode):
+    clips, text = random_embeddings(300, 6, seed=1), torch.randn(7, 6, generator=torch.Generator().manual_seed(2))
+    keep = usable(clips, mode)
+    kept = take(clips, keep)
+    vectors = fused(kept, mode, similarity).astype(np.float64)
+    for t in text:
+        products = vectors @ query(t, similarity).astype(np.float64)
+        for i, product in enumerate(products):
+            score = slow_score(kept, i, t, mode, similarity)
+            # the bound of a clip's own product, without any slack for rounding
+            limit = bound(product, 0.0, t, similarity)
+            assert score <= limit + 1e-5
+            if similarity != "euclidean" or mode.modality != "both":
+                assert score == pytest.approx(limit, abs=1e-4)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_joint_embeddings_are_one_vector(similarity):
+    z, t = torch.randn(20, 5, generator=torch.Generator().manual_seed(0)), torch.randn(5)
+    has = torch.arange(20) % 3 > 0
+    clips = Embeddings(None, None, z, has, torch.ones(20, dtype=torch.bool))
+    mode = Mode("both", "equal")
+    assert torch.equal(usable(clips, mode), has)
+    products = fused(clips, mode, similarity) @ query(t, similarity)
+    scores = [slow_score(clips, i, t, mode, similarity) for i in range(20)]
+    assert np.array_equal(np.argsort(-products), np.argsort(-np.array(scores)))
+
+
+def test_what_is_absent_is_not_read():
+    clips = random_embeddings(50, 4, seed=3)
+    spoiled = Embeddings(
+        torch.where(clips.has_audio[:, None], clips.audio, torch.nan),
+        torch.where(clips.has_video[:, None], clips.video, torch.nan),
+        None, clips.has_audio, clips.has_video,
+        torch.where(clips.has_audio & clips.has_video, clips.video_weight, torch.nan),
+    )  # fmt: skip
+    for mode in MODES:
+        keep = usable(clips, mode).numpy()
+        for similarity in SIMILARITIES:
+            assert np.array_equal(fused(clips, mode, similarity)[keep], fused(spoiled, mode, similarity)[keep])
+
+
+def test_modes_are_those_that_the_method_serves():
+    assert spaces(Compares("mse")) == MODES
+
+
+@pytest.fixture
+def qdrant_here(monkeypatch):
+    """The client's own store in memory, brute force in Python, in place of a server."""
+    import qdrant_client
+
+    from avgzsl.index.engines import qdrant
+
+    class Local(qdrant_client.QdrantClient):
+        def close(self):
+            """A server outlives its clients."""
+
+        def query_points(self, *given, search_params, **named):  # this store is exact, and warns when told to be
+            assert search_params.exact
+            return super().query_points(*given, **named)
+
+    local = Local(":memory:")
+    monkeypatch.setattr(qdrant, "connect", lambda url: local)
+
+
+ENGINES = ["memory", "lancedb", "qdrant"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "similarity"),  # qdrant's local mode is brute force in Python: one similarity is enough of it
+    [(e, s) for e in ENGINES for s in SIMILARITIES if e != "qdrant" or s == "euclidean"],
+)
+def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp_path, big, qdrant_here):
+    clips, text = big
+    modes = MODES if engine == "memory" else MODES[2:]
+    collection = collection_of(tmp_path, clips, similarity, engine, modes)
+    for mode in modes:
+        for t in text:
+            found = nearest(collection, t, 10, mode)
+            positions, scores = brute_force(collection.run.method, clips, t, mode, 10)
+            ids = [clip.id for clip in found.clips]
+            if similarity in ("mse", "euclidean"):
+                assert ids == [f"clip-{i}" for i in positions]
+                assert np.array_equal(found.scores, scores)
+            else:  # the last bits of a matrix product hang on its shape: ties may swap
+                own = compared(collection.run.method, clips, t, mode)
+                assert found.scores == pytest.approx(scores, abs=1e-5)
+                assert len(set(ids)) == 10
+                assert [own[name] for name in ids] == pytest.approx(scores.tolist(), abs=1e-5)
+    with view(collection) as seen:
+        assert len(seen.positions()) == len(clips.has_audio)
+
+
+@pytest.fixture(scope="module")
+def big():
+    """Clips and queries: two anywhere, one in the midst of clips, one at a clip that the engine has not got yet."""
+    clips = random_embeddings(10_000, 16, seed=4)
+    g = torch.Generator().manual_seed(5)
+    late = next(i for i in range(9990, 10_000) if clips.has_audio[i] and clips.has_video[i])
+    middle = torch.stack([clips.audio[:200].mean(0), clips.video[late]])
+    return clips, torch.cat([torch.randn(2, 16, generator=g), middle])
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_engine_contract(kind, tmp_path, qdrant_here):
+    url = SERVER if kind == "qdrant" else None
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((50, 5)).astype(np.float32)
+    positions = np.arange(50) * 3  # gaps: clips that are not in a mode
+    asked = np.append(rng.standard_normal(4), -1).astype(np.float32)
+    engine = open_engine(kind, tmp_path / "engine", "some", 5, url)
+    assert engine.count() == 0
+    assert len(engine.query(asked, 5)[0]) == 0
+    engine.upsert(positions[:30], vectors[:30])
+    engine.upsert(positions[20:], vectors[20:])  # some of them again
+    engine.upsert(positions[[0, 40]], vectors[[0, 40]])  # what lies between stays
+    engine.upsert(positions[:0], vectors[:0])
+    assert engine.count() == 50
+    engine.close()
+    engine = open_engine(kind, tmp_path / "engine", "some", 5, url)
+    expected = vectors @ asked
+    found, products = engine.query(asked, 7)
+    assert found.tolist() == positions[np.argsort(-expected)[:7]].tolist()
+    assert products == pytest.approx(np.sort(expected)[::-1][:7], abs=1e-5)
+    assert len(engine.query(asked, 1000)[0]) == 50
+    engine.delete(found[:2])
+    assert engine.count() == 48
+    assert engine.query(asked, 3)[0].tolist() == positions[np.argsort(-expected)[2:5]].tolist()
+    engine.close()
+
+
+def test_engines_are_found_by_listing_and_named_in_errors(tmp_path):
+    assert sorted(engines()) == sorted(ENGINES)
+    with pytest.raises(UnknownNameError, match="did you mean lancedb"):
+        open_engine("lancdb", tmp_path, "some", 5)
+    with pytest.raises(ConfigError, match="takes no url"):
+        open_engine("memory", tmp_path, "some", 5, "http://localhost:6333")
+    with pytest.raises(ConfigError, match="needs a url"):
+        open_engine("qdrant", tmp_path, "some", 5)
+    with pytest.raises(ConfigError, match="no address"):
+        open_engine("qdrant", tmp_path, "some", 5, "localhost:6333")
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(AvgzslError, match=r"http://127\.0\.0\.1:9: Qdrant does not answer"):
+        open_engine("qdrant", tmp_path, "some", 5, "http://127.0.0.1:9")

@@ -1,0 +1,267 @@
+"""Words and clips to the clips of an index, against the method's own scores."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from avgzsl import cli
+from avgzsl.data import ClipSet
+from avgzsl.datasets import open_dataset
+from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, ModalityError, RunError, UnknownNameError
+from avgzsl.experiment import evaluate, train
+from avgzsl.index.archive import index, index_add
+from avgzsl.index.collection import open_collection
+from avgzsl.runs import load_run
+from avgzsl.search import index_retrieval, open_searcher, search, text_point
+from avgzsl.text import load as load_text
+from tests import clip_runs
+from tests.small_set import feature_file, read_file, write_file, write_set
+
+NAMES = clip_runs.NAMES
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A clip a class, one without sound, and one that is none."""
+    folder = tmp_path_factory.mktemp("clips")
+    made = clip_runs.clips(folder)
+    made["silent"] = clip_runs.render(folder / "silent.mp4", "blue high", sound=False)
+    return made
+
+
+@pytest.fixture(scope="module")
+def run(files, tmp_path_factory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        made = {name: files[name] for name in NAMES}
+        return clip_runs.train(patch, clip_runs.dataset(made), tmp_path_factory.mktemp("runs") / "run").folder
+
+
+@pytest.fixture(scope="module")
+def archive(files, run, tmp_path_factory) -> Path:
+    """An index made from the media files themselves."""
+    folder = tmp_path_factory.mktemp("archive") / "index"
+    (files["silent"].parent / "broken.mp4").write_text("no clip")
+    added = index(run, files["silent"].parent, folder, engine="memory")
+    assert (added.added, added.failed) == (7, 1)
+    assert "broken.mp4" in added.failures.read_text()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def searcher(archive):
+    return open_searcher(archive)
+
+
+@pytest.fixture(scope="module")
+def clips(files) -> ClipSet:
+    """The features of the indexed files by direct calls."""
+    rows = [clip_runs.features(files[name]) for name in NAMES]
+    audio, video = (torch.from_numpy(np.stack([row[m] for row in rows])) for m in ("audio", "video"))
+    return ClipSet(audio, video, torch.arange(len(NAMES)), np.array([files[name].name for name in NAMES]))
+
+
+@pytest.mark.parametrize("phrase", [NAMES[0], clip_runs.UNSEEN[0], "a red thing", "low low high blue"])
+@pytest.mark.parametrize(
+    ("modality", "fusion"), [("both", "equal"), ("both", "attention"), ("audio", None), ("video", None), (None, None)]
+)
+def test_hits_are_those_of_the_methods_own_scores(phrase, modality, fusion, searcher, run, clips):
+    text = load_text("hashed-words:64").encode([phrase])
+    mode = (modality or "both", fusion or ("attention" if modality is None else "equal"))
+    scores = load_run(run).method.scores(clips, text, *mode)[:, 0].tolist()  # without an index
+    every = search(searcher, phrase, modality=modality, fusion=fusion)
+    assert [hit.score for hit in every] == sorted((hit.score for hit in every), reverse=True)
+    hits = [hit for hit in every if hit.id != "silent.mp4"]
+    own = dict(zip(clips.ids.tolist(), scores, strict=True))
+    assert {hit.id: hit.score for hit in hits} == pytest.approx(own, abs=1e-5)
+    for hit in hits:
+        assert hit.distance == pytest.approx(-hit.score)
+        if mode[0] == "both":
+            whole = sum(hit.weights[m] * hit.distances[m] for m in ("audio", "video"))
+            assert whole == pytest.approx(hit.distance, abs=1e-5)
+
+
+def test_a_clip_without_sound_is_found_by_its_picture_alone(searcher):
+    hits = {hit.id: hit for hit in search(searcher, "blue high")}
+    assert len(hits) == 7
+    assert hits["silent.mp4"].distances["audio"] is None
+    assert hits["silent.mp4"].weights == {"audio": None, "video": 1.0}
+    assert "silent.mp4" not in {hit.id for hit in search(searcher, "blue high", modality="audio")}
+    assert "silent.mp4" in {hit.id for hit in search(searcher, "blue high", modality="video")}
+
+
+def test_without_is_arithmetic_of_unit_vectors(searcher, run):
+    encode = load_text("hashed-words:64").encode
+    a, b, c = (v / np.linalg.norm(v) for v in encode(["red low", "blue", "high"]).double().numpy())
+    total = a + b - c
+    expected = load_run(run).method.embed_text(torch.from_numpy(total / np.linalg.norm(total))[None].float())[0]
+    assert text_point(searcher, ["red low", "blue"], ["high"]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_name_of_the_run_has_its_own_vector(searcher, run):
+    expected = load_run(run).method.embed_text(searcher.words.classes.text[[3]])[0]
+    assert torch.equal(text_point(searcher, [NAMES[3]]), expected)
+
+
+def test_like_a_clip_by_each_of_its_modalities(searcher, files, run, clips):
+    """Its sound among sounds and among pictures, in the common space."""
+    embedded = load_run(run).method.embed_clips(clips)
+    clip = NAMES.index("green low")
+    for by, points in (("audio", embedded.audio), ("video", embedded.video)):
+        for against, others in (("audio", embedded.audio), ("video", embedded.video)):
+            hits = search(searcher, like=files["green low"], by=by, modality=against)
+            own = dict(zip(clips.ids.tolist(), (others - points[clip]).norm(dim=1).tolist(), strict=True))
+            found = {hit.id: hit.distance for hit in hits if hit.id != "silent.mp4"}
+            assert found == pytest.approx(own, abs=1e-4)
+            assert [hit.distance for hit in hits] == sorted(hit.distance for hit in hits)
+    same = {"red-low.mp4", "green-low.mp4", "blue-low.mp4"}  # the same sound
+    assert {hit.id for hit in search(searcher, like=files["green low"], by="audio", modality="audio", k=3)} == same
+    with pytest.raises(ModalityError, match=r"silent\.mp4: has no audio to search by; it has video"):
+        search(searcher, like=files["silent"], by="audio")
+    found = search(searcher, like=files["silent"], modality="video", where="id = silent.mp4")
+    assert found[0].distance == pytest.approx(0, abs=1e-4)
+
+
+def test_clips_that_cannot_be_asked_with_are_named(searcher, files, tmp_path):
+    for name, content in (("missing.mp4", None), ("text.mp4", "no clip"), ("empty.mp4", "")):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+        with pytest.raises(MediaError, match=name):
+            search(searcher, like=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "said"),
+    [
+        ({"words": ""}, ConfigError, "query is empty"),
+        ({"words": " \u3000 "}, ConfigError, "query is empty"),
+        ({"words": "bell " * 2000}, ConfigError, "has 9999 characters"),
+        ({"words": "be\x07ll"}, ConfigError, "U\\+0007"),
+        ({"words": "\x1b[31mred"}, ConfigError, "U\\+001B"),
+        ({"words": "..."}, DataError, "no word in"),
+        ({"words": ()}, ConfigError, "give one of the two"),
+        ({"words": "red", "like": "x.mp4"}, ConfigError, "give one of the two"),
+        ({"without": ["red"]}, ConfigError, "needs words to look for"),
+        ({"words": "red", "without": ["Red"]}, ConfigError, "leaves nothing"),
+        ({"words": "red", "k": 0}, ConfigError, "from 1 to"),
+        ({"words": "red", "modality": "sound"}, UnknownNameError, "unknown modality 'sound'"),
+        ({"words": "red", "modality": "audio", "fusion": "attention"}, ConfigError, "weighs audio against video"),
+        ({"words": "red", "where": "duration <"}, ConfigError, "COLUMN OPERATOR VALUE"),
+    ],
+)
+def test_a_query_that_says_nothing_is_refused(asked, kind, said, searcher):
+    with pytest.raises(kind, match=said):
+        search(searcher, **asked)
+
+
+@pytest.mark.parametrize("phrase", ["جرس الكنيسة", "🔔", "церковный колокол", "red\u200dlow", "鐘"])
+def test_any_script_is_a_query(phrase, searcher):
+    assert len(search(searcher, phrase)) == 7
+
+
+def test_conditions_and_files_that_have_gone(searcher, archive, run, tmp_path):
+    clips = tmp_path / "more"
+    clip_runs.render(clips.parent / "kept.mp4", "red low")
+    clips.mkdir()
+    clip_runs.render(clips / "long.mp4", "red low", seconds=2.0)
+    copy = tmp_path / "index"
+    shutil.copytree(archive, copy)
+    assert index_add(copy, clips).added == 1
+    one = open_searcher(copy)
+    assert [hit.id for hit in search(one, "red low", where="duration > 1.5")] == ["long.mp4"]
+    assert "long.mp4" not in [hit.id for hit in search(one, "red low", where="duration < 1.5")]
+    (clips / "long.mp4").unlink()
+    assert [hit.missing for hit in search(one, "red low", where="id = long.mp4")] == [True]
+    clip_runs.render(clips / "silent.mp4", "red low")
+    with pytest.raises(DataError, match=r"have the id 'silent\.mp4'"):
+        index_add(copy, clips)
+
+
+def test_retrieval_over_the_index_is_that_of_evaluate(tmp_path):
+    data = write_set(tmp_path / "data")
+    for modality in ("audio", "video"):  # clips of several classes that tie
+        same, _ = read_file(feature_file(data, modality, "test", "dog"))
+        for name in ("cat", "pig", "bus"):
+            file = feature_file(data, modality, "test", name)
+            write_file(file, np.concatenate([same[:3], read_file(file)[0][3:]]), read_file(file)[1])
+    for method, engine in (("least-squares", "lancedb"), ("avgzslnet", "memory"), ("concat", "memory")):
+        settings = {} if method == "least-squares" else {"epochs": 2, "batch_size": 32}
+        run = train(data, method, out=tmp_path / method, settings=settings)
+        index(run.folder, data, tmp_path / f"index-{method}", engine=engine, split="test")
+        collection = open_collection(tmp_path / f"index-{method}")
+        dataset = open_dataset(data)
+        measured = {one.scored.mode: one for one in evaluate(run, calibration="none").measured}
+        assert set(measured) == set(collection.modes)
+        for mode, one in measured.items():
+            found, labels = index_retrieval(collection, dataset.classes, mode)
+            assert torch.equal(labels, one.scored.labels)
+            assert (found.S, found.U, found.HM) == (one.retrieval.S, one.retrieval.U, one.retrieval.HM)
+            assert torch.equal(found.per_class, one.retrieval.per_class)
+        for c, name in enumerate(dataset.classes.names):  # and the hits themselves stand in that order
+            hits = search(tmp_path / f"index-{method}", name, k=25)
+            assert [hit.score for hit in hits] == pytest.approx(
+                measured[collection.modes[-1]].scored.scores[:, c].sort(descending=True).values.tolist(), abs=1e-5
+            )
+    index_add(tmp_path / "index-concat", data, split="val")
+    with pytest.raises(AvgzslError):
+        index_retrieval(open_collection(tmp_path / "index-concat"), dataset.classes.take(torch.arange(2)), mode)
+
+
+def test_a_run_on_features_from_elsewhere_answers_with_its_classes_alone(tmp_path):
+    data = write_set(tmp_path / "data")
+    run = train(data, "least-squares", out=tmp_path / "run").folder
+    index(run, data, tmp_path / "index", engine="memory")
+    assert search(tmp_path / "index", "dog", k=3)[0].path is None
+    with pytest.raises(RunError, match="--text"):
+        search(tmp_path / "index", "church bell")
+    with pytest.raises(RunError, match=r"--audio|--video"):
+        search(tmp_path / "index", like=tmp_path / "x.mp4")
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").write_text("")
+    with pytest.raises(RunError, match=r"--audio|--video"):
+        index(run, tmp_path / "clips", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(ConfigError, match="is for media files"):
+        index_add(tmp_path / "index", data, manifest=tmp_path / "m.csv")
+
+
+def avgzsl(*arguments: object) -> str:
+    ran = CliRunner().invoke(cli.app, list(map(str, arguments)))
+    if ran.exception is not None and not isinstance(ran.exception, SystemExit):
+        raise ran.exception
+    assert ran.exit_code == 0, ran.output
+    return ran.output
+
+
+def test_the_commands(archive, run, files, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    folder = tmp_path / "index"
+    shutil.copytree(archive, folder)
+    hits = json.loads(avgzsl("search", folder, "red low", "--not", "blue", "-k", 3, "--modality", "video", "--json"))
+    expected = search(folder, "red low", without=["blue"], k=3, modality="video")
+    assert [hit["id"] for hit in hits] == [hit.id for hit in expected]
+    assert set(hits[0]) >= {"id", "path", "start", "end", "label", "seen", "score", "distance", "distances", "weights"}
+    printed = avgzsl("search", folder, "--like", files["red low"], "-k", 2, "--where", "duration < 10")
+    assert "red-low.mp4" in printed
+    assert "7 clips" not in avgzsl("index-info", folder)
+    assert json.loads(avgzsl("index-info", folder, "--json"))["clips"] == 7
+    assert "as it was written" in avgzsl("index-verify", folder)
+    assert "1 clips removed, 1 erased" in avgzsl("index-remove", folder, "silent.mp4", "--purge")
+    assert "rebuilt" in avgzsl("index-rebuild", folder)
+    shutil.rmtree(folder / "engine")
+    ran = CliRunner().invoke(cli.app, ["index-verify", str(folder)])
+    assert ran.exit_code == 1 and "index-rebuild" in ran.output
+    data = write_set(tmp_path / "data")
+    other = train(data, "least-squares", out=tmp_path / "run").folder
+    assert "25 clips added, 0 were there" in avgzsl("index", other, data, "--out", tmp_path / "b", "--split", "test")
+    assert "20 clips added" in avgzsl("index-add", tmp_path / "b", data, "--split", "val")
+
+
+def test_names_of_files_move_no_cursor(capsys):
+    from avgzsl.cli.search import _shown
+
+    assert _shown("a\x1b[2Jb [red]").plain == "a\\x1b[2Jb [red]"
