@@ -4,26 +4,61 @@ import sys
 
 import typer
 
-from avgzsl.cli import benchmark, demo, evaluate, generate, inspect, listing, reproduce, train, tune, two_stage
+from avgzsl.cli import (
+    benchmark,
+    demo,
+    evaluate,
+    export,
+    extract,
+    generate,
+    index,
+    inspect,
+    listing,
+    pack,
+    predict,
+    reproduce,
+    search,
+    serve,
+    split,
+    train,
+    train_audio_net,
+    tune,
+    two_stage,
+)
 from avgzsl.errors import AvgzslError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("demo")(demo.demo)
 app.command("generate")(generate.generate)
 app.command("inspect")(inspect.inspect)
+app.command("extract")(extract.extract)
+app.command("split")(split.split)
+app.command("export")(export.export)
+app.command("train-audio-net")(train_audio_net.train_audio_net)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("pack")(pack.pack)
+app.command("index")(index.index)
+app.command("index-add")(index.index_add)
+app.command("index-remove")(index.index_remove)
+app.command("index-rebuild")(index.index_rebuild)
+app.command("index-info")(index.index_info)
+app.command("index-verify")(index.index_verify)
+app.command("search")(search.search)
+app.command("serve")(serve.serve)
 app.command("two-stage")(two_stage.two_stage)
 app.command("tune")(tune.tune)
 app.command("benchmark")(benchmark.benchmark)
 app.command("reproduce")(reproduce.reproduce)
 app.command("methods")(listing.methods)
 app.command("layouts")(listing.layouts)
+app.command("encoders")(listing.encoders)
 
 
 @app.callback()
 def about() -> None:
-    """Audio-visual generalized zero-shot learning: train, evaluate and compare on features of audio and video."""
+    """Audio-visual generalized zero-shot learning: from clips and names to classes that training never saw."""
 
 
 def main() -> None:
@@ -34,5 +69,5 @@ def main() -> None:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("interrupted; `avgzsl train … --resume` goes on with an unfinished training", file=sys.stderr)
+        print("interrupted; what is finished is kept, the same command goes on (train: with --resume)", file=sys.stderr)
         sys.exit(130)

@@ -1,0 +1,33 @@
+"""`avgzsl serve`: the API and the page over an index."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    index: Annotated[Path, typer.Argument(help="Folder of the index.")],
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on, 127.0.0.1 if not given; others need AVGZSL_SERVE_TOKEN.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 8000 if not given; 0 takes a free one.")] = None,
+    models: Annotated[Path | None, typer.Option(help="Folder where weights are looked for.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    audio: Annotated[str | None, typer.Option(help="Backbone of the sound, for a run that does not know it.")] = None,
+    video: Annotated[str | None, typer.Option(help="Backbone of the picture, likewise.")] = None,
+    text: Annotated[str | None, typer.Option(help="Encoder of phrases, likewise.")] = None,
+) -> None:
+    """Search an index in the browser. Limits come from the environment: AVGZSL_SERVE_UPLOAD_BYTES and others."""
+    from avgzsl.registry import require
+
+    for library in ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client"):
+        require(library, "serve")
+    from avgzsl.serve.server import serve as run
+    from avgzsl.serve.settings import read_settings
+
+    def told(url: str) -> None:
+        print(f"{index} is served at {url}  (Ctrl+C ends it)", flush=True)
+
+    settings = read_settings(host=host, port=port)
+    run(index, settings, told, models=models, device=device, audio=audio, video=video, text=text)

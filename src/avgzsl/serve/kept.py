@@ -1,0 +1,52 @@
+"""Pictures and previews, made when they are first asked for and kept on disk while the server runs."""
+
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from threading import Lock
+
+
+class Kept:
+    """Files in a folder of their own; beyond `most_bytes` in all, those that were not used for longest go.
+
+    Any thread may call it. `close` removes the folder.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="avgzsl-serve-")
+        self._most, self._lock, self._count = most_bytes, Lock(), 0
+        self._sizes: OrderedDict[Hashable, tuple[Path, int]] = OrderedDict()
+
+    def find(self, key: Hashable) -> Path | None:
+        """The file of this key, if it is there."""
+        with self._lock:
+            if key not in self._sizes:
+                return None
+            self._sizes.move_to_end(key)
+            return self._sizes[key][0]
+
+    def make(self, key: Hashable, write: Callable[[Path], object]) -> Path:
+        """Let `write` make the file of this key, and keep it."""
+        path = self.place()
+        try:
+            write(path)
+            size = path.stat().st_size
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        with self._lock:
+            self._sizes[key] = path, size
+            while len(self._sizes) > 1 and sum(size for _, size in self._sizes.values()) > self._most:
+                self._sizes.popitem(last=False)[1][0].unlink(missing_ok=True)
+        return path
+
+    def place(self) -> Path:
+        """A path of the folder at which nothing is; who writes there removes it."""
+        with self._lock:
+            self._count += 1
+            return Path(self._folder.name) / str(self._count)
+
+    def close(self) -> None:
+        """Remove it all."""
+        self._folder.cleanup()

@@ -1,0 +1,77 @@
+// Calls of the API. A 401 asks for the token and calls again; a 429 waits as told, a few times.
+
+export class Problem extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+const WAITS = 4;
+
+export async function call(path, params = {}, options = {}) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== null && one !== undefined && one !== "") query.append(name, one);
+    }
+  }
+  const url = `v1/${path}${query.size ? `?${query}` : ""}`;
+  for (let waits = 0; ; waits++) {
+    const response = await reach(url, options);
+    if (response.ok) return response.status === 204 ? null : response.json();
+    const retry = Number(response.headers.get("retry-after"));
+    if (response.status === 401 && path !== "session") await login();
+    else if (retry && waits < WAITS) await new Promise((done) => setTimeout(done, 1000 * retry));
+    else throw await problem(response);
+  }
+}
+
+async function reach(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, "The server cannot be reached. See that it still runs, then try again.");
+  }
+}
+
+async function problem(response) {
+  try {
+    return new Problem(response.status, (await response.json()).detail);
+  } catch {
+    return new Problem(response.status, `The server answered ${response.status}.`);
+  }
+}
+
+let entering = null;
+
+function login() {
+  entering ??= new Promise((done) => ask(() => ((entering = null), done())));
+  return entering;
+}
+
+function ask(done) {
+  const dialog = document.getElementById("login");
+  const token = document.getElementById("token");
+  const wrong = document.getElementById("login-error");
+  const form = dialog.querySelector("form");
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    const body = JSON.stringify({ token: token.value });
+    try {
+      await call("session", {}, { method: "POST", body, headers: { "content-type": "application/json" } });
+    } catch (error) {
+      wrong.textContent = error.status === 401 ? "This is not the token of this server." : error.message;
+      token.select();
+      return;
+    }
+    token.value = wrong.textContent = "";
+    dialog.close();
+    done();
+  };
+  if (!dialog.open) dialog.showModal();
+}
+
+export const clipUrl = (kind, id) => `v1/clips/${kind}?id=${encodeURIComponent(id)}`;

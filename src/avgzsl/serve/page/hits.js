@@ -1,0 +1,74 @@
+// The grid of clips: found ones with how near they are and by what, others as they are.
+
+import { figure, h } from "./dom.js";
+import { frame } from "./player.js";
+
+const PARTS = [
+  ["audio", "sound"],
+  ["video", "picture"],
+];
+
+export function grid(hits, actions) {
+  const furthest = Math.max(...hits.map((hit) => hit.distance ?? 0), 1e-9);
+  return h("ul", { class: "grid", role: "list" }, hits.map((hit, i) => h("li", {}, card(hit, i, furthest, actions))));
+}
+
+export function legend(hits) {
+  if (!hits.some((hit) => hit.distance !== null && hit.distance !== undefined)) return null;
+  const keys = PARTS.filter(([part]) => hits.some((hit) => hit[part]?.weight)).map(([part, word]) =>
+    h("span", { class: `key ${part}` }, word),
+  );
+  return h("p", { class: "legend quiet" }, "Distance: ", keys, " A shorter bar is nearer.");
+}
+
+function card(hit, place, furthest, actions) {
+  const { clip } = hit;
+  const name = clip.label ?? "no label";
+  return h(
+    "article",
+    { class: "card", "aria-label": `${place + 1}. ${name}` },
+    frame(clip),
+    h(
+      "div",
+      { class: "about" },
+      h("div", { class: "title" }, h("h3", { class: clip.label ? "" : "quiet" }, name), mark(clip)),
+      hit.score === undefined ? null : nearness(hit, furthest),
+      h("p", { class: "file quiet", title: clip.id }, clip.name, credit(clip)),
+      h("div", { class: "actions" }, actions(clip)),
+    ),
+  );
+}
+
+export function mark(clip) {
+  if (clip.seen === null) return null;
+  const title = clip.seen ? "the model was trained on this class" : "the model never saw a clip of this class";
+  return h("span", { class: `badge ${clip.seen ? "seen" : "unseen"}`, title }, clip.seen ? "seen" : "unseen");
+}
+
+function credit(clip) {
+  const parts = [clip.licence, clip.source].filter(Boolean);
+  return parts.length ? ` · ${parts.join(" · ")}` : "";
+}
+
+function nearness(hit, furthest) {
+  if (hit.distance === null) return h("p", { class: "distance" }, "score ", h("b", {}, figure(hit.score)));
+  const parts = PARTS.filter(([part]) => hit[part]?.weight).map(([part, word]) => [
+    part,
+    word,
+    hit[part].weight * hit[part].distance,
+  ]);
+  const said = parts.map(([, word, value]) => `${word} ${figure(value)}`).join(", ");
+  const whole = parts.length ? null : h("span", { class: "joint", style: { width: `${(100 * hit.distance) / furthest}%` } });
+  return h(
+    "div",
+    { class: "nearness" },
+    h("p", { class: "distance" }, "distance ", h("b", {}, figure(hit.distance))),
+    h(
+      "div",
+      { class: "bar", role: "img", "aria-label": `distance ${figure(hit.distance)}${said ? `: ${said}` : ""}` },
+      parts.map(([part, , value]) => h("span", { class: part, style: { width: `${(100 * value) / furthest}%` } })),
+      whole,
+    ),
+    h("p", { class: "parts quiet" }, parts.map(([part, word, value]) => h("span", { class: `key ${part}` }, `${word} ${figure(value)}`))),
+  );
+}

@@ -1,0 +1,149 @@
+// Words to clips; without words, the archive as it is.
+
+import { call } from "./api.js";
+import { count, h, s, tell } from "./dom.js";
+import { grid, legend } from "./hits.js";
+import { empty, show, skeletons } from "./states.js";
+import { suggest } from "./suggestions.js";
+import { modalities, pick } from "./switch.js";
+
+const PAGE = 24;
+
+export function search(info, query, go) {
+  const asked = { q: query.get("q"), not: query.get("not"), like: query.get("like"), where: query.get("where") };
+  const there = modalities(info);
+  const by = there.includes(query.get("by")) ? query.get("by") : there.at(-1);
+  const place = h("section", { class: "results", "aria-label": "Clips" });
+  const link = (clip) =>
+    h("a", { class: "quiet-button", href: `?${new URLSearchParams({ view: "search", like: clip.id, by })}` }, "More like this");
+
+  function load() {
+    if (asked.q || asked.like) find();
+    else browse(place, info, asked.where, link);
+  }
+
+  function find() {
+    const [path, question] = asked.q ? ["search", { q: asked.q, not: asked.not }] : ["clips/like", { id: asked.like }];
+    const params = { ...question, modality: by, where: asked.where, k: PAGE };
+    show(place, skeletons(), () => call(path, params), (found) => results(found, asked, link));
+  }
+
+  load();
+  return [h("h1", { class: "unseen-text" }, "Search"), form(info, asked, by, there, go), place];
+}
+
+function form(info, asked, by, there, go) {
+  const words = h("input", {
+    id: "q",
+    type: "search",
+    name: "q",
+    value: asked.q ?? "",
+    maxlength: 1000,
+    placeholder: info.phrases ? "What do you hear or see?" : "The name of a class",
+    enterkeyhint: "search",
+  });
+  const not = h("input", { id: "not", type: "text", value: asked.not ?? "", maxlength: 1000, placeholder: "e.g. clock" });
+  const where = h("input", { id: "where", type: "text", value: asked.where ?? "", maxlength: 1000, placeholder: "e.g. duration < 10" });
+  const submit = (modality = by) => {
+    const next = { view: "search", q: words.value.trim(), not: not.value.trim(), where: where.value.trim(), by: modality };
+    if (!next.q && asked.like) next.like = asked.like;
+    go(next);
+  };
+  return h(
+    "form",
+    { role: "search", class: "search", onsubmit: (event) => (event.preventDefault(), submit()) },
+    h("label", { for: "q", class: "unseen-text" }, "Search the archive by words"),
+    h("div", { class: "box" }, suggest(words, info.classes, submit), h("button", { class: "primary" }, glass(), h("span", {}, "Search"))),
+    h(
+      "div",
+      { class: "row" },
+      pick("Compare by", there, by, submit),
+      h(
+        "details",
+        { class: "more", open: Boolean(asked.not || asked.where) },
+        h("summary", {}, "More"),
+        h(
+          "div",
+          { class: "fields" },
+          h("div", {}, h("label", { for: "not" }, "Away from"), not),
+          h("div", {}, h("label", { for: "where" }, "Only clips with"), where),
+        ),
+      ),
+    ),
+  );
+}
+
+function glass() {
+  return s("svg", { viewBox: "0 0 24 24", class: "glass", "aria-hidden": "true" }, s("path", { d: "M10.500 4a6.500 6.500 0 110 13 6.500 6.500 0 010-13zM15.500 15.500L20.500 20.500" }));
+}
+
+function results(found, asked, link) {
+  const what = asked.q ? `“${asked.q}”${asked.not ? ` away from “${asked.not}”` : ""}` : `the clip ${asked.like}`;
+  if (!found.hits.length) {
+    tell("No clips found");
+    return empty("No clips", `No clip can be compared with ${what} this way. Choose another modality, or ask for less.`);
+  }
+  tell(`${count(found.hits.length, "clip")} found, nearest first`);
+  return [
+    h("header", { class: "results-head" }, h("h2", {}, `Nearest to ${what}`), legend(found.hits)),
+    grid(found.hits, (clip) => [link(clip)]),
+  ];
+}
+
+function browse(place, info, where, link) {
+  const load = (offset) => call("clips", { offset, limit: PAGE, where });
+  show(place, skeletons(), () => load(0), (page) => {
+    if (!page.total) {
+      return where
+        ? empty("No clips", "No clip meets the condition. The columns are id, path, label, split, start, end, duration, licence, source, has_audio and has_video.")
+        : empty("The archive is empty", "Add clips with: avgzsl index-add INDEX CLIPS");
+    }
+    const list = grid(page.clips.map((clip) => ({ clip })), (clip) => [link(clip)]);
+    return [where ? null : ideas(info), h("header", { class: "results-head" }, h("h2", {}, where ? `${count(page.total, "clip")} with ${where}` : "In the archive")), list, more(list, page, load, link)].filter(Boolean);
+  });
+}
+
+function ideas(info) {
+  const some = [...info.classes].sort((a, b) => a.seen - b.seen || b.clips - a.clips).slice(0, 10);
+  const chip = (one) =>
+    h("a", { class: `chip ${one.seen ? "" : "unseen"}`, href: `?${new URLSearchParams({ view: "search", q: one.label })}` }, one.seen ? null : star(), one.label);
+  return h(
+    "section",
+    { class: "ideas", "aria-labelledby": "ideas" },
+    h("h2", { id: "ideas" }, "Find clips by words"),
+    h("p", { class: "quiet" }, info.phrases ? "Type any phrase, or begin with a class. Those with a star had no clip in training." : "Begin with a class. Those with a star had no clip in training."),
+    h("div", { class: "chips" }, some.map(chip)),
+  );
+}
+
+export function star() {
+  return s("svg", { viewBox: "0 0 20 20", class: "star", role: "img", "aria-label": "unseen" }, s("path", { d: "M10 1.500l2.600 5.600 6.100.7-4.500 4.200 1.200 6L10 15l-5.400 3 1.200-6L1.300 7.800l6.100-.7z" }));
+}
+
+function more(list, first, load, link) {
+  let next = first.clips.length;
+  const button = h("button", { class: "wide" }, "Show more");
+  const facts = h("p", { class: "quiet" });
+  const place = h("div", { class: "pager" }, facts, button);
+  const update = () => {
+    facts.textContent = `${next.toLocaleString("en")} of ${count(first.total, "clip")}`;
+    button.hidden = next >= first.total;
+  };
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const page = await load(next);
+      const items = [...grid(page.clips.map((clip) => ({ clip })), (clip) => [link(clip)]).children];
+      next = page.clips.length ? next + page.clips.length : first.total;
+      list.append(...items);
+      items[0]?.querySelector("button, a")?.focus();
+      update();
+    } catch (error) {
+      facts.textContent = error.message;
+      tell(error.message);
+    }
+    button.disabled = false;
+  });
+  update();
+  return place;
+}

@@ -1,0 +1,160 @@
+"""What the API answers."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from avgzsl.types import Fusion, Modality, TestModality
+
+
+class ClipRow(BaseModel):
+    """A clip of the archive. Times in seconds; an `end` of null is that of the file."""
+
+    id: str
+    name: str = Field(description="The file's name, or the id of a clip without a file.")
+    label: str | None
+    seen: bool | None = Field(description="Whether the run saw clips of this class in training; null without a label.")
+    start: float
+    end: float | None
+    split: str | None
+    licence: str | None
+    source: str | None
+    has_audio: bool
+    has_video: bool
+    has_file: bool = Field(description="Whether it can be played: an index of bare features has no files.")
+    media_type: str | None = Field(description="Of the file, by its name.")
+
+
+class Part(BaseModel):
+    """What a modality says: `weight * distance` is its part of the fused distance."""
+
+    distance: float = Field(description="Lower is nearer.")
+    weight: float
+
+
+class Hit(BaseModel):
+    """A clip that was found. `score` is higher, `distance` lower the nearer; a dot product has no distance."""
+
+    clip: ClipRow
+    score: float
+    distance: float | None
+    audio: Part | None
+    video: Part | None
+
+
+class Hits(BaseModel):
+    """Nearest first."""
+
+    modality: TestModality
+    hits: list[Hit]
+
+
+class ClassRow(BaseModel):
+    """A class of the run, and how many clips of the archive are labelled so."""
+
+    label: str
+    seen: bool
+    clips: int
+
+
+class Limits(BaseModel):
+    """What an uploaded clip may be."""
+
+    upload_bytes: int
+    clip_seconds: float
+
+
+class Description(BaseModel):
+    """An archive and the run that made it."""
+
+    name: str
+    clips: int
+    engine: str
+    run: str = Field(description="SHA-256 of what the run learned.")
+    method: str
+    fusion: Fusion | None = Field(description="How the modalities are fused in modality `both`.")
+    modalities: list[TestModality] = Field(description="By which clips can be searched.")
+    classes: list[ClassRow]
+    phrases: bool = Field(description="Whether any phrase can be searched, not only the names of the classes.")
+    uploads: bool = Field(description="Whether clips can be uploaded: the run's backbones are there.")
+    why_not: str | None = Field(description="What is missing, where phrases or uploads are not possible.")
+    version: str
+
+
+class Info(Description):
+    """With the limits of this server."""
+
+    limits: Limits
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Clips(BaseModel):
+    """A page of the list of clips, in the order in which they were indexed."""
+
+    total: int
+    offset: int
+    clips: list[ClipRow]
+
+
+class Candidate(BaseModel):
+    """A class as an uploaded clip sees it; `support` is what a modality adds to the score above its mean."""
+
+    label: str
+    seen: bool
+    score: float
+    distance: float | None
+    distances: dict[Modality, float | None]
+    support: dict[Modality, float | None]
+
+
+class Recognised(BaseModel):
+    """The nearest classes, best first. `weights` is what each modality counted; `none_of_these` is null where
+    validation set no threshold, `gamma` where the run is not calibrated."""
+
+    modality: TestModality
+    fusion: Fusion | None
+    weights: dict[Modality, float | None]
+    gamma: float | None
+    none_of_these: bool | None
+    top: list[Candidate]
+
+
+class Point(BaseModel):
+    """A clip on the map."""
+
+    clip: ClipRow
+    x: float
+    y: float
+
+
+class Star(BaseModel):
+    """A class name on the map."""
+
+    label: str
+    seen: bool
+    x: float
+    y: float
+
+
+class Map(BaseModel):
+    """Clips and class names in the plane, between 0 and 1; `total` clips could have been drawn."""
+
+    modality: TestModality
+    total: int
+    clips: list[Point]
+    classes: list[Star]
+
+
+class RunTables(BaseModel):
+    """What the run says of itself: settings, evaluation (fractions), and the history of its training."""
+
+    method: str
+    seed: int
+    settings: dict[str, Any]
+    results: list[dict[str, Any]]
+    history: list[dict[str, Any]]

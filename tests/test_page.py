@@ -1,0 +1,292 @@
+"""The page in a real browser: words to hits, clips to classes, the map, the keyboard, and who cannot see it."""
+
+import re
+import shutil
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+import uvicorn
+from playwright.sync_api import expect, sync_playwright
+
+from tests.serve_world import SEEN, UNSEEN, application, render, world
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None:
+    pytest.skip("there is no chromium on this machine", allow_module_level=True)
+
+TOKEN = "0123456789abcdef-secret"
+WIDTHS = {"narrow": (360, 740), "wide": (1600, 1000)}
+
+
+@contextmanager
+def listening(app):
+    """The URL of the application on a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}/"
+        while not server.started:
+            time.sleep(0.02)
+        try:
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def url():
+    with application() as app, listening(app) as here:
+        yield here
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as driver:
+        flags = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page on which any error, and anything loaded from elsewhere, fails the test."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    opened = context.new_page()
+    wrong, strange = [], []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("console", lambda told: wrong.append(told.text) if "Content Security Policy" in told.text else None)
+    opened.on("request", lambda asked: strange.append(asked.url) if "//127.0.0.1:" not in asked.url else None)
+    yield opened
+    context.close()
+    assert not wrong and not [one for one in strange if not one.startswith("blob:")]
+
+
+def until(page, true):
+    """Waits for an expression; the page's own policy forbids it to evaluate text, so it is asked from outside."""
+    end = time.monotonic() + 30
+    while not page.evaluate(true):
+        assert time.monotonic() < end, true
+        time.sleep(0.05)
+
+
+def wait_for_hits(page):
+    page.wait_for_selector(".results:not([aria-busy]) .card:not(.skeleton)")
+    return page.locator(".results .card")
+
+
+def test_words_find_clips_that_play_and_the_address_holds_the_query(page, url):
+    page.goto(url)
+    page.get_by_role("combobox", name="Search the archive by words").fill(UNSEEN[1])
+    page.get_by_role("button", name="Search").click()
+    cards = wait_for_hits(page)
+    expect(page.get_by_role("heading", name=f"Nearest to “{UNSEEN[1]}”")).to_be_visible()
+    told = httpx.get(f"{url}v1/search", params={"q": UNSEEN[1]}).json()["hits"]
+    assert cards.count() == len(told) == 19
+    for card, hit in zip(cards.all()[:5], told, strict=False):
+        expect(card.locator("h3")).to_have_text(hit["clip"]["label"] or "no label")
+        expect(card.locator(".distance b")).to_have_text(f"{hit['distance']:#.3g}")
+    # the two parts of the bar are as long as what each modality adds to the distance
+    furthest = max(hit["distance"] for hit in told)
+    hit = next(hit for hit in told if hit["audio"] and hit["video"])
+    bar = cards.nth(told.index(hit)).locator(".bar")
+    whole = bar.bounding_box()["width"]
+    for modality in ("audio", "video"):
+        share = hit[modality]["weight"] * hit[modality]["distance"] / furthest
+        assert bar.locator(f".{modality}").bounding_box()["width"] == pytest.approx(share * whole, abs=1.5)
+    assert page.locator(".badge.unseen").count() == 6
+    cards.first.get_by_role("button", name=re.compile("^Play ")).click()
+    until(page, "document.querySelector('.card video, .card audio')?.currentTime > 0.1")
+    shared = page.url
+    page.goto(url)
+    page.goto(shared)
+    assert [card.get_attribute("aria-label") for card in wait_for_hits(page).all()] == [
+        f"{i + 1}. {hit['clip']['label'] or 'no label'}" for i, hit in enumerate(told)
+    ]
+
+
+def test_the_switch_changes_what_is_compared_and_back_goes_back(page, url):
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    wait_for_hits(page)
+    page.get_by_role("radio", name="Sound").check()
+    page.wait_for_url(re.compile("by=audio"))
+    wait_for_hits(page)
+    expect(page.get_by_role("radio", name="Sound")).to_be_checked()
+    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0], "modality": "audio"}).json()["hits"]
+    expect(page.locator(".card .distance b").first).to_have_text(f"{told[0]['distance']:#.3g}")
+    assert page.locator(".card .bar .video").count() == 0
+    page.go_back()
+    expect(page.get_by_role("radio", name="Both")).to_be_checked()
+    wait_for_hits(page)
+
+
+def test_without_a_pointer(page, url):
+    page.goto(url)
+    wait_for_hits(page)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("/")
+    box = page.get_by_role("combobox")
+    expect(box).to_be_focused()
+    page.keyboard.type("blue")
+    expect(page.get_by_role("option")).to_have_count(2)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    chosen = page.locator("[role=option][aria-selected=true]")
+    assert box.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
+    label = chosen.get_attribute("data-label")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Nearest to “{label}”")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("19 clips found, nearest first")
+    wait_for_hits(page)
+    page.get_by_role("button", name=re.compile("^Play ")).first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".card video, .card audio").first).to_be_focused()
+    page.get_by_role("radio", name="Both").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(re.compile("by=video"))
+    box = page.get_by_role("combobox")
+    box.fill("red")
+    expect(page.get_by_role("listbox")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("listbox")).to_be_hidden()
+    expect(box).to_have_value("red")
+
+
+def test_a_good_clip_is_recognised_and_its_like_found(page, url, tmp_path):
+    page.goto(f"{url}?view=recognise")
+    page.set_input_files("#clip", str(render(tmp_path / "own.mp4", UNSEEN[0], seed=5)))
+    page.wait_for_selector(".chart")
+    told = httpx.post(f"{url}v1/classify?top=6", content=(tmp_path / "own.mp4").read_bytes()).json()
+    labels = page.locator(".chart tbody th").all_inner_texts()
+    assert [label.split("\n")[0].rsplit(" ", 1)[0] for label in labels] == [one["label"] for one in told["top"]]
+    assert bool(page.get_by_text("None of these, probably").count()) == told["none_of_these"]
+    expect(page.locator(".shares .key.audio")).to_have_text(f"sound {round(100 * told['weights']['audio'])} %")
+    cards = wait_for_hits(page)
+    assert cards.count() == 12
+    page.get_by_text("Choose among names of your own").click()
+    page.get_by_label("Names, one a line").fill("a purple cow\nblue square low drum")
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".chart tbody tr")).to_have_count(2)
+
+
+def test_a_bad_clip_is_said_to_be_bad(page, url, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"this is text" * 100)
+    page.goto(f"{url}?view=recognise")
+    page.set_input_files("#clip", str(tmp_path / "bad.mp4"))
+    alert = page.get_by_role("alert").filter(has_text="This cannot be answered")
+    expect(alert).to_contain_text("the clip")
+    assert "/tmp" not in alert.inner_text() and page.locator(".chart").count() == 0
+
+
+def test_the_map_shows_every_clip_plays_the_one_under_the_pointer_and_lists_a_class(page, url):
+    page.goto(f"{url}?view=map")
+    page.wait_for_selector("svg.map")
+    assert (page.locator(".dot").count(), page.locator("svg.map .class-star").count()) == (19, 6)
+    assert page.locator("svg.map .hollow").count() == 2
+    dot = page.locator(".dot").first.bounding_box()
+    page.mouse.move(dot["x"] + dot["width"] / 2, dot["y"] + dot["height"] / 2, steps=3)
+    first = httpx.get(f"{url}v1/map").json()["clips"][0]["clip"]
+    expect(page.locator(".map-side")).to_contain_text(first["name"])
+    until(page, "document.querySelector('.map-side video').currentTime > 0.05")
+    button = page.get_by_role("button", name=re.compile(f"^{UNSEEN[0]} "))
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert page.locator(".map-clips .card").count() == 3 and page.locator(".dot.faint").count() == 16
+
+
+def test_the_model_tab_has_the_tables_and_the_curves(page, url):
+    page.goto(f"{url}?view=model")
+    page.wait_for_selector(".figures-table")
+    run = httpx.get(f"{url}v1/run").json()
+    row = next(row for row in run["results"] if row["task"] == "classification" and row["fusion"] == "attention")
+    shown = (
+        page.locator(".figures-table").first.get_by_role("row", name=re.compile("attention")).inner_text().split("\t")
+    )
+    assert shown[1:4] == [f"{100 * row[name]:.2f}" for name in ("S", "U", "HM")]
+    assert all(line.bounding_box()["width"] > 200 for line in page.locator("svg.lines .line").all())
+    assert page.locator("svg.lines .line").count() >= 4 and page.locator("svg.lines text").count() >= 20
+    assert "[object" not in page.content()
+
+
+def test_loading_empty_and_wrong_are_shown_as_such(page, url):
+    held = threading.Event()
+    page.route("**/v1/search?**", lambda route: (held.wait(0.7), route.continue_()))
+    page.goto(f"{url}?view=search&q=bell")
+    expect(page.locator(".skeleton").first).to_be_visible()
+    wait_for_hits(page)
+    page.goto(f"{url}?view=search&q=bell&where=label%20%3D%20nothing")
+    expect(page.get_by_role("heading", name="No clips")).to_be_visible()
+    page.goto(f"{url}?view=search&q=bell&where=nonsense")
+    expect(page.get_by_role("alert").filter(has_text="COLUMN")).to_be_visible()
+    page.unroute("**/v1/search?**")
+    page.route("**/v1/search?**", lambda route: route.abort())
+    page.goto(f"{url}?view=search&q=bell")
+    expect(page.get_by_role("heading", name="No answer")).to_be_visible()
+    page.unroute("**/v1/search?**")
+    page.get_by_role("button", name="Try again").click()
+    wait_for_hits(page)
+
+
+def test_labels_are_text_and_never_markup(page, url):
+    evil = '<img src=x onerror="window.broken = 1">'
+    page.goto(f"{url}?view=search&q={evil}&not={evil}&where={evil}")
+    page.wait_for_selector(".state")
+    page.goto(f"{url}?view=search&q={evil}")
+    wait_for_hits(page)
+    assert page.evaluate("window.broken") is None
+    expect(page.get_by_role("heading", name="Nearest to")).to_contain_text(evil)
+
+
+def test_the_token_is_asked_for_once_and_lets_pictures_in(page):
+    with application(token=TOKEN) as app, listening(app) as url:
+        page.goto(f"{url}?view=search&q={SEEN[0]}")
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Enter").click()
+        expect(page.locator("#login-error")).to_contain_text("not the token")
+        page.get_by_label("Token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        wait_for_hits(page)
+        until(page, "[...document.images].some((img) => img.naturalWidth > 0)")
+        assert TOKEN not in page.content() + str(page.evaluate("[document.cookie, localStorage.length]"))
+        page.reload()
+        wait_for_hits(page)
+
+
+VIEWS = {
+    "search": ("?view=search", ".card:not(.skeleton)"),
+    "found": (f"?view=search&q={UNSEEN[0]}&not=drum", ".card:not(.skeleton)"),
+    "recognise": ("?view=recognise", ".drop"),
+    "map": ("?view=map", "svg.map"),
+    "model": ("?view=model", ".figures-table"),
+    "wrong": ("?view=search&q=x&where=nonsense", ".state"),
+}
+
+
+@pytest.mark.parametrize(("width", "theme"), [("narrow", "dark"), ("wide", "light")])
+def test_everybody_can_use_every_view(browser, url, width, theme, tmp_path):
+    """axe-core's rules of WCAG 2.1 A and AA, nothing wider than the window, in both themes."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    wide, high = WIDTHS[width]
+    page = browser.new_page(viewport={"width": wide, "height": high}, color_scheme=theme)
+    for name, (path, there) in VIEWS.items():
+        page.goto(url + path)
+        page.wait_for_selector(there)
+        if name == "recognise":
+            page.set_input_files("#clip", str(world() / "clips" / "red-square-low-drum" / "test-0.mp4"))
+            page.wait_for_selector(".chart")
+            wait_for_hits(page)
+        page.wait_for_timeout(150)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+        tags = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
+        found = axe.Axe().run(page, options=tags).response["violations"]
+        told = [(one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]]) for one in found]
+        assert not told, (name, told)
+    page.close()

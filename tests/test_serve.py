@@ -1,0 +1,650 @@
+"""The API over a real index of rendered clips: what it answers, whom it answers, what it refuses."""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fastapi.testclient import TestClient
+
+from avgzsl.answers import distance
+from avgzsl.errors import ConfigError, RunError
+from avgzsl.index.collection import open_collection, view
+from avgzsl.runs import load_run, read_classes
+from avgzsl.serve import access, limits
+from avgzsl.serve.journal import JsonLines
+from avgzsl.serve.kept import Kept
+from avgzsl.serve.problems import Refused
+from avgzsl.serve.projection import plane
+from avgzsl.serve.settings import read_settings
+from tests.serve_world import SEEN, SILENT, UNSEEN, application, render, world
+
+HERE = "http://127.0.0.1:8000"
+TOKEN = "0123456789abcdef-secret"
+PROBLEM = "application/problem+json"
+
+
+def client_of(app, **how):
+    return TestClient(app, base_url=HERE, raise_server_exceptions=False, **how)
+
+
+@pytest.fixture(scope="module")
+def client():
+    with application() as app:
+        yield client_of(app)
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    with application(token=TOKEN) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return render(tmp_path_factory.mktemp("upload") / "own.mp4", UNSEEN[0], seed=77).read_bytes()
+
+
+def is_problem(response, status):
+    body = response.json()
+    assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM), response.text
+    assert body["status"] == status and body["detail"] and "Traceback" not in response.text
+    return body["detail"]
+
+
+def slow_hits(text, modality):
+    """Every clip of the index, by the distance of its run, clip by clip."""
+    collection = open_collection(world() / "index")
+    classes = read_classes(collection.run)
+    point = collection.run.method.embed_text(classes.text[[classes.names.index(text)]].float())[0].double()
+    found = []
+    with view(collection) as seen:
+        here = seen.positions()
+        z = seen.embeddings(here)
+        for i, about in enumerate(seen.clips(here)):
+            parts = {}
+            for m, has, rows in (("audio", about.has_audio, z.audio), ("video", about.has_video, z.video)):
+                if has and modality in (m, "both"):
+                    parts[m] = float((rows[i].double() - point).square().sum().sqrt())
+            video = float(z.video_weight[i]) if len(parts) == 2 else float("video" in parts)
+            weights = {"audio": 1 - video, "video": video}
+            if parts:
+                found.append((sum(weights[m] * d for m, d in parts.items()), about.id, parts, weights))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("modality", ["audio", "video", "both"])
+def test_search_ranks_and_explains_as_a_loop_does(client, modality):
+    hits = client.get("/v1/search", params={"q": UNSEEN[1], "k": 50, "modality": modality}).json()["hits"]
+    slow = slow_hits(UNSEEN[1], modality)
+    assert [hit["clip"]["id"] for hit in hits] == [id for _, id, _, _ in slow]
+    for hit, (whole, _, parts, weights) in zip(hits, slow, strict=True):
+        assert hit["distance"] == pytest.approx(whole, rel=1e-5)
+        assert hit["score"] == -hit["distance"]
+        for m, value in parts.items():
+            assert hit[m]["distance"] == pytest.approx(value, rel=1e-5)
+            assert hit[m]["weight"] == pytest.approx(weights[m], abs=1e-6)
+        counted = [hit[m] for m in ("audio", "video") if hit[m] is not None]
+        assert sum(part["weight"] * part["distance"] for part in counted) == pytest.approx(whole, rel=1e-5)
+
+
+def test_hits_say_what_is_known_of_a_clip(client):
+    hits = client.get("/v1/search", params={"q": UNSEEN[0], "k": 50}).json()["hits"]
+    by_id = {hit["clip"]["id"]: hit["clip"] for hit in hits}
+    assert len(by_id) == 19
+    clip = by_id["blue-square-low-drum/test-0.mp4"]
+    assert (clip["label"], clip["seen"], clip["licence"]) == (UNSEEN[0], False, "CC0")
+    assert clip["has_file"] and clip["media_type"] == "video/mp4" and clip["has_audio"] and clip["has_video"]
+    alone = by_id[SILENT]
+    assert (alone["label"], alone["seen"], alone["has_video"]) == (None, None, False)
+
+
+def test_away_from_a_phrase_and_conditions_change_the_hits(client):
+    plain = client.get("/v1/search", params={"q": SEEN[0], "k": 3}).json()["hits"]
+    away = client.get("/v1/search", params={"q": SEEN[0], "not": "drum", "k": 3}).json()["hits"]
+    assert plain[0]["distance"] != away[0]["distance"]
+    only = client.get("/v1/search", params={"q": SEEN[0], "where": f'label = "{UNSEEN[0]}"'}).json()["hits"]
+    assert len(only) == 3 and {hit["clip"]["label"] for hit in only} == {UNSEEN[0]}
+
+
+def test_a_clip_of_the_archive_finds_its_like_but_not_itself(client):
+    id = "red-square-low-drum/test-0.mp4"
+    hits = client.get("/v1/clips/like", params={"id": id, "k": 18}).json()["hits"]
+    assert len(hits) == 18 and id not in {hit["clip"]["id"] for hit in hits}
+    assert len(client.get("/v1/clips/like", params={"id": id, "k": 5}).json()["hits"]) == 5
+
+
+def test_an_uploaded_clip_stands_where_the_same_clip_of_the_archive_stands(client):
+    id = "red-square-low-drum/test-0.mp4"
+    content = (world() / "clips" / id).read_bytes()
+    for by, modality in (("audio", "audio"), ("video", "video"), ("audio", "video"), ("both", "both")):
+        asked = {"by": by, "modality": modality, "k": 19}
+        hits = client.post("/v1/search", params=asked, content=content).json()["hits"]
+        like = client.get("/v1/clips/like", params={**asked, "id": id}).json()["hits"]
+        others = [hit for hit in hits if hit["clip"]["id"] != id]
+        assert [hit["clip"]["id"] for hit in others] == [hit["clip"]["id"] for hit in like]
+        assert [hit["distance"] for hit in others] == pytest.approx([hit["distance"] for hit in like], rel=1e-4)
+        if by == modality != "both":
+            assert hits[0]["clip"]["id"] == id and hits[0]["distance"] == pytest.approx(0, abs=1e-3)
+
+
+def test_classify_says_what_predict_says(client, clip, tmp_path):
+    from avgzsl.recognise import predict
+
+    (tmp_path / "own.mp4").write_bytes(clip)
+    (told,) = predict(world() / "run", [tmp_path / "own.mp4"], top=6, reject=True)
+    found = client.post("/v1/classify?top=6", content=clip).json()
+    assert [one["label"] for one in found["top"]] == [one.label for one in told.top]
+    assert found["none_of_these"] == told.answer.none_of_these and found["gamma"] == told.answer.gamma
+    for one, other in zip(found["top"], told.top, strict=True):
+        assert one["distance"] == pytest.approx(other.distance, rel=1e-5)
+        assert one["support"] == pytest.approx(other.support, rel=1e-4)
+
+
+def test_classify_among_names_of_ones_own(client, clip):
+    names = ["blue square low drum", "a purple triangle"]
+    found = client.post("/v1/classify", params={"name": names}, content=clip).json()
+    assert {one["label"] for one in found["top"]} == set(names) and not found["top"][0]["seen"]
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/v1/search", "q"),
+        ("/v1/search?q=", "q"),
+        ("/v1/search?q=%20%20", "empty"),
+        ("/v1/search?q=" + "x" * 10_000, "q"),
+        ("/v1/search?q=a%00b", "U+0000"),
+        ("/v1/search?q=bell&k=0", "k"),
+        ("/v1/search?q=bell&modality=smell", "modality"),
+        ("/v1/search?q=bell&where=price%20%3C%203", "price"),
+        ("/v1/search?q=bell&where=1%3D1%20or%201", "1"),
+        ("/v1/clips?where=label%3D%27x%27%20or%201%3D1", "and"),
+        ("/v1/clips?offset=-1", "offset"),
+        ("/v1/map?most=1", "most"),
+    ],
+)
+def test_bad_questions_are_answered_with_what_is_wrong(client, path, told):
+    assert told in is_problem(client.get(path), 422)
+
+
+@pytest.mark.parametrize("words", ["جرس الكنيسة", "🔔", "‮llëb", "' or 1=1 --", "<script>alert(1)</script>"])
+def test_strange_words_are_words_or_said_to_be_none(client, words):
+    response = client.get("/v1/search", params={"q": words})
+    assert response.status_code == 200 or is_problem(response, 422)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"", "empty"), (b"no clip at all" * 99, "clip"), (b"PK\x03\x04" + bytes(4000), "clip"), (b"RIFF\x00", "clip")],
+)
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/search"])
+def test_hostile_uploads_are_refused_by_name(client, path, content, told):
+    detail = is_problem(client.post(path, content=content), 422)
+    assert told in detail and "/tmp" not in detail
+
+
+def test_an_upload_beyond_the_limit_is_cut_off_and_leaves_nothing(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    sent = 0
+
+    def endless():
+        nonlocal sent
+        while sent < 100 * len(clip):
+            sent += len(clip)
+            yield clip
+
+    with application(upload_bytes=len(clip)) as app:
+        client = client_of(app)
+        assert client.post("/v1/classify", content=clip).status_code == 200
+        is_problem(client.post("/v1/classify", content=clip + b"x"), 413)
+        is_problem(client.post("/v1/classify", content=endless()), 413)
+        is_problem(client.post("/v1/session", content=b"x" * 5000), 413)
+    assert not list(tmp_path.rglob("clip"))
+
+
+def test_a_clip_that_is_too_long_is_refused(tmp_path):
+    long = render(tmp_path / "long.mp4", SEEN[0], seed=1, seconds=3.0).read_bytes()
+    with application(clip_seconds=2.0) as app:
+        assert "2 s" in is_problem(client_of(app).post("/v1/classify", content=long), 422)
+
+
+# ---- files
+
+
+def test_files_come_whole_and_in_ranges(client):
+    id = "red-square-low-drum/test-0.mp4"
+    content = (world() / "clips" / id).read_bytes()
+    whole = client.get("/v1/clips/file", params={"id": id})
+    assert whole.content == content and whole.headers["accept-ranges"] == "bytes"
+    part = client.get("/v1/clips/file", params={"id": id}, headers={"range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, content[100:200])
+    assert part.headers["content-range"] == f"bytes 100-199/{len(content)}"
+    beyond = client.get("/v1/clips/file", params={"id": id}, headers={"range": f"bytes={len(content)}-"})
+    assert beyond.status_code == 416
+
+
+def test_thumbnails_and_previews_are_pictures_and_films(client):
+    import av
+
+    id = "blue-cross-high-flute/test-1.mp4"
+    picture = client.get("/v1/clips/thumbnail", params={"id": id})
+    assert picture.content[:3] == b"\xff\xd8\xff" and picture.headers["content-type"] == "image/jpeg"
+    film = client.get("/v1/clips/preview", params={"id": id})
+    with av.open(__import__("io").BytesIO(film.content)) as container:
+        assert {stream.codec_context.name for stream in container.streams} == {"h264", "aac"}
+    heard = client.get("/v1/clips/preview", params={"id": SILENT})
+    assert heard.status_code == 200 and len(heard.content) > 1000
+    assert "no picture" in is_problem(client.get("/v1/clips/thumbnail", params={"id": SILENT}), 404)
+
+
+@pytest.mark.parametrize("kind", ["file", "preview", "thumbnail"])
+@pytest.mark.parametrize(
+    "id", ["../../etc/passwd", "/etc/passwd", "nothing", "red-square-low-drum/train-0.mp4", "manifest.csv", "\x00"]
+)
+def test_nothing_but_indexed_clips_is_served(client, kind, id):
+    is_problem(client.get(f"/v1/clips/{kind}", params={"id": id}), 404)
+
+
+@pytest.mark.parametrize("path", ["/../pyproject.toml", "/%2e%2e/app.py", "/..%2fapp.py", "/page/../app.py"])
+def test_the_page_serves_its_own_files_alone(client, path):
+    response = client.get(path)
+    assert response.status_code == 404 and "import" not in response.text
+
+
+def test_a_clip_that_became_a_link_or_went_is_not_served(tmp_path):
+    shutil.copytree(world() / "index", tmp_path / "index")
+    there = Path(world() / "clips" / "red-square-low-drum")
+    kept = {name: (there / name).read_bytes() for name in ("test-1.mp4", "test-2.mp4")}
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(kept["test-1.mp4"])
+    try:
+        (there / "test-1.mp4").unlink()
+        (there / "test-1.mp4").symlink_to(secret)
+        (there / "test-2.mp4").unlink()
+        with application(tmp_path / "index") as app:
+            client = client_of(app)
+            for kind in ("file", "preview", "thumbnail"):
+                ask = f"/v1/clips/{kind}?id=red-square-low-drum/test"
+                assert "link" in is_problem(client.get(f"{ask}-1.mp4"), 403)
+                assert "gone" in is_problem(client.get(f"{ask}-2.mp4"), 410)
+            hits = client.get("/v1/search", params={"q": SEEN[0], "k": 50}).json()["hits"]
+            assert {hit["clip"]["id"] for hit in hits if not hit["clip"]["has_file"]} == {
+                "red-square-low-drum/test-2.mp4"
+            }
+    finally:
+        for name, content in kept.items():
+            (there / name).unlink(missing_ok=True)
+            (there / name).write_bytes(content)
+
+
+def test_kept_files_stay_within_their_space():
+    kept = Kept(100)
+    try:
+        paths = [kept.make(i, lambda path: path.write_bytes(bytes(40))) for i in range(3)]
+        assert [kept.find(i) is not None for i in range(3)] == [False, True, True]
+        assert [path.exists() for path in paths] == [False, True, True]
+        kept.find(1)
+        kept.make(3, lambda path: path.write_bytes(bytes(40)))
+        assert kept.find(1) and not kept.find(2)
+        with pytest.raises(ZeroDivisionError):
+            kept.make(4, lambda path: 1 / 0)
+        assert kept.find(4) is None
+    finally:
+        kept.close()
+    assert not paths[1].parent.exists()
+
+
+# ---- the archive
+
+
+def test_info_counts_as_the_manifest_does(client):
+    info = client.get("/v1/info").json()
+    assert info["clips"] == 19 and info["phrases"] and info["uploads"] and info["why_not"] is None
+    assert {one["label"]: (one["seen"], one["clips"]) for one in info["classes"]} == {
+        **dict.fromkeys(SEEN, (True, 3)),
+        **dict.fromkeys(UNSEEN, (False, 3)),
+    }
+    assert info["modalities"] == ["audio", "video", "both"] and info["fusion"] == "attention"
+
+
+def test_the_list_comes_in_pages(client):
+    pages = [client.get("/v1/clips", params={"offset": offset, "limit": 7}).json() for offset in (0, 7, 14, 21)]
+    assert [page["total"] for page in pages] == [19] * 4
+    ids = [clip["id"] for page in pages for clip in page["clips"]]
+    assert len(ids) == len(set(ids)) == 19
+    some = client.get("/v1/clips", params={"where": "has_video = no"}).json()
+    assert (some["total"], some["clips"][0]["id"]) == (1, SILENT)
+
+
+def test_the_map_has_every_clip_and_every_class(client):
+    found = client.get("/v1/map", params={"modality": "video"}).json()
+    assert (found["total"], len(found["clips"]), len(found["classes"])) == (18, 18, 6)
+    assert all(0 <= point[axis] <= 1 for point in found["clips"] + found["classes"] for axis in "xy")
+    assert len(client.get("/v1/map", params={"most": 5}).json()["clips"]) == 5
+
+
+def test_a_map_keeps_what_is_together_together():
+    generator = torch.Generator().manual_seed(0)
+    centres = 20 * torch.randn(4, 1, 8, generator=generator)
+    place = plane((centres + torch.randn(4, 15, 8, generator=generator)).reshape(-1, 8)).reshape(4, 15, 2)
+    spread = np.linalg.norm(place - place.mean(1, keepdims=True), axis=2).max()
+    apart = min(np.linalg.norm(a.mean(0) - b.mean(0)) for i, a in enumerate(place) for b in place[:i])
+    assert apart > 2 * spread
+
+
+def test_the_model_tab_has_the_runs_own_figures(client):
+    run = client.get("/v1/run").json()
+    written = json.loads((world() / "run" / "results.json").read_text())["results"]
+    assert run["results"] == written
+    assert len(run["history"]) == len((world() / "run" / "history.jsonl").read_text().splitlines())
+    assert run["settings"]["epochs"] == load_run(world() / "run").method.epochs
+
+
+def test_without_encoders_the_classes_can_still_be_searched(tmp_path):
+    shutil.copytree(world() / "index", tmp_path / "index")
+    path = tmp_path / "index" / "run" / "config.json"
+    config = json.loads(path.read_text())
+    config["data"]["encoders"] = {}
+    path.write_text(json.dumps(config))
+    with application(tmp_path / "index") as app:
+        client = client_of(app)
+        info = client.get("/v1/info").json()
+        assert not info["phrases"] and not info["uploads"] and "--audio" in info["why_not"]
+        assert client.get("/v1/search", params={"q": SEEN[0]}).status_code == 200
+        detail = is_problem(client.get("/v1/search", params={"q": "a bell"}), 422)
+        assert "--text" in detail and str(tmp_path) not in detail + info["why_not"]
+        is_problem(client.post("/v1/classify", content=b"clip"), 422)
+
+
+def test_a_damaged_index_is_the_servers_trouble(tmp_path):
+    shutil.copytree(world() / "index", tmp_path / "index")
+    with application(tmp_path / "index") as app:
+        (tmp_path / "index" / "clips.sqlite").unlink()
+        for path in ("/v1/info", "/v1/clips", "/v1/search?q=drum", "/v1/clips/file?id=x"):
+            assert "is gone" in is_problem(client_of(app).get(path), 503)
+
+
+# ---- who may ask
+
+
+def test_everything_of_the_archive_needs_the_token(guarded):
+    client = client_of(guarded)
+    paths = [path for path, item in client.get("/v1/openapi.json").json()["paths"].items() if "get" in item]
+    closed = [path for path in paths if path != "/v1/health"]
+    assert len(closed) >= 9
+    for path in closed:
+        response = client.get(path)
+        is_problem(response, 401)
+        assert response.headers["www-authenticate"] == "Bearer"
+        wrong = client.get(path, headers={"authorization": f"Bearer {TOKEN}x"})
+        is_problem(wrong, 401)
+        assert client.get(path, headers={"authorization": f"Bearer {TOKEN}"}).status_code in (200, 422)
+    for path in ("/v1/health", "/", "/app.js"):
+        assert client.get(path).status_code == 200
+
+
+def test_a_session_stands_for_the_token_and_holds_none(guarded):
+    client = client_of(guarded)
+    is_problem(client.post("/v1/session", json={"token": "wrong"}), 401)
+    response = client.post("/v1/session", json={"token": TOKEN})
+    cookie = response.headers["set-cookie"]
+    assert response.status_code == 204 and TOKEN not in cookie
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie
+    assert client.get("/v1/clips/thumbnail?id=red-square-low-drum/test-0.mp4").status_code == 200
+    assert client.delete("/v1/session").status_code == 204
+    assert client.get("/v1/info").status_code == 401
+
+
+def test_sessions_end_and_cannot_be_made_up():
+    value = access.session(TOKEN, now=1000.0)
+    until = 1000.0 + access.SESSION_SECONDS
+    assert access.is_session(value, TOKEN, now=until - 1)
+    assert not access.is_session(value, TOKEN, now=until + 1)
+    assert not access.is_session(value, "another token 123", now=until - 1)
+    assert not access.is_session(f"{int(until) + 9}.{value.split('.')[1]}", TOKEN, now=1.0)
+    for made_up in ("", ".", "9" * 30 + ".x", "x.y", "²."):
+        assert not access.is_session(made_up, TOKEN, now=1.0)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("[::1]:8000", 200),
+        ("192.168.1.7", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example:8000", 421),
+        ("[x", 421),
+        ("", 421),
+    ],
+)
+def test_foreign_names_do_not_lead_here(client, host, status):
+    assert client.get("/v1/health", headers={"host": host}).status_code == status
+
+
+def test_a_name_can_be_made_known():
+    with application(names=("archive.local",)) as app:
+        assert client_of(app).get("/v1/health", headers={"host": "Archive.local:8000"}).status_code == 200
+
+
+def test_other_sites_are_refused_and_shut_out(client, clip):
+    foreign = {"origin": "https://evil.example"}
+    is_problem(client.post("/v1/classify", content=clip, headers=foreign), 403)
+    is_problem(client.get("/v1/info", headers={"sec-fetch-site": "cross-site"}), 403)
+    assert client.post("/v1/classify", content=clip, headers={"origin": HERE}).status_code == 200
+    answer = client.get("/")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    for response in (answer, client.get("/v1/info"), client.get("/v1/nothing"), client.get("/v1/search")):
+        assert response.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "access-control-allow-origin" not in response.headers
+
+
+# ---- how much, and what is told
+
+
+def answers(app, **scope):
+    """What an ASGI app sends."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    return app({"type": "http", "method": "GET", "path": "/", "headers": [], **scope}, receive, send), sent
+
+
+def test_one_request_too_many_is_told_to_come_back():
+    async def slow(scope, receive, send):
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    app = limits.limited(slow, 2, 5.0, 5.0)
+
+    async def main():
+        calls = [answers(app) for _ in range(3)]
+        await asyncio.gather(*(call for call, _ in calls))
+        late, sent = answers(app)
+        await late
+        return [sent[0] for _, sent in calls], sent[0]
+
+    first, later = asyncio.run(main())
+    assert sorted(message["status"] for message in first) == [200, 200, 429]
+    assert dict(max(first, key=lambda one: one["status"])["headers"])[b"retry-after"]
+    assert later["status"] == 200
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read():
+    async def reads(scope, receive, send):
+        raise AssertionError("it was read")
+
+    app = limits.sized(reads, ("/v1/classify",), 10)
+    call, sent = answers(app, path="/v1/classify", headers=[(b"content-length", b"11")])
+    asyncio.run(call)
+    assert sent[0]["status"] == 413
+
+
+def test_an_answer_that_takes_too_long_is_given_up():
+    async def never(scope, receive, send):
+        await asyncio.sleep(30)
+
+    async def streams(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(0.2)
+        await send({"type": "http.response.body", "body": b"x"})
+
+    call, sent = answers(limits.limited(never, 1, 0.05, 5.0))
+    asyncio.run(call)
+    assert sent[0]["status"] == 503
+    call, sent = answers(limits.limited(streams, 1, 0.05, 5.0))
+    asyncio.run(call)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+
+def test_a_line_holds_no_more_than_it_should():
+    line, gate, most = limits.Line("test", 1, 1), threading.Event(), 0
+    running = 0
+
+    def work():
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        gate.wait(5)
+        running -= 1
+        return "done"
+
+    async def main():
+        calls = [asyncio.create_task(line.run(work)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(Refused) as refused:
+            await line.run(work)
+        assert refused.value.status_code == 429
+        calls[0].cancel()  # nobody waits for it, but it still runs
+        await asyncio.sleep(0)
+        with pytest.raises(Refused, match="429"):
+            await line.run(work)
+        gate.set()
+        assert await calls[1] == "done"
+        return await line.run(work)
+
+    assert asyncio.run(main()) == "done" and most == 1
+    line.close()
+
+
+def test_what_several_want_is_made_once():
+    shared, made = limits.Shared(), []
+
+    async def make():
+        await asyncio.sleep(0.02)
+        made.append(1)
+        return len(made)
+
+    async def main():
+        first = asyncio.create_task(shared.get("a", make))
+        second = asyncio.create_task(shared.get("a", make))
+        await asyncio.sleep(0)
+        first.cancel()
+        return await second, await shared.get("a", make)
+
+    assert asyncio.run(main()) == (1, 2)
+
+
+def test_a_fault_is_told_to_the_log_alone(client, monkeypatch, caplog):
+    def broken(self):
+        raise KeyError("the secret of the house")
+
+    monkeypatch.setattr("avgzsl.serve.collection.CollectionArchive.describe", broken)
+    with caplog.at_level(logging.INFO, "avgzsl.serve"):
+        response = client.get("/v1/info")
+    detail = is_problem(response, 500)
+    assert "secret" not in response.text and response.headers["x-request-id"] in detail
+    lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "avgzsl.serve"]
+    fault = next(line for line in lines if "traceback" in line)
+    assert "the secret of the house" in fault["traceback"] and fault["request"] in detail
+
+
+def test_logs_and_figures_hold_neither_queries_nor_tokens(guarded, caplog):
+    client = client_of(guarded)
+    with caplog.at_level(logging.DEBUG):
+        client.get("/v1/search?q=embarrassing", headers={"authorization": f"Bearer {TOKEN}"})
+        client.get("/no/such/embarrassing/place")
+        client.post("/v1/session", json={"token": TOKEN})
+    told = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "avgzsl.serve"]
+    assert told[0]["route"] == "/v1/search" and {"status", "seconds", "time"} <= told[0].keys()
+    figures = client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"}).text
+    assert 'avgzsl_requests_total{method="GET",route="/v1/search",status="200"} 1.0' in figures
+    for text in (json.dumps(told), figures):
+        assert "embarrassing" not in text and TOKEN not in text
+
+
+def test_the_document_describes_every_answer(client):
+    document = client.get("/v1/openapi.json").json()
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            assert operation["description"], path
+            described = {int(status) for status in operation["responses"]}
+            assert {500} < described
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(answer["content"]) == [PROBLEM], (path, status)
+
+
+# ---- settings
+
+
+def test_settings_refuse_what_is_not_safe(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AVGZSL_SERVE_")]:
+        monkeypatch.delenv(name)
+    assert read_settings().host == "127.0.0.1"
+    for host in ("0.0.0.0", "192.168.1.2", "::", "archive.local", "127.0.0.1.evil.example"):
+        with pytest.raises(ConfigError, match="AVGZSL_SERVE_TOKEN"):
+            read_settings(host=host)
+    for host in ("127.0.0.1", "::1", "localhost", "127.8.0.1"):
+        assert read_settings(host=host).token is None
+    monkeypatch.setenv("AVGZSL_SERVE_TOKEN", "hunter2")
+    with pytest.raises(ConfigError, match="16") as refused:
+        read_settings()
+    assert "hunter2" not in str(refused.value) + str(refused.value.__cause__)
+    monkeypatch.setenv("AVGZSL_SERVE_TOKEN", TOKEN)
+    monkeypatch.setenv("AVGZSL_SERVE_PORT", "99999")
+    with pytest.raises(ConfigError, match="port") as refused:
+        read_settings(host="0.0.0.0")
+    assert TOKEN not in str(refused.value) + str(refused.value.__cause__)
+    monkeypatch.setenv("AVGZSL_SERVE_PORT", "9000")
+    settings = read_settings(host="0.0.0.0")
+    assert settings.port == 9000 and TOKEN not in repr(settings)
+    monkeypatch.setenv("AVGZSL_SERVE_NAMES", "tv.local")
+    with pytest.raises(ConfigError, match="JSON"):
+        read_settings()
+    assert distance(-1.0, "euclidean") == 1.0
+
+
+def test_an_index_of_another_run_is_not_served(tmp_path):
+    shutil.copytree(world() / "index", tmp_path / "index")
+    record = json.loads((tmp_path / "index" / "index.json").read_text())
+    (tmp_path / "index" / "index.json").write_text(json.dumps(record | {"run": "0" * 64}))
+    with pytest.raises(RunError, match="was made by the run 000000000000"), application(tmp_path / "index"):
+        pass
+
+
+def test_nothing_is_slow_to_start_for_help():
+    import subprocess
+    import sys
+
+    code = "import sys, avgzsl.cli; sys.exit(any(m in sys.modules for m in ('fastapi', 'uvicorn', 'torch', 'av')))"
+    started = time.perf_counter()
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert time.perf_counter() - started < 30
