@@ -9,23 +9,12 @@ from pathlib import Path
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from avgzsl import cli
 
-COMMANDS = (
-    "demo",
-    "generate",
-    "inspect",
-    "train",
-    "evaluate",
-    "two-stage",
-    "tune",
-    "benchmark",
-    "reproduce",
-    "methods",
-    "layouts",
-)
+COMMANDS = tuple(get_command(cli.app).commands)
 FEW = ["epochs=4", "batch_size=512", "milestones=2,3", "attention_epochs=1"]
 
 
@@ -108,7 +97,10 @@ def test_train_writes_a_run_and_its_evaluation(run):
     each += [f"test-val/predictions-{mode}.csv" for mode in modes] + [
         f"test-val/per-class-{mode}.png" for mode in modes
     ]
-    assert written == {"config.json", "model.safetensors", "history.jsonl", "results.json", *each}
+    assert written == {
+        "classes.safetensors", "config.json", "history.jsonl", "model.safetensors", "recognition.json", "results.json",
+        *each,
+    }  # fmt: skip
     assert list((run / "tensorboard").glob("*tfevents*"))
 
 
@@ -182,11 +174,15 @@ def test_a_set_without_unseen_classes_trains_and_says_why_there_is_no_gzsl(data,
 
 def test_demo_prints_both_tables_and_names_its_files(tmp_path, monkeypatch):
     monkeypatch.setattr("avgzsl.demo.train", lambda *a, **k: _short_training(*a, **k))
+    monkeypatch.setattr("avgzsl.generators.clips.FEWEST", 1)
     code, printed = avgzsl("demo", "--out", tmp_path / "demo", "--scale", 0.001)
     assert code == 0
     assert "Table 1" in printed
     assert "Table 2" in printed
-    for line in printed.split("wrote:\n")[1].splitlines():
+    assert "which training never saw:" in printed
+    page = (tmp_path / "demo" / "report" / "report.html").read_text()
+    assert page.count("data:image/png") == 2 and "unseen" in page
+    for line in printed.split("wrote:\n")[1].partition("\n\n")[0].splitlines():
         assert Path(line.strip()).exists()
 
 
