@@ -27,7 +27,7 @@ from avgzsl.nets import unit_rows
 from avgzsl.recognise import embed
 from avgzsl.recogniser import class_table
 from avgzsl.runs import HISTORY, RESULTS
-from avgzsl.search import Searcher, hits_of, choose_mode, open_searcher, point_of, text_point
+from avgzsl.search import Searcher, choose_mode, hits_of, open_searcher, point_of, text_point
 from avgzsl.serve.archive import Cloud, Media, NoSuchClip, Unanswerable, Wanted
 from avgzsl.serve.rows import clip_row, hit_row, recognised
 from avgzsl.serve.schema import ClassRow, ClipRow, Description, Hits, Recognised, RunTables
