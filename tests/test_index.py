@@ -317,13 +317,13 @@ def test_killed_at_random_moments_nothing_acknowledged_is_lost(engine, tmp_path,
         wait_for(lambda told=told, least=least: len(told.read_text().split()) >= least)
         end = time.monotonic() + chance.uniform(0, 0.3)
         while time.monotonic() < end:
-            now = batches_of(found_ids(collection, 10_000))
+            now = batches_of(found_ids(collection, 100_000))
             assert shown <= now  # what was shown once stays
             shown = now
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists())
         acknowledged |= {int(line) for line in told.read_text().split()[1:]}
-        there = batches_of(found_ids(collection, 10_000))
+        there = batches_of(found_ids(collection, 100_000))
         assert acknowledged <= there
         assert len(there - acknowledged) <= 10  # a kill leaves at most one that was whole and not yet told
         batch = max(there, default=-1) + 1
@@ -351,10 +351,10 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, nursery):
     count = len(lines) - 1
     assert 5 < count < 199
     assert "AvgzslError" in end and "run the same" in end
-    assert batches_of(found_ids(collection, 10_000)) == set(range(count))
+    assert batches_of(found_ids(collection, 100_000)) == set(range(count))
     _, told = nursery(tmp_path, count, count + 1)
     assert ended(told)[-1] == "end"
-    assert batches_of(found_ids(collection, 10_000)) == set(range(count + 1))
+    assert batches_of(found_ids(collection, 100_000)) == set(range(count + 1))
     assert verify(collection) == ([], [])
 
 
