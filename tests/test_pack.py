@@ -266,6 +266,8 @@ def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
     assert sorted(contents(tmp_path / "hub" / "openai" / "clip-small")) == kept
     assert with_bare_names(named).spec == "clip:openai/clip-small"
     assert with_bare_names(encoder).spec == "clip:clip-small"
+    dotted = "sentence:BAAI/bge-small-en-v1.5"
+    assert with_bare_names(Encoder(dotted)).spec == dotted
     assert with_bare_names(Encoder("hashed-words:64")).spec == "hashed-words:64"
     other = tmp_path / "other" / "clip-small"
     other.mkdir(parents=True)

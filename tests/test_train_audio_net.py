@@ -175,7 +175,7 @@ def test_batches_are_of_one_length_and_hold_every_clip_once(tmp_path):
         order, together = [], set()
         for mel, target in sampler.epoch(generator):
             together.add(frozenset(target.tolist()))
-            assert len(mel) == len(target) <= 2 and mel.shape[1] == 128
+            assert 1 < len(mel) == len(target) <= 3 and mel.shape[1] == 128
             for one, label in zip(mel, target.tolist(), strict=True):
                 assert torch.equal(one, spectrogram(waves[label - 100])[:128])
                 order.append(label)
@@ -220,3 +220,13 @@ def test_command(world, tmp_path):
     done = CliRunner().invoke(app, [*given, "--epochs", "1", "--device", "cpu", "--workers", "1"])
     assert done.exit_code == 0, done.output
     assert "6 clips of 2 seen classes" in done.output and "kumar.safetensors" in done.output
+
+
+def test_no_batch_is_one_clip_alone_where_others_have_its_length(tmp_path):
+    """Batch normalisation over a single clip of a single step has no spread, and fails."""
+    places = range(5)
+    for place in places:
+        np.save(tmp_path / f"{place:06d}.npy", np.zeros((128, 128), np.float32))
+    spectrograms = open_spectrograms(tmp_path, dict.fromkeys(places, 0), 2)
+    sizes = [len(labels) for _, labels in spectrograms.epoch(torch.Generator().manual_seed(0))]
+    assert sorted(sizes) == [2, 3]

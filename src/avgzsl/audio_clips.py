@@ -78,7 +78,11 @@ class Spectrograms:
         for length in sorted(set(self.lengths.values())):
             places = [place for place, own in self.lengths.items() if own == length]
             drawn = [places[i] for i in torch.randperm(len(places), generator=generator).tolist()]
-            batches += [drawn[i : i + self.batch_size] for i in range(0, len(drawn), self.batch_size)]
+            parts = [drawn[i : i + self.batch_size] for i in range(0, len(drawn), self.batch_size)]
+            if len(parts) > 1 and len(parts[-1]) == 1:  # one clip alone has no spread to normalise by
+                last = parts.pop()
+                parts[-1] += last
+            batches += parts
         for i in torch.randperm(len(batches), generator=generator).tolist():
             yield self._read(batches[i])
 

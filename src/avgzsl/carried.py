@@ -15,6 +15,9 @@ from avgzsl.errors import WeightsError
 from avgzsl.weights import FOLDER_VARIABLE, identify, models_folder
 
 _CARDS = (".yaml", ".yml")
+# of weights and vectors; names on the hub may have dots, too
+_FILES = {*_CARDS, ".safetensors", ".pt", ".pth", ".pkl", ".tflite", ".onnx", ".npy", ".npz", ".csv", ".vec", ".bin"}
+_INSTALLED = "minilm"  # its weights come with its package
 _OVERRIDES = ",overrides="
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # of a checkpoint's folder: no pickles
 
@@ -31,14 +34,13 @@ def with_weights(encoder: Encoder, folder: Path, models: Path | None) -> Encoder
     """
     spec = _respelled(encoder.spec, lambda argument: _copy(argument, folder, models))
     there = {identify(path).sha256 for path in _files(folder)}
-    argument = spec.partition(":")[2]
     for file in encoder.weights:
         if file.sha256 in there:
             continue
         beside = [Path(encoder.spec).parent / file.name] if encoder.spec.endswith(_CARDS) else []
         places = [*beside, models_folder(models) / file.name]
         found = next((place for place in places if place.is_file() and identify(place).sha256 == file.sha256), None)
-        if found is None and not argument and not _is_card(encoder.spec):  # they come with an installed package
+        if found is None and spec.partition(",")[0] == _INSTALLED:
             continue
         if found is None:
             looked = " or ".join(str(place.absolute()) for place in places)
@@ -79,7 +81,7 @@ def _respelled(spec: str, rename: Callable[[str], str]) -> str:
 def _bare(argument: str) -> str:
     """A path's last part; a name on the hub (`owner/model`), or what is no file, stays."""
     path = Path(argument)
-    return path.name if path.exists() or path.is_absolute() or path.suffix else argument
+    return path.name if path.exists() or path.is_absolute() or path.suffix in _FILES else argument
 
 
 def _copy(argument: str, folder: Path, models: Path | None) -> str:

@@ -196,7 +196,10 @@ def _keep(work: _Work, rows: list[Row], outcomes: list[Outcome]) -> None:
 
 def _changed(work: _Work, row: Row) -> str | None:
     """Features are of the content whose hash stands beside them."""
-    noted, status = work.journal.file(row.path), (work.root / row.path).stat()
+    try:
+        noted, status = work.journal.file(row.path), (work.root / row.path).stat()
+    except OSError as problem:
+        return f"{row.path}: cannot be read any more ({problem.strerror})"
     if noted is None or (status.st_size, status.st_mtime_ns) != noted[:2]:
         return f"{work.root / row.path}: changed while it was read; run the same command again"
     return None

@@ -1,5 +1,6 @@
 """The calls behind `avgzsl index` and `avgzsl index-…`: clips into an index and out of it, and what there is in it."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -103,6 +104,8 @@ def index_remove(index: str | Path, ids: Iterable[str] = (), *, purge: bool = Fa
             )
         removed = remove(collection, db, wanted)
         erased = erase(collection, db) if purge else 0
+        if purge:  # features of clips that came as files; those that stay are extracted again when they are added again
+            shutil.rmtree(collection.folder / STORES, ignore_errors=True)
     collection.close()
     return removed, erased
 

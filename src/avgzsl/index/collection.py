@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from avgzsl.encoders import CARDS, WEIGHTS
 from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
 from avgzsl.index import clip_table, embeddings
 from avgzsl.index.clip_table import Clip, State
@@ -108,6 +109,9 @@ def _write(made: Collection) -> None:
     (folder / RUN).mkdir(parents=True)
     for file in copied:
         shutil.copyfile(file, folder / RUN / file.name)
+    for part in (WEIGHTS, CARDS):  # of a packed run
+        if (made.run.folder / part).is_dir():
+            shutil.copytree(made.run.folder / part, folder / RUN / part)
     clip_table.create(folder)
     for mode in made.modes:
         made.engine(mode)  # is it installed, is it there

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from avgzsl.encoders import load_backbones
+from avgzsl.encoders import load_backbones, models_of
 from avgzsl.errors import ConfigError
 from avgzsl.features.extract import Extraction, extract
 from avgzsl.runs import Run
@@ -36,7 +36,7 @@ def extracted(
         manifest=manifest,
         audio=specs.get("audio"),
         video=specs.get("video"),
-        models=models,
+        models=models_of(run, models),
         device=device,
         told=None if told is None else lambda now: told(now.done, now.total),
     )

@@ -81,6 +81,6 @@ def within(span: Span, tracks: Tracks) -> tuple[float, float]:
     if end - start > LONGEST:
         raise MediaError(
             f"{end - start:.0f} s are more than the {LONGEST:.0f} s decoded at once; "
-            "cut it into clips, with --window or a start and an end"
+            "give a start and an end, or cut it into clips first (`avgzsl extract --window`)"
         )
     return start, end

@@ -36,9 +36,9 @@ def guarded(app: ASGIApp, host: str, names: tuple[str, ...], token: str | None) 
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "the server is not known under this name; call it by its address, or name it in AVGZSL_SERVE_NAMES",
             )
-        elif _is_secret(asked.url.path) and not _same_site(asked):
+        elif _is_secret(scope["path"]) and not _same_site(asked):
             refused = problem(HTTPStatus.FORBIDDEN, "requests that other sites make are refused")
-        elif token is not None and _is_secret(asked.url.path, _OPEN) and not _may(asked, token):
+        elif token is not None and _is_secret(scope["path"], _OPEN) and not _may(asked, token):
             refused = problem(
                 HTTPStatus.UNAUTHORIZED,
                 "present the token of this server, as `Authorization: Bearer …`, or log in on the page",

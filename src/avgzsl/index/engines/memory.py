@@ -1,5 +1,6 @@
 """Exact: blocks of matrix products over a memory map; row i of the file is position i."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,8 @@ class Memory:
             with self.path.open("r+b") as stream:
                 stream.seek(row * 4 * self.dimension)
                 stream.write(values.tobytes())
+                stream.flush()
+                os.fsync(stream.fileno())
         except OSError as problem:
             raise AvgzslError(
                 f"{self.path}: could not be written ({problem.strerror}); nothing is lost: free some space and run the "
