@@ -123,7 +123,7 @@ def search(
     """The k clips nearest to words, or to the clip `like`, best first.
 
     `modality` and `fusion` say by what the clips of the index are compared, by default by all there is; `by` says what
-    of the clip `like` is asked with. `where` is a condition in the grammar of `index.where`. Raises ConfigError,
+    of the clip `like` is asked with; `both` is all that the run serves. `where` is a condition in the grammar of `index.where`. Raises ConfigError,
     DataError, ModalityError, MediaError; the message says what to ask instead.
     """
     searcher = index if isinstance(index, Searcher) else open_searcher(index)
@@ -162,8 +162,11 @@ def clip_point(searcher: Searcher, clip: Path, by: TestModality | str = "both") 
 
 
 def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, name: str) -> Float[Tensor, " d"]:
-    """The mean of a clip's embeddings, weighted as the run weighs them. Raises ModalityError for what it lacks."""
-    mode = choose_mode(collection, by if clip.joint is None or by != "both" else None, None)
+    """The mean of a clip's embeddings, weighted as the run weighs them; `both` is all that the run serves.
+
+    Raises ModalityError for what the clip lacks.
+    """
+    mode = choose_mode(collection, None if by == "both" else by, None)
     has = {"audio": bool(clip.has_audio.all()), "video": bool(clip.has_video.all())}
     if (mode.modality != "both" and not has[mode.modality]) or not any(has.values()):
         there = " and ".join(m for m in MODALITIES if has[m]) or "nothing that the run can embed"

@@ -67,10 +67,11 @@ def index(
     if (folder / RECORD).exists():
         collection = open_collection(folder)
         require_run(folder, collection.record, loaded)
-        if engine not in (None, collection.record.engine):
+        there = collection.record
+        if engine not in (None, there.engine) or url not in (None, there.url):
+            at = "" if there.url is None else f" at {there.url}"
             raise DataError(
-                f"{folder}: is an index with the engine {collection.record.engine}; go on with that, or choose another "
-                "folder"
+                f"{folder}: is an index with the engine {there.engine}{at}; go on with that, or choose another folder"
             )
     else:
         # what cannot be indexed leaves no index
