@@ -123,8 +123,8 @@ def search(
     """The k clips nearest to words, or to the clip `like`, best first.
 
     `modality` and `fusion` say by what the clips of the index are compared, by default by all there is; `by` says what
-    of the clip `like` is asked with; `both` is all that the run serves. `where` is a condition in the grammar of `index.where`. Raises ConfigError,
-    DataError, ModalityError, MediaError; the message says what to ask instead.
+    of the clip `like` is asked with, `both` being all that the run serves. `where` is a condition in the grammar of
+    `index.where`. Raises ConfigError, DataError, ModalityError, MediaError; the message says what to ask instead.
     """
     searcher = index if isinstance(index, Searcher) else open_searcher(index)
     if not 1 <= k <= _MOST:
