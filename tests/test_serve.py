@@ -331,6 +331,15 @@ def test_the_map_has_every_clip_and_every_class(client):
     assert len(client.get("/v1/map", params={"most": 5}).json()["clips"]) == 5
 
 
+def test_a_map_is_made_once(monkeypatch):
+    points = torch.rand(7, 3)
+    first = plane(points)
+    monkeypatch.delattr("sklearn.manifold.TSNE")
+    assert np.array_equal(plane(points.clone()), first)
+    with pytest.raises(ImportError):
+        plane(points + 1)
+
+
 def test_a_map_keeps_what_is_together_together():
     generator = torch.Generator().manual_seed(0)
     centres = 20 * torch.randn(4, 1, 8, generator=generator)

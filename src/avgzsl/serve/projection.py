@@ -1,5 +1,7 @@
 """A map of an archive: clips and class names in the plane, as in Figure 6 of the paper, by t-SNE."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -30,10 +32,18 @@ def project(archive: Archive, modality: TestModality, most: int) -> Map:
 
 
 def plane(points: Float[Tensor, "n d"]) -> Float[np.ndarray, "n 2"]:
-    """t-SNE (van der Maaten, Hinton 2008) started from PCA, which makes it the same every time; scaled into 0 to 1."""
+    """t-SNE (van der Maaten, Hinton 2008) started from PCA, which makes it the same every time; scaled into 0 to 1.
+
+    The last few are kept: it takes seconds, and an archive as it stands is asked for again.
+    """
+    return _plane(points.float().numpy().tobytes(), points.shape[1])
+
+
+@lru_cache(maxsize=6)
+def _plane(points: bytes, width: int) -> Float[np.ndarray, "n 2"]:
     from sklearn.manifold import TSNE  # type: ignore[import-untyped,unused-ignore]
 
-    values = points.double().numpy()
+    values = np.frombuffer(points, np.float32).reshape(-1, width).astype(np.float64)
     if not np.ptp(values, axis=0).any():
         raise Unanswerable("all embeddings are equal: there is nothing to draw, the training collapsed")
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
