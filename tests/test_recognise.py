@@ -407,6 +407,11 @@ def test_features_from_elsewhere_need_to_be_told_their_encoders(run, files, here
         load_recogniser(run, modality="video", **specs)
 
 
+def test_an_encoder_of_names_without_names_is_refused(trained, files):
+    with pytest.raises(ConfigError, match="add --classes"):
+        command("predict", trained, files["red low"], "--text", "hashed-words:64")
+
+
 class Fake:
     """A backbone with weights."""
 

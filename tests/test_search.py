@@ -146,6 +146,7 @@ def test_clips_that_cannot_be_asked_with_are_named(searcher, files, tmp_path):
         ({"words": ()}, ConfigError, "give one of the two"),
         ({"words": "red", "like": "x.mp4"}, ConfigError, "give one of the two"),
         ({"without": ["red"]}, ConfigError, "needs words to look for"),
+        ({"words": "red", "by": "audio"}, ConfigError, "what of a clip to ask with"),
         ({"words": "red", "without": ["Red"]}, ConfigError, "leaves nothing"),
         ({"words": "red", "k": 0}, ConfigError, "from 1 to"),
         ({"words": "red", "modality": "sound"}, UnknownNameError, "unknown modality 'sound'"),
@@ -259,6 +260,20 @@ def test_the_commands(archive, run, files, tmp_path, monkeypatch):
     other = train(data, "least-squares", out=tmp_path / "run").folder
     assert "25 clips added, 0 were there" in avgzsl("index", other, data, "--out", tmp_path / "b", "--split", "test")
     assert "20 clips added" in avgzsl("index-add", tmp_path / "b", data, "--split", "val")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("red", "--by", "audio"), "what of a clip to ask with"),
+        (("red", "--audio", "descriptors"), "--audio has no part in a search for words"),
+        (("red", "--video", "descriptors"), "--video has no part in a search for words"),
+        (("--like", "x.mp4", "--text", "hashed-words:64"), "--text has no part in a search by a clip"),
+    ],
+)
+def test_an_option_without_a_part_is_refused(options, said, archive):
+    ran = CliRunner().invoke(cli.app, ["search", str(archive), *options])
+    assert isinstance(ran.exception, ConfigError) and said in str(ran.exception)
 
 
 def test_names_of_files_move_no_cursor(capsys):

@@ -138,6 +138,19 @@ def test_what_cannot_be_is_refused(tmp_path, options, words):
         split(make(tmp_path / "store"), **options)
 
 
+def test_what_would_change_nothing_is_refused(tmp_path):
+    folder = make(tmp_path / "store", lambda number: ("train", "val", "test")[number % 3])
+    write_class_lists(tmp_path / "lists", {name: name > "class c" for name in CLASSES})
+    for options, words in (
+        ({"seed": 1, "like": tmp_path / "lists"}, "seed 1 would change nothing"),
+        ({"val": 0.1}, "val or test would change nothing"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            split(folder, **options)
+    split(folder, like=tmp_path / "lists")
+    split(make(tmp_path / "other"), like=tmp_path / "lists", seed=1)
+
+
 def test_a_split_is_not_overwritten_by_another(tmp_path):
     folder = make(tmp_path / "store")
     split(folder, name="x")

@@ -114,7 +114,7 @@ def search(
     *,
     without: Sequence[str] = (),
     like: str | Path | None = None,
-    by: TestModality | str = "both",
+    by: TestModality | str | None = None,
     k: int = 20,
     modality: TestModality | str | None = None,
     fusion: Fusion | None = None,
@@ -123,7 +123,7 @@ def search(
     """The k clips nearest to words, or to the clip `like`, best first.
 
     `modality` and `fusion` say by what the clips of the index are compared, by default by all there is; `by` says what
-    of the clip `like` is asked with, `both` being all that the run serves. `where` is a condition in the grammar of
+    of the clip `like` is asked with, by default all that the run serves. `where` is a condition in the grammar of
     `index.where`. Raises ConfigError, DataError, ModalityError, MediaError; the message says what to ask instead.
     """
     searcher = index if isinstance(index, Searcher) else open_searcher(index)
@@ -134,7 +134,9 @@ def search(
     phrases = [words] if isinstance(words, str) else list(words)
     if (like is None) == (not phrases and not without):
         raise ConfigError("a search is for words or for what is like a clip; give one of the two")
-    point = clip_point(searcher, Path(like), by) if like is not None else text_point(searcher, phrases, without)
+    if like is None and by is not None:
+        raise ConfigError(f"by {by} says what of a clip to ask with, and there is none; leave it out, or see modality")
+    point = text_point(searcher, phrases, without) if like is None else clip_point(searcher, Path(like), by or "both")
     return hits_of(searcher, nearest(searcher.collection, point, k, mode, condition), point, mode)
 
 

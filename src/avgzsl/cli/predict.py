@@ -35,9 +35,12 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
 ) -> None:
     """Tell the classes of clips, seen in training or not (exit code 1 if a clip could not be read)."""
+    from avgzsl.errors import ConfigError
     from avgzsl.recognise import find_clips, recognise
     from avgzsl.recogniser import load_recogniser
 
+    if text is not None and classes is None:
+        raise ConfigError(f"--text {text} encodes names, and none are given; add --classes, or leave it out")
     recogniser = load_recogniser(
         run, modality=modality, fusion=fusion, models=models, device=device, audio=audio, video=video, text=text
     )

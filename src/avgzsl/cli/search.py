@@ -20,7 +20,9 @@ def search(
         list[str] | None, typer.Option("--not", help="Words to stay away from, by vector arithmetic.")
     ] = None,
     like: Annotated[Path | None, typer.Option(help="A clip, instead of words.")] = None,
-    by: Annotated[Modality, typer.Option(help="By what of the clip to search.")] = "both",
+    by: Annotated[
+        Modality | None, typer.Option(help="By what of the clip --like to search; all there is, if not given.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many hits.")] = 20,
     modality: Annotated[
         Modality | None, typer.Option(help="By what to compare clips; all there is, if not given.")
@@ -37,9 +39,13 @@ def search(
     import dataclasses
     from json import dumps
 
+    from avgzsl.errors import ConfigError
     from avgzsl.search import open_searcher
     from avgzsl.search import search as find
 
+    idle = {"--text": text} if like is not None else {"--audio": audio, "--video": video}
+    if given := [option for option, spec in idle.items() if spec is not None]:
+        raise ConfigError(f"{given[0]} has no part in a search {'by a clip' if like else 'for words'}; leave it out")
     searcher = open_searcher(index, models=models, audio=audio, video=video, text=text)
     hits = find(
         searcher,

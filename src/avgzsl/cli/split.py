@@ -11,7 +11,7 @@ def split(
     unseen: Annotated[float | None, typer.Option(help="Fraction of the classes to draw; 0.3 if not given.")] = None,
     val: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,
     test: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another division.", min=0)] = 0,
+    seed: Annotated[int | None, typer.Option(help="Another seed, another division; 0 if not given.", min=0)] = None,
     name: Annotated[str | None, typer.Option(help="Of the class split; by default like --like, or split-SEED.")] = None,
     like: Annotated[
         Path | None, typer.Option(help="Folder with {all,seen,unseen}_class.txt that say which are unseen.")

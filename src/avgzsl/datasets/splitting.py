@@ -42,7 +42,7 @@ def split(
     unseen: float | None = None,
     val: float | None = None,
     test: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     name: str | None = None,
     like: Path | None = None,
     resplit: bool = False,
@@ -63,17 +63,20 @@ def split(
     names = sorted({clip.label for clip in clips})
     if like is not None and unseen is not None:
         raise ConfigError(f"unseen {unseen} and like {like}: both say which classes are unseen; give one")
-    lists = _listed(like, names) if like is not None else _drawn(names, UNSEEN if unseen is None else unseen, seed)
+    drawn = 0 if seed is None else seed
+    lists = _listed(like, names) if like is not None else _drawn(names, UNSEEN if unseen is None else unseen, drawn)
     kept: dict[str, SplitName] = {} if resplit else {clip.id: clip.split for clip in clips if clip.split is not None}
     if len(kept) == len(clips):
         if val is not None or test is not None:
             raise ConfigError(f"{folder}: every clip has a split by the manifest, and val or test would change nothing")
+        if like is not None and seed is not None:
+            raise ConfigError(f"{folder}: with like {like} nothing is drawn, and seed {seed} would change nothing")
         division = lists
     else:
         fractions = _fractions(VAL if val is None else val, TEST if test is None else test)
-        division = lists.model_copy(update={"clips": divide(clips, kept, fractions, seed)})
+        division = lists.model_copy(update={"clips": divide(clips, kept, fractions, drawn)})
     _check(folder, clips, division)
-    chosen = name or (like.resolve().name if like is not None else f"split-{seed}")
+    chosen = name or (like.resolve().name if like is not None else f"split-{drawn}")
     _check_name(folder, chosen, division)
     return write_class_split(folder, chosen, division), division
 
