@@ -14,7 +14,7 @@ import pytest
 from avgzsl.errors import ConfigError, MediaError
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
-from avgzsl.media.workers import Decoders, Limits, Request, decode_limited
+from avgzsl.media.workers import Decoders, Limits, Request
 from tests.media_files import RATE, numbered, numbers, tone, write
 
 FRAMES, SOUND = FrameNeeds(size=48, fps=10.0), SoundNeeds(RATE)
@@ -70,7 +70,6 @@ def same(got, expected):
 
 def test_a_process_gives_what_this_one_does(clip, decoders):
     expected = decode(clip, Span(1.0, 2.0), FRAMES, SOUND)
-    assert same(decode_limited(clip, Span(1.0, 2.0), FRAMES, SOUND), expected)
     (got,) = decoders.map([Request(clip, Span(1.0, 2.0), FRAMES, SOUND)])
     assert same(got, expected)
 

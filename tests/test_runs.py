@@ -157,7 +157,7 @@ def test_what_is_no_run_or_no_longer_one_is_a_clear_error(run, tmp_path):
     with pytest.raises(RunError, match=r"is not a run \(there is no config.json\)"):
         runs.load_run(tmp_path)
     damage = {
-        "newer": (lambda f: edit(f, format=2), "run format 2 is newer than 1"),
+        "newer": (lambda f: edit(f, format=2), "format 2 is newer than 1"),
         "unknown key": (lambda f: edit(f, colour="blue"), "not a run's config .colour"),
         "half config": (lambda f: (f / "config.json").write_text('{"format": 1'), "cannot be read"),
         "no object": (lambda f: (f / "config.json").write_text("[]"), "not a run's config"),

@@ -5,14 +5,14 @@ the clips reach whose class is found, each clip's score being that of the class 
 whose best class scores lower is probably of none of the classes.
 """
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 from torch import Tensor
 
+from avgzsl import records
 from avgzsl.data import ClassTable, ClipSet, Dataset
 from avgzsl.errors import DataError, RunError
 from avgzsl.files import write_json
@@ -100,21 +100,12 @@ def write_recognition(folder: Path, recognition: Recognition) -> None:
 
 def read_recognition(folder: Path) -> Recognition | None:
     """The record of a run; None where its validation clips gave none. Raises RunError for one that is damaged."""
-    path = folder / RECOGNITION
-    if not path.exists():
+    try:
+        return records.read_record(
+            folder / RECOGNITION, Recognition, "the record of a calibration", _REMEDY, RunError, FORMAT
+        )
+    except FileNotFoundError:
         return None
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as problem:
-        raise RunError(f"{path}: cannot be read ({problem}); {_REMEDY}") from problem
-    version = content.get("format") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > FORMAT:
-        raise RunError(f"{path}: format {version} is newer than {FORMAT}, which this avgzsl reads; upgrade avgzsl")
-    try:
-        return Recognition.model_validate(content)
-    except ValidationError as problem:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors())
-        raise RunError(f"{path}: not the record of a calibration ({wrong}); {_REMEDY}") from problem
 
 
 def _mode(name: ModeName) -> Mode:

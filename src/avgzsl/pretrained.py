@@ -14,10 +14,9 @@ import torch
 
 from avgzsl.errors import WeightsError
 from avgzsl.registry import require
-from avgzsl.weights import WeightFile, identify, models_folder
+from avgzsl.weights import WeightFile, find_folder, identify, reason
 
 _EXTRA = "transformers"
-_SECONDS = 10  # until the hub counts as out of reach
 _WANTED = (
     *("config.json", "preprocessor_config.json", "processor_config.json", "model.safetensors.index.json"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "vocab.txt", "merges.txt"),
@@ -63,7 +62,7 @@ class Checkpoint:
             yield
         except Exception as problem:  # a damaged folder can fail in many ways
             raise WeightsError(
-                f"{self.folder}: {what} cannot be loaded from it ({_reason(problem)}); expected a checkpoint with "
+                f"{self.folder}: {what} cannot be loaded from it ({reason(problem)}); expected a checkpoint with "
                 "safetensors, as transformers saves it"
             ) from problem
 
@@ -75,7 +74,7 @@ def find_checkpoint(kind: str, name: str, models: Path | None) -> Checkpoint:
     where the library is not installed.
     """
     library = require("transformers", _EXTRA)
-    checkpoint = Checkpoint(name, _find_folder(kind, name, models))
+    checkpoint = Checkpoint(name, find_folder(f"{kind} checkpoint", name, models, _WANTED, _EXTRA))
     if not any(checkpoint.folder.glob("model*.safetensors")):
         raise WeightsError(
             f"{checkpoint.folder}: no model.safetensors; pickled weights are not read, convert them to safetensors"
@@ -85,31 +84,6 @@ def find_checkpoint(kind: str, name: str, models: Path | None) -> Checkpoint:
     if found != kind:
         raise WeightsError(f"{checkpoint.folder}: holds a model of type {found}, expected {kind}")
     return checkpoint
-
-
-def _find_folder(kind: str, name: str, models: Path | None) -> Path:
-    places = [Path(name), models_folder(models) / name]
-    for place in places:
-        if place.is_dir():
-            return place
-    hub = require("huggingface_hub", _EXTRA)
-    try:
-        return Path(hub.snapshot_download(name, allow_patterns=_WANTED, local_files_only=True))
-    except (OSError, ValueError):
-        pass  # not a name on the hub, or not copied yet
-    try:
-        revision = hub.HfApi().model_info(name, timeout=_SECONDS).sha  # one question that fails fast, without retries
-        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=_WANTED))
-    except Exception as problem:  # whatever the network does
-        looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
-        raise WeightsError(
-            f"the {kind} checkpoint {name} is not there (looked for {looked}), nor to be had under that name from "
-            f"https://huggingface.co ({_reason(problem)}). Fetch its folder where there is a network, and name that"
-        ) from problem
-
-
-def _reason(problem: Exception) -> str:
-    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
 
 
 @contextmanager

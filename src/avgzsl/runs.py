@@ -18,12 +18,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
 import avgzsl
+from avgzsl import records
 from avgzsl.data import ClassTable, Dataset, Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
 from avgzsl.files import write_bytes, write_json, write_text
@@ -190,21 +191,11 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
 
 def read_config(folder: Path) -> Config:
     """Raises RunError for a folder that is no run, a config that is damaged, or one of a newer format."""
-    path = folder / CONFIG
+    remedy = "restore it or train again"
     try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError as problem:
+        return records.read_record(folder / CONFIG, Config, "a run's config", remedy, RunError, FORMAT)
+    except (FileNotFoundError, NotADirectoryError) as problem:
         raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
-    except (OSError, ValueError) as problem:
-        raise RunError(f"{path}: cannot be read ({problem}); restore it or train again") from problem
-    version = content.get("format") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > FORMAT:
-        raise RunError(f"{path}: run format {version} is newer than {FORMAT}, which this avgzsl reads; upgrade avgzsl")
-    try:
-        return Config.model_validate(content)
-    except ValidationError as problem:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors())
-        raise RunError(f"{path}: not a run's config ({wrong}); restore it or train again") from problem
 
 
 def load_run(folder: Path) -> Run:

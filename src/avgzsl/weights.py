@@ -1,14 +1,17 @@
 """Where weights are looked for, and which they were: a local folder first, then the hub."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from avgzsl.errors import WeightsError
+from avgzsl.registry import require
 
 FOLDER_VARIABLE = "AVGZSL_MODELS"
 _PIECE = 1 << 20
+_SECONDS = 10  # until the hub counts as out of reach
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,37 @@ def find(what: str, file: str, models: Path | None, published: str) -> Path:
         f"{what}: its weights {Path(file).name} are not there (looked for {looked}); they are published at "
         f"{published}. Put the file into a folder and name it with --models, or in {FOLDER_VARIABLE}"
     )
+
+
+def find_folder(what: str, name: str, models: Path | None, patterns: Sequence[str], extra: str) -> Path:
+    """The folder `name`: a path as it is, or in the models folder, or the files `patterns` of that name on the hub.
+
+    Raises WeightsError that says where it was looked for, ConfigError when the library of the `extra` is not installed.
+    """
+    places = [Path(name), models_folder(models) / name]
+    for place in places:
+        if place.is_dir():
+            return place
+    hub = require("huggingface_hub", extra)
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=patterns, local_files_only=True))
+    except (OSError, ValueError):
+        pass  # not a name on the hub, or not copied yet
+    try:
+        revision = hub.HfApi().model_info(name, timeout=_SECONDS).sha  # one question that fails fast, without retries
+        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except Exception as problem:  # whatever the network does
+        looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+        raise WeightsError(
+            f"{what} {name}: not there (looked for {looked}) and not to be had under that name from "
+            f"https://huggingface.co ({reason(problem)}). Fetch the folder where there is a network, and give its path "
+            f"in place of {name}"
+        ) from problem
+
+
+def reason(problem: Exception) -> str:
+    """The first line of what a library says."""
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
 
 
 def identify(path: Path) -> WeightFile:

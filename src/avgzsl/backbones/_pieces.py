@@ -1,6 +1,11 @@
 """A long clip in pieces that a network can hold: with enough context on both sides, a cut changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 
 def pieces(length: int, step: int, core: int, margin: int) -> Iterator[tuple[slice, slice]]:
@@ -19,3 +24,13 @@ def pieces(length: int, step: int, core: int, margin: int) -> Iterator[tuple[sli
             yield slice(first, length), slice(skip, None)
             return
         yield slice(first, end + length % step), slice(skip, skip + core // step)
+
+
+def averages(
+    clips: Sequence[np.ndarray], steps: Callable[[np.ndarray], Tensor], dimension: int
+) -> Float[Tensor, "n d"]:
+    """The mean over a clip's steps (d x s), a row a clip; clip by clip, so that no row hangs on another."""
+    rows = torch.empty(len(clips), dimension)
+    for position, clip in enumerate(clips):
+        rows[position] = steps(clip).mean(1)
+    return rows

@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from avgzsl.backbones._i3d_network import I3D
-from avgzsl.backbones._pieces import pieces
+from avgzsl.backbones._pieces import averages, pieces
 from avgzsl.backbones._state import fill, read_state
 from avgzsl.backbones.base import check_clips
 from avgzsl.errors import WeightsError
@@ -69,10 +69,7 @@ class I3DFeatures:
         Raises DataError for a clip that is not as `needs` asks.
         """
         check_clips(clips, self.needs)
-        rows = torch.empty(len(clips), DIMENSION)
-        for position, clip in enumerate(clips):  # clip by clip, so that no row hangs on another
-            rows[position] = self._steps(clip).mean(1)
-        return rows
+        return averages(clips, self._steps, DIMENSION)
 
     def _steps(self, frames: UInt8[np.ndarray, "t s s 3"]) -> Float[Tensor, "1024 _s"]:
         held = np.concatenate([frames, np.repeat(frames[-1:], max(0, _SHORTEST - len(frames)), 0)])

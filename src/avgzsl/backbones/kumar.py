@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from avgzsl.backbones._mel import log_mel, mel_filters
-from avgzsl.backbones._pieces import pieces
+from avgzsl.backbones._pieces import averages, pieces
 from avgzsl.backbones._state import fill, read_state
 from avgzsl.backbones.base import check_clips
 from avgzsl.errors import WeightsError
@@ -110,10 +110,7 @@ class Kumar:
     def embed(self, clips: Sequence[np.ndarray]) -> Float[Tensor, "n d"]:
         """layer18 averaged over time, a row a waveform. Raises DataError for a clip that is not as `needs` asks."""
         check_clips(clips, self.needs)
-        rows = torch.empty(len(clips), DIMENSION)
-        for position, clip in enumerate(clips):  # clip by clip, so that no row hangs on another
-            rows[position] = self._steps(clip).mean(1)
-        return rows
+        return averages(clips, self._steps, DIMENSION)
 
     def _steps(self, waveform: Float[np.ndarray, " n"]) -> Float[Tensor, "1024 s"]:
         mel = spectrogram(waveform)

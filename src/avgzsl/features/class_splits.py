@@ -1,14 +1,14 @@
 """Class splits of a store: which classes are seen and, if the split divides the clips too, which clip is in which."""
 
-import json
 import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.files import write_json
+from avgzsl.records import read_record
 from avgzsl.registry import unknown
 
 FOLDER, MANIFEST = "splits", "manifest"
@@ -52,14 +52,8 @@ def read_class_split(store: Path, name: str | None) -> tuple[str, ClassSplit]:
         name = MANIFEST if MANIFEST in names else names[0]
     if name not in names:
         raise UnknownNameError(f"{store}: {unknown('class split', name, names)}")
-    path = _file(store, name)
-    try:
-        return name, ClassSplit.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as problem:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors())
-        raise DataError(f"{path}: not a class split ({wrong}); mend it, or make it anew") from problem
-    except (OSError, ValueError) as problem:
-        raise DataError(f"{path}: cannot be read ({problem}); mend it, or make it anew") from problem
+    remedy = "mend it, or make it anew"
+    return name, read_record(_file(store, name), ClassSplit, "a class split", remedy, DataError)
 
 
 def write_class_split(store: Path, name: str, split: ClassSplit) -> Path:

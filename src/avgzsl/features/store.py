@@ -7,7 +7,6 @@ modality; `text.npy` is c x t, in the order of `classes`. `splits/NAME.json` are
 `failures.csv` the files that gave no row, `journal.sqlite` what lets an extraction go on (`journal`).
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from avgzsl import records
 from avgzsl.errors import DataError
 from avgzsl.files import write_json, write_whole
 from avgzsl.types import MODALITIES, Modality
@@ -148,26 +148,15 @@ def open_store(path: Path | str) -> Store:
 
 def read_record(folder: Path) -> StoreRecord:
     """What a store says of itself. Raises DataError."""
-    path = folder / RECORD
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as problem:
+        return records.read_record(
+            folder / RECORD, StoreRecord, "a store's record", _AGAIN[0].lower() + _AGAIN[1:], DataError, FORMAT
+        )
+    except (FileNotFoundError, NotADirectoryError) as problem:
         raise DataError(
             f"{folder}: is not a store of features, or not finished (there is no {RECORD}); make it with, or go on "
             "with, `avgzsl extract`"
         ) from problem
-    except (OSError, ValueError) as problem:
-        raise DataError(f"{path}: cannot be read ({problem}). {_AGAIN}") from problem
-    version = content.get("format") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > FORMAT:
-        raise DataError(
-            f"{path}: store format {version} is newer than {FORMAT}, which this avgzsl reads; upgrade avgzsl"
-        )
-    try:
-        return StoreRecord.model_validate(content)
-    except ValidationError as problem:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors())
-        raise DataError(f"{path}: not a store's record ({wrong}). {_AGAIN}") from problem
 
 
 def verify(store: Store) -> None:

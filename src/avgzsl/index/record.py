@@ -1,14 +1,14 @@
 """`index.json`: what an index is, and which run made it."""
 
-import json
 import secrets
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from avgzsl import records
 from avgzsl.data import ClipSet
 from avgzsl.errors import DataError
 from avgzsl.files import write_json
@@ -71,22 +71,11 @@ def write_record(folder: Path, record: IndexRecord) -> None:
 
 def read_record(folder: Path) -> IndexRecord:
     """Raises DataError for a folder that is no index, a record that is damaged, or one of a newer format."""
-    path = folder / RECORD
     try:
-        content = json.loads(path.read_text())
+        return records.read_record(
+            folder / RECORD, IndexRecord, "the record of an index", "restore it or index again", DataError, FORMAT
+        )
     except (FileNotFoundError, NotADirectoryError) as problem:
         raise DataError(
             f"{folder}: is not an index (there is no {RECORD}); make one with `avgzsl index RUN STORE --out {folder}`"
         ) from problem
-    except (OSError, ValueError) as problem:
-        raise DataError(f"{path}: cannot be read ({problem}); restore it or index again") from problem
-    version = content.get("format") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > FORMAT:
-        raise DataError(
-            f"{path}: index format {version} is newer than {FORMAT}, which this avgzsl reads; upgrade avgzsl"
-        )
-    try:
-        return IndexRecord.model_validate(content)
-    except ValidationError as problem:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors())
-        raise DataError(f"{path}: not the record of an index ({wrong}); restore it or index again") from problem

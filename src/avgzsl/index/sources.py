@@ -21,7 +21,6 @@ from avgzsl.runs import Run
 from avgzsl.types import MODALITIES
 
 _BATCH = 8192  # as many as a method embeds at once: the same bits as in evaluation
-_KNOWN = ("label", "split", "start", "end", "licence", "source")
 
 
 class Batch(NamedTuple):

@@ -137,19 +137,6 @@ class Decoders:
         raise MediaError(f"{path}: the processes that decode keep dying before they begin; is there memory left?")
 
 
-def decode_limited(
-    path: Path,
-    span: Span = WHOLE,
-    frames: FrameNeeds | None = None,
-    sound: SoundNeeds | None = None,
-    limits: Limits = STANDARD,
-) -> Decoded:
-    """`decode` in a process of its own; for many files a pool of `Decoders` spares the start of one for each."""
-    with Decoders(1, limits) as decoders:
-        result: Decoded = decoders.call(decode, path, span, frames, sound)
-    return result
-
-
 def _task(request: Request) -> _Task:
     return decode, (request.path, request.span, request.frames, request.sound)
 

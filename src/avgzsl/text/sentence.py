@@ -15,11 +15,10 @@ from torch import Tensor
 from avgzsl.errors import ConfigError, DataError, WeightsError
 from avgzsl.registry import require
 from avgzsl.text.names import shown
-from avgzsl.weights import WeightFile, identify, models_folder
+from avgzsl.weights import WeightFile, find_folder, identify, reason
 
 DESCRIPTION = "sentence:FOLDER_OR_NAME: a sentence-transformers model, from a folder or the hub"
 
-_SECONDS = 10  # until the hub counts as out of reach
 _PATTERNS = ["*.json", "*.txt", "*.safetensors", "*.model"]
 
 
@@ -49,7 +48,8 @@ def load(argument: str, models: Path | None, device: torch.device) -> SentenceEn
     """The model in the folder, or of the name, `argument`. Raises ConfigError, WeightsError."""
     if not argument:
         raise ConfigError("sentence needs a model: sentence:FOLDER, or sentence:NAME of one on the hub")
-    return load_folder(f"sentence:{argument}", find_folder(argument, models), device)
+    folder = find_folder("sentence encoder", argument, models, _PATTERNS, "sentences")
+    return load_folder(f"sentence:{argument}", folder, device)
 
 
 def load_folder(spec: str, folder: Path, device: torch.device) -> SentenceEncoder:
@@ -63,7 +63,7 @@ def load_folder(spec: str, folder: Path, device: torch.device) -> SentenceEncode
         (model, row), (_, again) = (_load(library, folder, seed) for seed in (0, 1))
     except Exception as problem:  # a damaged folder can fail in many ways
         raise WeightsError(
-            f"{folder}: not a whole model of sentence-transformers ({_reason(problem)}); get it again"
+            f"{folder}: not a whole model of sentence-transformers ({reason(problem)}); get it again"
         ) from problem
     if not torch.equal(row, again):
         raise WeightsError(f"{folder}: the weights of some layers are not there; get the model again")
@@ -84,29 +84,3 @@ def _load(library: Any, folder: Path, seed: int) -> tuple[Any, Float[Tensor, "1 
             str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
         )
     return model, model.encode(["a"], convert_to_tensor=True, show_progress_bar=False)
-
-
-def find_folder(name: str, models: Path | None) -> Path:
-    """A folder as it is, or in the models folder, or a copy from the hub. Raises WeightsError, ConfigError."""
-    places = [Path(name), models_folder(models) / name]
-    for place in places:
-        if place.is_dir():
-            return place
-    hub = require("huggingface_hub", "sentences")
-    try:
-        return Path(hub.snapshot_download(name, allow_patterns=_PATTERNS, local_files_only=True))
-    except (OSError, ValueError):
-        pass  # not a name on the hub, or not copied yet
-    try:
-        revision = hub.HfApi().model_info(name, timeout=_SECONDS).sha  # one question that fails fast, without retries
-        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=_PATTERNS))
-    except Exception as problem:  # whatever the network does
-        looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
-        raise WeightsError(
-            f"sentence encoder {name}: not there (looked for {looked}) and not to be had from https://huggingface.co "
-            f"({_reason(problem)}). Fetch the model's folder where there is a network and name it: sentence:FOLDER"
-        ) from problem
-
-
-def _reason(problem: Exception) -> str:
-    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]

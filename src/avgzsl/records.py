@@ -1,0 +1,35 @@
+"""Records on disk: JSON with a format version, read back and validated, with one set of messages."""
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from avgzsl.errors import AvgzslError
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+def read_record(
+    path: Path, model: type[Record], what: str, remedy: str, error: type[AvgzslError], newest: int | None = None
+) -> Record:
+    """The record in `path`, which is `what` (as in "a run's config").
+
+    Raises `error`, with the remedy, for a file that is damaged, of a format newer than `newest`, or no such record; and
+    FileNotFoundError or NotADirectoryError, for the caller knows what should have made it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except (OSError, ValueError) as problem:
+        raise error(f"{path}: cannot be read ({problem}); {remedy}") from problem
+    version = content.get("format") if isinstance(content, dict) else None
+    if newest is not None and isinstance(version, int) and version > newest:
+        raise error(f"{path}: format {version} is newer than {newest}, which this avgzsl reads; upgrade avgzsl")
+    try:
+        return model.model_validate(content)
+    except ValidationError as problem:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors())
+        raise error(f"{path}: not {what} ({wrong}); {remedy}") from problem
