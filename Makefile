@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 REAL ?= ../shared/data/realset
 CLIPS ?= ../shared/data/realclips
+VIDEOS ?= ../shared/data/videos
 MODELS ?= ../shared/models
 
 .PHONY: demo app test check bench real realclips results clean
@@ -36,6 +37,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.index --document docs/scale.md
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
 	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.damage --clips $(CLIPS) $(VIDEOS) --document docs/benchmarks.md
 
 # hours: tunes every method on every class split; what was done is kept in out/results
 results: $(STAMP)
