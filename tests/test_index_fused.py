@@ -1,13 +1,16 @@
 """One vector a clip stands for the fused score of its embeddings; every engine finds what brute force finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
 from avgzsl.index.collection import view
-from avgzsl.index.engines import engines, open_engine
-from avgzsl.index.fused import bound, fused, query, spaces, usable
+from avgzsl.index.engines import engines, open_engine, scans
+from avgzsl.index.engines.base import Scanner
+from avgzsl.index.fused import bound, fused, nearest_distances, query, reach, spaces, usable
 from avgzsl.index.nearest import nearest
 from avgzsl.methods.base import Embeddings
 from avgzsl.protocol import Mode, take
@@ -52,6 +55,40 @@ def test_inner_product_is_the_fused_score_or_bounds_it(similarity, mode):
             assert score <= limit + 1e-5
             if similarity != "euclidean" or mode.modality != "both":
                 assert score == pytest.approx(limit, abs=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_no_clip_of_a_smaller_product_scores_as_high(similarity, mode, scale):
+    clips, text = random_embeddings(300, 6, seed=1), torch.randn(7, 6, generator=torch.Generator().manual_seed(2))
+    clips = replace(clips, audio=clips.audio * scale, video=clips.video * scale)
+    kept = take(clips, usable(clips, mode))
+    vectors = fused(kept, mode, similarity)
+    largest = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max())
+    for t in text * scale:
+        products = vectors @ query(t, similarity)  # in float32, as an engine has them
+        scores = Compares(similarity).compare(kept, t[None], *mode)[:, 0].tolist()
+        for product, score in zip(products.tolist(), scores, strict=True):
+            least = reach(score, largest, t, similarity)
+            assert product >= least
+            assert bound(least - 1e-9 * abs(least), largest, t, similarity) < score
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 1e3])
+def test_distances_from_products_are_never_too_large_and_hardly_too_small(scale):
+    g = torch.Generator().manual_seed(0)
+    z, t = scale * torch.randn(500, 6, generator=g), scale * torch.randn(6, generator=g)
+    z[:50] = t + scale * torch.logspace(-9, 0, 50)[:, None] * torch.randn(50, 6, generator=g)
+    has = torch.ones(500, dtype=torch.bool)
+    vectors = fused(Embeddings(z, None, None, has, ~has), Mode("audio", "equal"), "euclidean")
+    largest = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max())
+    least = nearest_distances(vectors @ query(t, "euclidean"), largest, t)
+    true = np.linalg.norm(z.double().numpy() - t.double().numpy(), axis=1)
+    assert (least <= true).all()
+    far = true > 0.3 * scale
+    assert least[far] == pytest.approx(true[far], rel=0.01)
+    assert nearest_distances(np.array([-np.inf], np.float32), largest, t)[0] == np.inf
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -131,6 +168,23 @@ def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp
         assert len(seen.positions()) == len(clips.has_audio)
 
 
+@pytest.mark.parametrize(("engine", "stored"), [("memory", 2), ("lancedb", 4)])
+def test_an_engine_is_asked_twice_at_most(engine, stored, tmp_path, big, monkeypatch):
+    clips, text = big
+    collection = collection_of(tmp_path, clips, "euclidean", engine)
+    assert len(collection.stored) == stored
+    kind = type(collection.engine(collection.stored[0]))
+    asked = []
+    for name in ("query", "products"):
+        if hasattr(kind, name):
+            own = getattr(kind, name)
+            monkeypatch.setattr(kind, name, lambda self, *given, own=own: asked.append(given) or own(self, *given))
+    for t in text:
+        asked.clear()
+        nearest(collection, t, 10, Mode("both", "attention"))
+        assert len(asked) == 2 if engine == "memory" else 1 <= len(asked) <= 2
+
+
 @pytest.fixture(scope="module")
 def big():
     """Clips and queries: two anywhere, one in the midst of clips, one at a clip that the engine has not got yet."""
@@ -163,6 +217,15 @@ def test_engine_contract(kind, tmp_path, qdrant_here):
     assert found.tolist() == positions[np.argsort(-expected)[:7]].tolist()
     assert products == pytest.approx(np.sort(expected)[::-1][:7], abs=1e-5)
     assert len(engine.query(asked, 1000)[0]) == 50
+    middle = float(np.sort(expected)[-20:-18].mean())
+    assert engine.query(asked, 1000, middle)[0].tolist() == positions[np.argsort(-expected)[:19]].tolist()
+    assert len(engine.query(asked, 5, middle)[0]) == 5
+    assert len(engine.query(asked, 5, float(expected.max()) + 1)[0]) == 0
+    assert isinstance(engine, Scanner) == scans(kind)
+    if isinstance(engine, Scanner):
+        products = engine.products(asked)
+        assert products[positions] == pytest.approx(expected, abs=1e-5)
+        assert np.isneginf(np.delete(products, positions)).all()
     engine.delete(found[:2])
     assert engine.count() == 48
     assert engine.query(asked, 3)[0].tolist() == positions[np.argsort(-expected)[2:5]].tolist()

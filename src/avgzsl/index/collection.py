@@ -19,7 +19,7 @@ from avgzsl.encoders import CARDS, WEIGHTS
 from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
 from avgzsl.index import clip_table, embeddings
 from avgzsl.index.clip_table import Clip, State
-from avgzsl.index.engines import engines, open_engine
+from avgzsl.index.engines import engines, open_engine, scans
 from avgzsl.index.engines.base import Engine
 from avgzsl.index.fused import fused, spaces, usable
 from avgzsl.index.record import IndexRecord, describe, read_record, write_record
@@ -27,6 +27,7 @@ from avgzsl.methods.base import Embeddings
 from avgzsl.protocol import Mode, take
 from avgzsl.registry import unknown
 from avgzsl.runs import CHECKPOINT, Run, load_run, run_id
+from avgzsl.types import MODALITIES
 
 RUN, ENGINE = "run", "engine"
 _APPLY = 16384  # clips that an engine takes at a time; as many at most are searched without it
@@ -45,6 +46,14 @@ class Collection:
     def modes(self) -> list[Mode]:
         """In which it can be searched."""
         return spaces(self.run.method)
+
+    @property
+    def stored(self) -> list[Mode]:
+        """Whose vectors the engine has: all, but those of `both` where sound and picture tell it (`proposals`)."""
+        scanned = self.run.method.similarity == "euclidean" and scans(self.record.engine)
+        if scanned and set(self.record.parts) == set(MODALITIES):
+            return [Mode(modality, "equal") for modality in MODALITIES]
+        return self.modes
 
     def engine(self, mode: Mode) -> Engine:
         """The vectors of a mode."""
@@ -113,7 +122,7 @@ def _write(made: Collection) -> None:
         if (made.run.folder / part).is_dir():
             shutil.copytree(made.run.folder / part, folder / RUN / part)
     clip_table.create(folder)
-    for mode in made.modes:
+    for mode in made.stored:
         made.engine(mode)  # is it installed, is it there
     made.close()
     write_record(folder, made.record)
@@ -170,7 +179,7 @@ def append(collection: Collection, db: sqlite3.Connection, clips: Sequence[Clip]
     """
     rows = embeddings.pack(embedded, collection.record)
     longest = {}
-    for mode in collection.modes:
+    for mode in collection.stored:
         keep = usable(embedded, mode)
         vectors = fused(take(embedded, keep), mode, collection.run.method.similarity)
         longest[str(mode)] = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max(initial=0))
@@ -190,7 +199,7 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
         end = min(start + _APPLY, now.end)
         here = np.array(clip_table.positions(db, "position >= ? and position < ?", (start, end)), np.int64)
         clips = embeddings.unpack(stored[here], collection.record)
-        for mode in collection.modes:
+        for mode in collection.stored:
             keep = usable(clips, mode)
             vectors = fused(take(clips, keep), mode, collection.run.method.similarity)
             collection.engine(mode).upsert(here[keep.numpy()], vectors)
@@ -207,7 +216,7 @@ def purge(collection: Collection, db: sqlite3.Connection) -> int:
     """Erase what was removed or replaced from all that is stored; gives how many clips."""
     dead = np.array(clip_table.dead(db), np.int64)
     clip_table.next_generation(db)
-    for mode in collection.modes:
+    for mode in collection.stored:
         collection.engine(mode).delete(dead)
     embeddings.wipe(collection.folder, dead, collection.record)
     clip_table.forget_dead(db)

@@ -89,9 +89,15 @@ def query(text: Float[Tensor, " d"], similarity: Name) -> Float32[np.ndarray, " 
     return torch.cat([t, t.new_full((1,), -1.0)]).float().numpy()
 
 
-def rounding(query: Float[np.ndarray, " _e"], largest: float) -> float:
+def rounding(query: Float[np.ndarray, " _e"], largest: float, similarity: Name) -> float:
     """By how much float32 may misplace the inner product of a query with a vector no longer than `largest`."""
-    return 2 * (len(query) + 4) * _STEP * (1 + float(np.linalg.norm(query)) * largest)
+    return 2 * (len(query) + 4) * _STEP * (1 + _product(query, largest, similarity))
+
+
+def _product(query: Float[np.ndarray, " _e"], largest: float, similarity: Name) -> float:
+    """The sum of |q_i v_i| is no more than this: where there is c, |m|² is no more than c."""
+    longest = min(largest, largest**0.5) if similarity in ("mse", "euclidean") else largest
+    return float(np.linalg.norm(query[:-1])) * longest + abs(float(query[-1])) * largest
 
 
 def bound(product: float, largest: float, text: Float[Tensor, " d"], similarity: Name) -> float:
@@ -100,8 +106,32 @@ def bound(product: float, largest: float, text: Float[Tensor, " d"], similarity:
     `largest` is the greatest length of a stored vector: it limits by how much float32 may have misplaced a product.
     """
     q = query(text, similarity).astype(np.float64)
-    product += rounding(q, largest) + abs(product) * _STEP
+    product += rounding(q, largest, similarity) + abs(product) * _STEP
     if similarity in ("dot", "cosine"):
         return product
     squared = max(float(text.double().square().sum()) - product, 0.0) * (1 - 2 * len(q) * _STEP)
     return -squared / len(text) if similarity == "mse" else -(squared**0.5)
+
+
+def reach(score: float, largest: float, text: Float[Tensor, " d"], similarity: Name) -> float:
+    """An inner product below which no clip scores as high as `score`: `bound` of it is lower."""
+    q = query(text, similarity).astype(np.float64)
+    product = score
+    if similarity in ("mse", "euclidean"):
+        squared = -score * len(text) if similarity == "mse" else score**2
+        product = float(text.double().square().sum()) - squared * (1 + 4 * len(q) * _STEP)
+    return product - 2 * rounding(q, largest, similarity) - 4 * abs(product) * _STEP
+
+
+def nearest_distances(
+    products: Float32[np.ndarray, " n"], largest: float, text: Float[Tensor, " d"]
+) -> Float32[np.ndarray, " n"]:
+    """At least so far, by Euclidean distance, are vectors of these inner products with the query: `bound` of many."""
+    q = query(text, "euclidean").astype(np.float64)
+    own = float(text.double().square().sum())
+    highest = own + _product(q, largest, "euclidean")  # no sum below is larger
+    found = np.float32(own - rounding(q, largest, "euclidean") - 2 * highest * _STEP) - products
+    np.maximum(found, 0, out=found)
+    np.sqrt(found, out=found)
+    found *= np.float32(1 - 2 * len(q) * _STEP)
+    return found

@@ -1,8 +1,8 @@
 """The clips nearest to a point of the common space, ranked by the run's own score, exactly.
 
-An engine proposes clips by inner product; each proposal is scored by `Method.compare`, as is every clip that the engine
-does not have yet; and proposals are asked for until `fused.bound` proves that no other clip comes before the k-th. Of
-clips of equal score the one that was indexed first comes first.
+An engine proposes clips; each proposal is scored by `Method.compare`, as is every clip that the engine does not have
+yet. Where no bound proves that no other clip comes before the k-th of them, all that might are asked for, which settles
+it. Of clips of equal score the one that was indexed first comes first.
 """
 
 from typing import NamedTuple
@@ -14,13 +14,15 @@ from torch import Tensor
 from avgzsl.index import clip_table
 from avgzsl.index.clip_table import Clip
 from avgzsl.index.collection import Collection, View, view_of
-from avgzsl.index.fused import bound, query, usable
+from avgzsl.index.fused import usable
+from avgzsl.index.proposals import proposals
 from avgzsl.index.where import Condition
 from avgzsl.methods.base import Embeddings
 from avgzsl.protocol import Mode, take
 
 _DIRECT = 20_000  # so few clips are scored sooner than an engine finds them among others
-_GROWTH = 4
+_MORE = 4  # times k at first
+_GROWTH = 16  # where a condition leaves too few
 
 
 class Found(NamedTuple):
@@ -54,23 +56,19 @@ def _nearest(
         return _best(*score(seen, allowed, point, mode), k)
     applied, dead = seen.state.applied, np.array(clip_table.dead(seen.db), np.int64)
     waiting = seen.positions("position >= ?", (applied,))
-    similarity = seen.collection.run.method.similarity
-    asked, largest = query(point, similarity), clip_table.longest(seen.db, str(mode))
-    n = _GROWTH * max(k, 16)
-    while applied:
-        proposed, products = seen.collection.engine(mode).query(asked, n)
+    propose = proposals(seen, point, mode)
+    n, least = _MORE * max(k, 16), -np.inf
+    while True:
+        proposed, rest = propose(n, least)
         known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~np.isin(proposed, dead)])
         candidates = np.concatenate([known, waiting])
         if allowed is not None:
             candidates = candidates[np.isin(candidates, allowed)]
         best = _best(*score(seen, candidates, point, mode), k)
-        if len(proposed) < n:
+        least = float(best[1][-1]) if len(best[1]) == k else -np.inf
+        if least > rest or rest == -np.inf:
             return best
-        if len(best[1]) == k and best[1][-1] > bound(float(products[-1]), largest, point, similarity):
-            return best
-        n *= _GROWTH
-    candidates = waiting if allowed is None else waiting[np.isin(waiting, allowed)]
-    return _best(*score(seen, candidates, point, mode), k)
+        n = max(n * _GROWTH, seen.state.end if least > -np.inf else 0)
 
 
 def score(

@@ -28,7 +28,7 @@ def verify(collection: Collection) -> Faults:
     try:
         with view(collection) as seen:
             truth = _table_faults(seen) + _row_faults(seen)
-            engine = [] if truth else [fault for mode in collection.modes for fault in _engine_faults(seen, mode)]
+            engine = [] if truth else [fault for mode in collection.stored for fault in _engine_faults(seen, mode)]
     except AvgzslError as problem:
         return Faults([str(problem)], [])
     return Faults(truth, engine)
@@ -39,7 +39,7 @@ def rebuild(collection: Collection) -> None:
     with writing(collection) as db:
         clip_table.next_generation(db, applied=0)
         collection.close()
-        for mode in collection.modes:
+        for mode in collection.stored:
             drop(
                 collection.record.engine,
                 collection.folder / ENGINE,
@@ -81,7 +81,7 @@ def _engine_faults(seen: View, mode: Mode) -> list[str]:
     inside = positions < seen.state.end
     found[positions[inside]] = products[inside]
     wanted = ~np.isnan(expected)
-    allowed = rounding(direction, clip_table.longest(seen.db, str(mode)))  # what a search allows for, too
+    allowed = rounding(direction, clip_table.longest(seen.db, str(mode)), seen.collection.run.method.similarity)
     close = np.abs(found[here] - expected) <= allowed
     wrong = here[wanted & ~close]
     if not len(wrong):

@@ -1,7 +1,8 @@
 """Engines that propose the clips of the largest inner products: one file each, found by listing this folder.
 
-An engine module has DESCRIPTION, BY_URL (whether it lives at an address), open_engine(folder, name, dimension, url),
-which gives an `Engine`, and drop(folder, name, url), which removes all that it stored, damaged or not.
+An engine module has DESCRIPTION, BY_URL (whether it lives at an address), SCANS (whether its engine is a `Scanner`),
+open_engine(folder, name, dimension, url), which gives an `Engine`, and drop(folder, name, url), which removes all that
+it stored, damaged or not.
 """
 
 import sys
@@ -34,6 +35,11 @@ def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | N
         raise ConfigError(f"the engine {kind} needs a url, as in --url http://localhost:6333")
     engine: Engine = module.open_engine(folder, name, dimension, url)
     return engine
+
+
+def scans(kind: str) -> bool:
+    """Whether the engine gives the inner products of all vectors at once. Raises UnknownNameError."""
+    return bool(_module(kind).SCANS)
 
 
 def drop(kind: str, folder: Path, name: str, url: str | None) -> None:

@@ -23,9 +23,12 @@ class Engine(Protocol):
         ...
 
     def query(
-        self, vector: Float32[np.ndarray, " e"], n: int
+        self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf
     ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-        """Positions and inner products of the n vectors with the largest, best first; fewer only if it has no more."""
+        """Positions and inner products, best first, of the n vectors with the largest that are at least `least`.
+
+        Fewer only if there are no more.
+        """
         ...
 
     def count(self) -> int:
@@ -34,4 +37,13 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class Scanner(Protocol):
+    """An engine to which all inner products are no dearer than the largest."""
+
+    def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
+        """The inner product of each position, in order; -inf where there is no vector."""
         ...

@@ -19,6 +19,7 @@ from avgzsl.registry import require
 
 DESCRIPTION = "LanceDB, embedded: a folder on disk with atomic changes (extra lancedb)"
 BY_URL = False
+SCANS = False
 _TIDY = 64
 
 
@@ -65,15 +66,15 @@ class Lance:
             self.table.optimize(cleanup_older_than=timedelta(0))
 
     def query(
-        self, vector: Float32[np.ndarray, " e"], n: int
+        self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf
     ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
         """A scan."""
         try:
-            found = self._search(vector, n)
+            found = self._search(vector, n, least)
         except (OSError, RuntimeError):  # the version it began with was cleaned away: there is a newer one
             with _named(self.folder):
                 self.table = self.connection.open_table(self.name)
-                found = self._search(vector, n)
+                found = self._search(vector, n, least)
         return found["position"].to_numpy(), 1 - found["_distance"].to_numpy()
 
     def count(self) -> int:
@@ -84,8 +85,10 @@ class Lance:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _search(self, vector: Float32[np.ndarray, " e"], n: int) -> Any:
+    def _search(self, vector: Float32[np.ndarray, " e"], n: int, least: float) -> Any:
         asked = self.table.search(vector, vector_column_name="vector").distance_type("dot")
+        if least > -np.inf:  # its distance is 1 - product, and the bound is not included
+            asked = asked.distance_range(upper_bound=float(np.nextafter(np.float32(1 - least), np.float32(np.inf))))
         return asked.select(["position", "_distance"]).limit(n).to_arrow()
 
     def _rows(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> Any:

@@ -11,7 +11,7 @@ from avgzsl.errors import AvgzslError, DataError
 
 DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
 BY_URL = False
-_BLOCK = 1 << 18
+SCANS = True
 
 
 def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "Memory":
@@ -60,22 +60,20 @@ class Memory:
             self._write(position, row)
 
     def query(
-        self, vector: Float32[np.ndarray, " e"], n: int
+        self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf
     ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-        """A matrix product and its top n a block, merged. Raises DataError for a damaged file."""
-        asked = torch.from_numpy(vector)
-        values, places = [torch.empty(0)], [torch.empty(0, dtype=torch.int64)]
-        rows = torch.from_numpy(self._map())
-        for start in range(0, len(rows), _BLOCK):
-            best = (rows[start : start + _BLOCK] @ asked).topk(min(n, len(rows) - start, _BLOCK))
-            values.append(best.values)
-            places.append(best.indices + start)
-        found = torch.cat(values).topk(min(n, sum(map(len, values))))
-        # compared before it is thrown away: a NaN in a damaged file would pass as an absent row
-        if bool(found.values.isnan().any()):
+        """A matrix product and the largest of it. Raises DataError for a damaged file."""
+        products = torch.from_numpy(self.products(vector))
+        there = int((products >= max(least, torch.finfo(products.dtype).min)).sum())
+        best = products.topk(min(n, there))
+        return best.indices.numpy(), best.values.numpy()
+
+    def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
+        """A matrix product. Raises DataError for a damaged file."""
+        found = (torch.from_numpy(self._map()) @ torch.from_numpy(vector)).numpy()
+        if np.isnan(found).any():  # it would pass as an absent row
             raise DataError(f"{self.path}: holds values that are no numbers; make it anew with `avgzsl index-rebuild`")
-        there = found.values > -torch.inf
-        return torch.cat(places)[found.indices[there]].numpy(), found.values[there].numpy()
+        return found
 
     def count(self) -> int:
         """Rows that are not absent."""

@@ -18,6 +18,7 @@ from avgzsl.registry import require
 
 DESCRIPTION = "Qdrant, a server or a cluster, by --url (extra qdrant)"
 BY_URL = True
+SCANS = False
 _BATCH = 1000
 
 
@@ -61,12 +62,17 @@ class Qdrant:
             self.client.delete(self.name, points_selector=points, wait=True)
 
     def query(
-        self, vector: Float32[np.ndarray, " e"], n: int
+        self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf
     ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
         """An exact search."""
         with _named(self.url):
             found = self.client.query_points(
-                self.name, query=vector.tolist(), limit=n, search_params=self.exact, with_payload=False
+                self.name,
+                query=vector.tolist(),
+                limit=n,
+                search_params=self.exact,
+                with_payload=False,
+                score_threshold=least if least > -np.inf else None,
             ).points
         positions = np.array([point.id for point in found], np.int64)
         return positions, np.array([point.score for point in found], np.float32)
