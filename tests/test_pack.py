@@ -9,12 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from avgzsl import pack, packing, predict, runs
-from avgzsl.carried import copy_card, with_bare_names, with_weights
-from avgzsl.data import Encoder
+from avgzsl import backbones, encoders, pack, packing, predict, runs
+from avgzsl.carried import with_bare_names, with_card, with_weights
+from avgzsl.data import ClipSet, Dataset, Encoder
+from avgzsl.encoders import load_backbones, same_encoder
 from avgzsl.errors import AvgzslError, RunError, WeightsError
 from avgzsl.experiment import evaluate, save_results, train
 from avgzsl.features.extract import extract
+from avgzsl.index.archive import index, index_add
+from avgzsl.index.collection import open_collection
 from avgzsl.methods import build
 from avgzsl.recogniser import class_table, load_recogniser
 from avgzsl.reports.model_card import model_card
@@ -22,6 +25,7 @@ from avgzsl.text import load as load_text
 from avgzsl.weights import WeightFile, identify
 from tests import clip_runs
 from tests.conftest import SHARED
+from tests.test_cards import sound_card
 
 WORDS = ("red", "green", "blue", "low", "high", "drum")
 
@@ -237,15 +241,113 @@ def test_cards_and_exported_models_travel(tmp_path):
     card = tmp_path / "there" / "mine.yaml"
     card.write_text("description: mine\n")
     encoder = Encoder(str(card), (identify(card), identify(model)))
-    assert with_weights(encoder, tmp_path / "out", None) == replace(encoder, spec="mine.yaml")
-    assert contents(tmp_path / "out") == {"mine.yaml": card.read_bytes(), "net.tflite": b"weights"}
-    copy_card(encoder, tmp_path / "cards")
-    copy_card(Encoder("yamnet"), tmp_path / "cards")
-    copy_card(Encoder("descriptors"), tmp_path / "cards")
+    assert with_weights(encoder, tmp_path / "out", None) == encoder
+    assert contents(tmp_path / "out") == {"net.tflite": b"weights"}  # its card travels by itself
+    assert with_bare_names(encoder) == encoder
+    assert with_card(encoder, tmp_path / "cards") == replace(encoder, spec="mine.yaml")
+    packaged, weights = backbones._CARDS / "yamnet.yaml", (WeightFile("y.tflite", "a" * 64),)
+    by_card = Encoder("yamnet.yaml", (identify(packaged), *weights))
+    assert with_card(Encoder("yamnet", weights), tmp_path / "cards") == by_card
+    assert same_encoder(by_card, Encoder("yamnet:moved/y.tflite", weights))
+    for other in (Encoder("descriptors"), Encoder("yamnet:y.tflite", weights)):  # what no card tells
+        assert with_card(other, tmp_path / "cards") == other
     assert sorted(contents(tmp_path / "cards")) == ["mine.yaml", "yamnet.yaml"]
     card.write_text("description: other\n")
     with pytest.raises(WeightsError, match="is not the card"):
-        copy_card(encoder, tmp_path / "cards")
+        with_card(encoder, tmp_path / "cards")
+
+
+def train_on_card(patch: pytest.MonkeyPatch, folder: Path, audio: Encoder) -> Path:
+    """A run whose sounds went through an encoder by a card, of 3 numbers, and whose pictures are descriptors."""
+    data = clip_runs.dataset(clip_runs.clips(folder / "clips"))
+    g = torch.Generator().manual_seed(0)
+
+    def heard(clips: ClipSet) -> ClipSet:
+        return replace(clips, audio=torch.randn(len(clips), 3, generator=g))
+
+    made = Dataset.of(data.classes, {name: heard(clips) for name, clips in data.splits.items()})
+    made = replace(data, splits=made.splits, fingerprint=made.fingerprint, encoders={**data.encoders, "audio": audio})
+    return clip_runs.train(patch, made, folder / "run", "least-squares").folder
+
+
+def loaded_card(run: Path, models: Path | None = None):
+    """The backbone by its card, as the run loads it."""
+    return load_backbones(runs.load_run(run), ["audio"], {}, models, "cpu")["audio"]
+
+
+def test_a_packed_run_works_from_its_own_card(tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    card, _ = sound_card(tmp_path / "there")
+    model = card.with_name("sound.onnx")
+    run = train_on_card(monkeypatch, tmp_path, Encoder(str(card), (identify(card), identify(model))))
+    noise = [np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)]
+    expected = loaded_card(run).embed(noise)
+    pack(run, tmp_path / "light")
+    pack(run, tmp_path / "whole", weights=True)
+    (tmp_path / "there").rename(tmp_path / "models")
+    monkeypatch.chdir(tmp_path / "clips")
+    light, whole = {"cards/card.yaml"}, {"cards/card.yaml", "weights/sound.onnx"}
+    pack(tmp_path / "whole", tmp_path / "again", weights=True)
+    pack(tmp_path / "light", tmp_path / "lighter")
+    for name, files, models in (
+        ("light", light, tmp_path / "models"),
+        ("lighter", light, tmp_path / "models"),
+        ("whole", whole, None),
+        ("again", whole, None),
+    ):
+        there = set(contents(tmp_path / name)) - set(contents(run)) - {"README.md"}
+        assert there == files  # and nothing that nobody reads
+        assert torch.equal(loaded_card(tmp_path / name, models).embed(noise), expected)
+    with pytest.raises(WeightsError, match=r"sound\.onnx are not there"):
+        loaded_card(tmp_path / "light")
+
+
+def test_a_card_of_another_version_changes_no_packed_run(tmp_path, monkeypatch):
+    cards, models = tmp_path / "packaged", tmp_path / "models"
+    for folder in (cards, models):
+        folder.mkdir()
+    monkeypatch.setattr(backbones, "_CARDS", cards)
+    monkeypatch.setattr(encoders, "_PACKAGED", cards)
+    card, _ = sound_card(models)
+    card.rename(cards / "ears.yaml")
+    audio = Encoder("ears", (identify(models / "sound.onnx"),))
+    run = train_on_card(monkeypatch, tmp_path, audio)
+    pack(run, tmp_path / "packed")
+    packed = runs.read_config(tmp_path / "packed").data.encoders["audio"]
+    assert packed.spec == "ears.yaml" and same_encoder(packed, audio)
+    (cards / "ears.yaml").write_text((cards / "ears.yaml").read_text().replace("hop: 40", "hop: 50"))
+    assert loaded_card(run, models).card.input.hop == 50
+    assert loaded_card(tmp_path / "packed", models).card.input.hop == 40
+    assert not same_encoder(packed, audio)
+    with pytest.raises(WeightsError, match="ears: is not the audio encoder of"):
+        load_backbones(runs.load_run(tmp_path / "packed"), ["audio"], {"audio": "ears"}, models, "cpu")
+
+
+def test_an_index_of_a_packed_run_carries_its_weights_and_its_card(tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    card, _ = sound_card(tmp_path / "there")
+    audio = Encoder(str(card), (identify(card), identify(card.with_name("sound.onnx"))))
+    pack(train_on_card(monkeypatch, tmp_path, audio), tmp_path / "packed", weights=True)
+    index(tmp_path / "packed", tmp_path / "clips", tmp_path / "index", engine="memory")
+    for name in ("there", "packed"):
+        (tmp_path / name).rename(tmp_path / f"{name}-gone")
+    (tmp_path / "index").rename(tmp_path / "moved")
+    assert {"cards/card.yaml", "weights/sound.onnx"} <= set(contents(tmp_path / "moved" / "run"))
+    monkeypatch.chdir(tmp_path)
+    assert index_add("moved", tmp_path / "clips").kept == 6
+    monkeypatch.chdir(tmp_path / "clips")
+    clip_runs.render(tmp_path / "clips" / "more.mp4", "red high")
+    assert index_add(tmp_path / "moved", tmp_path / "clips").added == 1
+    assert loaded_card(open_collection(tmp_path / "moved").run.folder).card.file == "sound.onnx"
+
+
+def test_weights_by_a_spec_without_an_argument_are_looked_for(tmp_path):
+    """Only those that come with an installed package are left to it."""
+    weights = (WeightFile("kumar.pt", "a" * 64),)
+    with pytest.raises(WeightsError, match=r"kumar: the file kumar\.pt .* or pack without weights"):
+        with_weights(Encoder("kumar", weights), tmp_path, tmp_path)
+    for spec in ("minilm", "minilm,overrides=names.csv"):
+        assert with_weights(Encoder(spec, weights), tmp_path, tmp_path) == Encoder(spec, weights)
 
 
 def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):

@@ -1,43 +1,46 @@
-"""An encoder made to travel: its weights copied into a folder, and the spec under which they are found there.
+"""An encoder made to travel: its weights and its card copied into folders, and the spec by which they are found there.
 
-The arguments of a spec (a file, a folder or a name on the hub; a card; overrides of text) are what an encoder is loaded
-from. In the folder each has the name by which the encoders look for it among their models.
+The arguments of a spec (a file, a folder or a name on the hub; overrides of text) are what an encoder is loaded from.
+In the folder each has the name by which the encoders look for it among their models. A card has a folder of its own.
 """
 
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from avgzsl.data import Encoder
+from avgzsl.encoders import CARD_SUFFIXES, packaged_card
 from avgzsl.errors import WeightsError
 from avgzsl.weights import FOLDER_VARIABLE, identify, models_folder
 
-_CARDS = (".yaml", ".yml")
 # of weights and vectors; names on the hub may have dots, too
-_FILES = {*_CARDS, ".safetensors", ".pt", ".pth", ".pkl", ".tflite", ".onnx", ".npy", ".npz", ".csv", ".vec", ".bin"}
+_FILES = {".safetensors", ".pt", ".pth", ".pkl", ".tflite", ".onnx", ".npy", ".npz", ".csv", ".vec", ".bin"}
 _INSTALLED = "minilm"  # its weights come with its package
 _OVERRIDES = ",overrides="
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # of a checkpoint's folder: no pickles
 
 
 def with_bare_names(encoder: Encoder) -> Encoder:
-    """The encoder without the paths of this machine: files and folders are looked for by name among the models."""
+    """The encoder without the paths of this machine: files and folders are looked for by name among the models.
+
+    A card is left to `with_card`.
+    """
     return replace(encoder, spec=_respelled(encoder.spec, lambda argument: _bare(argument)))
 
 
 def with_weights(encoder: Encoder, folder: Path, models: Path | None) -> Encoder:
-    """The encoder as it is found in `folder`, into which all that it is loaded from is copied.
+    """The encoder as it is found in `folder`, into which all that it is loaded from is copied, but for its card.
 
     Raises WeightsError when something is not there, or is not what the record says.
     """
     spec = _respelled(encoder.spec, lambda argument: _copy(argument, folder, models))
     there = {identify(path).sha256 for path in _files(folder)}
+    by_card = encoder.spec.endswith(CARD_SUFFIXES)
     for file in encoder.weights:
-        if file.sha256 in there:
+        if file.sha256 in there or file.name.endswith(CARD_SUFFIXES):
             continue
-        beside = [Path(encoder.spec).parent / file.name] if encoder.spec.endswith(_CARDS) else []
+        beside = [Path(encoder.spec).parent / file.name] if by_card else []
         places = [*beside, models_folder(models) / file.name]
         found = next((place for place in places if place.is_file() and identify(place).sha256 == file.sha256), None)
         if found is None and spec.partition(",")[0] == _INSTALLED:
@@ -52,27 +55,27 @@ def with_weights(encoder: Encoder, folder: Path, models: Path | None) -> Encoder
     return replace(encoder, spec=spec)
 
 
-def copy_card(encoder: Encoder, folder: Path) -> None:
-    """Copy the encoder's card, if it is one by a card. Raises WeightsError when it is gone or has changed."""
-    if encoder.spec.endswith(_CARDS):
-        path = Path(encoder.spec)
-        if not path.is_file() or identify(path).sha256 not in {file.sha256 for file in encoder.weights}:
-            raise WeightsError(f"{path}: is not the card that the run was trained with; put that back")
-        _copy_file(path, folder / path.name)
-    elif _is_card(encoder.spec):
-        name = f"{encoder.spec.partition(':')[0]}.yaml"
-        with as_file(files("avgzsl.backbones") / "cards" / name) as path:
-            _copy_file(path, folder / name)
+def with_card(encoder: Encoder, folder: Path) -> Encoder:
+    """The encoder by a copy of its card in `folder`; as it is where it has none, or other weights than its card names.
 
-
-def _is_card(spec: str) -> bool:
-    return spec.endswith(_CARDS) or (files("avgzsl.backbones") / "cards" / f"{spec.partition(':')[0]}.yaml").is_file()
+    A card that comes with avgzsl is copied, too: the next version may have another of that name. Raises WeightsError
+    when the card is gone or has changed.
+    """
+    own = encoder.spec.endswith(CARD_SUFFIXES)
+    card = Path(encoder.spec) if own else packaged_card(encoder.spec)
+    if card is None or not (own or encoder.spec == card.stem):
+        return encoder
+    if own and not (card.is_file() and identify(card).sha256 in {file.sha256 for file in encoder.weights}):
+        raise WeightsError(f"{card}: is not the card that the run was trained with; put that back")
+    file = identify(card)
+    _copy_file(card, folder / card.name)
+    return Encoder(card.name, (file, *(other for other in encoder.weights if other != file)))
 
 
 def _respelled(spec: str, rename: Callable[[str], str]) -> str:
     """The spec with other arguments."""
-    if spec.endswith(_CARDS):
-        return rename(spec)
+    if spec.endswith(CARD_SUFFIXES):
+        return spec
     named, mark, overrides = spec.partition(_OVERRIDES)
     name, colon, argument = named.partition(":")
     return name + colon + (rename(argument) if argument else "") + mark + (rename(overrides) if mark else "")

@@ -2,7 +2,7 @@
 
 A run trained on features that avgzsl extracted knows its encoders and the hashes of their weights, and takes no others.
 One trained on features from elsewhere is told them, and only their dimensions can be checked; the text encoder also has
-to give the run's own classes their vectors.
+to give the run's own classes their vectors. A packed run has cards of its own, and maybe weights: they come first.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,16 @@ from torch.nn.functional import cosine_similarity
 
 from avgzsl import backbones, text
 from avgzsl.backbones.base import Backbone
-from avgzsl.data import ClassTable
+from avgzsl.data import ClassTable, Encoder
 from avgzsl.errors import ConfigError, DataError, RunError, WeightsError
 from avgzsl.runs import Run
 from avgzsl.text.base import TextEncoder
 from avgzsl.types import Modality
-from avgzsl.weights import WeightFile
+from avgzsl.weights import WeightFile, identify
 
 WEIGHTS, CARDS = "weights", "cards"  # in the folder of a packed run
+CARD_SUFFIXES = (".yaml", ".yml")
+_PACKAGED = Path(backbones.__file__).parent / "cards"
 _SAME = 0.99  # cosine of two vectors of one name that differ by rounding or a different normalisation alone
 
 
@@ -56,6 +58,32 @@ def models_of(run: Run, models: Path | None) -> Path | None:
     return packed if models is None and packed.is_dir() else models
 
 
+def spec_of(run: Run, encoder: Encoder) -> str:
+    """The spec by which an encoder of the run is loaded: a packed run's card is in its own folder."""
+    card = run.folder.resolve() / CARDS / encoder.spec
+    return str(card) if encoder.spec.endswith(CARD_SUFFIXES) and card.is_file() else encoder.spec
+
+
+def packaged_card(spec: str) -> Path | None:
+    """The card that comes with avgzsl under the name in the spec, if one does."""
+    card = _PACKAGED / f"{spec.partition(':')[0]}.yaml"
+    return card if card.is_file() else None
+
+
+def same_encoder(one: Encoder, other: Encoder) -> bool:
+    """Whether two encoders give the same vectors: by weights and card, wherever they lie; by spec where there are none.
+
+    What a card says makes the features as much as the weights do. One that comes with avgzsl stands in no record.
+    """
+    return _identity(one) == _identity(other)
+
+
+def _identity(encoder: Encoder) -> set[str]:
+    card = packaged_card(encoder.spec)
+    files = [*encoder.weights, *([] if card is None else [identify(card)])]
+    return {file.sha256 for file in files} or {encoder.spec}
+
+
 def _spec(run: Run, kind: str, given: str | None) -> str:
     known = run.config.data.encoders
     if given is not None:
@@ -66,9 +94,7 @@ def _spec(run: Run, kind: str, given: str | None) -> str:
             f"{run.folder}: was trained on {what} from elsewhere (layout {run.config.data.layout}), and does not know "
             f"what made them; name the encoder that did with --{kind} (`avgzsl encoders` lists them)"
         )
-    spec = known[kind].spec
-    card = run.folder / CARDS / spec
-    return str(card) if spec.endswith((".yaml", ".yml")) and card.is_file() else spec
+    return spec_of(run, known[kind])
 
 
 def _check(run: Run, kind: str, encoder: Backbone | TextEncoder) -> None:
@@ -82,7 +108,7 @@ def _check(run: Run, kind: str, encoder: Backbone | TextEncoder) -> None:
     known = about.encoders.get(kind)  # type: ignore[call-overload]
     if known is None:
         return
-    if _hashes(encoder.weights) != _hashes(known.weights) or (not known.weights and encoder.spec != known.spec):
+    if not same_encoder(Encoder(encoder.spec, encoder.weights), known):
         raise WeightsError(
             f"{encoder.spec}: is not the {kind} encoder of {run.folder}. Here it is {_told(encoder.weights)}, there "
             f"{known.spec} with {_told(known.weights)}; put those weights back, or name their folder with --models"
@@ -104,10 +130,6 @@ def _check_space(run: Run, encoder: TextEncoder, classes: ClassTable) -> None:
             f"{encoder.spec}: gives the class {worst!r} another vector than {run.folder} was trained with (cosine "
             f"{float(same.min()):.2f}); name the encoder that made the run's vectors"
         )
-
-
-def _hashes(weights: Iterable[WeightFile]) -> list[str]:
-    return sorted(file.sha256 for file in weights)
 
 
 def _told(weights: Iterable[WeightFile]) -> str:

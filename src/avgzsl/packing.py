@@ -8,12 +8,13 @@ machine stay here.
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from avgzsl import runs
 from avgzsl.calibration import RECOGNITION, read_recognition
-from avgzsl.carried import copy_card, with_bare_names, with_weights
-from avgzsl.encoders import CARDS, WEIGHTS, models_of
+from avgzsl.carried import with_bare_names, with_card, with_weights
+from avgzsl.encoders import CARDS, WEIGHTS, models_of, spec_of
 from avgzsl.errors import AvgzslError, RunError
 from avgzsl.files import write_json, write_text
 from avgzsl.reports.model_card import licences, model_card, read_results
@@ -50,11 +51,12 @@ def pack(run: str | Path, out: str | Path, *, weights: bool = False, models: Pat
 def _fill(folder: Path, run: runs.Run, weights: bool, models: Path | None) -> None:
     data = run.config.data
     encoders = {}
-    for kind, encoder in data.encoders.items():
-        copy_card(encoder, folder / CARDS)
-        encoders[kind] = (
+    for kind, known in data.encoders.items():
+        encoder = replace(known, spec=spec_of(run, known))
+        encoder = (
             with_weights(encoder, folder / WEIGHTS, models_of(run, models)) if weights else with_bare_names(encoder)
         )
+        encoders[kind] = with_card(encoder, folder / CARDS)
     about = data.model_copy(update={"path": Path(data.path).name, "encoders": encoders})
     config = run.config.model_copy(update={"data": about})
     for name in _AS_THEY_ARE:
