@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,11 +12,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError, UnknownNameError
+from avgzsl import open_dataset
+from avgzsl.errors import AvgzslError, ConfigError, DataError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiment import train
+from avgzsl.features.class_splits import ClassSplit, write_class_split
+from avgzsl.features.store import EncoderRecord
 from avgzsl.index import clip_table
 from avgzsl.index.archive import (
     index,
@@ -44,6 +49,9 @@ from tests.index_world import (
     rows,
 )
 from tests.small_set import feature_file, read_file, write_file, write_set
+from tests.test_store import ENCODERS
+from tests.test_store import clips as stored_clips
+from tests.test_store import make as write_store
 
 BOTH = Mode("both", "equal")
 POINT = torch.randn(6, generator=torch.Generator().manual_seed(9))
@@ -437,3 +445,90 @@ def test_killed_before_the_record_the_folder_is_begun_again(data, run, tmp_path)
     (folder / "index.json").unlink()
     with pytest.raises(DataError, match="remove it"):
         index(run, data, folder, split="val", engine="memory")
+
+
+def splits_in(folder: Path) -> dict[str, str | None]:
+    """The split of each clip of an index."""
+    with view(open_collection(folder)) as seen:
+        return {clip.id: clip.split for clip in seen.clips(seen.positions())}
+
+
+def test_the_clips_of_the_runs_own_store_are_split_as_they_were_for_the_run(tmp_path):
+    made = stored_clips()
+    for i, change in ((8, {"label": None}), (11, {"split": None})):
+        made[i] = made[i]._replace(about={**made[i].about, **change})
+    store = write_store(tmp_path / "store", made)
+    manifest = {clip.about["id"]: clip.about["split"] for clip in made}
+    moved = {"c0": "test", "c7": "train", "c9": "train"}  # c7 is of an unseen class: tested all the same
+    write_class_split(store, "two", ClassSplit(seen=("flute", "bell"), unseen=("drum",), clips=moved))
+    for name in ("one", "two"):
+        run = train(store, "least-squares", out=tmp_path / name, class_split=name).folder
+        index(run, store, tmp_path / f"index-{name}", engine="memory")
+        splits = open_dataset(store, class_split=name).splits.items()
+        own = {clip: split for split, clips in splits for clip in clips.ids.tolist()}
+        assert splits_in(tmp_path / f"index-{name}") == {clip: own.get(clip) for clip in manifest}
+        assert own["c1"] == "test" and manifest["c1"] == "train"
+        index(run, store, tmp_path / f"tested-{name}", engine="memory", split="test")
+        assert set(splits_in(tmp_path / f"tested-{name}")) == {clip for clip in own if own[clip] == "test"}
+    shutil.copytree(store, tmp_path / "copy")
+    index(run, tmp_path / "copy", tmp_path / "other", engine="memory")
+    assert splits_in(tmp_path / "other") == manifest
+
+
+def test_clips_that_the_run_dropped_are_not_in_the_index_of_its_store(tmp_path):
+    made = stored_clips()
+    made[8].audio[:] = np.nan
+    store = write_store(tmp_path / "store", made)
+    run = train(store, "least-squares", out=tmp_path / "run", drop_bad_rows=True).folder
+    assert index(run, store, tmp_path / "index", engine="memory").added == 17
+    assert "c8" not in splits_in(tmp_path / "index")
+
+
+REFUSED = {
+    "split": ({"split": "tst"}, UnknownNameError, "unknown split 'tst'"),
+    "dimension": ({}, ModalityError, "features"),
+    "encoders": ({}, RunError, "extract them with the run's own"),
+    "engine": ({"engine": "lance"}, UnknownNameError, "did you mean lancedb"),
+    "url": ({"engine": "memory", "url": "http://localhost:6333"}, ConfigError, "takes no url"),
+    "folders url": ({"url": "http://localhost:6333"}, ConfigError, "takes no url"),
+    "manifest": ({"manifest": Path("m.csv")}, ConfigError, "is for media files"),
+    "values": ({}, DataError, "not finite"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("there", [False, True])
+def test_what_is_refused_leaves_nothing(what, there, data, run, tmp_path):
+    options, kind, said = REFUSED[what]
+    source, folder = data, tmp_path / "index"
+    if what == "dimension":
+        source = write_store(tmp_path / "store")
+    elif what in ("encoders", "values"):
+        store = write_store(tmp_path / "own")
+        run, made = train(store, "least-squares", out=tmp_path / "run").folder, stored_clips()
+        made[0].audio[1] = np.nan if what == "values" else 0
+        other = {"audio": EncoderRecord(spec="other ears", dimension=3)} if what == "encoders" else {}
+        source = write_store(tmp_path / "store", made, encoders=ENCODERS | other)
+    if there:
+        folder.mkdir()
+    with pytest.raises(kind, match=said):
+        index(run, source, folder, **options)
+    assert list(folder.iterdir()) == [] if there else not folder.exists()
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, AvgzslError])
+def test_what_came_in_before_an_interruption_stays(failure, data, run, tmp_path):
+    """Three splits are three batches."""
+    heard = []
+
+    def told(done, total):
+        heard.append(done)
+        if len(heard) == 2:
+            raise failure
+
+    with pytest.raises(failure):
+        index(run, data, tmp_path / "index", told=told)
+    assert index_info(tmp_path / "index")["clips"] == heard[1] < 80
+    again = index(run, data, tmp_path / "index")
+    assert (again.added, again.kept) == (80 - heard[1], heard[1])
+    assert index_verify(tmp_path / "index") == ([], [])

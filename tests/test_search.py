@@ -14,13 +14,16 @@ from avgzsl.data import ClipSet
 from avgzsl.datasets import open_dataset
 from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiment import evaluate, train
-from avgzsl.index.archive import index, index_add
+from avgzsl.index.archive import index, index_add, index_info, index_remove
 from avgzsl.index.collection import open_collection
+from avgzsl.index.retrieval import index_evaluate, index_retrieval
 from avgzsl.runs import load_run
-from avgzsl.search import index_retrieval, open_searcher, search, text_point
+from avgzsl.search import open_searcher, search, text_point
 from avgzsl.text import load as load_text
 from tests import clip_runs
 from tests.small_set import feature_file, read_file, write_file, write_set
+from tests.test_store import clips as stored_clips
+from tests.test_store import make as write_store
 
 NAMES = clip_runs.NAMES
 
@@ -210,6 +213,120 @@ def test_retrieval_over_the_index_is_that_of_evaluate(tmp_path):
     index_add(tmp_path / "index-concat", data, split="val")
     with pytest.raises(AvgzslError):
         index_retrieval(open_collection(tmp_path / "index-concat"), dataset.classes.take(torch.arange(2)), mode)
+
+
+@pytest.fixture(scope="module")
+def tied(tmp_path_factory) -> Path:
+    """A store in which clips of several classes tie; those of an unseen class leave train for test."""
+    made = stored_clips(lacking=False)
+    for i in range(0, 18, 2):
+        made[i] = made[i]._replace(audio=made[0].audio, video=made[0].video)
+    return write_store(tmp_path_factory.mktemp("tied") / "store", made)
+
+
+def assert_same_retrieval(run: Path, folder: Path) -> None:
+    """What the index of all splits says of its test split is what `evaluate` says, to the last bit."""
+    rows = [row for row in evaluate(load_run(run), calibration="none").results if row["task"] == "retrieval"]
+    assert index_evaluate(folder, "test")["results"] == rows
+    assert json.loads(avgzsl("index-evaluate", folder, "--split", "test", "--json"))["results"] == rows
+    assert index_evaluate(folder)["results"] != rows
+
+
+def test_the_test_split_of_an_index_of_all_is_measured_as_by_evaluate(tied, tmp_path):
+    for name, source in (("store", tied), ("features", write_set(tmp_path / "data"))):
+        run = train(source, "least-squares", out=tmp_path / f"run-{name}").folder
+        index(run, source, tmp_path / f"index-{name}", engine="memory")
+        hidden = source.rename(source.with_name("gone"))  # no data set is needed
+        found = index_evaluate(tmp_path / f"index-{name}", "test")
+        hidden.rename(source)
+        assert found["unlabelled"] == 0 and found["split"] == "test"
+        assert_same_retrieval(run, tmp_path / f"index-{name}")
+
+
+def test_clips_without_a_label_are_not_counted_and_strange_ones_are_named(tied, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    run = train(tied, "least-squares", out=tmp_path / "run").folder
+    made = stored_clips()
+    for i in (0, 7):
+        made[i] = made[i]._replace(about={**made[i].about, "label": None})
+    index(run, write_store(tmp_path / "other", made), tmp_path / "index", engine="memory")
+    found = index_evaluate(tmp_path / "index")
+    assert (found["unlabelled"], index_evaluate(tmp_path / "index", "val")["unlabelled"]) == (2, 1)
+    both = found["results"][-1]
+    assert (both["modality"], both["clips"]) == ("both", 16)
+    printed = avgzsl("index-evaluate", tmp_path / "index")
+    assert "2 clips without a label were not counted" in printed
+    assert f"{100 * both['HM']:.2f}" in printed and "T→AV" in printed
+    with pytest.raises(UnknownNameError, match="did you mean test"):
+        index_evaluate(tmp_path / "index", "tset")
+    made[1] = made[1]._replace(about={**made[1].about, "label": "gong", "split": "train"})
+    index_add(tmp_path / "index", write_store(tmp_path / "strange", made[:2]))
+    with pytest.raises(DataError, match="holds clips of gong, which is none of the 3 classes"):
+        index_evaluate(tmp_path / "index")
+    index(run, write_store(tmp_path / "unlabelled", made[:1]), tmp_path / "none", engine="memory")
+    with pytest.raises(DataError, match="no clip has a label"):
+        index_evaluate(tmp_path / "none")
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    ("lines", "options", "said"),
+    [
+        ("path,label\nno.mp4,red low", {}, "things to mend"),
+        ("path,split\nred-low.mp4,test", {"split": "val"}, "unknown split 'val'"),
+        ("path\nred-low.mp4", {"audio": "nothing"}, "unknown backbone 'nothing'"),
+    ],
+)
+def test_media_that_are_refused_leave_no_index(lines, options, said, there, archive, run, files, tmp_path):
+    (tmp_path / "m.csv").write_text(lines)
+    folder = tmp_path / "index"
+    if there:
+        folder.mkdir()
+    with pytest.raises(AvgzslError, match=said):
+        index(run, files["red low"].parent, folder, manifest=tmp_path / "m.csv", **options)
+    assert list(folder.iterdir()) == [] if there else not folder.exists()
+
+
+def test_a_list_of_what_failed_stays_where_it_is_said_to_be(run, files, tmp_path):
+    (tmp_path / "m.csv").write_text("path\nbroken.mp4")
+    with pytest.raises(DataError, match=r"none of 1 clips gave features.*see failures\.csv") as told:
+        index(run, files["red low"].parent, tmp_path / "index", manifest=tmp_path / "m.csv")
+    listed = Path(str(told.value).partition(": ")[0]) / "failures.csv"
+    assert "broken.mp4" in listed.read_text() and listed.is_relative_to(tmp_path / "index")
+    shutil.copy(files["red low"], tmp_path / "broken.mp4")
+    assert index(run, tmp_path, tmp_path / "index", manifest=tmp_path / "m.csv").added == 1  # and it goes on
+
+
+def test_features_that_were_extracted_before_a_failure_stay(run, files, tmp_path, monkeypatch):
+    def fails(*_):
+        raise AvgzslError("no space left")
+
+    clips = shutil.copytree(files["red low"].parent, tmp_path / "clips", ignore=lambda *_: ["broken.mp4"])
+    with pytest.raises(AvgzslError, match="no space left"):  # the files are one batch, which is finished then
+        index(run, clips, tmp_path / "index", told=fails)
+    monkeypatch.setattr("avgzsl.features.extract.Journal.add", fails)  # nothing is extracted again
+    assert index(run, clips, tmp_path / "index").added == 7
+
+
+def test_purge_erases_the_features_of_removed_files(run, files, tmp_path):
+    """Those of the others are extracted again when they are added again."""
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("red low", "blue high"):
+        shutil.copy(files[name], clips)
+    index(run, clips, tmp_path / "index", engine="memory")
+    row = clip_runs.features(files["red low"])["audio"].astype("<f4").tobytes()
+
+    def holding() -> list[Path]:
+        return [file for file in (tmp_path / "index").rglob("*") if file.is_file() and row in file.read_bytes()]
+
+    index_remove(tmp_path / "index", ["red-low.mp4"])
+    assert any("stores" in file.parts for file in holding())
+    assert index_remove(tmp_path / "index", purge=True) == (0, 1)
+    assert holding() == []
+    (clips / "red-low.mp4").unlink()
+    assert index_add(tmp_path / "index", clips).kept == 1
+    assert holding() == [] and index_info(tmp_path / "index")["clips"] == 1
 
 
 def test_a_run_on_features_from_elsewhere_answers_with_its_classes_alone(tmp_path):

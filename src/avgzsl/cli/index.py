@@ -105,6 +105,27 @@ def index_verify(index: Index) -> None:
     sys.exit(1 if any(faults) else 0)
 
 
+def index_evaluate(
+    index: Index,
+    split: Annotated[str | None, typer.Option(help="Only train, val or test; all labelled clips if not given.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Measure how well the clips of an index are found by the names of their classes."""
+    from json import dumps
+
+    from rich.console import Console
+
+    from avgzsl.index.retrieval import index_evaluate as evaluate
+    from avgzsl.reports.tables import render
+
+    found = evaluate(index, split)
+    if json:
+        print(dumps(found, indent=2))
+        return
+    Console().print(*render(found["results"], found["method"]))
+    print(f"{found['unlabelled']} clips without a label were not counted")
+
+
 def _progress() -> Any:
     from avgzsl.cli import show
 

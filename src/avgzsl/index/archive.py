@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from avgzsl.errors import ConfigError, DataError
+from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.features.extract import FAILURES
 from avgzsl.index import clip_table, repair
 from avgzsl.index.clip_table import Clip
@@ -18,6 +18,7 @@ from avgzsl.index.collection import (
     append,
     apply,
     create,
+    discard,
     open_collection,
     remove,
     require_run,
@@ -25,7 +26,7 @@ from avgzsl.index.collection import (
     writing,
 )
 from avgzsl.index.collection import purge as erase
-from avgzsl.index.extraction import extracted, specs_of
+from avgzsl.index.extraction import extracted, has_extracted
 from avgzsl.index.record import RECORD
 from avgzsl.index.sources import kind_of, open_source
 from avgzsl.runs import load_run
@@ -61,7 +62,7 @@ def index(
     `source` is a store, a folder of features in any layout, or a folder of media files, which go through the run's own
     encoders into a store inside the index (`media`: see `extraction.extracted`). `split` takes only train, val or test.
     `engine` and `url` are those of a new index, LanceDB on disk if not given. Raises DataError, RunError, ConfigError,
-    WeightsError.
+    ModalityError, WeightsError; a new index that nothing had come into is then gone.
     """
     loaded, folder = load_run(Path(run)), Path(out)
     if (folder / RECORD).exists():
@@ -73,14 +74,14 @@ def index(
             raise DataError(
                 f"{folder}: is an index with the engine {there.engine}{at}; go on with that, or choose another folder"
             )
-    else:
-        # what cannot be indexed leaves no index
-        if kind_of(source) == "media":
-            specs_of(loaded, **{name: value for name, value in media.items() if name != "manifest"})
-        else:
-            open_source(loaded, source, split)
-        collection = create(folder, loaded, engine or "lancedb", url)
-    return _add(collection, source, split, told, media)
+        return _add(collection, source, split, told, media)
+    there_before = folder.exists()
+    collection = create(folder, loaded, engine or "lancedb", url)
+    try:
+        return _add(collection, source, split, told, media)
+    except Exception:  # no interruption: after that the same command goes on
+        _undo(collection, there_before)
+        raise
 
 
 def index_add(
@@ -156,7 +157,7 @@ def _add(
 ) -> Added:
     failed, failures, path = 0, None, Path(source)
     if kind_of(path) == "media":
-        done = extracted(collection.run, path, collection.folder / STORES, told, **media)
+        done = extracted(collection.run, path, collection.folder / STORES, told, split=split, **media)
         failed, failures, path = len(done.failures), done.store.folder / FAILURES, done.store.folder
     elif given := [name for name, value in media.items() if value is not None]:
         raise ConfigError(f"{path}: holds features already; {given[0]} is for media files, leave it out")
@@ -175,6 +176,17 @@ def _add(
         apply(collection, db, enough=1)
     collection.close()
     return Added(added, kept, failed, failures if failed else None)
+
+
+def _undo(collection: Collection, keep_folder: bool) -> None:
+    """Take a new index away, unless a clip, or the features of one, came into it."""
+    try:
+        with writing(collection) as db:
+            unused = clip_table.state(db).end == 0 and not has_extracted(collection.folder / STORES)
+    except AvgzslError:  # another process is writing, or the disk fails: the first error is the one to tell
+        return
+    if unused:
+        discard(collection, keep_folder)
 
 
 def _changed(collection: Collection, db: sqlite3.Connection, clips: list[Clip]) -> list[int]:

@@ -8,7 +8,7 @@ table, all of it at once; a search sees the table as it was when it began.
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from avgzsl.encoders import CARDS, WEIGHTS
 from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
 from avgzsl.index import clip_table, embeddings
 from avgzsl.index.clip_table import Clip, State
-from avgzsl.index.engines import engines, open_engine, scans
+from avgzsl.index.engines import drop, engines, open_engine, scans
 from avgzsl.index.engines.base import Engine
 from avgzsl.index.fused import fused, spaces, usable
 from avgzsl.index.record import IndexRecord, describe, read_record, write_record
@@ -99,16 +99,32 @@ def create(folder: Path, run: Run, engine: str, url: str | None = None) -> Colle
         raise DataError(f"{folder}: is not an empty folder and no index; choose another place or remove it")
     if engine not in engines():
         raise UnknownNameError(unknown("engine", engine, engines()))
-    made = Collection(folder, describe(run, engine, url), run)
+    made, there_before = Collection(folder, describe(run, engine, url), run), folder.exists()
     try:
         _write(made)
         return open_collection(folder)
-    except OSError as problem:
-        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException as problem:
+        discard(made, there_before)
+        if not isinstance(problem, OSError):
+            raise
         raise AvgzslError(f"{folder}: could not be written ({problem.strerror}); choose another place") from problem
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+
+
+def discard(collection: Collection, keep_folder: bool) -> None:
+    """Remove an index, from its engine's server too; with `keep_folder`, the folder stays, empty."""
+    collection.close()
+    with suppress(AvgzslError):  # a server that does not answer
+        for mode in collection.stored:
+            drop(
+                collection.record.engine,
+                collection.folder / ENGINE,
+                engine_name(collection.record, mode),
+                collection.record.url,
+            )
+    for child in collection.folder.iterdir() if keep_folder else ():
+        shutil.rmtree(child) if child.is_dir() else child.unlink()
+    if not keep_folder:
+        shutil.rmtree(collection.folder, ignore_errors=True)
 
 
 def _write(made: Collection) -> None:

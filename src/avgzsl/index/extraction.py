@@ -5,8 +5,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from avgzsl.encoders import load_backbones, models_of
-from avgzsl.errors import ConfigError
-from avgzsl.features.extract import Extraction, extract
+from avgzsl.errors import ConfigError, UnknownNameError
+from avgzsl.features.extract import FAILURES, Extraction, extract
+from avgzsl.features.journal import JOURNAL, open_journal
+from avgzsl.features.manifest import read_clips
+from avgzsl.registry import unknown
 from avgzsl.runs import Run
 from avgzsl.types import MODALITIES, Modality
 
@@ -17,6 +20,7 @@ def extracted(
     stores: Path,
     told: Callable[[int, int], None] | None = None,
     *,
+    split: str | None = None,
     manifest: Path | None = None,
     models: Path | None = None,
     device: str = "auto",
@@ -25,11 +29,16 @@ def extracted(
 ) -> Extraction:
     """Features of the media files in `clips`, or of those in a manifest; one store a folder of clips, which goes on.
 
-    `models` is the folder of weights, `audio` and `video` name the encoders of a run that does not know its own. Raises
-    RunError, WeightsError when they are not those that the run was trained with, DataError, ConfigError.
+    A `split` that none of them is in is an UnknownNameError before anything is extracted. `models` is the folder of
+    weights, `audio` and `video` name the encoders of a run that does not know its own. Raises RunError, WeightsError
+    when they are not those that the run was trained with, DataError, ConfigError.
     """
+    if split is not None and split not in (there := {row.split for row in read_clips(clips, manifest)}):
+        raise UnknownNameError(f"{manifest or clips}: {unknown('split', split, filter(None, there))}")
     specs = specs_of(run, models=models, device=device, audio=audio, video=video)
-    folder = stores / sha256(str(clips.resolve()).encode()).hexdigest()[:16]
+    # a store is of encoders by one spec: of a run that moved with its cards it is another
+    within = [spec for _, spec in sorted(specs.items()) if Path(spec).is_relative_to(run.folder.resolve())]
+    folder = stores / sha256("".join([str(clips.resolve()), *within]).encode()).hexdigest()[:16]
     return extract(
         clips,
         folder,
@@ -57,3 +66,17 @@ def specs_of(
     if strange := [name for name in given if name not in wanted]:
         raise ConfigError(f"{run.folder}: needs no {strange[0]} encoder; leave {given[strange[0]]} out")
     return {m: backbone.spec for m, backbone in load_backbones(run, wanted, given, models, device).items()}
+
+
+def has_extracted(stores: Path) -> bool:
+    """Whether the features of any clip are there, or the list of those that failed.
+
+    Raises RunError when another process is extracting.
+    """
+    if any(stores.glob(f"*/{FAILURES}")):
+        return True
+    for path in stores.glob(f"*/{JOURNAL}"):
+        with open_journal(path) as journal:
+            if journal.connection.execute("select 1 from clips").fetchone():
+                return True
+    return False

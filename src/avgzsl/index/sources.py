@@ -1,7 +1,7 @@
 """Where the clips of an index come from: a store of features with their files, or a data set of features alone."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -10,9 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avgzsl.data import ClipSet, Dataset
+from avgzsl.data import ClipSet, Dataset, Encoder
 from avgzsl.datasets import find_layout, open_dataset
+from avgzsl.datasets.store import clip_splits, not_finite
+from avgzsl.encoders import same_encoder, spec_of
 from avgzsl.errors import DataError, RunError, UnknownNameError
+from avgzsl.features.class_splits import read_class_split
 from avgzsl.features.manifest import SUFFIXES
 from avgzsl.features.store import Store, is_store, open_store
 from avgzsl.index.clip_table import Clip
@@ -20,6 +23,7 @@ from avgzsl.registry import unknown
 from avgzsl.runs import Run
 from avgzsl.types import MODALITIES
 
+_AS_TRAINED = {"layout", "class_split", "drop_bad_rows", "text_order"}  # how the run read its data
 _BATCH = 8192  # as many as a method embeds at once: the same bits as in evaluation
 
 
@@ -54,30 +58,30 @@ def kind_of(source: Path | str) -> Literal["store", "features", "media"]:
 def open_source(run: Run, source: Path | str, split: str | None) -> Source:
     """The clips of a store or of a folder of features, or of one of its splits.
 
-    Raises RunError when the features are not of the run's encoders, DataError, UnknownNameError for the split.
+    What the run was trained on is split as it was then. Raises RunError when the features are not of the run's
+    encoders, DataError, UnknownNameError for the split.
     """
     path, about = Path(source), run.config.data
-    own = path.resolve() == Path(about.path).resolve()
+    own = str(path.resolve()) == about.path
     if kind_of(path) == "store":
         store = open_store(path)
         _require_encoders(run, store)
-        # a class split moves clips of unseen classes between splits: the run's own store is split as it was for the run
-        ids = _own_dataset(run, path).split(split).ids.tolist() if own and split is not None else None
-        return from_store(store, split, ids)
-    dataset = _own_dataset(run, path) if own else open_dataset(path)
+        return from_store(store, _splits_of(run, store) if own else dict(enumerate(_column(store, "split"))), split)
+    as_trained: dict[str, Any] = about.model_dump(include=_AS_TRAINED) if own else {}
+    dataset = open_dataset(path, **as_trained)
     return from_dataset(dataset, list(dataset.splits) if split is None else [split])
 
 
-def _own_dataset(run: Run, path: Path) -> Dataset:
-    """What the run was trained on, read as it was then."""
+def _splits_of(run: Run, store: Store) -> dict[int, str | None]:
+    """The split of each row of the store that the run was trained on, without the rows that the run dropped.
+
+    A class split moves clips of unseen classes out of train, whatever the manifest says.
+    """
     about = run.config.data
-    return open_dataset(
-        path,
-        layout=about.layout,
-        class_split=about.class_split,
-        drop_bad_rows=about.drop_bad_rows,
-        text_order=about.text_order,
-    )
+    _, division = read_class_split(store.folder, about.class_split)
+    splits, _ = clip_splits(store, division)
+    dropped = not_finite(store) if about.drop_bad_rows else np.zeros(len(store), bool)
+    return {row: str(splits[row]) or None for row in np.flatnonzero(~dropped).tolist()}
 
 
 def from_dataset(dataset: Dataset, splits: Sequence[str]) -> Source:
@@ -96,24 +100,31 @@ def from_dataset(dataset: Dataset, splits: Sequence[str]) -> Source:
     return Source(sum(len(clips) for _, clips in parts), batches())
 
 
-def from_store(store: Store, split: str | None = None, ids: Sequence[str] | None = None) -> Source:
-    """The clips of a store, labelled or not: all of them, those that its manifest put into a split, or those of ids."""
-    chosen = np.arange(len(store))
-    if ids is not None:
-        place = {name: row for row, name in enumerate(store.clips["id"].to_pylist())}
-        chosen = np.array([place[name] for name in ids], np.int64)
-    elif split is not None:
-        there = store.clips["split"].to_pylist()
-        chosen = chosen[np.array([value == split for value in there], bool)]
-        if not len(chosen):
-            raise UnknownNameError(f"{store.folder}: {unknown('split', split, {name for name in there if name})}")
+def from_store(store: Store, splits: Mapping[int, str | None], split: str | None = None) -> Source:
+    """The clips of a store, labelled or not: those in the rows of `splits`, which says the split of each, or in one.
+
+    They come split by split and class by class, as they do in evaluation. Raises UnknownNameError for the split.
+    """
+    labels = _column(store, "label")
+    parts: dict[str | None, list[int]] = {}
+    for row in sorted(splits, key=lambda row: labels[row] or ""):
+        parts.setdefault(splits[row], []).append(row)
+    if split is not None and split not in parts:
+        raise UnknownNameError(f"{store.folder}: {unknown('split', split, {name for name in parts if name})}")
+    chosen = [(name, np.array(rows, np.int64)) for name, rows in parts.items() if split in (None, name)]
 
     def batches() -> Iterator[Batch]:
-        for start in range(0, len(chosen), _BATCH):
-            rows = chosen[start : start + _BATCH]
-            yield _batch(_features(store, rows), _about(store, rows))
+        for name, rows in chosen:
+            for start in range(0, len(rows), _BATCH):
+                here = rows[start : start + _BATCH]
+                yield _batch(_features(store, here), [{**known, "split": name} for known in _about(store, here)])
 
-    return Source(len(chosen), batches())
+    return Source(sum(len(rows) for _, rows in chosen), batches())
+
+
+def _column(store: Store, name: str) -> list[Any]:
+    values: list[Any] = store.clips[name].to_pylist()
+    return values
 
 
 def _features(store: Store, rows: np.ndarray) -> ClipSet:
@@ -127,10 +138,7 @@ def _features(store: Store, rows: np.ndarray) -> ClipSet:
 
 
 def _about(store: Store, rows: np.ndarray) -> list[dict[str, Any]]:
-
-    kept = [
-        name for name in ("label", "split", "start", "end", "licence", "source") if name in store.clips.column_names
-    ]
+    kept = [name for name in ("label", "start", "end", "licence", "source") if name in store.clips.column_names]
     table = store.clips.take(rows).select(["path", "info", *kept]).to_pylist()
     root = Path(store.record.root)
     return [{**{k: row[k] for k in kept}, "end": _end(row), "path": str(root / row["path"])} for row in table]
@@ -176,11 +184,9 @@ def _require_encoders(run: Run, store: Store) -> None:
     known = run.config.data.encoders
     for modality in MODALITIES:
         ours, theirs = known.get(modality), store.record.encoders.get(modality)
-        if ours is None or theirs is None:
-            continue
-        hashes = [sorted(file.sha256 for file in one.weights) for one in (ours, theirs)]
-        if hashes[0] != hashes[1] or (not ours.weights and ours.spec != theirs.spec):
+        if ours is not None and theirs is not None and not same_encoder(ours, Encoder(theirs.spec, theirs.weights)):
+            spec = spec_of(run, ours)
             raise RunError(
                 f"{store.folder}: its {modality} features are of {theirs.spec}, but {run.folder} was trained on those "
-                f"of {ours.spec}; extract them with the run's own: `avgzsl extract CLIPS --{modality} {ours.spec} …`"
+                f"of {spec}; extract them with the run's own: `avgzsl extract CLIPS --{modality} {spec} …`"
             )
