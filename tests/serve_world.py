@@ -10,6 +10,7 @@ from pathlib import Path
 from wave import open as open_wave
 
 import numpy as np
+from fastapi.testclient import TestClient
 
 from avgzsl.experiment import evaluate, save_results, train
 from avgzsl.features.extract import extract
@@ -28,6 +29,8 @@ SEEN = ("red square low drum", "blue cross high flute", "green square high drum"
 UNSEEN = ("blue square low drum", "green cross high flute")
 COUNTS = {"train": 5, "val": 2, "test": 3}
 SILENT = "Glockenspiel, allein.wav"
+HERE = "http://127.0.0.1:8000"
+PROBLEM = "application/problem+json"
 
 
 def render(path: Path, label: str, seed: int, seconds: float = SECONDS) -> Path:
@@ -78,6 +81,16 @@ def world() -> Path:
     return folder
 
 
+@cache
+def listening_alone() -> Path:
+    """The index of a run that serves sound alone, over the clips of the world."""
+    folder = world()
+    train(folder / "store", "audio-only", out=folder / "heard", class_split="manifest", settings={"epochs": 2})
+    manifest = folder / "clips" / "test.csv"
+    index(folder / "heard", folder / "clips", folder / "heard-index", engine="memory", manifest=manifest)
+    return folder / "heard-index"
+
+
 @contextmanager
 def application(folder: Path | None = None, **settings):
     """The application over the world's index, or another."""
@@ -86,3 +99,16 @@ def application(folder: Path | None = None, **settings):
         archive = open_archive(folder or world() / "index", decoders)
         with started(archive, chosen, decoders) as service:
             yield make_app(service)
+
+
+def client_of(app, **how):
+    """A client whose faults are answers."""
+    return TestClient(app, base_url=HERE, raise_server_exceptions=False, **how)
+
+
+def is_problem(response, status):
+    """What a problem says, once it is seen to be one."""
+    body = response.json()
+    assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM), response.text
+    assert body["status"] == status and body["detail"] and "Traceback" not in response.text
+    return body["detail"]

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
-from tests.serve_world import SEEN, UNSEEN, application, render, world
+from tests.serve_world import SEEN, UNSEEN, application, listening_alone, render, world
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:
@@ -111,6 +111,22 @@ def test_words_find_clips_that_play_and_the_address_holds_the_query(page, url):
     ]
 
 
+def test_the_title_says_what_is_shown_and_of_what(page, url):
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    expect(page).to_have_title(f"{SEEN[0]} – avgzsl: index")
+    expect(page.locator("#archive-name")).to_have_text("avgzsl: index")
+    page.get_by_role("link", name="Model").click()
+    expect(page).to_have_title("Model – avgzsl: index")
+
+
+def test_a_run_that_hears_alone_finds_the_like_of_a_clip(page, tmp_path):
+    with application(listening_alone()) as app, listening(app) as url:
+        page.goto(f"{url}?view=recognise")
+        page.set_input_files("#clip", str(render(tmp_path / "own.mp4", UNSEEN[0], seed=5)))
+        assert wait_for_hits(page).count() == 12
+        expect(page.get_by_role("radio")).to_have_count(1)
+
+
 def test_the_switch_changes_what_is_compared_and_back_goes_back(page, url):
     page.goto(f"{url}?view=search&q={SEEN[0]}")
     wait_for_hits(page)
@@ -194,7 +210,7 @@ def test_the_map_shows_every_clip_plays_the_one_under_the_pointer_and_lists_a_cl
     page.mouse.move(dot["x"] + dot["width"] / 2, dot["y"] + dot["height"] / 2, steps=3)
     first = httpx.get(f"{url}v1/map").json()["clips"][0]["clip"]
     expect(page.locator(".map-side")).to_contain_text(first["name"])
-    until(page, "document.querySelector('.map-side video').currentTime > 0.05")
+    until(page, "document.querySelector('.map-side video, .map-side audio').currentTime > 0.05")
     button = page.get_by_role("button", name=re.compile(f"^{UNSEEN[0]} "))
     button.focus()
     page.keyboard.press("Enter")

@@ -1,18 +1,17 @@
 """The API over a real index of rendered clips: what it answers, whom it answers, what it refuses."""
 
 import asyncio
+import errno
 import json
 import logging
 import os
 import shutil
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from fastapi.testclient import TestClient
 
 from avgzsl.answers import distance
 from avgzsl.errors import ConfigError, RunError
@@ -20,19 +19,24 @@ from avgzsl.index.collection import open_collection, view
 from avgzsl.runs import load_run, read_classes
 from avgzsl.serve import access, limits
 from avgzsl.serve.journal import JsonLines
-from avgzsl.serve.kept import Kept
 from avgzsl.serve.problems import Refused
 from avgzsl.serve.projection import plane
 from avgzsl.serve.settings import read_settings
-from tests.serve_world import SEEN, SILENT, UNSEEN, application, render, world
+from tests.serve_world import (
+    HERE,
+    PROBLEM,
+    SEEN,
+    SILENT,
+    UNSEEN,
+    application,
+    client_of,
+    is_problem,
+    listening_alone,
+    render,
+    world,
+)
 
-HERE = "http://127.0.0.1:8000"
 TOKEN = "0123456789abcdef-secret"
-PROBLEM = "application/problem+json"
-
-
-def client_of(app, **how):
-    return TestClient(app, base_url=HERE, raise_server_exceptions=False, **how)
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +54,6 @@ def guarded():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     return render(tmp_path_factory.mktemp("upload") / "own.mp4", UNSEEN[0], seed=77).read_bytes()
-
-
-def is_problem(response, status):
-    body = response.json()
-    assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM), response.text
-    assert body["status"] == status and body["detail"] and "Traceback" not in response.text
-    return body["detail"]
 
 
 def slow_hits(text, modality):
@@ -216,92 +213,6 @@ def test_a_clip_that_is_too_long_is_refused(tmp_path):
         assert "2 s" in is_problem(client_of(app).post("/v1/classify", content=long), 422)
 
 
-# ---- files
-
-
-def test_files_come_whole_and_in_ranges(client):
-    id = "red-square-low-drum/test-0.mp4"
-    content = (world() / "clips" / id).read_bytes()
-    whole = client.get("/v1/clips/file", params={"id": id})
-    assert whole.content == content and whole.headers["accept-ranges"] == "bytes"
-    part = client.get("/v1/clips/file", params={"id": id}, headers={"range": "bytes=100-199"})
-    assert (part.status_code, part.content) == (206, content[100:200])
-    assert part.headers["content-range"] == f"bytes 100-199/{len(content)}"
-    beyond = client.get("/v1/clips/file", params={"id": id}, headers={"range": f"bytes={len(content)}-"})
-    assert beyond.status_code == 416
-
-
-def test_thumbnails_and_previews_are_pictures_and_films(client):
-    import av
-
-    id = "blue-cross-high-flute/test-1.mp4"
-    picture = client.get("/v1/clips/thumbnail", params={"id": id})
-    assert picture.content[:3] == b"\xff\xd8\xff" and picture.headers["content-type"] == "image/jpeg"
-    film = client.get("/v1/clips/preview", params={"id": id})
-    with av.open(__import__("io").BytesIO(film.content)) as container:
-        assert {stream.codec_context.name for stream in container.streams} == {"h264", "aac"}
-    heard = client.get("/v1/clips/preview", params={"id": SILENT})
-    assert heard.status_code == 200 and len(heard.content) > 1000
-    assert "no picture" in is_problem(client.get("/v1/clips/thumbnail", params={"id": SILENT}), 404)
-
-
-@pytest.mark.parametrize("kind", ["file", "preview", "thumbnail"])
-@pytest.mark.parametrize(
-    "id", ["../../etc/passwd", "/etc/passwd", "nothing", "red-square-low-drum/train-0.mp4", "manifest.csv", "\x00"]
-)
-def test_nothing_but_indexed_clips_is_served(client, kind, id):
-    is_problem(client.get(f"/v1/clips/{kind}", params={"id": id}), 404)
-
-
-@pytest.mark.parametrize("path", ["/../pyproject.toml", "/%2e%2e/app.py", "/..%2fapp.py", "/page/../app.py"])
-def test_the_page_serves_its_own_files_alone(client, path):
-    response = client.get(path)
-    assert response.status_code == 404 and "import" not in response.text
-
-
-def test_a_clip_that_became_a_link_or_went_is_not_served(tmp_path):
-    shutil.copytree(world() / "index", tmp_path / "index")
-    there = Path(world() / "clips" / "red-square-low-drum")
-    kept = {name: (there / name).read_bytes() for name in ("test-1.mp4", "test-2.mp4")}
-    secret = tmp_path / "secret.mp4"
-    secret.write_bytes(kept["test-1.mp4"])
-    try:
-        (there / "test-1.mp4").unlink()
-        (there / "test-1.mp4").symlink_to(secret)
-        (there / "test-2.mp4").unlink()
-        with application(tmp_path / "index") as app:
-            client = client_of(app)
-            for kind in ("file", "preview", "thumbnail"):
-                ask = f"/v1/clips/{kind}?id=red-square-low-drum/test"
-                assert "link" in is_problem(client.get(f"{ask}-1.mp4"), 403)
-                assert "gone" in is_problem(client.get(f"{ask}-2.mp4"), 410)
-            hits = client.get("/v1/search", params={"q": SEEN[0], "k": 50}).json()["hits"]
-            assert {hit["clip"]["id"] for hit in hits if not hit["clip"]["has_file"]} == {
-                "red-square-low-drum/test-2.mp4"
-            }
-    finally:
-        for name, content in kept.items():
-            (there / name).unlink(missing_ok=True)
-            (there / name).write_bytes(content)
-
-
-def test_kept_files_stay_within_their_space():
-    kept = Kept(100)
-    try:
-        paths = [kept.make(i, lambda path: path.write_bytes(bytes(40))) for i in range(3)]
-        assert [kept.find(i) is not None for i in range(3)] == [False, True, True]
-        assert [path.exists() for path in paths] == [False, True, True]
-        kept.find(1)
-        kept.make(3, lambda path: path.write_bytes(bytes(40)))
-        assert kept.find(1) and not kept.find(2)
-        with pytest.raises(ZeroDivisionError):
-            kept.make(4, lambda path: 1 / 0)
-        assert kept.find(4) is None
-    finally:
-        kept.close()
-    assert not paths[1].parent.exists()
-
-
 # ---- the archive
 
 
@@ -357,7 +268,7 @@ def test_the_model_tab_has_the_runs_own_figures(client):
     assert run["settings"]["epochs"] == load_run(world() / "run").method.epochs
 
 
-def test_without_encoders_the_classes_can_still_be_searched(tmp_path):
+def test_without_encoders_the_classes_can_still_be_searched(tmp_path, clip):
     shutil.copytree(world() / "index", tmp_path / "index")
     path = tmp_path / "index" / "run" / "config.json"
     config = json.loads(path.read_text())
@@ -371,6 +282,9 @@ def test_without_encoders_the_classes_can_still_be_searched(tmp_path):
         detail = is_problem(client.get("/v1/search", params={"q": "a bell"}), 422)
         assert "--text" in detail and str(tmp_path) not in detail + info["why_not"]
         is_problem(client.post("/v1/classify", content=b"clip"), 422)
+        for path in ("/v1/classify", "/v1/search"):
+            detail = is_problem(client.post(path, content=clip), 422)
+            assert "--audio" in detail and str(tmp_path) not in detail
 
 
 def test_a_damaged_index_is_the_servers_trouble(tmp_path):
@@ -379,6 +293,78 @@ def test_a_damaged_index_is_the_servers_trouble(tmp_path):
         (tmp_path / "index" / "clips.sqlite").unlink()
         for path in ("/v1/info", "/v1/clips", "/v1/search?q=drum", "/v1/clips/file?id=x"):
             assert "is gone" in is_problem(client_of(app).get(path), 503)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b'{"results": [1]}', b'{"results": 1}', b"\xff", b"{"])
+def test_damaged_figures_of_the_run_are_the_servers_trouble(tmp_path, content):
+    shutil.copytree(world() / "index", tmp_path / "index")
+    with application(tmp_path / "index") as app:
+        (tmp_path / "index" / "run" / "results.json").write_bytes(content)
+        assert "results.json" in is_problem(client_of(app).get("/v1/run"), 503)
+
+
+def test_a_full_disk_is_said(client, clip, monkeypatch):
+    def full(*how, **more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/the/place")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    detail = is_problem(client.post("/v1/classify", content=clip), 503)
+    assert "No space left" in detail and "/the/place" not in detail
+
+
+def test_clips_in_a_forbidden_folder_are_listed_without_their_files(client, monkeypatch):
+    really, forbidden = os.stat, str(world() / "clips" / "red-square-low-drum" / "test-0.mp4")
+
+    def stat(path, *how, **more):
+        if str(path) == forbidden:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return really(path, *how, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    rows = client.get("/v1/clips").json()["clips"]
+    assert [row["id"] for row in rows if not row["has_file"]] == ["red-square-low-drum/test-0.mp4"]
+
+
+# ---- a run that serves one modality
+
+
+@pytest.fixture(scope="module")
+def deaf_to_pictures():
+    with application(listening_alone()) as app:
+        yield client_of(app)
+
+
+ASKED = {
+    "search": ("GET", "/v1/search", {"q": SEEN[0]}),
+    "like": ("GET", "/v1/clips/like", {"id": "red-square-low-drum/test-0.mp4"}),
+    "clip": ("POST", "/v1/search", {}),
+    "map": ("GET", "/v1/map", {}),
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_by_default_all_that_the_run_serves_counts(client, deaf_to_pictures, clip, what):
+    method, path, params = ASKED[what]
+
+    def ask(of, **more):
+        return of.request(method, path, params=params | more, content=clip if method == "POST" else None)
+
+    assert deaf_to_pictures.get("/v1/info").json()["modalities"] == ["audio"]
+    found = ask(deaf_to_pictures)
+    assert found.status_code == 200 and found.json() == ask(deaf_to_pictures, modality="audio").json()
+    assert found.json()["modality"] == "audio"
+    assert "it serves audio" in is_problem(ask(deaf_to_pictures, modality="both"), 422)
+    assert ask(client).json() == ask(client, modality="both").json() and ask(client).json()["modality"] == "both"
+
+
+def test_a_run_of_one_modality_classifies_by_it(deaf_to_pictures, clip):
+    assert deaf_to_pictures.post("/v1/classify", content=clip).json()["modality"] == "audio"
+
+
+def test_a_clip_that_lacks_what_is_asked_with_is_told_so_without_its_place(client):
+    sound = (world() / "clips" / SILENT).read_bytes()
+    detail = is_problem(client.post("/v1/search?by=video", content=sound), 422)
+    assert detail.startswith("the clip: has no video") and "/tmp" not in detail
 
 
 # ---- who may ask
@@ -452,6 +438,7 @@ def test_other_sites_are_refused_and_shut_out(client, clip):
     foreign = {"origin": "https://evil.example"}
     is_problem(client.post("/v1/classify", content=clip, headers=foreign), 403)
     is_problem(client.get("/v1/info", headers={"sec-fetch-site": "cross-site"}), 403)
+    is_problem(client.get("/v1/info", headers={"origin": "http://[x"}), 403)
     assert client.post("/v1/classify", content=clip, headers={"origin": HERE}).status_code == 200
     answer = client.get("/")
     assert "default-src 'none'" in answer.headers["content-security-policy"]

@@ -100,7 +100,10 @@ def _same_site(asked: HTTPConnection) -> bool:
     if asked.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return False
     origin = asked.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == asked.headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == asked.headers.get("host")
+    except ValueError:
+        return False
 
 
 def _may(asked: HTTPConnection, token: str) -> bool:

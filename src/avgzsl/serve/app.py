@@ -33,7 +33,7 @@ def make_app(service: Service) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # both load scripts from elsewhere
         redoc_url=None,
-        responses=described(403, 421, 500),
+        responses=described(403, 421, 429, 500, 503),
     )
     app.state.service = service
     install(app)

@@ -29,16 +29,18 @@ class Media(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """How many hits, compared by which modality, of clips that meet which condition (`index.where`)."""
+    """How many hits, compared by which modality (None: all that the run serves), of clips that meet which condition
+    (`index.where`)."""
 
     k: int
-    modality: TestModality
+    modality: TestModality | None
     where: str | None
 
 
 class Cloud(NamedTuple):
-    """Clips and class names as points of one space."""
+    """Clips and class names as points of one space, that of a modality."""
 
+    modality: TestModality
     total: int
     clips: list[ClipRow]
     points: Float[Tensor, "_n d"]
@@ -77,8 +79,8 @@ class Archive(Protocol):
         """Where the file of a clip lies. Raises NoSuchClip."""
         ...
 
-    def cloud(self, modality: TestModality, most: int) -> Cloud:
-        """At most so many clips, spread evenly over the archive."""
+    def cloud(self, modality: TestModality | None, most: int) -> Cloud:
+        """At most so many clips, spread evenly over the archive, by a modality or all that the run serves."""
         ...
 
     def tables(self) -> RunTables: ...

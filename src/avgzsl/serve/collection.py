@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 import avgzsl
@@ -34,6 +35,7 @@ from avgzsl.serve.schema import ClassRow, ClipRow, Description, Hits, Recognised
 from avgzsl.types import TestModality
 
 ALL = Condition("true", ())
+_ROWS = TypeAdapter(list[dict[str, Any]])
 
 
 def open_archive(index: Path, decoders: Decoders, **encoders: Any) -> "CollectionArchive":
@@ -42,7 +44,7 @@ def open_archive(index: Path, decoders: Decoders, **encoders: Any) -> "Collectio
     Raises DataError for what is no index, RunError for an index of another run.
     """
     searcher = open_searcher(index, **encoders)
-    for mode in searcher.collection.modes:
+    for mode in searcher.collection.stored:
         searcher.collection.engine(mode)
     return CollectionArchive(searcher, decoders)
 
@@ -94,7 +96,7 @@ class CollectionArchive:
         return found.model_copy(update={"hits": [hit for hit in found.hits if hit.clip.id != id][: wanted.k]})
 
     def search_clip(self, path: Path, by: TestModality, wanted: Wanted) -> Hits:
-        return self._at(point_of(self.collection, self._embed(path), by, str(path)), wanted)
+        return self._at(point_of(self.collection, self._embed(path), by, "the clip"), wanted)
 
     def classify(self, path: Path, names: list[str] | None, top: int) -> Recognised:
         one, recogniser = self._embed(path), self.searcher.clips
@@ -124,7 +126,7 @@ class CollectionArchive:
             raise NoSuchClip(f"{id}: only the features of this clip were indexed, it has no file")
         return Media(Path(clip.path), Span(clip.start or 0.0, clip.end), clip.has_video)
 
-    def cloud(self, modality: TestModality, most: int) -> Cloud:
+    def cloud(self, modality: TestModality | None, most: int) -> Cloud:
         mode, near = choose_mode(self.collection, modality, None), self.run.method.similarity
         with view(self.collection) as seen:
             here = seen.positions()
@@ -133,6 +135,7 @@ class CollectionArchive:
             clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
         texts = self.run.method.embed_text(self.classes.text)
         return Cloud(
+            modality=mode.modality,
             total=len(here),
             clips=self._rows(clips),
             points=torch.from_numpy(fused(embeddings, mode, near)[:, :-1]),
@@ -143,8 +146,8 @@ class CollectionArchive:
 
     def tables(self) -> RunTables:
         config, folder = self.run.config, self.run.folder
-        results = [row for whole in _read(folder / RESULTS, lambda text: [text]) for row in whole["results"]]
-        history = _read(folder / HISTORY, str.splitlines)
+        results = _read(folder / RESULTS, lambda text: _json(text)["results"])
+        history = _read(folder / HISTORY, lambda text: [_json(line) for line in text.splitlines()])
         return RunTables(
             method=config.method, seed=config.seed, settings=config.settings, results=results, history=history
         )
@@ -154,10 +157,12 @@ class CollectionArchive:
         condition = None if wanted.where is None else parse(wanted.where)
         found = nearest(self.collection, point, wanted.k, mode, condition)
         said = zip(self._rows(found.clips), hits_of(self.searcher, found, point, mode), strict=True)
-        return Hits(modality=wanted.modality, hits=[hit_row(clip, hit) for clip, hit in said])
+        return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in said])
 
     def _embed(self, path: Path) -> Embeddings:
         """A file in the space of the run; it is decoded in the server's processes."""
+        if self._no_uploads is not None:
+            raise Unanswerable(self._no_uploads)
         recogniser = self.searcher.clips
         (decoded,) = self.decoders.map(requests([Task(path, Span())], recogniser.backbones))
         with self._embedding:
@@ -187,10 +192,15 @@ def _position(seen: View, id: str) -> Int64[np.ndarray, " 1"]:
     return found
 
 
-def _read(path: Path, split: Callable[[str], list[str]]) -> list[dict[str, Any]]:
+def _read(path: Path, rows: Callable[[str], Any]) -> list[dict[str, Any]]:
     """The JSON objects in a file of the run; none where it is not there. Raises RunError for a damaged one."""
     try:
-        parts = split(path.read_text()) if path.exists() else []
-        return [json.loads(part, parse_constant=lambda _: None) for part in parts]  # NaN is no JSON
+        return _ROWS.validate_python(rows(path.read_text()) if path.exists() else [])
+    except (LookupError, TypeError, ValidationError) as problem:
+        raise RunError(f"{path}: holds something else than rows of figures; restore it from the run") from problem
     except (OSError, ValueError) as problem:
         raise RunError(f"{path}: cannot be read ({problem}); restore it from the run") from problem
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda _: None)  # NaN is no JSON

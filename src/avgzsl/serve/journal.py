@@ -8,7 +8,6 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -56,7 +55,7 @@ class JsonLines(logging.Formatter):
 
 
 def journaled(app: ASGIApp, figures: Figures) -> ASGIApp:
-    """Tell of every request, and answer 500 where the app breaks, with an id by which to find the line of the log."""
+    """Tell of every request, and answer where the app breaks, with an id by which to find the line of the log."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,19 +73,23 @@ def journaled(app: ASGIApp, figures: Figures) -> ASGIApp:
         with figures.under_way.track_inprogress():
             try:
                 await app(scope, receive, noted)
-            except Exception:
+            except Exception as fault:
                 LOG.exception("broken", extra={"about": {"request": request}})
-                await _broken(request, status, lambda answer: answer(scope, receive, noted))
+                if not status:
+                    await _broken(request, fault)(scope, receive, noted)
         seconds = time.perf_counter() - started
         _note(figures, scope, request, status, seconds)
 
     return call
 
 
-async def _broken(request: str, status: int, answer: Callable[[ASGIApp], Awaitable[None]]) -> None:
-    if not status:
-        detail = f"the server has a fault; its log says more of the request {request}"
-        await answer(problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
+def _broken(request: str, fault: Exception) -> ASGIApp:
+    """What is answered: a full disk, or a file that may not be read, is no fault of the program."""
+    more = f"its log says more of the request {request}"
+    if isinstance(fault, OSError) and fault.strerror:
+        detail = f"the server's machine refuses ({fault.strerror}); mend that, then ask again; {more}"
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"the server has a fault; {more}")
 
 
 def _note(figures: Figures, scope: Scope, request: str, status: int, seconds: float) -> None:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 
 class Kept:
@@ -18,16 +19,20 @@ class Kept:
         self._most, self._lock, self._count = most_bytes, Lock(), 0
         self._sizes: OrderedDict[Hashable, tuple[Path, int]] = OrderedDict()
 
-    def find(self, key: Hashable) -> Path | None:
-        """The file of this key, if it is there."""
+    def open(self, key: Hashable) -> BinaryIO | None:
+        """The file of this key, if it is there: once open it can be read to its end, also when it has had to go."""
         with self._lock:
             if key not in self._sizes:
                 return None
             self._sizes.move_to_end(key)
-            return self._sizes[key][0]
+            try:
+                return self._sizes[key][0].open("rb")
+            except FileNotFoundError:  # something that clears temporary folders was here
+                del self._sizes[key]
+                return None
 
-    def make(self, key: Hashable, write: Callable[[Path], object]) -> Path:
-        """Let `write` make the file of this key, and keep it."""
+    def make(self, key: Hashable, write: Callable[[Path], object]) -> None:
+        """Let `write` make the file of this key, and keep it. Raises what `write` raises."""
         path = self.place()
         try:
             write(path)
@@ -36,10 +41,11 @@ class Kept:
             path.unlink(missing_ok=True)
             raise
         with self._lock:
+            if key in self._sizes:  # another thread made it meanwhile
+                self._sizes.pop(key)[0].unlink(missing_ok=True)
             self._sizes[key] = path, size
             while len(self._sizes) > 1 and sum(size for _, size in self._sizes.values()) > self._most:
                 self._sizes.popitem(last=False)[1][0].unlink(missing_ok=True)
-        return path
 
     def place(self) -> Path:
         """A path of the folder at which nothing is; who writes there removes it."""

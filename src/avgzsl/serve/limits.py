@@ -1,8 +1,9 @@
 """How much may be asked: requests at a time, bytes of a body, and the time until an answer."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from http import HTTPStatus
 from threading import Lock
 from typing import Any, TypeVar
@@ -92,6 +93,19 @@ def _too_large(most: int) -> str:
     return f"the body is larger than the {most:,} bytes allowed here; send less"
 
 
+class Place:
+    """A place in a line: the right to one call."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self.begun: Future[Any] | None = None
+
+    async def run(self, call: Callable[..., T], *arguments: Any) -> T:
+        """What the call gives. Raises what the call raises."""
+        self.begun = future = self._pool.submit(call, *arguments)
+        return await asyncio.wrap_future(future)
+
+
 class Line:
     """Calls in threads, `at_once` of them at a time; `waiting` more may wait, the next is refused."""
 
@@ -100,23 +114,34 @@ class Line:
         self._lock, self._most, self._taken = Lock(), at_once + waiting, 0
 
     async def run(self, call: Callable[..., T], *arguments: Any) -> T:
-        """What the call gives. Raises 429, and what the call raises.
+        """What the call gives. Raises 429, and what the call raises."""
+        with self.place() as place:
+            return await place.run(call, *arguments)
 
-        Where nobody waits for it any more, a call that has begun still keeps its place until it ends.
+    @contextmanager
+    def place(self) -> Iterator[Place]:
+        """A place that is taken before there is anything to call. Raises 429 where none is free.
+
+        It is given back when it is left; where its call has begun, when that ends, though nobody waits for it any more.
         """
         with self._lock:
             if self._taken >= self._most:
                 raise busy("too many requests of this kind are waiting; ask again")
             self._taken += 1
-        future = self._pool.submit(call, *arguments)
-        future.add_done_callback(self._left)
-        return await asyncio.wrap_future(future)
+        place = Place(self._pool)
+        try:
+            yield place
+        finally:
+            if place.begun is None:
+                self._left()
+            else:
+                place.begun.add_done_callback(self._left)
 
     def close(self) -> None:
         """Let what has begun end."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _left(self, _: Future[Any]) -> None:
+    def _left(self, _: Future[Any] | None = None) -> None:
         with self._lock:
             self._taken -= 1
 

@@ -15,16 +15,16 @@ FEWEST = 4
 PERPLEXITY = 30.0  # scikit-learn's; the paper gives none
 
 
-def project(archive: Archive, modality: TestModality, most: int) -> Map:
+def project(archive: Archive, modality: TestModality | None, most: int) -> Map:
     """The map of an archive. Raises Unanswerable for fewer than FEWEST clips, or embeddings that are all equal."""
     cloud = archive.cloud(modality, most)
     if len(cloud.clips) < FEWEST:
-        raise Unanswerable(f"{len(cloud.clips)} clips have {modality} embeddings; a map needs {FEWEST} or more")
+        raise Unanswerable(f"{len(cloud.clips)} clips have {cloud.modality} embeddings; a map needs {FEWEST} or more")
     place = plane(torch.cat([cloud.points, cloud.texts])).tolist()
     of_clips, of_texts = place[: len(cloud.clips)], place[len(cloud.clips) :]
     stars = zip(cloud.labels, cloud.seen, of_texts, strict=True)
     return Map(
-        modality=modality,
+        modality=cloud.modality,
         total=cloud.total,
         clips=[Point(clip=clip, x=x, y=y) for clip, (x, y) in zip(cloud.clips, of_clips, strict=True)],
         classes=[Star(label=label, seen=seen, x=x, y=y) for label, seen, (x, y) in stars],

@@ -1,5 +1,6 @@
 """What the index and the recognition say, as the API says it."""
 
+import os.path
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def clip_row(clip: Clip, seen: bool | None) -> ClipRow:
         source=clip.source,
         has_audio=clip.has_audio,
         has_video=clip.has_video,
-        has_file=clip.path is not None and Path(clip.path).is_file(),
+        has_file=clip.path is not None and os.path.isfile(clip.path),  # noqa: PTH113 (of Path's it is an error to be forbidden)
         media_type=None if clip.path is None else media_type(clip.path),
     )
 

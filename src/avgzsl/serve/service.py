@@ -11,6 +11,7 @@ from typing import Annotated
 
 import anyio
 from fastapi import Depends, Request
+from starlette.requests import ClientDisconnect
 
 from avgzsl.errors import MediaError
 from avgzsl.media.decode import probe
@@ -23,11 +24,12 @@ from avgzsl.serve.problems import Refused
 from avgzsl.serve.settings import Settings
 
 _SEARCHES_WAITING, _CLIPS_WAITING = 64, 64
+_UPLOADS_WAITING = 16  # each may lie on the disk, as large as an upload may be
 
 
 @dataclass(frozen=True, eq=False)
 class Service:
-    """Searches and clips wait in lines of their own: a slow clip keeps no search waiting."""
+    """Searches, the archive's clips and uploads wait in lines of their own: a slow one keeps no other kind waiting."""
 
     archive: Archive
     settings: Settings
@@ -36,6 +38,7 @@ class Service:
     kept: Kept
     searches: Line
     clips: Line
+    uploads: Line
     shared: Shared
 
 
@@ -44,12 +47,14 @@ def started(archive: Archive, settings: Settings, decoders: Decoders) -> Iterato
     """A service, whose calls have ended and whose files are gone when it is left."""
     searches = Line("search", os.cpu_count() or 1, _SEARCHES_WAITING)
     clips = Line("clip", settings.decoders, _CLIPS_WAITING)
+    uploads = Line("upload", settings.decoders, _UPLOADS_WAITING)
     kept = Kept(settings.kept_bytes)
     try:
-        yield Service(archive, settings, decoders, Figures(), kept, searches, clips, Shared())
+        yield Service(archive, settings, decoders, Figures(), kept, searches, clips, uploads, Shared())
     finally:
         searches.close()
         clips.close()
+        uploads.close()
         kept.close()
 
 
@@ -62,16 +67,31 @@ Serving = Annotated[Service, Depends(_service)]
 
 
 @asynccontextmanager
-async def uploaded(request: Request, service: Service) -> AsyncIterator[Path]:
-    """The body as a file of a folder of its own, which goes again. Raises 413 for one too large, 422 for none."""
+async def uploaded(request: Request) -> AsyncIterator[Path]:
+    """The body as a file of a folder of its own, which goes again.
+
+    Raises 413 for one too large, 422 for none, 400 where the caller went away before its end.
+    """
     with tempfile.TemporaryDirectory(prefix="avgzsl-upload-") as folder:
         path = Path(folder) / "clip"
         async with await anyio.open_file(path, "wb") as file:
-            async for piece in request.stream():
-                await file.write(piece)
+            try:
+                async for piece in request.stream():
+                    await file.write(piece)
+            except ClientDisconnect as gone:
+                raise Refused(HTTPStatus.BAD_REQUEST, "the clip ended before it was whole; send it again") from gone
         if not path.stat().st_size:
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is empty; send the bytes of a clip")
         yield path
+
+
+@contextmanager
+def known_as(name: str, path: Path) -> Iterator[None]:
+    """Where a file lies is the server's own affair: in a MediaError it has this name instead."""
+    try:
+        yield
+    except MediaError as problem:
+        raise MediaError(str(problem).replace(str(path), name)) from problem
 
 
 def check_length(service: Service, path: Path) -> None:

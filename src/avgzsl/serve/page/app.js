@@ -27,7 +27,7 @@ function draw() {
   }
   main.dataset.view = view;
   const what = query.get("q") ?? view[0].toUpperCase() + view.slice(1);
-  document.title = `${what} – ${info.name}`;
+  document.title = `${what} – avgzsl: ${info.name}`;
   main.replaceChildren(...VIEWS[view](info, query, go));
 }
 
@@ -57,7 +57,7 @@ async function start() {
     main.replaceChildren(failed(error, start));
     return;
   }
-  document.getElementById("archive-name").textContent = info.name;
+  document.getElementById("archive-name").textContent = `avgzsl: ${info.name}`;
   document.getElementById("archive-facts").textContent = `${count(info.clips, "clip")}, ${count(info.classes.length, "class", "classes")}`;
   draw();
 }

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from avgzsl.serve.problems import described
 from avgzsl.serve.projection import project
+from avgzsl.serve.routes.parameters import Modality
 from avgzsl.serve.schema import Health, Info, Limits, Map, RunTables
 from avgzsl.serve.service import Service, Serving
 from avgzsl.types import TestModality
@@ -20,7 +21,7 @@ async def health() -> Health:
     return Health()
 
 
-@router.get("/v1/info", responses=described(401, 429, 503))
+@router.get("/v1/info", responses=described(401))
 async def info(service: Serving) -> Info:
     """The archive, the run that made it, and what may be asked."""
     about = await service.searches.run(service.archive.describe)
@@ -28,16 +29,16 @@ async def info(service: Serving) -> Info:
     return Info(**about.model_dump(), limits=limits)
 
 
-@router.get("/v1/run", responses=described(401, 429, 503))
+@router.get("/v1/run", responses=described(401))
 async def run(service: Serving) -> RunTables:
     """The run's settings, its evaluation and its training."""
     return await service.searches.run(service.archive.tables)
 
 
-@router.get("/v1/map", responses=described(401, 422, 429, 503))
+@router.get("/v1/map", responses=described(401, 422))
 async def map_of(
     service: Serving,
-    modality: Annotated[TestModality, Query(description="Whose embeddings are drawn.")] = "both",
+    modality: Modality = None,
     most: Annotated[int, Query(ge=4, le=5000, description="Clips drawn at most.")] = 1000,
 ) -> Map:
     """Clips and class names in the plane, by t-SNE: near in the space of the run is near on the map.
@@ -47,11 +48,11 @@ async def map_of(
     return await service.shared.get(("map", modality, most), lambda: _map(service, modality, most))
 
 
-async def _map(service: Service, modality: TestModality, most: int) -> Map:
+async def _map(service: Service, modality: TestModality | None, most: int) -> Map:
     return await service.searches.run(project, service.archive, modality, most)
 
 
-@router.get("/metrics", responses=described(401, 429) | {200: {"content": {"text/plain": {}}}}, response_class=Response)
+@router.get("/metrics", responses=described(401) | {200: {"content": {"text/plain": {}}}}, response_class=Response)
 async def metrics(service: Serving) -> Response:
     """Figures for Prometheus."""
     return Response(service.figures.text(), media_type="text/plain; version=0.0.4")

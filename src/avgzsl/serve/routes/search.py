@@ -6,11 +6,11 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from avgzsl.errors import MediaError
 from avgzsl.serve.archive import Wanted
 from avgzsl.serve.problems import described
+from avgzsl.serve.routes.parameters import Id, Modality, Where
 from avgzsl.serve.schema import Hits, Recognised
-from avgzsl.serve.service import Service, Serving, check_length, uploaded
+from avgzsl.serve.service import Service, Serving, check_length, known_as, uploaded
 from avgzsl.types import TestModality
 
 router = APIRouter(tags=["search"])
@@ -24,17 +24,16 @@ _CLIP: dict[str, Any] = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-Modality = Annotated[TestModality, Query(description="By what the clips of the archive are compared.")]
-By = Annotated[TestModality, Query(description="What of the clip asked with counts: its sound can find pictures.")]
+By = Annotated[
+    TestModality,
+    Query(description="What of the clip asked with counts (its sound can find pictures); `both` is all there is."),
+]
 
 
 def _wanted(
     k: Annotated[int, Query(ge=1, le=200, description="How many hits.")] = 24,
-    modality: Modality = "both",
-    where: Annotated[
-        str | None,
-        Query(max_length=_LONGEST, description="Only clips that meet this, as `duration < 10 and split = test`."),
-    ] = None,
+    modality: Modality = None,
+    where: Where = None,
 ) -> Wanted:
     return Wanted(k, modality, where)
 
@@ -42,7 +41,7 @@ def _wanted(
 Asked = Annotated[Wanted, Depends(_wanted)]
 
 
-@router.get("/v1/search", responses=described(401, 422, 429, 503))
+@router.get("/v1/search", responses=described(401, 422))
 async def search(
     service: Serving,
     wanted: Asked,
@@ -55,18 +54,18 @@ async def search(
     return await service.searches.run(service.archive.search, q, without, wanted)
 
 
-@router.get("/v1/clips/like", responses=described(401, 404, 422, 429, 503))
+@router.get("/v1/clips/like", responses=described(401, 404, 422))
 async def search_like(
     service: Serving,
     wanted: Asked,
-    id: Annotated[str, Query(min_length=1, max_length=4096, description="A clip of the archive.")],
+    id: Id,
     by: By = "both",
 ) -> Hits:
     """The clips nearest to a clip of the archive."""
     return await service.searches.run(service.archive.search_like, id, by, wanted)
 
 
-@router.post("/v1/search", responses=described(401, 413, 422, 429, 503), openapi_extra=_CLIP)
+@router.post("/v1/search", responses=described(400, 401, 413, 422), openapi_extra=_CLIP)
 async def search_clip(service: Serving, request: Request, wanted: Asked, by: By = "both") -> Hits:
     """The clips nearest to one that is sent."""
 
@@ -76,7 +75,7 @@ async def search_clip(service: Serving, request: Request, wanted: Asked, by: By 
     return await _of_upload(service, request, ask)
 
 
-@router.post("/v1/classify", responses=described(401, 413, 422, 429, 503), openapi_extra=_CLIP)
+@router.post("/v1/classify", responses=described(400, 401, 413, 422), openapi_extra=_CLIP)
 async def classify(
     service: Serving,
     request: Request,
@@ -94,13 +93,12 @@ async def classify(
 
 
 async def _of_upload(service: Service, request: Request, ask: Callable[[Path], T]) -> T:
-    async with uploaded(request, service) as path:
+    with service.uploads.place() as place:  # before the body is read: whoever finds none leaves nothing on the disk
+        async with uploaded(request) as path:
 
-        def work() -> T:
-            try:
-                check_length(service, path)
-                return ask(path)
-            except MediaError as problem:  # the path is the server's own affair
-                raise MediaError(str(problem).replace(str(path), "the clip")) from problem
+            def work() -> T:
+                with known_as("the clip", path):
+                    check_length(service, path)
+                    return ask(path)
 
-        return await service.clips.run(work)
+            return await place.run(work)

@@ -19,7 +19,7 @@ class Login(BaseModel):
     token: str = Field(max_length=1000)
 
 
-@router.post("/v1/session", status_code=204, responses=described(400, 401, 413, 422, 429))
+@router.post("/v1/session", status_code=204, responses=described(400, 401, 413, 422))
 async def log_in(login: Login, request: Request, service: Serving) -> Response:
     """Present the token; the answer sets a cookie that stands for it for twelve hours."""
     token = service.settings.token
@@ -34,7 +34,7 @@ async def log_in(login: Login, request: Request, service: Serving) -> Response:
     return response
 
 
-@router.delete("/v1/session", status_code=204, responses=described(429))
+@router.delete("/v1/session", status_code=204)
 async def log_out() -> Response:
     """Take the cookie back."""
     response = Response(status_code=HTTPStatus.NO_CONTENT)
