@@ -213,9 +213,10 @@ def test_a_closed_vocabulary_says_that_it_cannot_encode_new_names(run, files, tm
     vectors = runs.read_classes(runs.load_run(run))
     np.savez(tmp_path / "names.npz", **dict(zip(vectors.names, vectors.text.numpy(), strict=True)))
     without_encoders(run)
-    with pytest.raises(DataError, match=r"cannot encode new ones.*no vector for 1 of 1 names: 'purple low'"):
+    with pytest.raises(DataError, match=r"cannot encode new ones.*no vector for 1 of 1 names: 'purple low'") as told:
         predict(run, [files["red low"]], ["red low", "purple low"], audio="descriptors", video="descriptors",
                 text=f"dict:{tmp_path / 'names.npz'}")  # fmt: skip
+    assert f"names alone ({', '.join(sorted(vectors.names))})" in str(told.value)
 
 
 def test_a_clip_without_sound_is_told_by_its_picture(trained, tmp_path, here):

@@ -18,6 +18,7 @@ from avgzsl.weights import WeightFile, find, identify
 DESCRIPTION = "dict:FILE: vectors of a closed list of class names (.npy dict, .npz, .csv)"
 
 _MOST_HINTS = 20
+_MOST_NAMES = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +43,14 @@ class ClassVectors:
             more = f"; and {len(missing) - _MOST_HINTS} more" if len(missing) > _MOST_HINTS else ""
             raise DataError(
                 f"{self.spec}: no vector for {len(missing)} of {len(names)} names: {hints}{more}. It knows "
-                f"{len(self.vectors)} names alone: rename the classes, give overrides, or use an encoder of words "
-                "(`avgzsl encoders`)"
+                f"{len(self.vectors)} names alone ({self._some()}): use one of them, give overrides, or use an encoder "
+                "of words (`avgzsl encoders`)"
             )
         return torch.from_numpy(np.stack([self.vectors[key] for key in keys if key is not None]))
+
+    def _some(self) -> str:
+        names = sorted(self.vectors)
+        return ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
 
 
 def load(argument: str, models: Path | None, device: torch.device) -> ClassVectors:
