@@ -12,6 +12,14 @@ from avgzsl.media.container import opened, prepare
 from avgzsl.media.tracks import Track
 
 _EARLIER = (0.0, 10.0, 60.0)  # seconds: an index may point behind the time that was asked for
+
+# Containers that hold one packet after the other, so that the first one of a file, or after a seek, is not cut.
+_IN_PACKETS = (
+    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "asf", "flv", "mxf", "nut", "ogg", "ivf", "gif", "apng"),
+    *("wav", "w64", "flac", "aiff", "caf"),
+)
+_WHOLE_SOUND = ("aac", "alac", "flac", "opus", "vorbis")  # codecs of which every packet decodes by itself
+
 ROUNDING = 1e-3
 """Seconds; Matroska rounds its time stamps to milliseconds."""
 
@@ -77,31 +85,53 @@ def _length(frame: Any, stream: Any) -> float:
 
 
 def _frames(container: Any, stream: Any) -> Iterator[tuple[int | None, Any]]:
-    """(time stamp of the first packet, frame), sound or damaged ones refused once a whole one was seen.
+    """(time stamp of the first packet, frame), what is damaged from the first key frame on refused.
 
-    What comes before the first whole frame is passed over: a recording, and what follows a seek, may begin in the
-    middle of a group of pictures.
+    What comes before is passed over: a recording, and what follows a seek, may begin in the middle of a group of
+    pictures. What was predicted from something that was passed over is not taken for whole.
     """
     import av
 
     prepare(stream)
-    first, begun, problem = None, False, None
+    first, key, problem, passed, begun = None, None, None, False, False
     for packet in container.demux(stream):
-        first = packet.dts if first is None else first
+        if key is None and _is_whole_key(packet, stream, container.format.name, first is None):
+            key = packet
+        first = packet if first is None else first
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
-            if begun or isinstance(error, MemoryError):
+            if begun or isinstance(error, MemoryError) or _is_due(packet, key):
                 raise
-            problem, frames = problem or error, []
+            problem, passed, frames = problem or error, True, []
         for frame in frames:
-            if begun and frame.is_corrupt:
+            if frame.is_corrupt and (begun or _is_due(frame, key)):
                 raise MediaError(f"its {stream.type} is damaged{_at(frame)}")
-            begun = begun or (not frame.is_corrupt and (stream.type == "audio" or frame.key_frame))
-            if begun or not frame.is_corrupt:
-                yield first, frame
+            passed = passed or frame.is_corrupt
+            begun = begun or (not frame.is_corrupt and (stream.type == "audio" or bool(frame.key_frame)))
+            if begun or not passed:
+                yield first.dts, frame
     if problem is not None and not begun:
         raise problem
+
+
+def _is_whole_key(packet: Any, stream: Any, name: str, is_first: bool) -> bool:
+    """Whether `packet` is one that decodes on its own, unless it is damaged.
+
+    In a stream of bytes the first packet may be the rest of one. So may the first ones of sound anywhere, where its
+    codec was made for such streams and they were cut and put into another container without regard to its frames.
+    """
+    if stream.type == "audio":
+        return name in _IN_PACKETS and stream.codec_context.name in _WHOLE_SOUND
+    return bool(packet.is_keyframe) and (name in _IN_PACKETS or not is_first)
+
+
+def _is_due(item: Any, key: Any) -> bool:
+    """Whether a packet or frame has to be whole, once the packet `key` was met.
+
+    What is shown before it may refer to an earlier group of pictures, which is not there (an open group).
+    """
+    return key is not None and (item.pts is None or key.pts is None or item.pts >= key.pts)
 
 
 def _at(frame: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from avgzsl.errors import MediaError
 from avgzsl.media.container import STILLS, opened
+from avgzsl.media.structure import check_boxes, check_riff
 
 Kind = Literal["video", "audio"]
 
@@ -15,7 +16,6 @@ SLACK = 0.5
 _HEADER_SAYS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "wav", "w64", "flac", "aiff", "caf")
 _FROM_TIMES = ("mpegts", "ogg", "asf", "flv", "mxf", "gif", "apng")
 _TAIL = 10.0
-_UNKNOWN_SIZE = 0x7FFF_0000  # what programs that write into a pipe put in the place of a size, or more
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ def survey(path: Path) -> Tracks:
             None if video is None else _track(path, container, video, "video"),
             None if audio is None else _track(path, container, audio, "audio"),
         )
+        found = {kind for kind in ("video", "audio") if container.streams.best(kind) is not None}
         declared, zero = (container.duration or 0) / 1e6, (container.start_time or 0) / 1e6
     if tracks.format in _HEADER_SAYS and tracks.duration is not None:
         check_whole(tracks.duration + max(zero, 0.0), declared)  # Matroska counts from nought, not from its first frame
-    if tracks.format == "wav":
-        _check_riff(path)
+    _check_structure(path, tracks.format, found)
     return tracks
 
 
@@ -80,13 +80,13 @@ def check_whole(ends: float, declared: float) -> None:
         raise MediaError(f"ends at {ends:.2f} s, though its header says {declared:.2f} s: it is damaged or cut short")
 
 
-def _check_riff(path: Path) -> None:
-    """FFmpeg takes the length of a WAV file from what is there, not from its header."""
-    with path.open("rb") as stream:
-        stated = int.from_bytes(stream.read(8)[4:], "little")
-    there = path.stat().st_size
-    if 0 < stated < _UNKNOWN_SIZE and stated + 8 > there + 1:
-        raise MediaError(f"has {there} bytes, though its header says {stated + 8}: it is damaged or cut short")
+def _check_structure(path: Path, name: str, found: set[str]) -> None:
+    """Raise MediaError when a file is shorter than it says, or its index lists a kind of stream that was not found."""
+    if name in ("wav", "avi"):
+        check_riff(path)
+    elif name == "mov,mp4,m4a,3gp,3g2,mj2":
+        for kind in sorted(check_boxes(path) - found):
+            raise MediaError(f"lists {kind} in its index, of which nothing can be read: it is damaged")
 
 
 def _best_picture(container: Any) -> Any:
