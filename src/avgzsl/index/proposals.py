@@ -19,6 +19,8 @@ from avgzsl.index.fused import bound, nearest_distances, query, reach
 from avgzsl.protocol import Mode
 from avgzsl.types import MODALITIES
 
+_BLOCK = 1 << 17  # clips whose distances fit into a cache
+
 Proposals = tuple[Int64[np.ndarray, " k"], float]
 Propose = Callable[[int, float], Proposals]
 """(n, least): of all clips that may score `least`, the n that may score most; and what no other of them exceeds."""
@@ -46,30 +48,30 @@ def _asked(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
 
 def _scanned(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
     """Mode `both` with plain Euclidean distances, by the vectors of each modality."""
-    audio, video = (_distances(seen, point, Mode(modality, "equal")) for modality in MODALITIES)
-    share: Float32[np.ndarray, " n"] | float = 0.5
-    if mode.fusion == "attention":
-        share = np.nan_to_num(seen.rows[: seen.state.applied, -1], nan=0.5)
-    with np.errstate(invalid="ignore"):  # no sound, no picture: infinitely far
-        mean = audio + share * (video - audio)
-    alone = np.isinf(audio) | np.isinf(video)
-    limits = torch.from_numpy(-np.where(alone, np.minimum(audio, video), mean))
+    sound, picture = (_products(seen, point, Mode(modality, "equal")) for modality in MODALITIES)
+    limits = np.empty(seen.state.applied, np.float32)
+    for start in range(0, len(limits), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        audio, video = (nearest_distances(products[part], longest, point) for products, longest in (sound, picture))
+        share = np.nan_to_num(seen.rows[part, -1][: len(audio)], nan=0.5) if mode.fusion == "attention" else 0.5
+        with np.errstate(invalid="ignore"):  # no sound, no picture: infinitely far
+            mean = audio + share * (video - audio)
+        alone = np.isinf(audio) | np.isinf(video)
+        np.negative(np.where(alone, np.minimum(audio, video), mean), out=limits[part])
 
     def propose(n: int, least: float) -> Proposals:
-        there = int(
-            (limits >= max(least, torch.finfo(limits.dtype).min)).sum()
-        )  # without those that are infinitely far
-        top = limits.topk(min(n, there))
+        there = int(np.count_nonzero(limits >= max(least, float(np.finfo(np.float32).min))))  # not those infinitely far
+        top = torch.from_numpy(limits).topk(min(n, there))
         return top.indices.numpy(), float(top.values[-1]) if n < there else -np.inf
 
     return propose
 
 
-def _distances(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Float32[np.ndarray, " n"]:
-    """At least so far is each clip that the engine has; infinity for those without the modality."""
+def _products(seen: View, point: Float[Tensor, " d"], mode: Mode) -> tuple[Float32[np.ndarray, " n"], float]:
+    """The inner product of each clip that the engine has, -inf without the modality; the greatest length."""
     engine = seen.collection.engine(mode)
     assert isinstance(engine, Scanner)
     found = engine.products(query(point, "euclidean"))[: seen.state.applied]
-    products = np.full(seen.state.applied, -np.inf, np.float32)
-    products[: len(found)] = found
-    return nearest_distances(products, clip_table.longest(seen.db, str(mode)), point)
+    short = seen.state.applied - len(found)
+    products = np.pad(found, (0, short), constant_values=-np.inf) if short else found
+    return products, clip_table.longest(seen.db, str(mode))

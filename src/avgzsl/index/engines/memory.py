@@ -63,9 +63,9 @@ class Memory:
         self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf
     ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
         """A matrix product and the largest of it. Raises DataError for a damaged file."""
-        products = torch.from_numpy(self.products(vector))
-        there = int((products >= max(least, torch.finfo(products.dtype).min)).sum())
-        best = products.topk(min(n, there))
+        products = self.products(vector)
+        there = int(np.count_nonzero(products >= max(least, float(np.finfo(np.float32).min))))
+        best = torch.from_numpy(products).topk(min(n, there))
         return best.indices.numpy(), best.values.numpy()
 
     def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
