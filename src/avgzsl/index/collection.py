@@ -112,19 +112,20 @@ def create(folder: Path, run: Run, engine: str, url: str | None = None) -> Colle
 
 def discard(collection: Collection, keep_folder: bool) -> None:
     """Remove an index, from its engine's server too; with `keep_folder`, the folder stays, empty."""
-    collection.close()
     with suppress(AvgzslError):  # a server that does not answer
-        for mode in collection.stored:
-            drop(
-                collection.record.engine,
-                collection.folder / ENGINE,
-                engine_name(collection.record, mode),
-                collection.record.url,
-            )
+        drop_vectors(collection)
     for child in collection.folder.iterdir() if keep_folder else ():
         shutil.rmtree(child) if child.is_dir() else child.unlink()
     if not keep_folder:
         shutil.rmtree(collection.folder, ignore_errors=True)
+
+
+def drop_vectors(collection: Collection) -> None:
+    """Throw away what the engine has, damaged or not. Raises AvgzslError where it refuses."""
+    collection.close()
+    record = collection.record
+    for mode in collection.stored:
+        drop(record.engine, collection.folder / ENGINE, engine_name(record, mode), record.url)
 
 
 def _write(made: Collection) -> None:

@@ -8,8 +8,7 @@ from jaxtyping import Float64
 
 from avgzsl.errors import AvgzslError
 from avgzsl.index import clip_table, embeddings
-from avgzsl.index.collection import ENGINE, Collection, View, apply, engine_name, view, writing
-from avgzsl.index.engines import drop
+from avgzsl.index.collection import Collection, View, apply, drop_vectors, view, writing
 from avgzsl.index.fused import fused, rounding, usable
 from avgzsl.protocol import Mode, take
 
@@ -38,14 +37,7 @@ def rebuild(collection: Collection) -> None:
     """Throw away what the engine has and make it anew; searches under way and meanwhile miss nothing."""
     with writing(collection) as db:
         clip_table.next_generation(db, applied=0)
-        collection.close()
-        for mode in collection.stored:
-            drop(
-                collection.record.engine,
-                collection.folder / ENGINE,
-                engine_name(collection.record, mode),
-                collection.record.url,
-            )
+        drop_vectors(collection)
         apply(collection, db, enough=1)
 
 
