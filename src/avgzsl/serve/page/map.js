@@ -95,10 +95,12 @@ function star(one, i, x, y, scale) {
 // Names beside, above or below their stars, where they cover no other; what finds no place is told when it is hovered.
 function placed(stars, width, height, scale) {
   const taken = stars.map(([, x, y]) => [x - 15 * scale, y - 15 * scale, x + 15 * scale, y + 15 * scale]);
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `600 13px ${getComputedStyle(document.body).fontFamily}`; // of .class-name
   const free = ([l, t, r, b]) => l > 2 && t > 2 && r < width - 2 && b < height - 2 && taken.every(([L, T, R, B]) => r < L || R < l || b < T || B < t);
   return stars
     .map(([label, x, y]) => {
-      const w = label.length * 7.4 + 6;
+      const w = pen.measureText(label).width + 6;
       const spots = [
         [x + 18, y - 9, "start", x + 20, y + 5],
         [x - 18 - w, y - 9, "end", x - 20, y + 5],
