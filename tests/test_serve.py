@@ -295,6 +295,15 @@ def test_a_damaged_index_is_the_servers_trouble(tmp_path):
             assert "is gone" in is_problem(client_of(app).get(path), 503)
 
 
+def test_where_the_archive_lies_is_told_on_its_own_machine_alone(tmp_path, caplog):
+    shutil.copytree(world() / "index", tmp_path / "index")
+    with application(tmp_path / "index", token=TOKEN) as app:
+        (tmp_path / "index" / "clips.sqlite").unlink()
+        response = client_of(app).get("/v1/info", headers={"authorization": f"Bearer {TOKEN}"})
+    assert "its log says why" in is_problem(response, 503) and str(tmp_path) not in response.text
+    assert any(str(tmp_path) in record.getMessage() for record in caplog.records)
+
+
 @pytest.mark.parametrize("content", [b"[]", b"{}", b'{"results": [1]}', b'{"results": 1}', b"\xff", b"{"])
 def test_damaged_figures_of_the_run_are_the_servers_trouble(tmp_path, content):
     shutil.copytree(world() / "index", tmp_path / "index")

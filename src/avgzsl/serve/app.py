@@ -36,7 +36,7 @@ def make_app(service: Service) -> FastAPI:
         responses=described(403, 421, 429, 500, 503),
     )
     app.state.service = service
-    install(app)
+    install(app, own=token is None)
     for part in (about, session, search, clips):
         app.include_router(part.router)
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")

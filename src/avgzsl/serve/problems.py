@@ -1,5 +1,6 @@
 """Errors as application/problem+json (RFC 9457), never a traceback."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse
 from avgzsl.errors import AvgzslError, ConfigError, MediaError, ModalityError
 from avgzsl.serve.archive import NoSuchClip, Unanswerable
 
+LOG = logging.getLogger("avgzsl.serve")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -59,8 +61,11 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of a request with a problem."""
+def install(app: FastAPI, own: bool) -> None:
+    """Answer every error of a request with a problem.
+
+    What is wrong on the server goes to its log, and to the caller only where that is its `own` machine: it names files.
+    """
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
@@ -76,7 +81,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(AvgzslError)
     async def named(request: Request, error: AvgzslError) -> JSONResponse:
-        return problem(_status(error), str(error))
+        status, detail = _status(error), str(error)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            LOG.error(detail)
+            detail = detail if own else "what the server has of the archive cannot be used; its log says why"
+        return problem(status, detail)
 
 
 def _status(error: AvgzslError) -> HTTPStatus:
