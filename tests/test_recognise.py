@@ -326,9 +326,17 @@ def test_without_validation_clips_of_unseen_classes_there_is_no_penalty_but_a_th
     clip, how = files["red low"], ("--audio", "descriptors", "--video", "descriptors")
     code, out, _ = command("predict", run.folder, clip, *how)
     assert code == 0
-    assert "not calibrated" in out
+    assert "not calibrated: 1 of 1" in out
     with pytest.raises(RunError, match="has no reject threshold"):
         command("predict", run.folder, clip, *how, "--reject")
+
+
+def test_how_many_answers_are_not_calibrated_is_said(run, files, tmp_path, here):
+    mute = clip_runs.render(tmp_path / "mute.mp4", "green high", sound=False)
+    assert "not calibrated" not in command("predict", run, files["red low"], mute)[1]
+    edit(run, "recognition.json", lambda record: record["modes"]["video"].update(gamma=None))
+    assert "not calibrated: 1 of 2" in command("predict", run, files["red low"], mute)[1]
+    assert "not calibrated" not in command("predict", run, mute, "--raw")[1]
 
 
 def test_a_diverged_training_keeps_its_run(files, tmp_path, monkeypatch):

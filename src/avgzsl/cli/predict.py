@@ -46,17 +46,20 @@ def predict(
     )
     clips = find_clips(paths)
     results = recognise(recogniser, clips, split_names(classes), top=top, calibrated=not raw, reject=reject)
-    failed = 0
-    told = []
+    failed, uncalibrated, told = 0, 0, []
     for result in results:
         failed += result.error is not None
+        uncalibrated += result.answer is not None and result.answer.gamma is None
         told.append(result.json())
         if not json:
             show(result)
     if json:
         print(writer.dumps(told, indent=2, allow_nan=False))
-    elif not raw and not recogniser.recognition.gammas():
-        print("not calibrated: the run has no penalty from validation clips, so seen classes are favoured")
+    elif not raw and uncalibrated:
+        print(
+            f"not calibrated: {uncalibrated} of {len(told)} clips, by what they have, for the run has no penalty from "
+            "validation clips like them; seen classes are favoured"
+        )
     sys.exit(1 if failed else 0)
 
 
