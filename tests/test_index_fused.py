@@ -168,6 +168,19 @@ def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp
         assert len(seen.positions()) == len(clips.has_audio)
 
 
+@pytest.mark.parametrize("engine", ["memory", "lancedb"])
+def test_a_modality_that_is_far_away_and_hardly_counts_costs_no_digits(engine, tmp_path):
+    n, d, g = 2000, 64, torch.Generator().manual_seed(0)
+    t, audio, aside = (torch.nn.functional.normalize(torch.randn(k, d, generator=g)) for k in (1, n, n))
+    has = torch.ones(n, dtype=torch.bool)
+    video = t + aside * (0.5 + 1e-3 * torch.rand(n, 1, generator=g))
+    clips = Embeddings(1e4 * audio, video, None, has, has, torch.full((n,), 1 - 1e-5))
+    collection = collection_of(tmp_path, clips, "euclidean", engine)
+    positions, _ = brute_force(collection.run.method, clips, t[0], MODES[3], 10)
+    found = nearest(collection, t[0], 10, MODES[3])
+    assert [clip.id for clip in found.clips] == [f"clip-{i}" for i in positions]
+
+
 @pytest.mark.parametrize(("engine", "stored"), [("memory", 2), ("lancedb", 4)])
 def test_an_engine_is_asked_twice_at_most(engine, stored, tmp_path, big, monkeypatch):
     clips, text = big

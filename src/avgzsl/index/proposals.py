@@ -55,7 +55,7 @@ def _scanned(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
         audio, video = (nearest_distances(products[part], longest, point) for products, longest in (sound, picture))
         share = np.nan_to_num(seen.rows[part, -1][: len(audio)], nan=0.5) if mode.fusion == "attention" else 0.5
         with np.errstate(invalid="ignore"):  # no sound, no picture: infinitely far
-            mean = audio + share * (video - audio)
+            mean = (1 - share) * audio + share * video  # a sum of what is positive keeps its digits
         alone = np.isinf(audio) | np.isinf(video)
         np.negative(np.where(alone, np.minimum(audio, video), mean), out=limits[part])
 
