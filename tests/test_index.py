@@ -31,7 +31,7 @@ from avgzsl.index.archive import (
     index_verify,
 )
 from avgzsl.index.clip_table import Clip
-from avgzsl.index.collection import append, apply, open_collection, purge, remove, view, writing
+from avgzsl.index.collection import Collection, append, apply, open_collection, purge, remove, view, writing
 from avgzsl.index.embeddings import FILE
 from avgzsl.index.fused import fused
 from avgzsl.index.nearest import nearest
@@ -213,6 +213,22 @@ def test_a_damaged_engine_is_recognised_and_rebuilt(engine, pattern, clips, tmp_
     rebuild(collection)
     assert verify(collection) == ([], [])
     assert found_ids(collection) == expected_ids(collection, clips)
+
+
+@pytest.mark.parametrize("engine", ["memory", "lancedb"])
+def test_who_searches_meanwhile_sees_what_was_rebuilt(engine, clips, tmp_path):
+    searching = collection_of(tmp_path, clips, engine=engine)
+    mending = Collection(searching.folder, searching.record, searching.run)
+    rebuild(mending)  # all clips are in the engine now, and as many the next time
+    found = found_ids(searching)
+    if engine == "memory":
+        for file in (tmp_path / "engine").glob("*.f32"):
+            with file.open("r+b") as stream:
+                stream.write(np.full(20, np.nan, np.float32).tobytes())
+        with pytest.raises(DataError, match="index-rebuild"):
+            found_ids(searching)
+    rebuild(mending)
+    assert found_ids(searching) == found
 
 
 def test_an_engine_that_is_gone_is_rebuilt(clips, tmp_path):

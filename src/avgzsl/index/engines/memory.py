@@ -1,4 +1,4 @@
-"""Exact: blocks of matrix products over a memory map; row i of the file is position i."""
+"""Exact: a matrix product over a memory map; row i of the file is position i."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ class Memory:
 
     def __init__(self, path: Path, dimension: int) -> None:
         self.path, self.dimension = path, dimension
-        self._mapped: np.ndarray | None = None
+        self._mapped: tuple[tuple[int, int, int], np.ndarray] | None = None
 
     def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
         """Rows are written in place; those skipped on the way are absent. Raises AvgzslError for a full disk."""
@@ -84,20 +84,24 @@ class Memory:
         self._mapped = None
 
     def _rows(self) -> int:
+        return self._status().st_size // (4 * self.dimension)
+
+    def _status(self) -> os.stat_result:
         try:
-            return self.path.stat().st_size // (4 * self.dimension)
+            return self.path.stat()
         except OSError as problem:
             raise DataError(f"{self.path}: is gone; make it anew with `avgzsl index-rebuild`") from problem
 
     def _map(self) -> np.ndarray:
-        rows = self._rows()
+        status = self._status()
+        rows = status.st_size // (4 * self.dimension)
         if not rows:
             return np.zeros((0, self.dimension), np.float32)
-        mapped = self._mapped
-        if mapped is None or len(mapped) != rows:
+        which = status.st_dev, status.st_ino, rows  # a rebuild makes another file of the same name
+        if self._mapped is None or self._mapped[0] != which:
             # copy-on-write: torch wants memory that it may write to, and never writes
-            mapped = self._mapped = np.memmap(self.path, np.float32, "c", shape=(rows, self.dimension))
-        return mapped
+            self._mapped = which, np.memmap(self.path, np.float32, "c", shape=(rows, self.dimension))
+        return self._mapped[1]
 
     def _write(self, row: int, values: Float32[np.ndarray, "n e"]) -> None:
         try:
