@@ -268,6 +268,15 @@ def test_clips_without_a_label_are_not_counted_and_strange_ones_are_named(tied, 
         index_evaluate(tmp_path / "none")
 
 
+def test_clips_that_cannot_be_measured_are_no_result(tied, tmp_path):
+    settings = {"epochs": 1, "batch_size": 4}
+    run = train(tied, "concat", out=tmp_path / "run", settings=settings).folder
+    deaf = [clip._replace(audio=None) for clip in stored_clips(lacking=False)]
+    index(run, write_store(tmp_path / "deaf", deaf), tmp_path / "index", engine="memory")
+    with pytest.raises(ModalityError, match="its clips have video, and concat is tested on both"):
+        index_evaluate(tmp_path / "index")
+
+
 @pytest.mark.parametrize("there", [False, True])
 @pytest.mark.parametrize(
     ("lines", "options", "said"),

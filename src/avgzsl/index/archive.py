@@ -183,6 +183,8 @@ def _undo(collection: Collection, keep_folder: bool) -> None:
     try:
         with writing(collection) as db:
             unused = clip_table.state(db).end == 0 and not has_extracted(collection.folder / STORES)
+            if unused:
+                (collection.folder / RECORD).unlink()  # no index from here on: nobody else begins to write
     except AvgzslError:  # another process is writing, or the disk fails: the first error is the one to tell
         return
     if unused:

@@ -36,6 +36,11 @@ def index_evaluate(index: str | Path, split: str | None = None) -> dict[str, Any
         }
         unlabelled = len(seen.positions(f"label is null and {_IN_SPLIT}", (split,)))
     modes = [m for m in collection.modes if (m.modality in there) or (m.modality == "both" and len(there) == 2)]
+    if not modes:
+        raise ModalityError(
+            f"{collection.folder}: its clips have {' and '.join(sorted(there)) or 'neither sound nor picture'}, and "
+            f"{collection.record.method} is tested on {', '.join(collection.run.method.modalities)}"
+        )
     results = [_row(mode, classes, *index_retrieval(collection, classes, mode, split=split)) for mode in modes]
     about = {"method": collection.record.method, "run": collection.record.run, "split": split}
     return {**about, "unlabelled": unlabelled, "results": results}
