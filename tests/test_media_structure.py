@@ -71,6 +71,12 @@ def test_what_another_program_put_behind_an_avi_is_not_its_own(tmp_path, avi):
     whole(put(tmp_path / "a.avi", avi + b"TAG" + bytes(125)))
 
 
+def test_a_header_that_states_the_size_of_the_whole_file(tmp_path, avi):
+    for more in (-8, 0, 8):
+        whole(put(tmp_path / "a.avi", sized(avi, len(avi) - 8 + more)))
+    refused(put(tmp_path / "a.avi", sized(avi, len(avi) + 10)), "cut short")
+
+
 def test_a_big_endian_wav_file_is_refused_and_not_misread(tmp_path):
     fields = [b"WAVEfmt ", (16, 4), (1, 2), (1, 2), (RATE, 4), (2 * RATE, 4), (2, 2), (16, 2), b"data", (2 * RATE, 4)]
     body = b"".join(one if isinstance(one, bytes) else one[0].to_bytes(one[1], "big") for one in fields)
