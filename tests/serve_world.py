@@ -96,7 +96,7 @@ def application(folder: Path | None = None, **settings):
     """The application over the world's index, or another."""
     chosen = Settings(**{"decoders": 1, **settings})
     with Decoders(1) as decoders:
-        archive = open_archive(folder or world() / "index", decoders)
+        archive = open_archive(folder or world() / "index", decoders, chosen.token is None)
         with started(archive, chosen, decoders) as service:
             yield make_app(service)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -287,6 +288,31 @@ def test_without_encoders_the_classes_can_still_be_searched(tmp_path, clip):
             assert "--audio" in detail and str(tmp_path) not in detail
 
 
+def test_what_lies_where_is_not_to_be_asked_for(tmp_path, client):
+    for path, asked in (("/v1/clips", {}), ("/v1/search", {"q": SEEN[0]})):
+        told = is_problem(client.get(path, params={**asked, "where": 'path contains "/"'}), 422)
+        assert "unknown column 'path'" in told
+    shutil.copytree(world() / "index", tmp_path / "index")
+    path = tmp_path / "index" / "run" / "config.json"
+    config = json.loads(path.read_text())
+    vectors = tmp_path / "private" / "vectors.npz"
+    vectors.parent.mkdir()
+    classes = read_classes(load_run(world() / "run"))
+    np.savez(vectors, **dict(zip(classes.names, classes.text.numpy(), strict=True)))
+    weights = [{"name": vectors.name, "sha256": hashlib.sha256(vectors.read_bytes()).hexdigest()}]
+    config["data"]["encoders"]["text"] = {"spec": f"dict:{vectors}", "weights": weights}
+    path.write_text(json.dumps(config))
+    bearer = {"authorization": f"Bearer {TOKEN}"}
+    with application(tmp_path / "index", token=TOKEN) as app:
+        told = is_problem(client_of(app).get("/v1/search?q=church+bell", headers=bearer), 422)
+        assert "dict:vectors.npz" in told and str(tmp_path) not in told
+    vectors.unlink()
+    for settings, shown in (({}, True), ({"token": TOKEN}, False)):
+        with application(tmp_path / "index", **settings) as app:
+            why = client_of(app).get("/v1/info", headers=bearer).json()["why_not"]
+            assert (str(tmp_path) in why) == shown and why
+
+
 def test_a_damaged_index_is_the_servers_trouble(tmp_path):
     shutil.copytree(world() / "index", tmp_path / "index")
     with application(tmp_path / "index") as app:
@@ -516,6 +542,13 @@ def test_an_answer_that_takes_too_long_is_given_up():
     call, sent = answers(limits.limited(never, 1, 0.05, 5.0))
     asyncio.run(call)
     assert sent[0]["status"] == 503
+
+    async def waits_for_a_disk(scope, receive, send):
+        raise TimeoutError(110, "Connection timed out")
+
+    call, _ = answers(limits.limited(waits_for_a_disk, 1, 5.0, 5.0))
+    with pytest.raises(TimeoutError, match="Connection timed out"):
+        asyncio.run(call)
     call, sent = answers(limits.limited(streams, 1, 0.05, 5.0))
     asyncio.run(call)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]

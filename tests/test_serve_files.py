@@ -118,9 +118,10 @@ def has(kept, key):
 @pytest.fixture
 def kept():
     made = Kept(100)
+    folder = made.place().parent
     yield made
     made.close()
-    assert not made.place().parent.exists()
+    assert not folder.exists()
 
 
 def test_kept_files_stay_within_their_space(kept):
@@ -147,12 +148,12 @@ def test_a_kept_file_that_is_open_is_read_to_its_end(kept):
 
 
 def test_a_kept_file_that_others_removed_is_not_there(kept):
-    put(kept, 0)
-    for path in kept.place().parent.iterdir():
-        path.unlink()
-    assert not has(kept, 0)
-    put(kept, 0)
-    assert has(kept, 0)
+    for remove in (lambda folder: [path.unlink() for path in folder.iterdir()], shutil.rmtree):
+        put(kept, 0)
+        remove(kept.place().parent)
+        assert not has(kept, 0)
+        put(kept, 0)
+        assert has(kept, 0)
 
 
 # ---- what goes while it is asked for
@@ -189,6 +190,19 @@ def test_a_link_that_is_put_there_after_the_look_is_not_followed(client, own, mo
     spoiled(monkeypatch, spoil)
     response = client.get("/v1/clips/file?id=x")
     assert "link" in is_problem(response, 403) and "secret of" not in response.text
+
+
+@pytest.mark.parametrize("kind", ["preview", "thumbnail"])
+def test_nothing_is_made_of_a_link_that_is_put_there_after_the_look(client, own, monkeypatch, tmp_path, kind):
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(own.read_bytes())
+
+    def spoil():
+        own.unlink()
+        own.symlink_to(secret)
+
+    spoiled(monkeypatch, spoil)
+    assert "link" in is_problem(client.get(f"/v1/clips/{kind}?id=x"), 403)
 
 
 def test_another_file_that_is_put_there_after_the_look_is_sent_whole(client, own, monkeypatch, tmp_path):

@@ -9,6 +9,7 @@ The text itself reaches no database: columns are looked up, values are passed be
 """
 
 import re
+from collections.abc import Container
 from typing import NamedTuple
 
 from avgzsl.errors import ConfigError
@@ -30,8 +31,8 @@ class Condition(NamedTuple):
     values: tuple[object, ...]
 
 
-def parse(text: str) -> Condition:
-    """Raises ConfigError, naming what was found and what was expected."""
+def parse(text: str, hidden: Container[str] = ()) -> Condition:
+    """Without the columns that are hidden. Raises ConfigError, naming what was found and what was expected."""
     if len(text) > _LONGEST:
         raise ConfigError(f"the condition has {len(text)} characters; at most {_LONGEST} are taken")
     words = _words(text)
@@ -39,6 +40,8 @@ def parse(text: str) -> Condition:
     while True:
         if len(words) < 3:
             raise ConfigError(f"{text!r}: expected COLUMN OPERATOR VALUE, as in duration < 10")
+        if words[0] not in COLUMNS or words[0] in hidden:
+            raise ConfigError(unknown("column", words[0], [name for name in COLUMNS if name not in hidden]))
         sql, value = _comparison(*(words.pop(0) for _ in range(3)))
         parts.append(sql)
         values.append(value)
@@ -60,8 +63,6 @@ def _words(text: str) -> list[str]:
 
 
 def _comparison(column: str, operator: str, value: str) -> tuple[str, object]:
-    if column not in COLUMNS:
-        raise ConfigError(unknown("column", column, COLUMNS))
     quoted = value[:1] in "\"'"
     value = value[1:-1] if quoted else value
     if operator.lower() == "contains" and column in _TEXTS:

@@ -1,4 +1,4 @@
-"""The application: routes, and around them, from the outside in, journal, headers, access, limits."""
+"""The application: routes, and around them, from the outside in, journal, headers, limits, access, size of a body."""
 
 from pathlib import Path
 from typing import Any

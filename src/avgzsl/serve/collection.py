@@ -14,6 +14,8 @@ from torch import Tensor
 
 import avgzsl
 from avgzsl.answers import answer
+from avgzsl.carried import with_bare_names
+from avgzsl.data import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
 from avgzsl.features.embedding import Task, embed_batch, requests
 from avgzsl.index.clip_table import Clip
@@ -30,34 +32,38 @@ from avgzsl.recogniser import class_table
 from avgzsl.runs import HISTORY, RESULTS
 from avgzsl.search import Searcher, choose_mode, hits_of, open_searcher, point_of, text_point
 from avgzsl.serve.archive import Cloud, Media, NoSuchClip, Unanswerable, Wanted
+from avgzsl.serve.problems import LOG
 from avgzsl.serve.rows import clip_row, hit_row, recognised
 from avgzsl.serve.schema import ClassRow, ClipRow, Description, Hits, Recognised, RunTables
 from avgzsl.types import TestModality
 
+_HIDDEN = {"path"}  # where clips lie is the server's own affair; their ids tell them apart
 ALL = Condition("true", ())
 _ROWS = TypeAdapter(list[dict[str, Any]])
 
 
-def open_archive(index: Path, decoders: Decoders, **encoders: Any) -> "CollectionArchive":
+def open_archive(index: Path, decoders: Decoders, own: bool, **encoders: Any) -> "CollectionArchive":
     """An index and its run's encoders, loaded where they are there: without them less can be asked.
 
-    Raises DataError for what is no index, RunError for an index of another run.
+    Only callers on its `own` machine are told where they were looked for. Raises DataError for what is no index,
+    RunError for an index of another run.
     """
     searcher = open_searcher(index, **encoders)
     for mode in searcher.collection.stored:
         searcher.collection.engine(mode)
-    return CollectionArchive(searcher, decoders)
+    return CollectionArchive(searcher, decoders, own)
 
 
 class CollectionArchive:
     """Fulfils `archive.Archive`. Encoders are not made for several threads: each works for one at a time."""
 
-    def __init__(self, searcher: Searcher, decoders: Decoders) -> None:
-        self.searcher, self.decoders = searcher, decoders
+    def __init__(self, searcher: Searcher, decoders: Decoders, own: bool) -> None:
+        self.searcher, self.decoders, self._own = searcher, decoders, own
         self.collection, self.run = searcher.collection, searcher.collection.run
         self.classes = searcher.words.classes
         self.marks = dict(zip(self.classes.names, self.classes.seen.tolist(), strict=True))
         self._encoding, self._embedding = Lock(), Lock()
+        self._no_phrases: str | None = ""
         self._no_phrases = self._reason(lambda: searcher.words.text)
         self._no_uploads = self._reason(lambda: searcher.clips)
 
@@ -111,7 +117,7 @@ class CollectionArchive:
         return recognised(found)
 
     def clips(self, offset: int, limit: int, where: str | None) -> tuple[int, list[ClipRow]]:
-        condition = ALL if where is None else parse(where)
+        condition = ALL if where is None else parse(where, _HIDDEN)
         with view(self.collection) as seen:
             chosen = f"from clips where {condition.sql}"  # columns of a closed list, values apart (index.where)
             total = seen.db.execute(f"select count(*) {chosen}", condition.values).fetchone()[0]
@@ -154,7 +160,7 @@ class CollectionArchive:
 
     def _at(self, point: Float[Tensor, " d"], wanted: Wanted) -> Hits:
         mode = choose_mode(self.collection, wanted.modality, None)
-        condition = None if wanted.where is None else parse(wanted.where)
+        condition = None if wanted.where is None else parse(wanted.where, _HIDDEN)
         found = nearest(self.collection, point, wanted.k, mode, condition)
         said = zip(self._rows(found.clips), hits_of(self.searcher, found, point, mode), strict=True)
         return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in said])
@@ -173,12 +179,21 @@ class CollectionArchive:
         try:
             load()
         except AvgzslError as problem:
-            return self._public(problem)
+            if self._own:
+                return self._public(problem)
+            LOG.warning(problem)
+            return "An encoder of the run cannot be used here; the server's log says why."
         return None
 
     def _public(self, problem: AvgzslError) -> str:
-        """What it says, without the place of the run, which is the server's own affair."""
-        return str(problem).replace(str(self.run.folder), "the run")
+        """What it says, without the places of the run and of its encoders, which are the server's own affair."""
+        said = str(problem).replace(str(self.run.folder), "the run")
+        specs = [one.spec for one in self.run.config.data.encoders.values()]
+        if self._no_phrases is None:
+            specs.append(self.searcher.words.text.spec)
+        for spec in specs:
+            said = said.replace(spec, with_bare_names(Encoder(spec)).spec)
+        return said
 
     def _rows(self, clips: Sequence[Clip]) -> list[ClipRow]:
         return [clip_row(clip, None if clip.label is None else self.marks.get(clip.label)) for clip in clips]

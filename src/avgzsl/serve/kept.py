@@ -51,7 +51,9 @@ class Kept:
         """A path of the folder at which nothing is; who writes there removes it."""
         with self._lock:
             self._count += 1
-            return Path(self._folder.name) / str(self._count)
+            folder = Path(self._folder.name)
+            folder.mkdir(mode=0o700, exist_ok=True)  # something that clears temporary folders may have been here
+            return folder / str(self._count)
 
     def close(self) -> None:
         """Remove it all."""

@@ -57,6 +57,8 @@ async def _in_time(
         async with asyncio.timeout(answer_seconds) as limit:
             await app(scope, receive, watched)
     except TimeoutError:
+        if not limit.expired():  # another's, as of a file on a network
+            raise
         if not begun:
             late = f"the answer took more than {answer_seconds:g} s; ask again, or for less"
             await problem(HTTPStatus.SERVICE_UNAVAILABLE, late, {"retry-after": "2"})(scope, receive, send)

@@ -38,7 +38,7 @@ def serve(index: str | Path, settings: Settings, told: Callable[[str], None], **
     """
     limits = Limits(settings.decode_seconds, settings.decode_megabytes)
     with bound(settings.host, settings.port) as listening, Decoders(settings.decoders, limits) as decoders:
-        archive = open_archive(Path(index), decoders, **encoders)
+        archive = open_archive(Path(index), decoders, settings.token is None, **encoders)
         with started(archive, settings, decoders) as service:
             run(make_app(service), listening, told)
 

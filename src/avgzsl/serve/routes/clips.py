@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from stat import S_ISREG
@@ -91,15 +90,22 @@ async def clip_thumbnail(service: Serving, request: Request, id: Id) -> FileAnsw
 async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Path], object]) -> BinaryIO:
     """The picture or preview of a clip, opened: kept, or made now, once for all who ask meanwhile.
 
-    Raises what `find` raises, MediaError for a clip that cannot be decoded, 429 where no room can be found to keep it.
+    Raises what `find` raises, MediaError for a clip that cannot be decoded, 429 where no room can be found to keep it,
+    or the clip changed while it was decoded.
     """
     media, status = await service.searches.run(find, service, id)
     key = kind, media.path, media.span, status.st_mtime_ns, status.st_size
 
+    def checked(out: Path) -> None:
+        make(media, out)
+        now = find(service, id)[1]
+        if (now.st_ino, now.st_mtime_ns, now.st_size) != (status.st_ino, status.st_mtime_ns, status.st_size):
+            raise busy("the clip has changed meanwhile; ask again")
+
     def work() -> None:
         try:
             with known_as(id, media.path):
-                service.kept.make(key, partial(make, media))
+                service.kept.make(key, checked)
         except MediaError:
             find(service, id)  # it may have gone since, which says more
             raise
