@@ -95,7 +95,7 @@ function browse(place, info, where, link) {
   show(place, skeletons(), () => load(0), (page) => {
     if (!page.total) {
       return where
-        ? empty("No clips", "No clip meets the condition. The columns are id, path, label, split, start, end, duration, licence, source, has_audio and has_video.")
+        ? empty("No clips", "No clip meets the condition. The columns are id, label, split, start, end, duration, licence, source, has_audio and has_video.")
         : empty("The archive is empty", "Add clips with: avgzsl index-add INDEX CLIPS");
     }
     const list = grid(page.clips.map((clip) => ({ clip })), (clip) => [link(clip)]);
