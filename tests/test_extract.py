@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -318,16 +319,19 @@ def finished(out: Path) -> int:
 
 def stopped(root: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
     """Exit code and stderr of an extraction that gets a signal while it writes."""
-    process = subprocess.Popen(
-        command(root, out), start_new_session=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None and process.stdout.readline() == "here\n"
-    if how == signal.SIGINT:
-        os.killpg(process.pid, how)  # as a terminal does: to all of its processes
-    else:
-        process.send_signal(how)
-    _, said = process.communicate(timeout=60)
-    return process.returncode, said
+    said = root.parent / "said"
+    with said.open("w") as errors:
+        piped = {"stdout": subprocess.PIPE, "stderr": errors, "text": True}
+        with subprocess.Popen(command(root, out), start_new_session=True, **piped) as process:
+            assert process.stdout.readline() == "here\n", said.read_text()
+            if how == signal.SIGINT:
+                os.killpg(process.pid, how)  # as a terminal does: to all of its processes
+            else:
+                process.send_signal(how)
+            code = process.wait(timeout=60)
+            with suppress(ProcessLookupError):  # its decoders may need a while to see that they are alone
+                os.killpg(process.pid, signal.SIGKILL)
+    return code, said.read_text()
 
 
 def test_killed_and_interrupted_extractions_go_on_and_end_in_the_same_bytes(tmp_path):
