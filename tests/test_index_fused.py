@@ -168,6 +168,13 @@ def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp
         assert len(seen.positions()) == len(clips.has_audio)
 
 
+def test_an_engine_that_says_it_scans_and_does_not_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("avgzsl.index.engines.lancedb.SCANS", True)
+    collection = collection_of(tmp_path, random_embeddings(100, 6, seed=0), "euclidean", "lancedb")
+    with pytest.raises(ConfigError, match="lancedb says that it scans"):
+        nearest(collection, torch.randn(6), 10, Mode("both", "equal"))
+
+
 @pytest.mark.parametrize("engine", ["memory", "lancedb"])
 def test_a_modality_that_is_far_away_and_hardly_counts_costs_no_digits(engine, tmp_path):
     n, d, g = 2000, 64, torch.Generator().manual_seed(0)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from avgzsl.errors import ConfigError
 from avgzsl.index import clip_table
 from avgzsl.index.collection import View
 from avgzsl.index.engines.base import Scanner
@@ -70,7 +71,9 @@ def _scanned(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
 def _products(seen: View, point: Float[Tensor, " d"], mode: Mode) -> tuple[Float32[np.ndarray, " n"], float]:
     """The inner product of each clip that the engine has, -inf without the modality; the greatest length."""
     engine = seen.collection.engine(mode)
-    assert isinstance(engine, Scanner)
+    if not isinstance(engine, Scanner):
+        kind = seen.collection.record.engine
+        raise ConfigError(f"the engine {kind} says that it scans, and has no `products`; mend SCANS in its module")
     found = engine.products(query(point, "euclidean"))[: seen.state.applied]
     short = seen.state.applied - len(found)
     products = np.pad(found, (0, short), constant_values=-np.inf) if short else found

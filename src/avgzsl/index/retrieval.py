@@ -25,7 +25,8 @@ def index_evaluate(index: str | Path, split: str | None = None) -> dict[str, Any
     """Retrieval by class name over an index, or over one of its splits, in every mode that its clips can be tested in.
 
     `results` has rows as those of `experiment.evaluate`, `unlabelled` counts the clips that were left out for want of a
-    label. The classes are those of the index's own run: no data set is needed. Raises as `index_retrieval`.
+    label. The classes are those of the index's own run: no data set is needed. Raises RunError when the run does not
+    tell them, ModalityError where no mode can be tested, and as `index_retrieval`.
     """
     collection = open_collection(index)
     classes = read_classes(collection.run)
@@ -47,16 +48,14 @@ def index_evaluate(index: str | Path, split: str | None = None) -> dict[str, Any
 
 
 def index_retrieval(
-    collection: Collection, classes: ClassTable | None, mode: Mode, seed: int = 0, *, split: str | None = None
+    collection: Collection, classes: ClassTable, mode: Mode, seed: int = 0, *, split: str | None = None
 ) -> tuple[Retrieval, Int[Tensor, " n"]]:
     """Retrieval by class name over the labelled clips of an index, or of one of its splits, and their labels.
 
     It is measured as by `experiment.evaluate`: ties come in its seeded random order, drawn over the clips in the order
-    in which they were indexed. The classes are those of the run, unless others are given. Raises DataError for a clip
-    of none of the classes, or where no clip has a label, UnknownNameError for the split, ModalityError where no clip
-    can be tested in the mode, RunError when the run does not tell its classes.
+    in which they were indexed. Raises DataError for a clip of none of the classes, or where no clip has a label,
+    UnknownNameError for the split, ModalityError where no clip can be tested in the mode.
     """
-    classes = read_classes(collection.run) if classes is None else classes
     with view(collection) as seen:
         here = _labelled(seen, split)
         every = seen.embeddings(here)
