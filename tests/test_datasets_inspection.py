@@ -64,7 +64,7 @@ def test_leaks_repeats_zeros_and_imbalance(root: Path) -> None:
     problems, remarks = "\n".join(report["problems"]), "\n".join(report["remarks"])
     assert "1 ids stand in more than one split: dog-train-3;" in problems
     assert "1 ids stand in more than one class: cat-test-0" in problems
-    assert "the same vector for tram, dog, pig" in problems
+    assert "'tram', 'dog', 'pig' have the same text vector" in problems
     assert "1 rows of audio are all zero" in remarks
     assert "1 different rows of audio stand, number for number, in more than one split" in remarks
     assert "1 rows of audio repeat another row" in remarks

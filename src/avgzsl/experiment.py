@@ -1,5 +1,6 @@
 """The two calls behind `avgzsl train` and `avgzsl evaluate`: from a data folder to a run, from a run to its figures."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from avgzsl.training import Job, Progress, Record
 from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, Fusion, TestModality, TextOrder
 
 Told = Callable[[int, int], None]
+LOG = logging.getLogger("avgzsl")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,7 @@ def train(
     device: str = "auto",
     drop_bad_rows: bool = False,
     text_order: TextOrder | str = "right",
+    merge_spellings: bool = False,
     resume: bool = False,
     validate_every: int = 10,
     checkpoint_seconds: float = 10.0,
@@ -68,15 +71,23 @@ def train(
     With `resume`, goes on where a killed training stood and ends in the same bytes. Validation HM (best penalty, equal
     weights) enters the history every `validate_every` epochs (0: never) and changes no weight unless the method's
     `patience` asks for early stopping. Validation clips also give the run the penalties and thresholds with which it
-    recognises clips. Raises DataError, ConfigError, RunError.
+    recognises clips. What the reader should know of the data goes to the log `avgzsl` before training begins.
+    `merge_spellings`: see `open_dataset`. Raises DataError, ConfigError, RunError.
     """
     folder = Path(out)
     unfitted = build(method, preset, settings)
     pick_device(device)
     dataset = open_dataset(
-        data, layout=layout, class_split=class_split, drop_bad_rows=drop_bad_rows, text_order=text_order
+        data,
+        layout=layout,
+        class_split=class_split,
+        drop_bad_rows=drop_bad_rows,
+        text_order=text_order,
+        merge_spellings=merge_spellings,
     )
-    config = runs.describe(unfitted, dataset, seed, device, drop_bad_rows, text_order)
+    for remark in dataset.notes:
+        LOG.warning("note: %s", remark)
+    config = runs.describe(unfitted, dataset, seed, device, drop_bad_rows, text_order, merge_spellings)
     runs.start(folder, config, resume)
     runs.write_classes(folder, dataset.classes)
     if resume and (folder / runs.MODEL).exists():
@@ -159,6 +170,7 @@ def evaluate(
         class_split=about.class_split,
         drop_bad_rows=about.drop_bad_rows,
         text_order=about.text_order,
+        merge_spellings=about.merge_spellings,
     )
     runs.require_same_data(run, dataset)
     clips = dataset.split(split)

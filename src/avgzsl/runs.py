@@ -53,6 +53,7 @@ class DataRecord(BaseModel):
     fingerprint: str
     drop_bad_rows: bool
     text_order: TextOrder = "right"  # runs from before there was a choice
+    merge_spellings: bool = False
     dimensions: dict[str, int]
     seen: list[str]
     unseen: list[str]
@@ -88,6 +89,7 @@ def describe(
     device: str,
     drop_bad_rows: bool,
     text_order: TextOrder | str = "right",
+    merge_spellings: bool = False,
 ) -> Config:
     """The record of a run that is about to start."""
     names = zip(dataset.classes.names, dataset.classes.seen.tolist(), strict=True)
@@ -107,6 +109,7 @@ def describe(
             fingerprint=dataset.fingerprint,
             drop_bad_rows=drop_bad_rows,
             text_order=text_order,  # checked when the data was opened
+            merge_spellings=merge_spellings,
             dimensions=dimensions(dataset.split("train"), dataset.classes),
             seen=by_seen[True],
             unseen=by_seen[False],

@@ -1,5 +1,6 @@
 """The command line: one file a command, each a few lines over the library call of the same name."""
 
+import io
 import sys
 
 import typer
@@ -64,6 +65,8 @@ def about() -> None:
 
 def main() -> None:
     """Run a command; what a user can mend is printed as one error, without a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that is no UTF-8, a terminal that knows ASCII alone
     try:
         app()
     except AvgzslError as problem:

@@ -26,6 +26,9 @@ def extract(
     hop: Annotated[str | None, typer.Option(help="From one piece to the next; the window if not given.")] = None,
     batch: Annotated[int, typer.Option(help="Clips embedded together; each batch is durable.", min=1)] = 16,
     engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    merge_spellings: Annotated[
+        bool, typer.Option("--merge-spellings", help="Labels that are one class written differently become one.")
+    ] = False,
 ) -> None:
     """Extract features of every clip; failed files end in failures.csv, and the exit code is 1 if there are any."""
     from avgzsl.cli import show
@@ -50,12 +53,14 @@ def extract(
                 hop=None if hop is None else seconds(hop),
                 batch=batch,
                 engine=engine,
+                merge_spellings=merge_spellings,
                 told=told,
             )
     except KeyboardInterrupt:
         print("interrupted; finished batches are kept, and the same command goes on from there", file=sys.stderr)
         sys.exit(130)
     print(f"{len(found.store)} clips in the store, {found.extracted} of them extracted now")
+    show.notes(found.notes)
     show.files([out])
     if found.failures:
         name, reason = next(iter(found.failures.items()))

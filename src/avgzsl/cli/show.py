@@ -1,6 +1,6 @@
 """What commands print: tables, progress, the files they wrote. Progress goes to stderr, results to stdout."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,8 +145,13 @@ def tables(evaluation: "Evaluation", method: str) -> None:
     console = Console()
     for table in render(evaluation.results, method):
         console.print(table)
-    for note in evaluation.provenance["notes"]:
-        console.print(f"note: {note}", markup=False)
+    notes(evaluation.provenance["notes"])
+
+
+def notes(said: Iterable[str]) -> None:
+    """Print what the reader should know of the data."""
+    for note in said:
+        print(f"note: {note}")
 
 
 def files(paths: list[Path]) -> None:

@@ -17,6 +17,9 @@ def split(
         Path | None, typer.Option(help="Folder with {all,seen,unseen}_class.txt that say which are unseen.")
     ] = None,
     resplit: Annotated[bool, typer.Option("--resplit", help="Divide also clips that the manifest divides.")] = False,
+    merge_spellings: Annotated[
+        bool, typer.Option("--merge-spellings", help="Labels that are one class written differently become one.")
+    ] = False,
 ) -> None:
     """Propose train, val and test clips and seen and unseen classes, and write them down for `train`."""
     from avgzsl.cli import show
@@ -24,7 +27,17 @@ def split(
     from avgzsl.datasets.splitting import split as propose
     from avgzsl.errors import DataError
 
-    file, division = propose(store, unseen=unseen, val=val, test=test, seed=seed, name=name, like=like, resplit=resplit)
+    file, division = propose(
+        store,
+        unseen=unseen,
+        val=val,
+        test=test,
+        seed=seed,
+        name=name,
+        like=like,
+        resplit=resplit,
+        merge_spellings=merge_spellings,
+    )
     print(f"{len(division.seen)} seen classes; {len(division.unseen)} unseen: {', '.join(division.unseen)}")
     try:
         dataset = open_dataset(store, layout="store", class_split=file.stem)
@@ -33,6 +46,5 @@ def split(
     else:
         counts = (f"{len(dataset.split(name))} in {name}" for name in dataset.splits)
         print(f"clips: {', '.join(counts)}")
-        for note in dataset.notes:
-            print(f"note: {note}")
+        show.notes(dataset.notes)
     show.files([file])

@@ -28,6 +28,9 @@ def train(
     text_order: Annotated[
         TextOrder, typer.Option(help="Layout avca: right, or the mixed-up order of the published loaders.")
     ] = "right",
+    merge_spellings: Annotated[
+        bool, typer.Option("--merge-spellings", help="Classes that are one, written differently, become one.")
+    ] = False,
     validate_every: Annotated[int, typer.Option(help="Epochs between validations; 0 is never.", min=0)] = 10,
     checkpoint_seconds: Annotated[float, typer.Option(help="Least time between checkpoints.", min=0)] = 10.0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard curves.")] = False,
@@ -52,6 +55,7 @@ def train(
             device=device,
             drop_bad_rows=drop_bad_rows,
             text_order=text_order,
+            merge_spellings=merge_spellings,
             resume=resume,
             validate_every=validate_every,
             checkpoint_seconds=checkpoint_seconds,

@@ -8,12 +8,15 @@ vectors lists them in ORDERS, and its `read` takes one.
 
 import difflib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from avgzsl import registry
 from avgzsl.data import Dataset
+from avgzsl.datasets.merging import merged
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
+from avgzsl.text.spellings import class_notes
 from avgzsl.types import TEXT_ORDERS, TextOrder
 
 SUPPORT = (
@@ -27,6 +30,7 @@ SUPPORT = (
     "export",
     "feature_files",
     "inspection",
+    "merging",
     "pairing",
     "source",
     "splitting",
@@ -48,24 +52,29 @@ def open_dataset(
     class_split: str | None = None,
     drop_bad_rows: bool = False,
     text_order: TextOrder | str = "right",
+    merge_spellings: bool = False,
 ) -> Dataset:
     """Read the data set in the folder `path`; the layout is recognised unless it is given.
 
     With `drop_bad_rows`, clips with values that are not finite are left out and counted in `Dataset.notes`; without,
     they are an error. `text_order` "avca-published" gives the classes of layout avca the text vectors that the
-    published loaders give them, many of them wrong. Raises DataError, naming file, finding and remedy;
+    published loaders give them, many of them wrong. Classes that are one class written differently, or have one text
+    vector, are told in the notes; with `merge_spellings` the former become one, which is seen if one of them is.
+    Raises DataError, naming file, finding and remedy;
     UnknownNameError for a layout, class split or text order; ConfigError for a text order that the layout has not.
     """
     if text_order not in TEXT_ORDERS:
         raise UnknownNameError(registry.unknown("text order", text_order, TEXT_ORDERS))
     root, module = find_layout(path, layout)
-    if text_order == "right":
-        dataset: Dataset = module.read(root, class_split, drop_bad_rows)
-        return dataset
-    if text_order not in getattr(module, "ORDERS", ()):
+    if text_order != "right" and text_order not in getattr(module, "ORDERS", ()):
         raise ConfigError(f"{root}: text order {text_order} is of layout avca; this is {module.NAME}, leave it out")
-    dataset = module.read(root, class_split, drop_bad_rows, text_order)
-    return dataset
+    how = () if text_order == "right" else (text_order,)
+    dataset: Dataset = module.read(root, class_split, drop_bad_rows, *how)
+    if merge_spellings:
+        dataset = merged(dataset)
+    classes = dataset.classes
+    notes = class_notes(classes.names, classes.text.numpy(), classes.seen.numpy())
+    return replace(dataset, notes=(*dataset.notes, *notes))
 
 
 def class_splits(path: Path | str, layout: str | None = None) -> list[str]:

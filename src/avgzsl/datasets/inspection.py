@@ -14,6 +14,7 @@ from avgzsl.datasets.source import Plan, Source, Wanted, merged, missing_files, 
 from avgzsl.datasets.survey import Survey, remarks, shared_ids, survey
 from avgzsl.errors import AvgzslError
 from avgzsl.text.class_vectors import read_class_vectors
+from avgzsl.text.spellings import spelling_notes, vector_notes
 
 IMBALANCE = 10  # largest over smallest seen class, from which on sampling per class matters
 
@@ -45,6 +46,8 @@ def inspect(path: Path | str, *, layout: str | None = None) -> dict[str, Any]:
     for name, split in lists.items():
         source = sources[name]
         if split is not None and source is not None:
+            marks = dict.fromkeys(split.seen, True) | dict.fromkeys(split.unseen, False)
+            problems += [f"{name}: {one}" for one in spelling_notes(split.names, marks)]
             _balance(name, split, plan_of(source, split), surveys[source.part].clips, problems, odd)
     odd += [f"{part}: {one}" if len(surveys) > 1 else one for part, found in surveys.items() for one in remarks(found)]
     return {
@@ -116,21 +119,14 @@ def _text(
             continue
         readable.append(file)
         described.append({"file": file.name, "dimension": len(next(iter(vectors.values()))), "classes": len(vectors)})
-        problems += [f"{file}: {one}" for one in _same_vectors(vectors)]
+        sizes = {len(vector) for vector in vectors.values()}
+        if len(sizes) == 1:
+            problems += [f"{file}: {one}" for one in vector_notes(list(vectors), np.stack(list(vectors.values())))]
     for name, split in lists.items():
         serving = [file for file in files[name] if file in readable]
         if split is not None and serving:
             _try(problems, class_table, split, serving)
     return described
-
-
-def _same_vectors(vectors: dict[str, np.ndarray]) -> list[str]:
-    names: dict[bytes, list[str]] = {}
-    for name, vector in vectors.items():
-        names.setdefault(vector.tobytes(), []).append(name)
-    return [
-        f"the same vector for {', '.join(group)}; they cannot be told apart" for group in names.values() if group[1:]
-    ]
 
 
 def _balance(

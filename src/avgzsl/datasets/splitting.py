@@ -1,6 +1,7 @@
 """Class splits proposed for a store: which classes are unseen, which clips are for training, validation and test."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from avgzsl.features.class_splits import (
 )
 from avgzsl.features.store import Store, open_store
 from avgzsl.registry import unknown
+from avgzsl.text.spellings import usual_spellings, written_as
 
 SPLITS: tuple[SplitName, ...] = ("train", "test", "val")  # in the order in which a class that is small gets clips
 SOURCE = "source"  # the column that says which clips are of one origin
@@ -46,13 +48,15 @@ def split(
     name: str | None = None,
     like: Path | None = None,
     resplit: bool = False,
+    merge_spellings: bool = False,
 ) -> tuple[Path, ClassSplit]:
     """Propose a class split of a store and write it down as splits/NAME.json; gives the file and the split.
 
     A fraction `unseen` (0.3) of the classes is drawn, or `like` names a folder of class lists (`class_lists`). Clips to
     which the manifest gives a split keep it, unless `resplit`; of the others, in each class about `val` and `test` (0.2
     each) are held out. Clips of one file, or with the same value of the manifest's column `source`, stay together. The
-    name is that of `like`, or `split-SEED`, where none is given.
+    name is that of `like`, or `split-SEED`, where none is given. With `merge_spellings`, labels that are one class
+    written differently are divided as one class, called by the most usual of them.
 
     Raises ConfigError for fractions that cannot be, an option that would change nothing, or a name that is taken;
     DataError when the store has no labels, or a class would have no clip to train on or to test.
@@ -60,11 +64,18 @@ def split(
     folder = Path(store)
     opened = open_store(folder)
     clips = list(_clips(opened))
+    if merge_spellings:
+        usual = usual_spellings(clip.label for clip in clips)
+        clips = [clip._replace(label=usual[clip.label]) for clip in clips]
     names = sorted({clip.label for clip in clips})
     if like is not None and unseen is not None:
         raise ConfigError(f"unseen {unseen} and like {like}: both say which classes are unseen; give one")
     drawn = 0 if seed is None else seed
-    lists = _listed(like, names) if like is not None else _drawn(names, UNSEEN if unseen is None else unseen, drawn)
+    if like is not None:
+        lists = _listed(like, names, merge_spellings)
+    else:
+        lists = _drawn(names, UNSEEN if unseen is None else unseen, drawn)
+    lists = lists.model_copy(update={"merge_spellings": merge_spellings})
     kept: dict[str, SplitName] = {} if resplit else {clip.id: clip.split for clip in clips if clip.split is not None}
     if len(kept) == len(clips):
         if val is not None or test is not None:
@@ -141,8 +152,19 @@ def _clips(store: Store) -> Iterator[Clip]:
             yield Clip(clip, path, source, label, given)
 
 
-def _listed(folder: Path, names: Sequence[str]) -> ClassSplit:
+def _listed(folder: Path, names: Sequence[str], merge_spellings: bool) -> ClassSplit:
     lists = read_class_lists(folder)
+    if merge_spellings:
+        ours = written_as(names, lists.names)
+        every, seen, unseen = (
+            tuple(dict.fromkeys(ours.get(name, name) for name in part))
+            for part in (lists.names, lists.seen, lists.unseen)
+        )
+        if both := sorted(set(seen) & set(unseen)):
+            raise DataError(
+                f"{folder}: lists spellings of {', '.join(both)} as seen and as unseen; expected one of both"
+            )
+        lists = replace(lists, names=every, seen=seen, unseen=unseen)
     if strange := [name for name in lists.names if name not in names]:
         hints = "; ".join(unknown("class", name, names) for name in strange[:5])
         raise DataError(f"{folder}: lists {len(strange)} classes that no clip of the store has: {hints}")

@@ -7,7 +7,7 @@ out, and counted in the notes.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,8 @@ def read(path: Path, class_split: str | None, drop_bad_rows: bool) -> Dataset:
         )
     if bad.any():
         notes.append(f"dropped {bad.sum()} clips with values that are not finite")
-    splits = StoredSplits(store, classes, {split: np.flatnonzero((of == split) & ~bad) for split in SPLITS})
+    labels = division.labels(store.clips["label"].to_pylist())
+    splits = StoredSplits(store, classes, labels, {split: np.flatnonzero((of == split) & ~bad) for split in SPLITS})
     _require_training(path, name, classes, splits)
     dataset = Dataset.of(classes, splits, source=str(path.resolve()), layout=NAME, class_split=name)
     encoders: dict[str, Encoder] = {part: Encoder(one.spec, one.weights) for part, one in store.record.encoders.items()}
@@ -68,8 +69,8 @@ def clip_splits(store: Store, division: ClassSplit) -> tuple[np.ndarray, list[st
     left_out: Counter[str] = Counter()
     moved = 0
     splits = []
-    columns = (store.clips[name].to_pylist() for name in ("id", "label", "split"))
-    for clip, label, own in zip(*columns, strict=True):
+    clips, written, given = (store.clips[name].to_pylist() for name in ("id", "label", "split"))
+    for clip, label, own in zip(clips, division.labels(written), given, strict=True):
         split = own if division.clips is None else division.clips.get(clip, own)
         if label not in listed or split is None:
             why = "no label" if label is None else "no split" if label in listed else "a class that is not listed"
@@ -97,9 +98,15 @@ def not_finite(store: Store) -> np.ndarray:
 class StoredSplits(Mapping[str, ClipSet]):
     """Splits of a store, in order of class, each copied into memory anew when it is asked for; `rows` are theirs."""
 
-    def __init__(self, store: Store, classes: ClassTable, rows: Mapping[str, Int[np.ndarray, " _n"]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        classes: ClassTable,
+        names: Sequence[str | None],
+        rows: Mapping[str, Int[np.ndarray, " _n"]],
+    ) -> None:
         number = {name: position for position, name in enumerate(classes.names)}
-        labels = np.array([number.get(name, -1) for name in store.clips["label"].to_pylist()], dtype=np.int64)
+        labels = np.array([-1 if name is None else number.get(name, -1) for name in names], dtype=np.int64)
         self.store, self.labels = store, labels
         self.rows = {split: at[np.argsort(labels[at], kind="stable")] for split, at in rows.items() if len(at)}
         self.has = {modality: store.clips[f"has_{modality}"].to_numpy() for modality in MODALITIES}

@@ -11,6 +11,7 @@ from avgzsl.data import Dataset
 from avgzsl.datasets.store import NAME, SPLITS, class_splits, not_finite, read
 from avgzsl.errors import AvgzslError
 from avgzsl.features.store import TEXT, Store, open_store, verify
+from avgzsl.text.spellings import class_notes, spelling_notes, vector_notes
 from avgzsl.types import MODALITIES, Modality
 
 Counts = dict[str, dict[str, int]]
@@ -29,8 +30,13 @@ def inspect(path: Path) -> dict[str, Any]:
             problems.append(str(problem))
             continue
         splits[name] = _seen_and_unseen(dataset)
+        classes = dataset.classes
+        problems += [f"{name}: {one}" for one in class_notes(classes.names, classes.text.numpy(), classes.seen.numpy())]
         remarks += [f"{name}: {note}" for note in dataset.notes]
     if not splits:
+        problems += spelling_notes(store.record.classes)
+        if store.text is not None:
+            problems += vector_notes(store.record.classes, store.text)
         remarks.append("no class split: to train, make one with `avgzsl split`")
     encoders = store.record.encoders
     text = {"file": TEXT, "classes": len(store.record.classes)}

@@ -1,6 +1,7 @@
 """Class splits of a store: which classes are seen and, if the split divides the clips too, which clip is in which."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.files import write_json
 from avgzsl.records import read_record
 from avgzsl.registry import unknown
+from avgzsl.text.spellings import written_as
 
 FOLDER, MANIFEST = "splits", "manifest"
 _NAME = re.compile(r"\w[\w.-]*")
@@ -18,12 +20,16 @@ SplitName = Literal["train", "val", "test"]
 
 
 class ClassSplit(BaseModel):
-    """`clips` gives the split of a clip by its id; if it is None, the manifest's column `split` rules."""
+    """`clips` gives the split of a clip by its id; if it is None, the manifest's column `split` rules.
+
+    With `merge_spellings`, clips whose label is another spelling of one of the classes are of that class.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
     clips: dict[str, SplitName] | None = None
+    merge_spellings: bool = False
 
     @model_validator(mode="after")
     def _classes_differ(self) -> "ClassSplit":
@@ -31,6 +37,13 @@ class ClassSplit(BaseModel):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"listed more than once: {', '.join(twice)}")
         return self
+
+    def labels(self, written: Sequence[str | None]) -> list[str | None]:
+        """The class of each clip by its label as it is written."""
+        if not self.merge_spellings:
+            return list(written)
+        classes = written_as((*self.seen, *self.unseen), {label for label in written if label is not None})
+        return [None if label is None else classes.get(label, label) for label in written]
 
 
 def class_splits(store: Path) -> list[str]:

@@ -17,13 +17,15 @@ from avgzsl.features import class_splits, engines
 from avgzsl.features.embedding import Backbones, Outcome, Task
 from avgzsl.features.engines import Run, Setup
 from avgzsl.features.journal import JOURNAL, Journal, open_journal
-from avgzsl.features.manifest import Row, read_clips
+from avgzsl.features.manifest import Row, is_text, printable, read_clips
 from avgzsl.features.store import EncoderRecord, Part, Store, StoredClip, is_store, write
 from avgzsl.features.windows import cut, measure
 from avgzsl.files import write_text
+from avgzsl.text.spellings import spelling_notes, vector_notes
 from avgzsl.types import Modality
 
 FAILURES = "failures.csv"
+_UNNAMED = "its name is not UTF-8, and no table can hold it; rename the file, or the folder it is in"
 BATCH = 16
 
 
@@ -42,11 +44,15 @@ Told = Callable[[Progress], None]
 
 @dataclass(frozen=True, eq=False)
 class Extraction:
-    """A store, the clips that were extracted for it now (the others had been before), and failures: clip id, reason."""
+    """A store, the clips that were extracted for it now (the others had been before), and failures: clip id, reason.
+
+    `notes` say which classes are written differently, or have the same text vector.
+    """
 
     store: Store
     extracted: int
     failures: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -77,6 +83,7 @@ def extract(
     hop: float | None = None,
     batch: int = BATCH,
     engine: str = "local",
+    merge_spellings: bool = False,
     told: Told | None = None,
 ) -> Extraction:
     """Features of every clip in the folder `clips`, or of those that a manifest lists, into the store `out`.
@@ -86,6 +93,7 @@ def extract(
     clips embedded together; with the same `batch`, every engine and every number of workers gives the same bytes.
     Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed, tries
     again what failed, and drops what is no longer listed. Clips that fail do not stop the others.
+    With `merge_spellings`, labels that are one class written differently become the most usual of them.
 
     Raises DataError for a bad manifest or when no clip gives features, ConfigError, WeightsError, and RunError when
     `out` is something else, is of other backbones, or is being written.
@@ -98,7 +106,9 @@ def extract(
         raise ConfigError(f"batch {batch}, workers {workers}: expected 1 or more")
     run = engines.engine(engine)
     _check_folder(folder)
-    rows = read_clips(root, manifest)
+    listed = read_clips(root, manifest, merge_spellings)
+    rows = [row for row in listed if is_text(row.path)]
+    unnamed = [row for row in listed if not is_text(row.path)]
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     encoders: dict[Part, EncoderRecord] = {}
     vectors = _encode(classes, text, overrides, models, encoders)
@@ -111,10 +121,11 @@ def extract(
         journal.require(records)
         if window is not None:
             rows = cut(rows, window, hop, measure(rows, journal, root, setup.processes))
-        work = _Work(rows, root, journal, {})
+        work = _Work([*rows, *unnamed], root, journal, {row.id: _UNNAMED for row in unnamed})
         _embed_all(work, run, setup, backbones, batch, told)
         store = _finish(folder, work, encoders | records, classes, vectors)
-    return Extraction(store, work.extracted, work.failures)
+    notes = [*spelling_notes(classes), *([] if vectors is None else vector_notes(classes, vectors))]
+    return Extraction(store, work.extracted, work.failures, tuple(notes))
 
 
 def _specs(audio: str | None, video: str | None) -> dict[Modality, str]:
@@ -173,7 +184,8 @@ def _embed_all(work: _Work, run: Run, setup: Setup, backbones: Backbones, batch:
 def _is_done(work: _Work, row: Row) -> bool:
     """Whether there is nothing (more) to do for a clip."""
     try:
-        work.journal.current(work.root, row.path)
+        if row.id not in work.failures:
+            work.journal.current(work.root, row.path)
     except MediaError as problem:
         work.failures[row.id] = str(problem)
     done = row.id in work.failures or work.journal.has(row)
@@ -224,8 +236,9 @@ def _finish(
     if not stored:
         name, reason = next(iter(work.failures.items()))
         raise DataError(f"{folder}: none of {len(work.rows)} clips gave features; {name}: {reason} (see {FAILURES})")
-    work.journal.keep(work.rows)
-    _write_manifest_split(folder, work.rows)
+    named = [row for row in work.rows if is_text(row.path)]
+    work.journal.keep(named)
+    _write_manifest_split(folder, named)
     columns = tuple(work.rows[0].more)
     return write(folder, work.root, encoders, classes, vectors, columns, len(stored), _stored(work, stored))
 
@@ -248,7 +261,7 @@ def _write_failures(path: Path, work: _Work) -> None:
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(("id", "path", "start", "end", "reason"))
     failed = (row for row in work.rows if row.id in work.failures)
-    lines.writerows((row.id, row.path, row.start, row.end, work.failures[row.id]) for row in failed)
+    lines.writerows((row.id, printable(Path(row.path)), row.start, row.end, work.failures[row.id]) for row in failed)
     write_text(path, text.getvalue())
 
 

@@ -2,14 +2,16 @@
 
 import csv
 import math
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from avgzsl.errors import DataError
 from avgzsl.features.store import COLUMNS
 from avgzsl.media.needs import Span
+from avgzsl.text.spellings import usual_spellings
 
 GIVEN = ("path", "label", "split", "seen", "start", "end", "id")
 SPLITS = {"train": "train", "trn": "train", "val": "val", "test": "test", "tst": "test"}
@@ -46,12 +48,19 @@ def clip_id(path: str, span: Span) -> str:
     return f"{path}@{span.start:.10g}-{'' if span.end is None else format(span.end, '.10g')}"
 
 
-def read_clips(root: Path, manifest: Path | None = None) -> list[Row]:
-    """The clips of a manifest, or all in the folder `root` where there is none. Raises DataError."""
-    return list_folder(root) if manifest is None else read_manifest(manifest, root)
+def read_clips(root: Path, manifest: Path | None = None, merge_spellings: bool = False) -> list[Row]:
+    """The clips of a manifest, or all in the folder `root` where there is none. Raises DataError.
+
+    With `merge_spellings`, labels that are one class written differently become the most usual of them.
+    """
+    if not is_text(str(root.resolve())):
+        raise DataError(
+            f"{printable(root.resolve())}: its name is not UTF-8, and no record can hold it; rename the folder"
+        )
+    return list_folder(root, merge_spellings) if manifest is None else read_manifest(manifest, root, merge_spellings)
 
 
-def list_folder(root: Path) -> list[Row]:
+def list_folder(root: Path, merge_spellings: bool = False) -> list[Row]:
     """Every media file below `root` (by its suffix), in order of path; its label is the subfolder of `root` it is in.
 
     Files in `root` itself have no label. Hidden files and folders are left out. Raises DataError when there is none.
@@ -65,12 +74,24 @@ def list_folder(root: Path) -> list[Row]:
     )
     if not paths:
         raise DataError(f"{root}: no clips; expected media files (such as .mp4, .mkv, .wav), one subfolder a class")
-    return [
-        Row(path.as_posix(), path.as_posix(), label=path.parts[0] if len(path.parts) > 1 else None) for path in paths
+    rows = [
+        Row(printable(path), path.as_posix(), label=printable(Path(path.parts[0])) if len(path.parts) > 1 else None)
+        for path in paths
     ]
+    return _merged(rows) if merge_spellings else rows
 
 
-def read_manifest(path: Path, root: Path) -> list[Row]:
+def printable(path: Path) -> str:
+    """A path as text; bytes of a name that is no UTF-8 are escaped, as in `caf\\xe9.mp4`."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def is_text(path: str) -> bool:
+    """Whether a path can be written down as UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
+
+
+def read_manifest(path: Path, root: Path, merge_spellings: bool = False) -> list[Row]:
     """The clips that a csv file lists, in its order. Its first line names the columns; only `path` has to be there.
 
     `path` counts from `root`, which it must not leave. `label` is a class name; `split` one of train (trn), val, test
@@ -95,6 +116,8 @@ def read_manifest(path: Path, root: Path) -> list[Row]:
         problems += [f"line {number}: {one}" for one in wrong]
         if row is not None:
             rows[number] = row
+    if merge_spellings:
+        rows = dict(zip(rows, _merged(rows.values()), strict=True))
     problems += [*_repeated(rows), *_contradictions(rows.values())]
     if problems:
         raise DataError(f"{path}: {len(problems)} things to mend:\n  " + "\n  ".join(problems))
@@ -154,12 +177,49 @@ def _path(given: str, root: Path, inside: Path, wrong: list[str]) -> str | None:
     if not resolved.is_relative_to(inside):
         wrong.append(f"{given}: lies outside the folder of the clips ({resolved}); expected a path inside {root}")
     elif not there:
-        wrong.append(f"{given}: {'not a file' if place.exists() else 'not there'} (looked for {place})")
+        like = None if place.exists() else _like(root, given)
+        if like is not None and _composed(like) == _composed(given):
+            return like  # the same name, composed otherwise
+        near = "" if like is None else f"; there is {like}"
+        wrong.append(f"{given}: {'not a file' if place.exists() else 'not there'} (looked for {place}){near}")
     elif Path(given).is_absolute():
         return _from_root(place, root, inside).as_posix()
     else:
         return PurePosixPath(given).as_posix()
     return None
+
+
+def _like(root: Path, given: str) -> str | None:
+    """The path of the one file whose name differs in nothing but the composition of accents, else in case."""
+    if PurePosixPath(given).is_absolute():
+        return None
+    for form in (_composed, _caseless):
+        here = [root]
+        for part in PurePosixPath(given).parts:
+            here = [
+                entry
+                for folder in here
+                if folder.is_dir()
+                for entry in folder.iterdir()
+                if form(entry.name) == form(part)
+            ]
+        if len(here) == 1 and here[0].is_file() and here[0].resolve().is_relative_to(root.resolve()):
+            return here[0].relative_to(root).as_posix()
+    return None
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _caseless(name: str) -> str:
+    return _composed(_composed(name).casefold())
+
+
+def _merged(rows: Iterable[Row]) -> list[Row]:
+    rows = list(rows)
+    usual = usual_spellings(row.label for row in rows if row.label is not None)
+    return [row if row.label is None else replace(row, label=usual[row.label]) for row in rows]
 
 
 def _from_root(place: Path, root: Path, inside: Path) -> Path:

@@ -15,15 +15,16 @@ from avgzsl.datasets import find_layout, open_dataset
 from avgzsl.datasets.store import clip_splits, not_finite
 from avgzsl.encoders import same_encoder, spec_of
 from avgzsl.errors import DataError, RunError, UnknownNameError
-from avgzsl.features.class_splits import read_class_split
+from avgzsl.features.class_splits import ClassSplit, read_class_split
 from avgzsl.features.manifest import SUFFIXES
 from avgzsl.features.store import Store, is_store, open_store
 from avgzsl.index.clip_table import Clip
 from avgzsl.registry import unknown
 from avgzsl.runs import Run
+from avgzsl.text.spellings import written_as
 from avgzsl.types import MODALITIES
 
-_AS_TRAINED = {"layout", "class_split", "drop_bad_rows", "text_order"}  # how the run read its data
+_AS_TRAINED = {"layout", "class_split", "drop_bad_rows", "text_order", "merge_spellings"}  # how the run read its data
 _BATCH = 8192  # as many as a method embeds at once: the same bits as in evaluation
 
 
@@ -66,21 +67,29 @@ def open_source(run: Run, source: Path | str, split: str | None) -> Source:
     if kind_of(path) == "store":
         store = open_store(path)
         _require_encoders(run, store)
-        return from_store(store, _splits_of(run, store) if own else dict(enumerate(_column(store, "split"))), split)
+        if own:
+            _, division = read_class_split(store.folder, about.class_split)
+            return from_store(store, _splits_of(run, store, division), split, _classes_of(run, store, division))
+        return from_store(store, dict(enumerate(_column(store, "split"))), split)
     as_trained: dict[str, Any] = about.model_dump(include=_AS_TRAINED) if own else {}
     dataset = open_dataset(path, **as_trained)
     return from_dataset(dataset, list(dataset.splits) if split is None else [split])
 
 
-def _splits_of(run: Run, store: Store) -> dict[int, str | None]:
+def _classes_of(run: Run, store: Store, division: ClassSplit) -> list[str | None]:
+    """The class of each clip, as the run names it."""
+    about, written = run.config.data, division.labels(_column(store, "label"))
+    alike = written_as((*about.seen, *about.unseen), set(filter(None, written))) if about.merge_spellings else {}
+    return [None if label is None else alike.get(label, label) for label in written]
+
+
+def _splits_of(run: Run, store: Store, division: ClassSplit) -> dict[int, str | None]:
     """The split of each row of the store that the run was trained on, without the rows that the run dropped.
 
     A class split moves clips of unseen classes out of train, whatever the manifest says.
     """
-    about = run.config.data
-    _, division = read_class_split(store.folder, about.class_split)
     splits, _ = clip_splits(store, division)
-    dropped = not_finite(store) if about.drop_bad_rows else np.zeros(len(store), bool)
+    dropped = not_finite(store) if run.config.data.drop_bad_rows else np.zeros(len(store), bool)
     return {row: str(splits[row]) or None for row in np.flatnonzero(~dropped).tolist()}
 
 
@@ -100,12 +109,18 @@ def from_dataset(dataset: Dataset, splits: Sequence[str]) -> Source:
     return Source(sum(len(clips) for _, clips in parts), batches())
 
 
-def from_store(store: Store, splits: Mapping[int, str | None], split: str | None = None) -> Source:
+def from_store(
+    store: Store,
+    splits: Mapping[int, str | None],
+    split: str | None = None,
+    labels: Sequence[str | None] | None = None,
+) -> Source:
     """The clips of a store, labelled or not: those in the rows of `splits`, which says the split of each, or in one.
 
-    They come split by split and class by class, as they do in evaluation. Raises UnknownNameError for the split.
+    They come split by split and class by class, as they do in evaluation; `labels` are the store's own, if not given.
+    Raises UnknownNameError for the split.
     """
-    labels = _column(store, "label")
+    labels = _column(store, "label") if labels is None else labels
     parts: dict[str | None, list[int]] = {}
     for row in sorted(splits, key=lambda row: labels[row] or ""):
         parts.setdefault(splits[row], []).append(row)
@@ -117,7 +132,10 @@ def from_store(store: Store, splits: Mapping[int, str | None], split: str | None
         for name, rows in chosen:
             for start in range(0, len(rows), _BATCH):
                 here = rows[start : start + _BATCH]
-                yield _batch(_features(store, here), [{**known, "split": name} for known in _about(store, here)])
+                about = zip(_about(store, here), here.tolist(), strict=True)
+                yield _batch(
+                    _features(store, here), [{**known, "label": labels[row], "split": name} for known, row in about]
+                )
 
     return Source(sum(len(rows) for _, rows in chosen), batches())
 
@@ -138,7 +156,7 @@ def _features(store: Store, rows: np.ndarray) -> ClipSet:
 
 
 def _about(store: Store, rows: np.ndarray) -> list[dict[str, Any]]:
-    kept = [name for name in ("label", "start", "end", "licence", "source") if name in store.clips.column_names]
+    kept = [name for name in ("start", "end", "licence", "source") if name in store.clips.column_names]
     table = store.clips.take(rows).select(["path", "info", *kept]).to_pylist()
     root = Path(store.record.root)
     return [{**{k: row[k] for k in kept}, "end": _end(row), "path": str(root / row["path"])} for row in table]

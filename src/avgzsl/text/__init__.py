@@ -24,6 +24,7 @@ _SUPPORT = (
     "names",
     "overrides",
     "restricted_pickle",
+    "spellings",
     "word2vec_file",
 )
 _OVERRIDES = ",overrides="
