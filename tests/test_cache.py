@@ -5,7 +5,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -194,13 +193,11 @@ def test_a_fault_leaves_nothing_half(root: Path, cache: Path) -> None:
 def test_what_a_killed_process_left_is_removed_but_not_what_a_living_one_writes(root: Path, cache: Path) -> None:
     open_dataset(root)
     where = files_of(cache).name.partition("-")[0]
-    dead, alive = cache / f".{where}-dead.tmp", cache / f".{where}-alive.tmp"
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    dead, alive = (cache / f".{where}.{process}-abcdefgh.tmp" for process in (int(gone.stdout), os.getpid()))
     for folder in (dead, alive):
         folder.mkdir()
         (folder / "train.audio.f32").write_bytes(b"1234")
-    old = time.time() - 2 * cache_module.ABANDONED
-    for path in (dead / "train.audio.f32", dead):
-        os.utime(path, (old, old))
     touch(feature_file(root, "audio", "train", "dog"))
     open_dataset(root)
     assert not dead.exists()

@@ -27,6 +27,7 @@ from avgzsl.device import pick_device
 from avgzsl.errors import DataError, RunError
 from avgzsl.features.manifest import Row
 from avgzsl.files import write_bytes, write_json
+from avgzsl.temporary import leftovers
 from avgzsl.training import SETTINGS, Job, Progress, Schedule, train
 
 WEIGHTS, RECORD = "kumar.safetensors", "kumar.json"
@@ -143,7 +144,7 @@ def _start(folder: Path, config: dict[str, Any], resume: bool) -> None:
     ]
     if differ:
         raise RunError(f"{folder}: cannot be resumed with other settings:\n  " + "\n  ".join(differ))
-    for half in folder.glob(".*.tmp"):  # what a killed write left
+    for half in leftovers(folder):
         half.unlink()
 
 

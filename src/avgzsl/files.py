@@ -2,12 +2,13 @@
 
 import json
 import os
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from avgzsl.errors import AvgzslError
+from avgzsl.temporary import temporary_file, temporary_folder
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -15,27 +16,41 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     The previous content survives any failure. Raises AvgzslError when the disk refuses (full, read-only, …).
     """
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        write(temporary)
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        temporary = None
+        with temporary_file(path) as temporary:
+            write(temporary)
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as problem:
         raise AvgzslError(
             f"{path}: could not be written ({problem.strerror or problem}); what stood there before is unchanged. "
             "Free some space or choose another place, then run the same command again."
         ) from problem
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder to be filled, which takes the place of `target`, absent or an empty folder, when it is left as planned.
+
+    Raises AvgzslError when the disk refuses; then, and after any other error, nothing half is left.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(target) as temporary:
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            if target.exists() and os.name != "posix":
+                target.rmdir()  # elsewhere a folder takes the place of an empty one
+            temporary.rename(target)
+    except OSError as problem:
+        raise AvgzslError(
+            f"{target}: could not be written ({problem.strerror or problem}); nothing half is left. Free some "
+            "space, or choose another place"
+        ) from problem
 
 
 def write_text(path: Path, text: str) -> None:

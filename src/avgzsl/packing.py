@@ -7,7 +7,6 @@ machine stay here.
 """
 
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from avgzsl import runs
 from avgzsl.calibration import RECOGNITION, read_recognition
 from avgzsl.carried import with_bare_names, with_card, with_weights
 from avgzsl.encoders import CARDS, WEIGHTS, models_of, spec_of
-from avgzsl.errors import AvgzslError, RunError
-from avgzsl.files import write_json, write_text
+from avgzsl.errors import RunError
+from avgzsl.files import whole_folder, write_json, write_text
 from avgzsl.reports.model_card import licences, model_card, read_results
 
 README = "README.md"
@@ -34,17 +33,8 @@ def pack(run: str | Path, out: str | Path, *, weights: bool = False, models: Pat
     runs.read_classes(loaded)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RunError(f"{target}: is there already; choose another folder")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        half = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
-        try:
-            _fill(half, loaded, weights, models)
-            half.chmod(0o755)
-            half.replace(target)
-        finally:
-            shutil.rmtree(half, ignore_errors=True)
-    except OSError as problem:
-        raise AvgzslError(f"{target}: could not be written ({problem}); nothing was left there") from problem
+    with whole_folder(target) as half:
+        _fill(half, loaded, weights, models)
     return sorted(path for path in target.rglob("*") if path.is_file())
 
 

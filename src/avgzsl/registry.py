@@ -30,13 +30,23 @@ def load(package: ModuleType, kind: str, name: str, *, support: Iterable[str] = 
 
 
 def require(module: str, extra: str) -> Any:
-    """Import an optional library. Raises ConfigError that names the extra to install."""
+    """Import an optional library.
+
+    Raises ConfigError: that names the extra to install, or the reason why a library that is installed does not load.
+    """
+    library = module.partition(".")[0]
     try:
         return importlib.import_module(module)
-    except ImportError as problem:
+    except ModuleNotFoundError as problem:
+        lacking = (problem.name or library).partition(".")[0]
+        needed = f"this needs {library}" + ("" if lacking == library else f", and that needs {lacking}")
         raise ConfigError(
-            f"this needs {module.partition('.')[0]}, which is not installed ({problem}); "
-            f"install it with: pip install 'avgzsl[{extra}]'"
+            f"{needed}, which is not installed; install it with: pip install 'avgzsl[{extra}]'"
+        ) from problem
+    except Exception as problem:  # a library of another machine or version fails in its own way
+        raise ConfigError(
+            f"this needs {library}, which is installed and does not load ({type(problem).__name__}: {problem}); mend "
+            f"that, or install it anew: pip install --force-reinstall 'avgzsl[{extra}]'"
         ) from problem
 
 

@@ -30,6 +30,7 @@ from avgzsl.errors import AvgzslError, DataError, RunError
 from avgzsl.files import write_bytes, write_json, write_text
 from avgzsl.methods import build
 from avgzsl.methods.base import Method, dimensions
+from avgzsl.temporary import leftovers
 from avgzsl.types import TextOrder
 
 FORMAT = 1
@@ -139,7 +140,7 @@ def start(folder: Path, config: Config, resume: bool) -> None:
         ]
         if differ:
             raise RunError(f"{folder}: cannot be resumed with other settings:\n  " + "\n  ".join(differ))
-        for half in folder.glob(".*.tmp"):  # what a killed write left
+        for half in leftovers(folder):
             half.unlink()
         return
     if folder.exists() and any(child.suffix != ".tmp" for child in folder.iterdir()):

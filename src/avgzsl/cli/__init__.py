@@ -26,6 +26,7 @@ from avgzsl.cli import (
     tune,
     two_stage,
 )
+from avgzsl.cli.interruption import interruptible
 from avgzsl.errors import AvgzslError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -67,11 +68,14 @@ def main() -> None:
     """Run a command; what a user can mend is printed as one error, without a traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that is no UTF-8, a terminal that knows ASCII alone
-    try:
-        app()
-    except AvgzslError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; what is finished is kept, the same command goes on (train: with --resume)", file=sys.stderr)
-        sys.exit(130)
+    with interruptible():
+        try:
+            app()
+        except AvgzslError as problem:
+            print(f"error: {problem}", file=sys.stderr)
+            sys.exit(1)
+        except UnicodeEncodeError as problem:
+            print(
+                f"error: {problem.object!a}: is no UTF-8, and cannot be written; rename what it names", file=sys.stderr
+            )
+            sys.exit(1)

@@ -36,29 +36,25 @@ def extract(
     from avgzsl.features.extract import extract as run
     from avgzsl.media.windows import seconds
 
-    try:
-        with show.extraction_progress() as told:
-            found = run(
-                clips,
-                out,
-                manifest=manifest,
-                audio=audio,
-                video=video,
-                text=text,
-                overrides=overrides,
-                models=models,
-                device=device,
-                workers=workers,
-                window=None if window is None else seconds(window),
-                hop=None if hop is None else seconds(hop),
-                batch=batch,
-                engine=engine,
-                merge_spellings=merge_spellings,
-                told=told,
-            )
-    except KeyboardInterrupt:
-        print("interrupted; finished batches are kept, and the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+    with show.extraction_progress() as told:
+        found = run(
+            clips,
+            out,
+            manifest=manifest,
+            audio=audio,
+            video=video,
+            text=text,
+            overrides=overrides,
+            models=models,
+            device=device,
+            workers=workers,
+            window=None if window is None else seconds(window),
+            hop=None if hop is None else seconds(hop),
+            batch=batch,
+            engine=engine,
+            merge_spellings=merge_spellings,
+            told=told,
+        )
     print(f"{len(found.store)} clips in the store, {found.extracted} of them extracted now")
     show.notes(found.notes)
     show.files([out])

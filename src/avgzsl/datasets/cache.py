@@ -6,8 +6,6 @@ is built in a temporary folder and put in place by a rename, so it is whole or a
 
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator
 from hashlib import sha256
 from itertools import chain
@@ -20,9 +18,8 @@ from avgzsl.datasets.feature_files import shape_of
 from avgzsl.datasets.pairing import ClassClips, read_clips
 from avgzsl.datasets.source import Source, Wanted
 from avgzsl.errors import AvgzslError, DataError
+from avgzsl.temporary import temporary_folder
 from avgzsl.types import Modality
-
-ABANDONED = 3600.0  # seconds without a write after which a half-built entry belongs to nobody
 
 
 def cache_folder() -> Path:
@@ -70,22 +67,17 @@ def _units(wanted: Wanted) -> set[str]:
 
 def _build(source: Source, wanted: Wanted, drop_bad_rows: bool, state: str) -> None:
     root = cache_folder()
-    temporary: Path | None = None
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(root, _where(source))
-        temporary = Path(tempfile.mkdtemp(prefix=f".{_where(source)}-", suffix=".tmp", dir=root))
-        dropped = _write(temporary, source, wanted, drop_bad_rows)
-        _install(temporary, root / f"{state}-{'dropped' if dropped else 'plain'}", _units(wanted))
+        with temporary_folder(root / _where(source)) as temporary:
+            dropped = _write(temporary, source, wanted, drop_bad_rows)
+            _install(temporary, root / f"{state}-{'dropped' if dropped else 'plain'}", _units(wanted))
         _remove_replaced(root, _where(source), state)
     except OSError as problem:
         raise AvgzslError(
             f"{root}: the cache of {source.root} could not be written ({problem.strerror or problem}); nothing half is "
             "left. Free some space, or set AVGZSL_CACHE to a folder with room for the features."
         ) from problem
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(folder: Path, source: Source, wanted: Wanted, drop_bad_rows: bool) -> int:
@@ -150,13 +142,3 @@ def _remove_replaced(root: Path, where: str, state: str) -> None:
     for entry in root.glob(f"{where}-*"):
         if not entry.name.startswith(state):
             shutil.rmtree(entry, ignore_errors=True)
-
-
-def _remove_abandoned(root: Path, where: str) -> None:
-    for folder in root.glob(f".{where}-*.tmp"):
-        try:
-            newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-        except OSError:  # gone already
-            continue
-        if time.time() - newest > ABANDONED:
-            shutil.rmtree(folder, ignore_errors=True)

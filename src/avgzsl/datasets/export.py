@@ -1,7 +1,5 @@
 """A data set written down in the layout of AudioSetZSL, which the field's public code reads."""
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +10,8 @@ from avgzsl.datasets import open_dataset
 from avgzsl.datasets.audioset_zsl import FOLDERS
 from avgzsl.datasets.class_lists import write_class_lists
 from avgzsl.datasets.feature_files import write_features
-from avgzsl.errors import AvgzslError, DataError
+from avgzsl.errors import DataError
+from avgzsl.files import whole_folder
 from avgzsl.types import MODALITIES
 
 Incomplete = Literal["refuse", "drop"]
@@ -37,24 +36,8 @@ def export(
         raise DataError(f"{folder}: is not an empty folder, and nothing is overwritten; choose another place")
     if wrong := [name for name in dataset.classes.names if "/" in name or "\\" in name or name in (".", "..")]:
         raise DataError(f"{', '.join(map(repr, wrong))} cannot name a file of features; rename these classes")
-    temporary: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-        dropped = _write(temporary, dataset, incomplete)
-        temporary.chmod(0o755)
-        if folder.exists():
-            folder.rmdir()
-        temporary.rename(folder)
-    except OSError as problem:
-        raise AvgzslError(
-            f"{folder}: could not be written ({problem.strerror or problem}); nothing half is left. Free some space, "
-            "or choose another place"
-        ) from problem
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return dropped
+    with whole_folder(folder) as temporary:
+        return _write(temporary, dataset, incomplete)
 
 
 def _write(folder: Path, dataset: Dataset, incomplete: Incomplete) -> int:

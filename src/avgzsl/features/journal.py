@@ -144,6 +144,9 @@ def open_journal(path: Path) -> Iterator[Journal]:
     connection: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise AvgzslError(f"{path}: could not be made ({problem.strerror}); choose another place") from problem
+    try:
         connection = sqlite3.connect(path, timeout=1.0)
         # the lock is the system's: it goes with the process, however that ends
         for pragma in ("locking_mode = exclusive", "journal_mode = wal", "synchronous = full"):
@@ -158,8 +161,6 @@ def open_journal(path: Path) -> Iterator[Journal]:
         )
     except sqlite3.DatabaseError as problem:
         raise RunError(f"{path}: damaged ({problem}); remove it, and what it held is extracted again") from problem
-    except OSError as problem:
-        raise AvgzslError(f"{path}: could not be made ({problem.strerror}); choose another place") from problem
     finally:
         if connection is not None:
             connection.close()

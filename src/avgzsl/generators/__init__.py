@@ -5,15 +5,14 @@ folder.
 """
 
 import inspect
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from avgzsl import registry
-from avgzsl.errors import AvgzslError, ConfigError, DataError
+from avgzsl.errors import ConfigError, DataError
+from avgzsl.files import whole_folder
 
 SUPPORT = ("checks", "clip_drawing", "clip_model", "clip_sounding")
 REPORT = "generated.txt"  # in the folder, where a kind has something to say about what it made
@@ -47,23 +46,8 @@ def generate(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is not an empty folder, and nothing is overwritten; choose another place or remove it")
-    temporary: Path | None = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    with whole_folder(out) as temporary:
         module.write(temporary, scale, seed, progress, **options)
-        temporary.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        temporary.rename(out)
-    except OSError as problem:
-        raise AvgzslError(
-            f"{out}: could not be written ({problem.strerror or problem}); nothing half is left. "
-            "Free some space, choose another place or a smaller scale."
-        ) from problem
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return out
 
 

@@ -1,0 +1,114 @@
+"""Temporary files and folders beside what they will become; what a killed process left is cleared by the next one.
+
+Such a name is `.NAME.PROCESS-RANDOM.tmp`, and its maker holds a lock on it. One whose lock is free and whose process is
+no more is nobody's, here or on storage that several machines share. Where there are no such locks (Windows) it stays.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_NAME = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)-\w{8}\.tmp", re.DOTALL)
+
+
+@contextmanager
+def temporary_file(target: Path) -> Iterator[Path]:
+    """An empty file beside `target`, which is gone afterwards, unless it was moved. Raises OSError."""
+    clear(target)
+    descriptor, name = tempfile.mkstemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent)
+    path = Path(name)
+    try:
+        _lock(descriptor)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target`, which is gone afterwards, unless it was moved. Raises OSError."""
+    clear(target)
+    path = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent))
+    try:
+        with _locked_folder(path):
+            yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def clear(target: Path) -> None:
+    """Remove what dead processes left of `target`; whatever cannot be removed stays."""
+    for path in leftovers(target.parent):
+        if _maker(path, target.name) is not None:
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What dead processes left in a folder."""
+    if os.name != "posix" or not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [Path(entry.path) for entry in entries if entry.name.startswith(".") and not entry.is_symlink()]
+    return [path for path in names if (maker := _maker(path)) is not None and not _runs(maker) and _is_free(path)]
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.{os.getpid()}-"
+
+
+def _maker(path: Path, name: str | None = None) -> int | None:
+    found = _NAME.fullmatch(path.name)
+    return int(found["process"]) if found is not None and name in (None, found["name"]) else None
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether this process now has it; an open descriptor keeps it, and a dead process has none."""
+    if os.name != "posix":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _locked_folder(path: Path) -> Iterator[None]:
+    if os.name != "posix":  # a folder cannot be opened there
+        yield
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        _lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_free(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return _lock(descriptor)
+    finally:
+        os.close(descriptor)
