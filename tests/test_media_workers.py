@@ -4,19 +4,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from avgzsl.errors import ConfigError, MediaError
+from avgzsl.children import Children
+from avgzsl.errors import ConfigError, MediaError, ProcessError
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
 from avgzsl.media.workers import Decoders, Limits, Request
+from tests import broken_work as work
 from tests.media_files import RATE, numbered, numbers, tone, write
+from tests.processes import gone, runs, started, wait_for
 
+pytestmark = pytest.mark.races
+CRASHES = 500 if os.environ.get("AVGZSL_RACES") else 60  # `make races` sets it
 FRAMES, SOUND = FrameNeeds(size=48, fps=10.0), SoundNeeds(RATE)
 
 
@@ -31,30 +35,8 @@ def decoders():
         yield pool
 
 
-def crash(path):
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def leave(path):
-    os._exit(3)
-
-
-def hang(path):
-    while True:
-        time.sleep(0.01)
-
-
-def burn(path):
-    while True:
-        pass
-
-
 def devour(path):
     return [np.ones(10_000_000) for _ in range(100)]
-
-
-def process(path):
-    return os.getpid()
 
 
 def torch_is_loaded(path):
@@ -101,8 +83,9 @@ def test_requests_are_taken_no_further_ahead_than_told(clip, decoders):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (crash, "crashed on it .SIGSEGV"),
-        (leave, "crashed on it .exit code 3"),
+        (work.crash, "crashed on it .SIGSEGV.*; it may be damaged"),
+        (work.leave, "crashed on it .exit code 3.*; it may be damaged"),
+        (work.killed, "crashed on it: something else killed it .SIGKILL., 3 times; is there memory left"),
         (devour, "more than the 300 MB of memory allowed"),
     ],
 )
@@ -117,29 +100,109 @@ def test_what_breaks_a_process_costs_its_file_alone(clip, decoders, function, me
 
 
 def test_a_process_that_hangs_costs_its_file_alone(clip):
-    with Decoders(2, Limits(seconds=4.0)) as strict, ThreadPoolExecutor() as threads:
-        calls = [threads.submit(strict.call, function, Path("some/file.mp4")) for function in (hang, burn)]
+    with Decoders(2, Limits(seconds=1.0)) as strict, ThreadPoolExecutor() as threads:
+        hang = (work.sleep, work.burn, work.hold, work.stop, work.half_an_answer)
+        calls = [threads.submit(strict.call, function, Path("some/file.mp4")) for function in hang]
         for call in calls:
-            with pytest.raises(MediaError, match=r"^some/file.mp4: .*more than the 4 s allowed"):
-                call.result()
-        (after,) = strict.map([Request(clip, Span(0.0, 1.0), FRAMES)])
+            with pytest.raises(MediaError, match=r"^some/file.mp4: .*more than the 1 s allowed"):
+                call.result(60)
+    with Decoders(1, Limits(seconds=30.0)) as pool:
+        (after,) = pool.map([Request(clip, Span(0.0, 1.0), FRAMES)])
         assert numbers(after.frames) == list(range(10))
 
 
-def test_a_process_that_dies_idle_is_replaced(clip, decoders):
-    for wait in (0.3, 0.0, 0.0, 0.0):
-        os.kill(decoders.call(process, Path("-")), signal.SIGKILL)
-        time.sleep(wait)
+def test_a_process_that_is_killed_idle_is_replaced(clip, decoders):
+    for seen in (True, False, False):
+        pid = decoders.call(work.pid, Path("-"))
+        os.kill(pid, signal.SIGKILL)
+        if seen:
+            gone(pid)
         got = list(decoders.map([Request(clip, Span(0.0, 1.0), FRAMES)] * 4))
         assert all(numbers(item.frames) == list(range(10)) for item in got)
 
 
-def test_many_crashes_in_a_row(clip, decoders):
-    for _ in range(6):
-        with pytest.raises(MediaError, match="crashed"):
-            decoders.call(crash, Path("-"))
-    (after,) = decoders.map([Request(clip, Span(0.0, 1.0), FRAMES)])
-    assert numbers(after.frames) == list(range(10))
+def test_processes_that_are_killed_at_work_by_others_cost_no_file(clip):
+    """As the system does where memory is short. No file is called damaged for it."""
+    with Decoders(2) as pool:
+        for _ in range(5):
+            got = pool.map([Request(clip, Span(0.0, 1.0), FRAMES)] * 12, ahead=12)
+            os.kill(pool.call(work.pid, Path("-")), signal.SIGKILL)
+            assert all(numbers(item.frames) == list(range(10)) for item in got)
+
+
+def test_crashes_in_a_row_from_many_threads(clip):
+    def crashes(_):
+        for _ in range(CRASHES // 4):
+            with pytest.raises(MediaError, match="crashed"):
+                pool.call(work.crash, Path("-"))
+
+    with Decoders(2) as pool, ThreadPoolExecutor(4) as threads:
+        for _ in threads.map(crashes, range(4), timeout=110):
+            pass
+        (after,) = pool.map([Request(clip, Span(0.0, 1.0), FRAMES)])
+        assert numbers(after.frames) == list(range(10))
+
+
+def test_stopping_ends_what_others_wait_for(clip, tmp_path):
+    pool = Decoders(1)
+    with ThreadPoolExecutor() as threads:
+        calls = [threads.submit(pool.call, work.begun, tmp_path / "begun", "sleep") for _ in range(3)]
+        wait_for((tmp_path / "begun").exists)
+        pool.stop()
+        for call in calls:
+            with pytest.raises(ProcessError, match="stopped"):
+                call.result(60)
+    with pytest.raises(ProcessError, match="stopped"):
+        pool.call(work.pid, Path("-"))
+    with pytest.raises(ProcessError, match="stopped"):
+        list(pool.map([Request(clip)]))
+
+
+def limits_of_this_process(*_):
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)
+
+
+def confined(hard):
+    """What a new process does, where the user has a limit of his own."""
+    import resource
+
+    from avgzsl.media.workers import _confine
+
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    _confine(2048)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
+def test_a_stricter_limit_of_the_user_is_kept(clip):
+    hard = 3 << 30
+    with Children(1, confined, (hard,)) as children:
+        allowed, most = children.submit(limits_of_this_process).result(60)
+    assert most == hard and 2 << 30 < allowed <= hard
+
+
+def no_limits(*_):
+    import resource
+
+    from avgzsl.media.workers import _confine
+
+    def refused(*_):
+        raise ValueError("not allowed to raise maximum limit")
+
+    resource.setrlimit = refused
+    _confine(2048)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
+def test_where_memory_cannot_be_limited_nothing_is_opened_and_that_is_said(clip, monkeypatch):
+    monkeypatch.setattr("avgzsl.media.workers._confine", no_limits)
+    with Decoders(1) as pool:
+        said = r"memory cannot be limited to 2048 MB \(not allowed .*ulimit -v"
+        with pytest.raises(ProcessError, match=said):
+            list(pool.map([Request(clip, frames=FRAMES)]))  # it is no fault of the clip
+        with pytest.raises(ProcessError, match=said):
+            pool.call(work.pid, clip)
 
 
 def test_processes_do_not_load_torch(decoders):
@@ -158,40 +221,35 @@ def test_impossible_limits():
 
 
 SCRIPT = """
-import sys, time
+import sys
 from pathlib import Path
 from avgzsl.media.workers import Decoders, Request
-from tests.test_media_workers import FRAMES, process
+from tests.broken_work import pid
+from tests.test_media_workers import FRAMES
 print("started", flush=True)
 with Decoders(1) as pool:
-    print(pool.call(process, Path("-")), flush=True)
+    print(pool.call(pid, Path("-")), flush=True)
     print([len(x.frames) for x in pool.map([Request(Path(sys.argv[1]), frames=FRAMES)])], flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.read()
 """
 
 
-def start(tmp_path, clip, wait):
+@pytest.fixture
+def script(tmp_path, clip):
     (tmp_path / "script.py").write_text(SCRIPT)
-    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen([sys.executable, tmp_path / "script.py", clip, wait], stdout=subprocess.PIPE, text=True,
-                            stderr=subprocess.STDOUT, env=os.environ | {"PYTHONPATH": path})  # fmt: skip
+    command = [sys.executable, tmp_path / "script.py", clip]
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        yield process
 
 
-def test_a_script_without_a_main_guard_runs_once(tmp_path, clip):
-    printed, _ = start(tmp_path, clip, "0").communicate(timeout=60)
+def test_a_script_without_a_main_guard_runs_once(script):
+    printed, _ = script.communicate(timeout=60)
     lines = printed.splitlines()
     assert len(lines) == 3 and lines[0] == "started" and lines[2] == "[40]"
 
 
-def test_processes_end_with_a_parent_that_is_killed(tmp_path, clip):
-    script = start(tmp_path, clip, "60")
+def test_processes_end_with_a_parent_that_is_killed(script):
     worker = int([script.stdout.readline(), script.stdout.readline()][1])
-    script.stdout.readline()
-    os.kill(worker, 0)
+    assert script.stdout.readline() == "[40]\n" and runs(worker)
     script.kill()
-    script.wait()
-    script.stdout.close()
-    until = time.monotonic() + 10
-    while Path(f"/proc/{worker}/cmdline").exists() and Path(f"/proc/{worker}/cmdline").read_bytes():
-        assert time.monotonic() < until, "the process outlived its parent"
-        time.sleep(0.05)
+    gone(worker, within=10)

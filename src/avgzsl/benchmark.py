@@ -5,15 +5,15 @@ calibration, and the code. Whatever of these changes, the cell is another one, a
 """
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from avgzsl.children import Children, Lost
 from avgzsl.data import Dataset
 from avgzsl.datasets import class_splits as splits_of
 from avgzsl.datasets import open_dataset
@@ -168,24 +168,23 @@ def _run(
     if workers == 1:  # no pool: a script or notebook can call this anywhere
         yield from (_compute(label, cell, data, layout, folder) for label, cell in waiting)
         return
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang in its thread pool
-    with ProcessPoolExecutor(workers, context, _share_cores, (max(1, cores // workers),)) as pool:
-        running: dict[Future[Result], Cell] = {
-            pool.submit(_compute, label, cell, data, layout, folder): cell for label, cell in waiting
+    with Children(workers) as children:  # how long a cell may take is not known; one that dies is heard of
+        running = {
+            children.submit(_compute_beside, max(1, cores // workers), label, cell, data, layout, folder): (label, cell)
+            for label, cell in waiting
         }
-        try:
-            while running:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    del running[future]
-                    yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        for future in as_completed(running):
+            try:
+                yield future.result()
+            except Lost as lost:
+                yield Result(*running[future], [], f"its process was ended ({lost}); is there memory left?")
 
 
-def _share_cores(threads: int) -> None:
+def _compute_beside(threads: int, *arguments: Any) -> Result:
     import torch
 
     torch.set_num_threads(threads)
+    return _compute(*arguments)
 
 
 def _compute(label: str, cell: Cell, data: str, layout: str | None, folder: Path) -> Result:

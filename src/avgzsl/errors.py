@@ -35,3 +35,7 @@ class MediaError(AvgzslError):
 
 class WeightsError(AvgzslError):
     """The weights of a backbone or text encoder are not there, or are not those of the network."""
+
+
+class ProcessError(AvgzslError):
+    """A process that does part of the work could not be started, or was stopped: no fault of what it worked at."""

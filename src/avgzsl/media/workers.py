@@ -5,22 +5,20 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import TimeoutError as TooLong
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import Any
 
-from avgzsl.errors import AvgzslError, ConfigError, MediaError
+from avgzsl.children import Children, Lost, TooLong
+from avgzsl.errors import AvgzslError, ConfigError, MediaError, ProcessError
 from avgzsl.media.decode import WHOLE, decode
 from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
-from avgzsl.media.processes import context
 
 _CLIPS = 250  # after which a process is replaced: what libraries leave behind in memory does not add up
 
-_ATTEMPTS = 5  # for a task that never began
+_ATTEMPTS = 3  # at a file whose process something else killed
 _Task = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -55,7 +53,7 @@ class Decoders:
         if workers < 1 or not limits.seconds > 0 or limits.megabytes < 1:
             raise ConfigError(f"workers and limits are positive numbers; got {workers} workers and {limits}")
         self.workers, self.limits = workers, limits
-        self._lock, self._pool = Lock(), self._started()
+        self._children = Children(workers, _confine, (limits.megabytes,), calls=_CLIPS)
 
     def __enter__(self) -> "Decoders":
         return self
@@ -63,102 +61,111 @@ class Decoders:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.stop()
-        self._pool.join()
+        self.stop()
+
+    def stop(self) -> None:
+        """End the processes at once; what other threads wait for ends in ProcessError."""
+        self._children.stop()
 
     def map(self, requests: Iterable[Request], ahead: int | None = None) -> Iterator[Decoded | AvgzslError]:
         """What each request gives, in their order: a clip, or the error that it ended in.
 
         No more than `ahead` requests (default: twice the workers) are under way or wait, decoded, for the caller.
+        Raises ProcessError where no process can be started.
         """
-        waiting: deque[tuple[_Task, Any]] = deque()
-        for request in requests:
-            task = _task(request)
-            waiting.append((task, self._schedule(task)))
-            if len(waiting) >= (ahead or 2 * self.workers):
+        waiting: deque[tuple[_Task, Future[Any]]] = deque()
+        try:
+            for request in requests:
+                task = _task(request)
+                waiting.append((task, self._schedule(task)))
+                if len(waiting) >= (ahead or 2 * self.workers):
+                    yield self._clip(*waiting.popleft())
+            while waiting:
                 yield self._clip(*waiting.popleft())
-        while waiting:
-            yield self._clip(*waiting.popleft())
+        finally:
+            for _, future in waiting:  # the caller wants no more
+                future.cancel()
 
     def call(self, function: Callable[..., Any], path: Path, *arguments: Any) -> Any:
         """`function(path, *arguments)` in one of the processes; functions of modules alone can be sent there.
 
-        Raises MediaError, which names `path`, when it breaks a limit or crashes; else what `function` raises.
+        Raises MediaError, which names `path`, when it breaks a limit or crashes; ProcessError where no process can be
+        started; else what `function` raises.
         """
         task = (function, (path, *arguments))
         return self._result(task, self._schedule(task))
 
-    def _clip(self, task: _Task, future: Any) -> Decoded | AvgzslError:
+    def _clip(self, task: _Task, future: Future[Any]) -> Decoded | AvgzslError:
         try:
             result: Decoded = self._result(task, future)
+        except ProcessError:
+            raise
         except AvgzslError as problem:
             return problem
         return result
 
-    def _started(self) -> Any:
-        from pebble import ProcessPool
+    def _schedule(self, task: _Task) -> Future[Any]:
+        return self._children.submit(_work, *task, self.limits.seconds, seconds=self.limits.seconds)
 
-        return ProcessPool(
-            max_workers=self.workers,
-            max_tasks=_CLIPS,
-            context=context(),
-            initializer=_confine,
-            initargs=(self.limits.megabytes,),
-        )
-
-    def _schedule(self, task: _Task) -> Any:
-        arguments = (*task, self.limits.seconds)
-        with self._lock:
-            try:
-                return self._pool.schedule(_work, args=arguments, timeout=self.limits.seconds)
-            except RuntimeError:  # the pool is broken
-                self._pool.stop()
-                self._pool = self._started()
-                return self._pool.schedule(_work, args=arguments, timeout=self.limits.seconds)
-
-    def _result(self, task: _Task, future: Any) -> Any:
-        from pebble import ProcessExpired
-
+    def _result(self, task: _Task, future: Future[Any]) -> Any:
         path = task[1][0]
         for _ in range(_ATTEMPTS):
             try:
-                return future.result()
-            except BrokenProcessPool:  # a process died that had no task, and with it the pool and what waited
-                future = self._schedule(task)
+                return future.result()  # which ends: so does each call of Children
             except TooLong:
-                allowed = f"more than the {self.limits.seconds:g} s allowed"
-                raise MediaError(f"{path}: decoding it took {allowed}; cut it into shorter clips") from None
-            except ProcessExpired as problem:
-                ended = _ended(problem.exitcode)
-                raise MediaError(f"{path}: the decoder crashed on it ({ended}); it is damaged") from None
+                raise self._too_long(path) from None
+            except Lost as lost:
+                if lost.code == -signal.SIGXCPU:
+                    raise self._too_long(path) from None
+                if lost.code != -signal.SIGKILL:
+                    ended = _ended(lost.code)
+                    raise MediaError(f"{path}: the decoder crashed on it ({ended}); it may be damaged") from None
+                future = self._schedule(task)  # something else killed it, perhaps for another's memory
             except MemoryError:
                 allowed = f"more than the {self.limits.megabytes} MB of memory allowed"
                 raise MediaError(f"{path}: decoding it takes {allowed}") from None
-        raise MediaError(f"{path}: the processes that decode keep dying before they begin; is there memory left?")
+        raise MediaError(
+            f"{path}: the decoder crashed on it: something else killed it (SIGKILL), {_ATTEMPTS} times; is there "
+            "memory left?"
+        )
+
+    def _too_long(self, path: Path) -> MediaError:
+        allowed = f"more than the {self.limits.seconds:g} s allowed"
+        return MediaError(f"{path}: decoding it took {allowed}; cut it into shorter clips")
 
 
 def _task(request: Request) -> _Task:
     return decode, (request.path, request.span, request.frames, request.sound)
 
 
-def _ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        return signal.Signals(-code).name
-    return f"exit code {code}"
+def _ended(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 def _confine(megabytes: int) -> None:
-    """In a new process: load the decoder, then bound the memory."""
+    """In a new process: load the decoder, then bound the memory. Raises ProcessError where that cannot be done."""
     import av  # noqa: F401
     import soxr  # noqa: F401
 
     if sys.platform == "linux":
         import resource
 
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        _, most = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (taken + (megabytes << 20), most))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        try:
+            taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            _, most = resource.getrlimit(resource.RLIMIT_AS)
+            wanted = taken + (megabytes << 20)
+            resource.setrlimit(resource.RLIMIT_AS, (_below(most, wanted), most))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        except (OSError, ValueError) as problem:
+            raise ProcessError(
+                f"the decoder's memory cannot be limited to {megabytes} MB ({problem}), so no file is opened; allow "
+                "this user to set it (ulimit -v), and mount /proc"
+            ) from problem
+
+
+def _below(most: int, wanted: int) -> int:
+    """A limit that the system accepts: what the user has set is kept where it is stricter."""
+    return wanted if most < 0 else min(wanted, most)  # RLIM_INFINITY is negative
 
 
 def _work(function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Any:
@@ -168,5 +175,6 @@ def _work(function: Callable[..., Any], arguments: tuple[Any, ...], seconds: flo
 
         spent = resource.getrusage(resource.RUSAGE_SELF)
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(spent.ru_utime + spent.ru_stime + 2 * seconds) + 2, most))
+        wanted = int(spent.ru_utime + spent.ru_stime + 2 * seconds) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (_below(most, wanted), most))
     return function(*arguments)

@@ -51,6 +51,7 @@ def run(batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> It
                 yield under_way.popleft().result()
         finally:
             stopping.set()
+            decoders.stop()  # where all is done they do nothing; else nobody waits for what they do
             pool.shutdown(cancel_futures=True)
 
 

@@ -19,6 +19,7 @@ from avgzsl.weights import WeightFile
 
 DESCRIPTION = "a Ray cluster (extra `cluster`): decoding and embedding on every machine, from files that all can read"
 _QUEUED = 2  # batches an actor, so that none waits for the next
+_PATIENCE = 3600.0  # seconds for the oldest batch under way: Ray itself waits for ever for a machine that it lacks
 
 
 class Worker:
@@ -75,7 +76,7 @@ def _mapped(ray: Any, batches: Iterable[list[Task]], setup: Setup, backbones: Ba
 
 def _outcomes(ray: Any, batch: Any) -> list[Outcome]:
     try:
-        outcomes: list[Outcome] = ray.get(batch)
+        outcomes: list[Outcome] = ray.get(batch, timeout=_PATIENCE)
     except ray.exceptions.RayError as problem:
         cause = getattr(problem, "cause", None)
         if isinstance(cause, AvgzslError):

@@ -1,0 +1,66 @@
+"""Processes that tests start, and signals to them: nothing hangs on how the suite itself was started."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[1]
+
+
+@contextmanager
+def started(command: list[Any], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that heeds signals, and finds the tests; it is killed where the test leaves it.
+
+    A shell's `&` has SIGINT ignored, and children inherit that.
+    """
+    path = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, **options.pop("env", {})}
+    command = list(map(str, command))
+    with subprocess.Popen(command, text=True, env=environment, preexec_fn=_heeding, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _heeding() -> None:
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(one, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process that is not dead and only waits for its parent to look."""
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def gone(pid: int, within: float = 60.0) -> None:
+    """Waits until a process has ended; fails after `within` seconds."""
+    end = time.monotonic() + within
+    while runs(pid):
+        assert time.monotonic() < end, f"process {pid} still runs after {within:g} s"
+        time.sleep(0.01)
+
+
+def wait_for(what: Any, within: float = 60.0) -> Any:
+    """What `what()` gives once that is true; fails after `within` seconds, far more than it takes on a busy machine."""
+    end = time.monotonic() + within
+    while not (given := what()):
+        assert time.monotonic() < end, f"it did not come within {within:g} s"
+        time.sleep(0.005)
+    return given
