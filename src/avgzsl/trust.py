@@ -10,11 +10,21 @@ import json
 import os
 import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from avgzsl.errors import AvgzslError
 
 RECORD_BYTES = 64 << 20  # more than any record of this program takes
+
+
+def require_regular(path: Path, error: type[AvgzslError]) -> None:
+    """Raises `error` for what is there and no plain file, before a library waits for a pipe or a device."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # whoever opens it says so
+        return
+    if not stat.S_ISREG(mode):
+        raise error(f"{path}: is no plain file (a pipe, a folder or a device); put a plain file in its place")
 
 
 def read_regular(path: Path, error: type[AvgzslError], most: int = RECORD_BYTES) -> bytes:
@@ -22,15 +32,27 @@ def read_regular(path: Path, error: type[AvgzslError], most: int = RECORD_BYTES)
 
     Raises `error` for a pipe, a device or a socket, and for more than `most` bytes; OSError as `open` does.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise error(f"{path}: is no plain file (a pipe, a folder or a device); put a plain file in its place")
-        content = stream.read(most + 1)
-    if len(content) > most:
+    with open_regular(path, error) as stream:
+        content = stream.read(most + 1) if os.fstat(stream.fileno()).st_size <= most else None
+    if content is None or len(content) > most:
         raise error(f"{path}: has more than the {most:,} bytes that such a file may have; is it the right one?")
     return content
+
+
+def open_regular(path: Path, error: type[AvgzslError]) -> BinaryIO:
+    """A plain file, opened to be read. Never waits. Raises `error` for anything else, OSError as `open` does."""
+    require_regular(path, error)  # some devices act when they are opened
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    stream = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        stream.close()
+        raise error(f"{path}: is no plain file any more; put a plain file in its place")
+    return stream
+
+
+def read_text(path: Path, error: type[AvgzslError], most: int = RECORD_BYTES) -> str:
+    """The text of a plain file in UTF-8, with or without a mark of that. Raises as `read_regular`, and ValueError."""
+    return read_regular(path, error, most).decode("utf-8-sig")
 
 
 def parse_json(content: bytes | str) -> Any:

@@ -31,6 +31,7 @@ SUPPORT = (
     "feature_files",
     "inspection",
     "merging",
+    "own_dataset",
     "pairing",
     "source",
     "splitting",

@@ -8,9 +8,14 @@ import h5py
 import numpy as np
 from jaxtyping import Float32, Shaped
 
+from avgzsl.datasets.own_dataset import own_dataset
 from avgzsl.errors import DataError
+from avgzsl.text.names import shown
+from avgzsl.trust import require_regular
 
 ROWS, IDS = "data", "video_urls"
+LONGEST_ID = 4096  # bytes
+_BLOCK = 64 << 20  # bytes of ids in memory at once
 
 
 def read_features(path: Path) -> tuple[Float32[np.ndarray, "n d"], Shaped[np.ndarray, " n"] | None]:
@@ -20,7 +25,7 @@ def read_features(path: Path) -> tuple[Float32[np.ndarray, "n d"], Shaped[np.nda
         # what does not fit float32 becomes infinite, and is reported with the rows that are not finite
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(dataset[()], dtype=np.float32)
-        ids = _decoded(path, file[IDS][()]) if IDS in file else None
+        ids = _ids(path, file)
     if ids is not None and len(ids) != len(rows):
         raise DataError(f"{path}: {len(ids)} {IDS} for {len(rows)} rows of {ROWS}; expected one per row")
     return rows, ids
@@ -45,16 +50,20 @@ def write_features(path: Path, rows: Float32[np.ndarray, "n d"], ids: Shaped[np.
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     try:
+        require_regular(path, DataError)
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as problem:  # as h5py reports damage
+    except MemoryError as problem:
+        raise DataError(f"{path}: takes more memory to read than there is; divide the class among files") from problem
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as problem:  # as h5py reports damage
         raise DataError(f"{path}: not readable as HDF5, damaged or cut short ({problem}); fetch it again") from problem
 
 
 def _rows(path: Path, file: h5py.File) -> h5py.Dataset:
-    dataset = file.get(ROWS)
-    if not isinstance(dataset, h5py.Dataset):
-        raise DataError(f"{path}: no dataset {ROWS!r}; found {sorted(file) or 'nothing'}; store the features under it")
+    dataset = own_dataset(path, file, ROWS)
+    if dataset is None:
+        found = shown(sorted(file)) or "nothing"
+        raise DataError(f"{path}: no dataset {ROWS!r}; found {found}; store the features under it")
     if dataset.ndim != 2 or not dataset.shape[1]:
         raise DataError(f"{path}: {ROWS!r} has the shape {dataset.shape}; expected clips x dimension")
     if dataset.dtype.kind != "f":
@@ -62,12 +71,31 @@ def _rows(path: Path, file: h5py.File) -> h5py.Dataset:
     return dataset
 
 
-def _decoded(path: Path, raw: object) -> Shaped[np.ndarray, " n"]:
-    values = np.asarray(raw)
-    if values.ndim != 1:
-        raise DataError(f"{path}: {IDS!r} has the shape {values.shape}; expected one id per row")
+def _ids(path: Path, file: h5py.File) -> Shaped[np.ndarray, " n"] | None:
+    dataset = own_dataset(path, file, IDS)
+    if dataset is None:
+        return None
+    if dataset.ndim != 1:
+        raise DataError(f"{path}: {IDS!r} has the shape {dataset.shape}; expected one id per row")
+    text = h5py.check_string_dtype(dataset.dtype)
+    if text is None and dataset.dtype.kind not in "Siuf":
+        raise DataError(f"{path}: {IDS!r} holds {dataset.dtype}; expected text, write the ids as UTF-8")
     try:
-        ids = [value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()]
+        ids = [_id(path, value) for part in _parts(path, dataset) for value in part.tolist()]
     except UnicodeDecodeError as problem:
         raise DataError(f"{path}: {IDS!r} is not UTF-8 ({problem}); write the ids as UTF-8") from problem
     return np.array(ids, dtype=np.str_)
+
+
+def _parts(path: Path, dataset: h5py.Dataset) -> Iterator[np.ndarray]:
+    """The ids, so many at a time that they fit into memory, even if each is as long as the file."""
+    most = dataset.dtype.itemsize if dataset.dtype.kind != "O" else path.stat().st_size
+    count = min(max(1, _BLOCK // max(most, 1)), 1 << 16)
+    for start in range(0, len(dataset), count):
+        yield dataset[start : start + count]
+
+
+def _id(path: Path, value: object) -> str:
+    if isinstance(value, bytes) and len(value) > LONGEST_ID:
+        raise DataError(f"{path}: an id in {IDS!r} has {len(value):,} bytes; expected {LONGEST_ID:,} at most")
+    return value.decode() if isinstance(value, bytes) else str(value)
