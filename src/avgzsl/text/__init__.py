@@ -23,6 +23,7 @@ _SUPPORT = (
     "fasttext_file",
     "names",
     "overrides",
+    "pickle_instructions",
     "restricted_pickle",
     "spellings",
     "word2vec_file",

@@ -3,6 +3,9 @@
 Every global that such a file may name is replaced by an inert stand-in, which checks its arguments and rebuilds plain
 numbers with `np.frombuffer`; any other global is refused by name. Not even numpy's own `__setstate__` is reached: a
 forged dtype state there can break memory safety.
+
+Before anything is built the instructions are looked through: only those that such a file needs, not more of them than
+its vectors can mean. What is built may be nested as deeply as it likes: nothing here hashes, compares or shows it.
 """
 
 import io
@@ -10,12 +13,17 @@ import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.lib import format as npy
 
 from avgzsl.errors import DataError
+from avgzsl.text.pickle_instructions import check_instructions, refuse
+from avgzsl.weights import reason
+
+_SHOWN = 80  # letters of a name
+_AXES = 8  # of an array
 
 
 def read_pickled_dict(path: Path, content: bytes) -> dict[str, np.ndarray]:
@@ -26,7 +34,11 @@ def read_pickled_dict(path: Path, content: bytes) -> dict[str, np.ndarray]:
     content_dict = _unpickle(path, _without_header(path, content))
     if not isinstance(content_dict, dict) or not content_dict:
         raise DataError(f"{path}: found {_kind(content_dict)}; expected a dict of class name -> vector")
-    return {_name(path, key): _vector(path, key, value) for key, value in content_dict.items()}
+    vectors: dict[int, np.ndarray] = {}  # of each object once, however many names it has
+    for key, value in content_dict.items():
+        if id(value) not in vectors:
+            vectors[id(value)] = _vector(path, key, value)
+    return {_name(key): vectors[id(value)] for key, value in content_dict.items()}
 
 
 def _without_header(path: Path, content: bytes) -> bytes:
@@ -36,7 +48,7 @@ def _without_header(path: Path, content: bytes) -> bytes:
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read_header(stream)
     except Exception as problem:  # numpy parses the header as Python text, which fails in many ways
-        raise DataError(f"{path}: not a whole .npy file ({problem}); fetch or write it again") from problem
+        raise DataError(f"{path}: not a whole .npy file ({reason(problem)}); fetch or write it again") from problem
     if shape != () or dtype != np.dtype(object):
         raise DataError(f"{path}: holds an array {shape} of {dtype}; expected a dict of class name -> vector")
     return stream.read()
@@ -44,34 +56,40 @@ def _without_header(path: Path, content: bytes) -> bytes:
 
 def _unpickle(path: Path, content: bytes) -> object:
     try:
+        check_instructions(content)
         # latin1: what Python 2 wrote as bytes; the globals are guarded below
         outer = _Restricted(io.BytesIO(content), encoding="latin1").load()
     except DataError as problem:
         raise DataError(f"{path}: {problem}") from None
     except Exception as problem:  # a damaged pickle can fail with nearly any exception
-        raise DataError(f"{path}: damaged or truncated ({problem}); fetch or write it again") from problem
+        raise DataError(f"{path}: damaged or truncated ({reason(problem)}); fetch or write it again") from problem
     if not isinstance(outer, _Array) or not isinstance(outer.value, list) or len(outer.value) != 1:
         raise DataError(f"{path}: found {_kind(outer)}; expected a dict of class name -> vector")
     return outer.value[0]
 
 
-def _name(path: Path, key: object) -> str:
-    if isinstance(key, bytes):
-        key = key.decode("utf-8", "replace")
-    if not isinstance(key, str):
-        raise DataError(f"{path}: {key!r} is {_kind(key)}; expected class names as text")
-    return key
+def _name(key: str | bytes) -> str:
+    return key.decode("utf-8", "replace") if isinstance(key, bytes) else key
 
 
 def _vector(path: Path, key: object, value: object) -> np.ndarray:
     numbers = value.value if isinstance(value, _Array) else value
     if isinstance(numbers, list) and numbers and all(type(number) in (int, float) for number in numbers):
-        numbers = np.array(numbers, dtype=np.float64)
+        numbers = _floats(path, key, numbers)
     if not isinstance(numbers, np.ndarray) or numbers.ndim != 1 or not numbers.size:
         found = f"an array {numbers.shape}" if isinstance(numbers, np.ndarray) else _kind(value)
         raise DataError(f"{path}: the vector of {key!r} is {found}; expected one row of numbers")
     with np.errstate(over="ignore"):  # what does not fit float32 becomes infinite, which the class table refuses
         return numbers.astype(np.float32)
+
+
+def _floats(path: Path, key: object, numbers: list[int | float]) -> np.ndarray:
+    try:
+        return np.array(numbers, dtype=np.float64)
+    except OverflowError:
+        raise DataError(
+            f"{path}: the vector of {key!r} has a whole number too large for a float; expected one row of numbers"
+        ) from None
 
 
 def _kind(value: object) -> str:
@@ -80,25 +98,23 @@ def _kind(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def _refuse(what: str) -> NoReturn:
-    raise DataError(f"refused: it asks for {what}; such a file may hold arrays of numbers, dict, text and floats alone")
-
-
 class _Dtype:
     """What a pickled dtype says: a code such as `f4`, then its byte order."""
 
-    def __init__(self, code: str, align: object = False, copy: object = True) -> None:
-        self.code, self.order = str(code), "="
+    def __init__(self, code: object, align: object = False, copy: object = True) -> None:
+        if not isinstance(code, str):
+            refuse("a dtype of something else than text")
+        self.code, self.order = code, "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if any(part is not None for part in state[2:5]):
-            _refuse("a structured dtype")
+            refuse("a structured dtype")
         self.order = state[1] if state[1] in ("<", ">") else "="
 
     def number(self) -> np.dtype[Any]:
         """The numpy dtype, if it is one of plain numbers."""
-        if self.code[:1] not in "fiub" or not self.code[1:].isdigit():
-            _refuse(f"an array of dtype {self.code!r}")
+        if self.code[:1] not in "fiub" or self.code[1:] not in {"1", "2", "4", "8", "16"}:
+            refuse(f"an array of dtype {self.code[:40]!r}")
         return np.dtype(self.order + self.code)
 
 
@@ -110,19 +126,24 @@ class _Array:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, shape, dtype, fortran, data = state
+        if not isinstance(dtype, _Dtype):
+            raise ValueError(f"{_kind(dtype)} where the dtype of an array should be")
         if dtype.code[:1] == "O" and isinstance(data, list):
             self.value = data
         else:
-            self.value = _numbers(data, dtype, shape, "F" if fortran else "C")
+            self.value = _numbers(data, dtype, shape, "F" if fortran is True or fortran == 1 else "C")
 
 
-def _numbers(data: object, dtype: _Dtype, shape: tuple[int, ...], order: Any = "C") -> np.ndarray:
+def _numbers(data: object, dtype: object, shape: object, order: object = "C") -> np.ndarray:
     if not isinstance(data, str | bytes | bytearray):
         raise ValueError(f"{_kind(data)} where the numbers of an array should be")
-    raw = data.encode("latin1") if isinstance(data, str) else data
-    flat = np.frombuffer(raw, dtype.number())
+    if not isinstance(dtype, _Dtype) or order not in ("C", "F"):
+        raise ValueError("numbers of an array without a dtype, or in no order")
+    if not isinstance(shape, tuple) or len(shape) > _AXES or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError("an array without a shape")
+    flat = np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, dtype.number())
     if math.prod(shape) != len(flat):
-        raise ValueError(f"{len(flat)} numbers for an array {shape}")
+        raise ValueError(f"{len(flat)} numbers for an array of another shape")
     return flat.reshape(shape, order=order)
 
 
@@ -130,19 +151,19 @@ def _array(*_: object) -> _Array:
     return _Array()  # filled by the pickled state
 
 
-def _scalar(dtype: _Dtype, data: object) -> float:
+def _scalar(dtype: object, data: object) -> float:
     return float(_numbers(data, dtype, (1,))[0])
 
 
-def _from_buffer(data: object, dtype: _Dtype, shape: tuple[int, ...], order: str) -> _Array:
+def _from_buffer(data: object, dtype: object, shape: object, order: object) -> _Array:
     array = _Array()
     array.value = _numbers(data, dtype, shape, order)
     return array
 
 
-def _encode(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":  # the one way Python 3 writes bytes into an old pickle
-        _refuse(f"_codecs.encode to {encoding!r}")
+def _encode(text: object, encoding: object) -> bytes:
+    if not isinstance(text, str) or encoding != "latin1":  # the one way Python 3 writes bytes into an old pickle
+        refuse("_codecs.encode to something else than latin1")
     return text.encode("latin1")
 
 
@@ -158,12 +179,12 @@ class _StandIn:
         return self._call(*arguments)
 
     def __setstate__(self, state: object) -> NoReturn:
-        _refuse("a change of the reader itself")
+        refuse("a change of the reader itself")
 
 
 _CORES = ("numpy.core", "numpy._core")  # numpy 1 and 2
 _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
-    ("numpy", "ndarray"): lambda *_: _refuse("numpy.ndarray to be called"),
+    ("numpy", "ndarray"): lambda *_: refuse("numpy.ndarray to be called"),
     ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _encode,
     **{(f"{core}.multiarray", "_reconstruct"): _array for core in _CORES},
@@ -173,7 +194,26 @@ _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
 
 
 class _Restricted(pickle._Unpickler):  # the one in C takes 20 GB where one wrong bit asks for a far place in its memo
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+
     def find_class(self, module: str, name: str, /) -> object:
         if (module, name) not in _ALLOWED:
-            _refuse(f"{module}.{name}")
+            refuse(repr(f"{module}.{name}"[:_SHOWN])[1:-1])
         return _StandIn(_ALLOWED[module, name])
+
+    def _set(self, keys: slice, load: str) -> None:
+        """Let the reader fill a dict, whose keys have to be text: others may be nested, and would have to be hashed."""
+        if strange := [key for key in self.stack[keys] if type(key) not in (str, bytes)]:  # type: ignore[attr-defined]
+            raise DataError(f"a key of its dict is {_kind(strange[0])}; expected class names as text")
+        getattr(super(), load)()
+
+    def load_setitem(self) -> None:
+        self._set(slice(-2, -1), "load_setitem")
+
+    def load_setitems(self) -> None:
+        self._set(slice(None, None, 2), "load_setitems")
+
+    def load_dict(self) -> None:
+        self._set(slice(None, None, 2), "load_dict")
+
+    dispatch |= {pickle.SETITEM[0]: load_setitem, pickle.SETITEMS[0]: load_setitems, pickle.DICT[0]: load_dict}
