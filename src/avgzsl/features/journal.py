@@ -18,6 +18,7 @@ from avgzsl.errors import AvgzslError, MediaError, RunError, WeightsError
 from avgzsl.features.embedding import Outcome
 from avgzsl.features.manifest import Row
 from avgzsl.features.store import EncoderRecord, Part
+from avgzsl.media.version import DECODER
 from avgzsl.weights import identify
 
 JOURNAL = "journal.sqlite"
@@ -118,11 +119,14 @@ class Journal:
             self.connection.execute("delete from files where path not in (select path from wanted)")
 
     def require(self, encoders: Mapping[Part, EncoderRecord]) -> None:
-        """Note which backbones this journal is of. Raises RunError when it is of others."""
+        """Note which backbones and decoder this journal is of. Raises RunError when it is of others."""
         asked = json.dumps({modality: one.model_dump(mode="json") for modality, one in sorted(encoders.items())})
         with self.connection:
             self.connection.execute("insert or ignore into about values ('format', ?)", (str(FORMAT),))
             self.connection.execute("insert or ignore into about values ('backbones', ?)", (asked,))
+            # one without a version that holds clips is older than the versions
+            version = 0 if self.connection.execute("select 1 from clips").fetchone() else DECODER
+            self.connection.execute("insert or ignore into about values ('decoder', ?)", (str(version),))
         about = dict(self.connection.execute("select key, value from about").fetchall())
         if int(about["format"]) > FORMAT:
             raise RunError(f"{self.path}: of a newer avgzsl; upgrade avgzsl, or choose another folder")
@@ -131,6 +135,13 @@ class Journal:
                 f"{self.path.parent}: holds features of other backbones, and they are not mixed:\n"
                 f"  there: {_described(about['backbones'])}\n  asked: {_described(asked)}\n"
                 "Give the same ones, or choose another folder"
+            )
+        if int(about["decoder"]) != DECODER:
+            raise RunError(
+                f"{self.path.parent}: its clips were decoded by version {about['decoder']} of the decoder, and this "
+                f"avgzsl has version {DECODER}, of which frames and sound may differ; they are not mixed. It can be "
+                "read, trained on and indexed as it is. To add clips, make it anew: the same `avgzsl extract` with "
+                "another folder, `--out NEW`"
             )
 
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from avgzsl import records
 from avgzsl.errors import DataError
 from avgzsl.files import write_json, write_whole
+from avgzsl.media.version import DECODER
 from avgzsl.types import MODALITIES, Modality
 from avgzsl.weights import WeightFile, identify
 
@@ -74,6 +75,8 @@ class StoreRecord(BaseModel):
     """What the manifest had besides the columns of COLUMNS."""
     encoders: dict[Part, EncoderRecord]
     files: dict[str, FileRecord]
+    decoder: int = Field(default=0, ge=0)
+    """`media.version.DECODER` of the features; older stores did not say."""
 
 
 class StoredClip(NamedTuple):
@@ -209,6 +212,7 @@ def write(
         columns=columns,
         encoders=dict(encoders),
         files={name: _file_record(folder / name) for name in names},
+        decoder=DECODER,
     )
     write_json(folder / RECORD, record.model_dump(mode="json"))
     return open_store(folder)

@@ -14,6 +14,7 @@ from avgzsl.features.extract import FAILURES
 from avgzsl.index import clip_table, repair
 from avgzsl.index.clip_table import Clip
 from avgzsl.index.collection import (
+    RUN,
     Collection,
     append,
     apply,
@@ -28,7 +29,8 @@ from avgzsl.index.collection import (
 from avgzsl.index.collection import purge as erase
 from avgzsl.index.extraction import extracted, has_extracted
 from avgzsl.index.record import RECORD
-from avgzsl.index.sources import kind_of, open_source
+from avgzsl.index.sources import decoder_of, kind_of, open_source
+from avgzsl.media.version import DECODER
 from avgzsl.runs import load_run
 
 Told = Callable[[int, int], None]
@@ -76,7 +78,8 @@ def index(
             )
         return _add(collection, source, split, told, media)
     there_before = folder.exists()
-    collection = create(folder, loaded, engine or "lancedb", url)
+    decoder = decoder_of(source)
+    collection = create(folder, loaded, engine or "lancedb", url, DECODER if decoder is None else decoder)
     try:
         return _add(collection, source, split, told, media)
     except Exception:  # no interruption: after that the same command goes on
@@ -155,6 +158,7 @@ def index_info(index: str | Path) -> dict[str, Any]:
 def _add(
     collection: Collection, source: str | Path, split: str | None, told: Told | None, media: dict[str, Any]
 ) -> Added:
+    _require_decoder(collection, source)
     failed, failures, path = 0, None, Path(source)
     if kind_of(path) == "media":
         done = extracted(collection.run, path, collection.folder / STORES, told, split=split, **media)
@@ -176,6 +180,19 @@ def _add(
         apply(collection, db, enough=1)
     collection.close()
     return Added(added, kept, failed, failures if failed else None)
+
+
+def _require_decoder(collection: Collection, source: str | Path) -> None:
+    """Clips of which the same file would give other frames or sound do not compare."""
+    ours, theirs, folder = collection.record.decoder, decoder_of(source), collection.folder
+    if theirs is None or theirs == ours:
+        return
+    command = "avgzsl extract … --out NEW" if theirs < ours else f"avgzsl index {folder / RUN} CLIPS --out NEW"
+    raise DataError(
+        f"{folder}: holds clips decoded by version {ours} of the decoder, and those of {source} are of version "
+        f"{theirs}; they are not mixed, though the index can still be searched. The older one is "
+        f"{source if theirs < ours else folder}: make it anew with `{command}`"
+    )
 
 
 def _undo(collection: Collection, keep_folder: bool) -> None:

@@ -23,6 +23,7 @@ from avgzsl.index.engines import drop, engines, open_engine, scans
 from avgzsl.index.engines.base import Engine
 from avgzsl.index.fused import fused, spaces, usable
 from avgzsl.index.record import IndexRecord, describe, read_record, write_record
+from avgzsl.media.version import DECODER
 from avgzsl.methods.base import Embeddings
 from avgzsl.protocol import Mode, take
 from avgzsl.registry import unknown
@@ -90,8 +91,8 @@ class View:
         return np.array(clip_table.positions(self.db, condition, values), np.int64)
 
 
-def create(folder: Path, run: Run, engine: str, url: str | None = None) -> Collection:
-    """An empty index, made by a run, of which it keeps a copy.
+def create(folder: Path, run: Run, engine: str, url: str | None = None, decoder: int = DECODER) -> Collection:
+    """An empty index for features of a version of the decoder, made by a run, of which it keeps a copy.
 
     Raises DataError when something else is in the folder, UnknownNameError, ConfigError for the engine.
     """
@@ -99,7 +100,7 @@ def create(folder: Path, run: Run, engine: str, url: str | None = None) -> Colle
         raise DataError(f"{folder}: is not an empty folder and no index; choose another place or remove it")
     if engine not in engines():
         raise UnknownNameError(unknown("engine", engine, engines()))
-    made, there_before = Collection(folder, describe(run, engine, url), run), folder.exists()
+    made, there_before = Collection(folder, describe(run, engine, url, decoder), run), folder.exists()
     try:
         _write(made)
         return open_collection(folder)

@@ -34,9 +34,11 @@ class IndexRecord(BaseModel):
     url: str | None
     parts: tuple[Literal["audio", "video", "joint"], ...]
     dimension: int = Field(ge=1)
+    decoder: int = Field(default=0, ge=0)
+    """`media.version.DECODER` of the clips' features; older indexes did not say."""
 
 
-def describe(run: Run, engine: str, url: str | None) -> IndexRecord:
+def describe(run: Run, engine: str, url: str | None, decoder: int) -> IndexRecord:
     """The record of a new index."""
     nothing = no_clips(run)
     served = [m for m in MODALITIES if m in run.method.modalities or "both" in run.method.modalities]
@@ -53,6 +55,7 @@ def describe(run: Run, engine: str, url: str | None) -> IndexRecord:
         url=url,
         parts=tuple(parts),
         dimension=run.method.embed_text(text).shape[1],
+        decoder=decoder,
     )
 
 

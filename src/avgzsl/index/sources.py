@@ -17,8 +17,9 @@ from avgzsl.encoders import same_encoder, spec_of
 from avgzsl.errors import DataError, RunError, UnknownNameError
 from avgzsl.features.class_splits import ClassSplit, read_class_split
 from avgzsl.features.manifest import SUFFIXES
-from avgzsl.features.store import Store, is_store, open_store
+from avgzsl.features.store import Store, is_store, open_store, read_record
 from avgzsl.index.clip_table import Clip
+from avgzsl.media.version import DECODER
 from avgzsl.registry import unknown
 from avgzsl.runs import Run
 from avgzsl.text.spellings import written_as
@@ -54,6 +55,17 @@ def kind_of(source: Path | str) -> Literal["store", "features", "media"]:
         if path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.rglob("*")):
             return "media"
         raise
+
+
+def decoder_of(source: Path | str) -> int | None:
+    """Which version of the decoder the features of a source are of; None where nobody knows: a folder of features.
+
+    Raises DataError when it is no source.
+    """
+    kind = kind_of(source)
+    if kind == "store":
+        return read_record(Path(source)).decoder
+    return DECODER if kind == "media" else None
 
 
 def open_source(run: Run, source: Path | str, split: str | None) -> Source:
