@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from avgzsl.errors import MediaError
+from avgzsl.media.layouts import unlist
 
 MOST_PIXELS = 1 << 26
 """Larger pictures are refused: a small file can hold one that fills the memory."""
@@ -67,6 +68,8 @@ def opened(path: Path) -> Iterator[Any]:
 
 def prepare(stream: Any) -> None:
     """Let `stream` decode in one thread, within the limit on pictures."""
+    if stream.type == "audio":
+        unlist(stream)
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     stream.codec_context.thread_count = 1
 

@@ -7,17 +7,22 @@ import numpy as np
 from jaxtyping import Float32
 
 from avgzsl.errors import MediaError
+from avgzsl.media.layouts import full_range
 from avgzsl.media.reading import frames_from
 from avgzsl.media.tracks import Track, check_whole
 
 RATES = (1_000, 768_000)
 _GAP = 0.05  # seconds between the end of a frame and the time stamp of the next that are silence, not rounding
+_PIECE = 0.5  # seconds
+_LOST = 0.01  # of the power, which two channels lose that correlate by less than -0.98
+_MOST = 1e30
 _RUN_IN = 0.5  # seconds decoded before the span: lossy codecs overlap their frames
 
 
 def waveform(path: Path, track: Track, start: float, end: float, rate: int) -> Float32[np.ndarray, " n"] | None:
-    """Samples in [-1, 1] from `start` on, at `rate` a second: the mean of all channels but the low-frequency one.
+    """Samples in [-1, 1] from `start` on, at `rate` a second: the mean of all channels but the low-frequency ones.
 
+    Where channels cancel each other in it, half second by half second, it is the mean of them turned to one polarity.
     A sound that begins later, or pauses, is silent there; one that ends earlier gives fewer samples; None if the span
     has no sound. Raises MediaError, without the path, for what cannot be decoded.
     """
@@ -34,7 +39,7 @@ def waveform(path: Path, track: Track, start: float, end: float, rate: int) -> F
 
 
 def _samples(path: Path, track: Track, start: float, end: float, native: int) -> np.ndarray | None:
-    out = np.zeros(round((end - start) * native), np.float32)
+    out = np.zeros((2, round((end - start) * native)), np.float32)
     filled, place = 0, None
     with frames_from(path, track, max(start - _RUN_IN, 0.0)) as frames:
         for time, frame in frames:
@@ -43,32 +48,48 @@ def _samples(path: Path, track: Track, start: float, end: float, native: int) ->
             stamped = round((time - start) * native)
             if place is None or stamped - place > _GAP * native:
                 place = stamped
-            if place >= len(out):
+            if place >= out.shape[1]:
                 break
-            piece = mono(frame)
-            inside = piece[max(0, -place) : len(out) - place]
-            out[max(0, place) : max(0, place) + len(inside)] = inside
-            place += len(piece)
-            filled = max(filled, min(place, len(out)))
+            piece = mono(frame, track.info["layout"])
+            inside = piece[:, max(0, -place) : out.shape[1] - place]
+            out[:, max(0, place) : max(0, place) + inside.shape[1]] = inside
+            place += piece.shape[1]
+            filled = max(filled, min(place, out.shape[1]))
         else:
             if place is None:
                 raise MediaError("nothing of its sound can be decoded")
             if track.exact and track.end is not None:
                 check_whole(start + place / native, min(end, track.end))
-    return np.clip(out[:filled], -1, 1) if filled else None
+    return np.clip(_audible(out[:, :filled], round(_PIECE * native)), -1, 1) if filled else None
 
 
-def mono(frame: Any) -> Float32[np.ndarray, " n"]:
-    """The mean of a frame's channels but the low-frequency ones, full scale 1."""
-    values = frame.to_ndarray()
-    names = [channel.name for channel in frame.layout.channels]
-    planes = values if frame.format.is_planar else values.reshape(-1, len(names)).T
-    kept = [i for i, name in enumerate(names) if not name.startswith("LFE")] or list(range(len(names)))
-    mean: np.ndarray = planes[kept].mean(axis=0, dtype=np.float64)
-    if planes.dtype == np.uint8:
-        mean = (mean - 128) / 128
-    elif planes.dtype.kind == "i":
-        mean = mean / -float(np.iinfo(planes.dtype).min)
-    if not np.all(np.abs(mean) < 1e30):
+def mono(frame: Any, layout: str) -> Float32[np.ndarray, "2 n"]:
+    """The mean of a frame's channels but the low-frequency ones, full scale 1; and of them turned to one polarity.
+
+    That is the polarity of the first channel that is about as loud as the loudest.
+    """
+    planes = full_range(frame, layout)
+    values = planes.astype(np.float64) - (128 if planes.dtype == np.uint8 else 0)
+    scale = {"u": 128.0, "i": -float(np.iinfo(planes.dtype).min)}[planes.dtype.kind] if planes.dtype.kind in "ui" else 1
+    if not np.all(np.abs(values) < _MOST):
         raise MediaError("its sound holds values that are no numbers")
-    return mean.astype(np.float32)
+    power = (values**2).sum(axis=1)
+    leading = values[np.argmax(power >= power.max() / 2)]
+    turned = np.where(values @ leading < 0, -1.0, 1.0)
+    both: np.ndarray = np.stack([values.mean(axis=0), turned @ values / len(values)]) / scale
+    return both.astype(np.float32)
+
+
+def _audible(both: Float32[np.ndarray, "2 n"], piece: int) -> Float32[np.ndarray, " n"]:
+    """The mean; in each piece of so many samples in which the channels cancel, of the channels in one polarity."""
+    mean, turned = both
+    for start in range(0, len(mean), piece):
+        part = slice(start, start + piece)
+        if _power(mean[part]) < _LOST * _power(turned[part]):
+            mean[part] = turned[part]
+    heard: np.ndarray = mean
+    return heard
+
+
+def _power(values: Float32[np.ndarray, " n"]) -> float:
+    return float(np.square(values, dtype=np.float64).sum())

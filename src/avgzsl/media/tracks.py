@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from avgzsl.errors import MediaError
 from avgzsl.media.container import STILLS, opened
+from avgzsl.media.layouts import layout_of
 from avgzsl.media.structure import check_boxes, check_riff
 
 Kind = Literal["video", "audio"]
@@ -160,6 +161,7 @@ def _info(container: Any, stream: Any, kind: Kind) -> dict[str, Any]:
     streams = getattr(container.streams, kind)
     common = {"codec": stream.codec_context.name, "stream": stream.index, "streams": len(streams)}
     if kind == "audio":
-        return common | {"rate": stream.codec_context.sample_rate, "channels": stream.codec_context.layout.nb_channels}
+        rate, layout = stream.codec_context.sample_rate, layout_of(stream)
+        return common | {"rate": rate, "channels": layout.nb_channels, "layout": layout.name}
     rate = stream.average_rate
     return common | {"width": stream.width, "height": stream.height, "fps": float(rate) if rate else None}

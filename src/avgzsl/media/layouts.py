@@ -1,0 +1,53 @@
+"""The channels of a sound: which of them are heard, in frames of any number of planes and any order."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+_PLANES = 8  # of a frame, beyond which PyAV (18.1) reads past their end
+
+
+def layout_of(stream: Any) -> Any:
+    """The channels; their `name` is `stereo`, `7.1`, `8 channels`; `3 channels (FL+FR+LFE)` if listed one by one."""
+    layout = stream.codec_context.layout
+    if _is_listed(layout):
+        # PyAV (18.1) shares such a list with its owner, and each of the two frees it: this one stays for ever
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+    return layout
+
+
+def unlist(stream: Any) -> None:
+    """Before a stream decodes: let its frames have no list of channels, for PyAV would free each list twice."""
+    layout = layout_of(stream)
+    if _is_listed(layout):
+        stream.codec_context.layout = f"{layout.nb_channels} channels"
+
+
+def full_range(frame: Any, name: str) -> Shaped[np.ndarray, "c n"]:
+    """The samples of a frame of a stream of this layout, without low-frequency channels if it has others."""
+    names = [channel.name for channel in frame.layout.channels]
+    listed = name.partition("(")[2].rstrip(")").split("+")
+    if len(listed) == len(names) and set(names) == {"NONE"}:
+        names = listed
+    planes = _planes(frame, len(names))
+    kept = [i for i, name in enumerate(names) if not name.startswith("LFE")] or list(range(len(names)))
+    heard: np.ndarray = planes[kept]
+    return heard
+
+
+def _planes(frame: Any, count: int) -> np.ndarray:
+    import av
+
+    if frame.format.is_planar and count < _PLANES:
+        planes: np.ndarray = frame.to_ndarray()
+        return planes
+    pieces = [frame]
+    if frame.format.is_planar:
+        pieces = av.AudioResampler(format=frame.format.packed, layout=frame.layout).resample(frame)
+    return np.concatenate([piece.to_ndarray().reshape(-1, count) for piece in pieces]).T
+
+
+def _is_listed(layout: Any) -> bool:
+    return "(" in layout.name
