@@ -1,6 +1,5 @@
-"""The loss of AVGZSLNet on a batch, against eqs. 3-12 written out tuple by tuple."""
+"""The loss of AVGZSLNet on a batch, by value and gradient, against eqs. 3-12 written out tuple by tuple."""
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -10,6 +9,7 @@ from avgzsl.methods import build
 from avgzsl.methods.avgzslnet import ALL_TERMS, AVGZSLNet, Networks
 from avgzsl.methods.base import dimensions
 from avgzsl.trainset import load_train_set
+from tests.test_cjme import slow_attention
 from tests.worlds import world
 
 
@@ -19,6 +19,8 @@ def prepared(dtype_missing: float = 0.0, **settings):
     method = build("avgzslnet", settings={"dropout": 0.0, **settings})
     assert isinstance(method, AVGZSLNet)
     method.networks_ = Networks(dimensions(train, classes), method, torch.Generator().manual_seed(0))
+    if method.networks_.attention is not None:  # weights of video from near 0 to near 1
+        method.networks_.attention.linear.weight.data.mul_(8)
     tensors = load_train_set(train, classes, method.normalise, torch.device("cpu"))
     generator = torch.Generator().manual_seed(1)
     rows = torch.randint(len(train), (400, 2), generator=generator)
@@ -30,63 +32,95 @@ def unit(x: torch.Tensor) -> torch.Tensor:
     return x / x.norm()
 
 
-def slow_loss(method, pairs, train, classes) -> dict[str, float]:
+def slow_loss(method, pairs, train, classes) -> dict[str, torch.Tensor]:
     """One tuple after another, each network called on a single clip, from the raw features."""
     nets = method.networks_
-    parts: dict[str, list[float]] = {}
+    parts: dict[str, list[torch.Tensor]] = {}
 
     def distance(x, y):
-        gap = (x - y).double()
-        return math.sqrt((gap**2).sum()) if method.distance == "euclidean" else float((gap**2).mean())
+        square = ((x - y) ** 2).sum()
+        return square.sqrt() if method.distance == "euclidean" else square / len(x)
 
     def add(name, value):
         parts.setdefault(name, []).append(value)
 
     def hinge(near, far):
-        return max(near - far + method.margin, 0)
+        return (near - far + method.margin).clamp(min=0)
 
-    def embed(modality, row):
-        if not train.has(modality)[row]:
-            return None
-        return nets.project[modality](unit(train.feature(modality)[row])[None])[0]
+    def rebuilt(back, x):
+        return ((back - x) ** 2).sum() / len(x)
 
+    z = {}
+    for row in {int(row) for row in pairs.flatten()}:
+        for modality in ("audio", "video"):
+            if train.has(modality)[row]:
+                z[modality, row] = nets.project[modality](unit(train.feature(modality)[row])[None])[0]
+    text = [nets.text(unit(t)) for t in classes.text]
+    alpha = {}
+    if method.attention == "joint":  # batch statistics over all clips of the step that have both modalities
+        complete = [row for row in pairs.flatten().tolist() if ("audio", row) in z and ("video", row) in z]
+        alphas, penalty = slow_attention(method, complete, train, z, text)
+        alpha = dict(zip(complete, alphas, strict=True))
+        parts["attention"] = [penalty]
     for p, q in pairs.T.tolist():
-        x_t = {row: unit(classes.text[train.labels[row]]) for row in (p, q)}
-        t = {row: nets.text(x_t[row]) for row in (p, q)}
+        t = {row: text[train.labels[row]] for row in (p, q)}
+        x_t = unit(classes.text[train.labels[p]])
         decoded = nets.decoder(t[p][None])[0]
-        add("rec text", float(((decoded - x_t[p]).double() ** 2).mean()))
+        add("rec text", rebuilt(decoded, x_t))
         for modality, (by_text, by_clip, triplet) in {
             "audio": ("ta", "at", "cta"),
             "video": ("tv", "vt", "ctv"),
         }.items():
-            z = {row: embed(modality, row) for row in (p, q)}
+            there = {row: (modality, row) in z for row in (p, q)}
             for i, (one, other) in enumerate([(p, q), (q, p)][: 1 + method.symmetric]):
-                if z[one] is not None and z[other] is not None:
-                    add(f"{by_text} {i}", hinge(distance(z[one], t[one]), distance(z[other], t[one])))
-                if z[one] is not None:
-                    add(f"{by_clip} {i}", hinge(distance(t[one], z[one]), distance(t[other], z[one])))
-            if z[p] is not None:
-                back = nets.decoder(z[p][None])[0]
-                add(f"rec {modality}", float(((back - x_t[p]).double() ** 2).mean()))
-                if z[q] is not None:
-                    add(triplet, hinge(distance(decoded, back), distance(decoded, nets.decoder(z[q][None])[0])))
-    total: dict[str, float] = {}
+                share = 1.0
+                if one in alpha:
+                    share = 2 * alpha[one] if modality == "video" else 2 - 2 * alpha[one]
+                if there[one] and there[other]:
+                    near, far = (distance(z[modality, row], t[one]) for row in (one, other))
+                    add(f"{by_text} {i}", share * hinge(near, far))
+                if there[one]:
+                    near, far = (distance(t[row], z[modality, one]) for row in (one, other))
+                    add(f"{by_clip} {i}", share * hinge(near, far))
+            if there[p]:
+                back = nets.decoder(z[modality, p][None])[0]
+                add(f"rec {modality}", rebuilt(back, x_t))
+                if there[q]:
+                    away = nets.decoder(z[modality, q][None])[0]
+                    add(triplet, hinge(distance(decoded, back), distance(decoded, away)))
+    total: dict[str, torch.Tensor] = {}
     for name, values in parts.items():
         term = name.split()[0]
         total[term] = total.get(term, 0.0) + sum(values) / len(values)
     return total
 
 
+SETTINGS = [
+    {},
+    {"distance": "mse", "symmetric": False},
+    {"margin": 0.2},
+    {"attention": "joint"},
+    {"attention": "joint", "attention_loss": "bce", "symmetric": False},
+]
+
+
 @pytest.mark.parametrize("missing", [0.0, 0.5])
-@pytest.mark.parametrize("settings", [{}, {"distance": "mse", "symmetric": False}, {"margin": 0.2}])
-def test_every_term_equals_the_equations(missing, settings):
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_every_term_and_its_gradient_equal_the_equations(missing, settings):
     method, tensors, pairs, train, classes = prepared(missing, **settings)
-    with torch.no_grad():
-        found = method.loss(tensors, pairs, None)
-        expected = slow_loss(method, pairs, train, classes)
-    assert set(found) == set(expected) == set(ALL_TERMS)
-    for name, value in expected.items():
-        assert float(found[name]) == pytest.approx(value, abs=2e-5), name
+    weights = dict(method.networks_.named_parameters())
+    found, expected = method.loss(tensors, pairs, None), slow_loss(method, pairs, train, classes)
+    joint = {"attention"} if method.attention == "joint" else set()
+    assert set(found) == set(expected) == {*ALL_TERMS, *joint}
+    for term, value in expected.items():
+        assert found[term].item() == pytest.approx(value.item(), abs=2e-5), term
+        gradients = [
+            torch.autograd.grad(loss, list(weights.values()), retain_graph=True, allow_unused=True)
+            for loss in (found[term], value)
+        ]
+        for name, x, y in zip(weights, *gradients, strict=True):
+            zero = torch.zeros_like(weights[name])
+            assert torch.allclose(zero if x is None else x, zero if y is None else y, atol=2e-5), (term, name)
 
 
 def test_joint_attention_weighs_each_tuple_and_keeps_the_scale():

@@ -1,6 +1,9 @@
 """The contract that every method keeps: one suite over the registry. A new method is tested by being there."""
 
 import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,9 +20,9 @@ from tests.worlds import same_clips, world
 EVERY = pytest.mark.parametrize("name", methods())
 
 
-def make(name: str) -> Method:
+def make(name: str, **settings: object) -> Method:
     """A method with few, quick steps; what a method does not have is left out."""
-    quick = {"epochs": 30, "batch_size": 64, "milestones": (20,), "lr": 0.1, "attention_epochs": 2}
+    quick = {"epochs": 30, "batch_size": 64, "milestones": (20,), "lr": 0.1, "attention_epochs": 2, **settings}
     cls = method_class(name)
     known = {field.name for field in dataclasses.fields(cls)}
     return build(name, settings={key: value for key, value in quick.items() if key in known})
@@ -99,6 +102,57 @@ def test_scores_of_a_clip_hang_not_on_the_batch_and_dropout_is_off(name, data, f
     assert_same(whole, all_scores(fitted(name), test, data.classes))
     part = all_scores(fitted(name), test.take(torch.arange(40, 50)), data.classes)
     assert_same({key: value[40:50] for key, value in whole.items()}, part, exactly=False)
+
+
+@contextmanager
+def chunks_of(count: int) -> Iterator[None]:
+    """Whatever works through clips in chunks takes so many at a time: a module that does so calls the number _CHUNK."""
+    for name in methods():
+        method_class(name)
+    patched = {name for name, module in sys.modules.items() if name.startswith("avgzsl.") and "_CHUNK" in vars(module)}
+    support = {"base", "_examples", "_projections", "gcca", "least_squares"}
+    assert patched >= {"avgzsl.trainset", *(f"avgzsl.methods.{name}" for name in support)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in patched:
+            patch.setattr(sys.modules[name], "_CHUNK", count)
+        yield
+
+
+def variants(name: str) -> list[dict[str, object]]:
+    """The settings under which a method goes through its clips in another way."""
+    known = {field.name for field in dataclasses.fields(method_class(name))}
+    ways: list[dict[str, object]] = [{}]
+    ways += [{"scale": "z-score"}, {"input": "concat"}] if "scale" in known else []
+    ways += [{"attention": "posthoc"}, {"attention": "joint"}] if "attention" in known else []
+    return ways
+
+
+@EVERY
+def test_nothing_hangs_on_the_size_of_chunks(name, data):
+    """Trained and tested with chunks of seven clips, the last of them shorter: each chunk counts, each once."""
+    train, classes = data.training()
+    assert len(train) % 7 and len(data.split("test")) % 7
+    whole = [make(name, **way).fit(train, classes, Job()) for way in variants(name)]
+    scores = [all_scores(method, data.split("test"), classes) for method in whole]
+    with chunks_of(7):
+        again = [make(name, **way).fit(train, classes, Job()) for way in variants(name)]
+        parted = [all_scores(method, data.split("test"), classes) for method in whole]
+    trained = [all_scores(method, data.split("test"), classes) for method in again]
+    for way, expected, *found in zip(variants(name), scores, parted, trained, strict=True):
+        for one in found:
+            assert one.keys() == expected.keys()
+            for key, value in expected.items():
+                assert torch.allclose(one[key], value, atol=1e-4, rtol=1e-3), (way, key)
+
+
+@EVERY
+def test_a_bad_feature_in_any_chunk_is_found(name, data):
+    train, classes = data.training()
+    for row in (0, 8, len(train) - 1):
+        audio, video = train.audio.clone(), train.video.clone()
+        audio[row, 3], video[row, 3] = torch.nan, torch.inf
+        with chunks_of(7), pytest.raises(DataError, match="NaN or infinite"):
+            make(name).fit(replace(train, audio=audio, video=video), classes)
 
 
 @EVERY

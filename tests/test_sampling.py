@@ -97,6 +97,40 @@ def test_pair_sampler_goes_on_from_its_state():
     assert all(torch.equal(x, y) for x, y in zip(after, second.epoch(again), strict=True))
 
 
+@pytest.mark.parametrize("prior", ["uniform", "empirical"])
+def test_epochs_deal_every_clip_of_a_class_before_any_comes_again(prior):
+    """Of whole epochs, one after another: drawing with replacement would repeat clips and leave others out."""
+    sizes = [4, 9, 17]
+    labels, generator = labels_of(*sizes), torch.Generator().manual_seed(2)
+    sampler = PairSampler(labels, 3, 8, prior)
+    dealt: list[list[int]] = [[] for _ in sizes]
+    negatives: Counter[int] = Counter()
+    for _ in range(20):
+        batches = sampler.epoch(generator)
+        assert [tuple(batch.shape) for batch in batches] == [(2, 8)] * 4  # ceil(30 / 8)
+        for p, q in torch.cat(batches, 1).T.tolist():
+            assert labels[p] != labels[q]
+            dealt[labels[p]].append(p)
+            negatives[q] += 1
+    for label, (size, rows) in enumerate(zip(sizes, dealt, strict=True)):
+        own = set((labels == label).nonzero().squeeze(1).tolist())
+        passes = [rows[start : start + size] for start in range(0, len(rows) - size + 1, size)]
+        assert len(passes) > 3
+        assert all(set(one) == own for one in passes)
+        assert len({tuple(one) for one in passes}) > 1
+    assert len(negatives) == len(labels)
+
+
+@pytest.mark.parametrize("count", [1, 7, 100])
+def test_a_clip_sampler_gives_every_clip_once_in_every_epoch_in_a_new_order(count):
+    rows = torch.arange(count) * 3 + 5
+    sampler, generator = ClipSampler(rows, 8), torch.Generator().manual_seed(1)
+    epochs = [torch.cat(sampler.epoch(generator)).tolist() for _ in range(5)]
+    assert all(sorted(epoch) == rows.tolist() for epoch in epochs)
+    assert count == 1 or len({tuple(epoch) for epoch in epochs}) > 1
+    assert sampler.steps == len(sampler.epoch(generator))
+
+
 def test_clip_sampler_shows_every_clip_once():
     rows = torch.tensor([3, 5, 8, 13, 21])
     batches = ClipSampler(rows, 2).epoch(torch.Generator().manual_seed(0))

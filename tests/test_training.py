@@ -10,9 +10,9 @@ from avgzsl.checkpoint import read_checkpoint
 from avgzsl.data import Dataset
 from avgzsl.device import pick_device
 from avgzsl.errors import ConfigError, RunError
-from avgzsl.methods import build
+from avgzsl.methods import build, method_class
 from avgzsl.methods.base import Method
-from avgzsl.training import Job, Schedule, learning_rate
+from avgzsl.training import Job, Schedule, learning_rate, train
 from tests.worlds import world
 
 QUICK = {"epochs": 12, "batch_size": 64, "lr": 0.1, "milestones": (8,), "attention_epochs": 3}
@@ -141,6 +141,90 @@ def test_clips_given_away_are_scaled_in_place_and_give_the_same_model(data):
     lengths = torch.linalg.vector_norm(given.audio, dim=1)
     assert torch.allclose(lengths, torch.ones(len(given)), atol=1e-6)
     assert not torch.equal(given.audio, clips.audio)
+
+
+def slow_sgd(point: list[float], schedule: Schedule, gradient) -> list[float]:
+    """v = momentum v + (g + decay p), p = p - rate v, by hand."""
+    speed = [0.0] * len(point)
+    for epoch in range(schedule.epochs):
+        rate = schedule.lr * schedule.decay ** len([m for m in schedule.milestones if m <= epoch])
+        for _ in range(2):
+            g = [slope + schedule.weight_decay * x for slope, x in zip(gradient(point), point, strict=True)]
+            speed = [schedule.momentum * v + one for v, one in zip(speed, g, strict=True)]
+            point = [x - rate * v for x, v in zip(point, speed, strict=True)]
+    return point
+
+
+def slow_adam(point: list[float], schedule: Schedule, gradient) -> list[float]:
+    """Kingma and Ba, algorithm 1, with the L2 penalty in the gradient."""
+    m, v, step = [0.0] * len(point), [0.0] * len(point), 0
+    for epoch in range(schedule.epochs):
+        rate = schedule.lr * schedule.decay ** len([m for m in schedule.milestones if m <= epoch])
+        for _ in range(2):
+            step += 1
+            g = [slope + schedule.weight_decay * x for slope, x in zip(gradient(point), point, strict=True)]
+            m = [0.9 * a + 0.1 * b for a, b in zip(m, g, strict=True)]
+            v = [0.999 * a + 0.001 * b * b for a, b in zip(v, g, strict=True)]
+            move = [(a / (1 - 0.9**step)) / ((b / (1 - 0.999**step)) ** 0.5 + 1e-8) for a, b in zip(m, v, strict=True)]
+            point = [x - rate * one for x, one in zip(point, move, strict=True)]
+    return point
+
+
+class Steps:
+    """Two batches an epoch."""
+
+    def epoch(self, generator):
+        return [0, 1]
+
+    def state(self):
+        return {}
+
+    def restore(self, state): ...
+
+
+OPTIMISERS = [
+    {"momentum": 0.0},
+    {"momentum": 0.7},
+    {"momentum": 0.7, "weight_decay": 0.5},
+    {"momentum": 0.0, "weight_decay": 0.5, "milestones": (2, 4), "decay": 0.5},
+    {"optimiser": "adam"},
+    {"optimiser": "adam", "weight_decay": 0.5},
+    {"optimiser": "adam", "weight_decay": 0.5, "milestones": (3,), "decay": 0.2},
+]
+
+
+@pytest.mark.parametrize("settings", OPTIMISERS, ids=str)
+def test_the_optimiser_follows_its_formula(settings):
+    """Of the loss sum a (p - b)², in float64, against the formula by hand: every setting has its part."""
+    schedule = Schedule(**{"lr": 0.05, "epochs": 6, "milestones": (), **settings})
+    slope, target, start = [0.5, 2.0, 1.0], [1.0, -2.0, 0.5], [0.3, 0.2, -4.0]
+    module = torch.nn.ParameterList([torch.nn.Parameter(torch.tensor(start, dtype=torch.float64))])
+
+    def loss(batch):
+        gap = module[0] - torch.tensor(target, dtype=torch.float64)
+        return {"bowl": (torch.tensor(slope, dtype=torch.float64) * gap.square()).sum()}
+
+    def gradient(point):
+        return [2 * a * (x - b) for a, x, b in zip(slope, point, target, strict=True)]
+
+    job = Job()
+    train(0, "bowl", module, module, Steps(), loss, schedule, torch.Generator(), job)
+    slow = slow_adam if schedule.optimiser == "adam" else slow_sgd
+    assert module[0].tolist() == pytest.approx(slow(start, schedule, gradient), abs=1e-6)
+    first = sum(a * (x - b) ** 2 for a, x, b in zip(slope, start, target, strict=True))
+    assert [record["epoch"] for record in job.history] == [1, 2, 3, 4, 5, 6]
+    assert job.history[0]["loss"] == job.history[0]["bowl"] < first
+
+
+@pytest.mark.parametrize("key", ["momentum", "weight_decay"])
+def test_a_method_hands_its_optimiser_on(data, key):
+    """Every method that trains by steps, with another value of the setting, is another model."""
+    for name in ("avgzslnet", "cjme", "audio-only", "concat", "devise", "ale"):
+        quick = {**QUICK, "epochs": 2, "optimiser": "sgd"}
+        cls = method_class(name)
+        quick = {k: v for k, v in quick.items() if k in cls.__dataclass_fields__}
+        models = [build(name, settings={**quick, key: value}).fit(*data.training()) for value in (0.0, 0.5)]
+        assert not equal(*models), name
 
 
 class Killed(Exception):
