@@ -59,7 +59,7 @@ def opened(path: Path) -> Iterator[Any]:
     """
     import av
 
-    _check_file(path)
+    check_file(path)
     with ExitStack() as stack, _last_words():
         stream = stack.enter_context(os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb"))
         container = av.open(stream, options=_OPTIONS, metadata_errors="replace", io_open=_refuse)
@@ -74,7 +74,8 @@ def prepare(stream: Any) -> None:
     stream.codec_context.thread_count = 1
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> os.stat_result:
+    """What the system tells of a regular file. Raises MediaError, without the path, when it is none, or empty."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -87,6 +88,7 @@ def _check_file(path: Path) -> None:
         raise MediaError("is no regular file (a device, pipe or socket)")
     if status.st_size == 0:
         raise MediaError("is empty (0 bytes)")
+    return status
 
 
 @contextmanager

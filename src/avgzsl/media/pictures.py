@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from avgzsl.errors import ConfigError, MediaError
 from avgzsl.media.container import MOST_PIXELS
 from avgzsl.media.needs import FrameNeeds
-from avgzsl.media.reading import ROUNDING, frames_from
+from avgzsl.media.reading import ROUNDING, frames_from, shown_for
 from avgzsl.media.tracks import Track, check_whole
 from avgzsl.media.turning import upright
 
@@ -75,8 +75,10 @@ def chosen(path: Path, track: Track, wanted: list[float]) -> Iterator[tuple[floa
             current = time, frame
         if current is None:
             raise MediaError("not one frame of its picture can be decoded")
-        if track.exact:
-            check_whole(current[0] + max(step, 0.0), wanted[-1])
+        if track.last is not None:
+            check_whole(current[0], min(track.last, wanted[-1]))
+        elif track.exact:
+            check_whole(current[0] + max(step, shown_for(current[1])), wanted[-1])
         for _ in wanted[row:]:
             yield current
 

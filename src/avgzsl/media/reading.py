@@ -12,6 +12,7 @@ from avgzsl.media.container import opened, prepare
 from avgzsl.media.tracks import Track
 
 _EARLIER = (0.0, 10.0, 60.0)  # seconds: an index may point behind the time that was asked for
+_EARLIER_KEY = (2.0, 10.0, 60.0)  # where nothing points to key frames
 
 # Containers that hold one packet after the other, so that the first one of a file, or after a seek, is not cut.
 _IN_PACKETS = (
@@ -20,24 +21,34 @@ _IN_PACKETS = (
 )
 _WHOLE_SOUND = ("aac", "alac", "flac", "opus", "vorbis")  # codecs of which every packet decodes by itself
 
+_TAGS, _THEORA_COMMENT = (b"ID3", b"TAG", b"APETAGEX"), 0x81
+
 ROUNDING = 1e-3
 """Seconds; Matroska rounds its time stamps to milliseconds."""
+
+
+def shown_for(frame: Any) -> float:
+    """Seconds that its file gives a picture, or 0."""
+    return float(frame.duration * frame.time_base) if frame.duration else 0.0
 
 
 @contextmanager
 def frames_from(path: Path, track: Track, start: float) -> Iterator[Iterator[tuple[float, Any]]]:
     """(seconds from the start of the file, av frame) of `track`, the first at or before `start` if there is one.
 
-    The file is entered by seeking. Raises MediaError, without the path, for what cannot be decoded.
+    The file is entered by seeking; one of several recordings, of which the same times may come twice, by passing over
+    packets. Raises MediaError, without the path, for what cannot be decoded.
     """
     delay = _delay(path, track)
-    starts = [start - earlier for earlier in _EARLIER if start - earlier > track.start + ROUNDING]
+    tries = _EARLIER_KEY if track.joins else _EARLIER
+    starts = [start - earlier for earlier in tries if start - earlier > track.start + ROUNDING]
     for begin in [*starts, None]:
         with opened(path) as container:
-            if begin is not None and not _seek(container, track, begin):
+            if begin is not None and not track.joins and not _seek(container, track, begin):
                 continue
             clock = 0.0 if begin is None else math.inf  # of a frame without a time; after a seek it could be any
-            frames = _timed(container, container.streams[track.index], track, delay, clock)
+            entry = begin + track.zero if track.joins and begin is not None else None
+            frames = _timed(container, container.streams[track.index], track, delay, clock, entry)
             first = next(frames, None)
             if begin is not None and (first is None or first[0] > start + ROUNDING):
                 continue
@@ -58,8 +69,10 @@ def _seek(container: Any, track: Track, begin: float) -> bool:
     return True
 
 
-def _timed(container: Any, stream: Any, track: Track, delay: int | None, clock: float) -> Iterator[tuple[float, Any]]:
-    for _, frame in _frames(container, stream):
+def _timed(
+    container: Any, stream: Any, track: Track, delay: int | None, clock: float, entry: float | None
+) -> Iterator[tuple[float, Any]]:
+    for _, frame in _frames(container, stream, track.joins, entry):
         ticks = frame.pts if delay is None else None if frame.dts is None else frame.dts - delay
         time = clock if ticks is None else float(ticks * frame.time_base) - track.zero
         clock = time + _length(frame, stream)
@@ -78,29 +91,32 @@ def _delay(path: Path, track: Track) -> int | None:
 def _length(frame: Any, stream: Any) -> float:
     if getattr(frame, "sample_rate", None):
         return float(frame.samples / frame.sample_rate)
-    if frame.duration:
-        return float(frame.duration * frame.time_base)
     rate = stream.guessed_rate
-    return 1 / float(rate) if rate else 0.0
+    return shown_for(frame) or (1 / float(rate) if rate else 0.0)
 
 
-def _frames(container: Any, stream: Any) -> Iterator[tuple[int | None, Any]]:
+def _frames(
+    container: Any, stream: Any, joins: tuple[tuple[int, float], ...] = (), entry: float | None = None
+) -> Iterator[tuple[int | None, Any]]:
     """(time stamp of the first packet, frame), what is damaged from the first key frame on refused.
 
-    What comes before is passed over: a recording, and what follows a seek, may begin in the middle of a group of
-    pictures. What was predicted from something that was passed over is not taken for whole.
+    The packets are those of `_packets`. What comes before is passed over: a recording, and what follows a seek, may
+    begin in the middle of a group of pictures. What was predicted from something that was passed over is not taken for
+    whole.
     """
     import av
 
     prepare(stream)
     first, key, problem, passed, begun = None, None, None, False, False
-    for packet in container.demux(stream):
+    for packet in _packets(container, stream, joins, entry):
         if key is None and _is_whole_key(packet, stream, container.format.name, first is None):
             key = packet
         first = packet if first is None else first
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
+            if _is_label(packet, stream):
+                continue
             if begun or isinstance(error, MemoryError) or _is_due(packet, key):
                 raise
             problem, passed, frames = problem or error, True, []
@@ -113,6 +129,46 @@ def _frames(container: Any, stream: Any) -> Iterator[tuple[int | None, Any]]:
                 yield first.dts, frame
     if problem is not None and not begun:
         raise problem
+
+
+def _packets(container: Any, stream: Any, joins: tuple[tuple[int, float], ...], entry: float | None) -> Iterator[Any]:
+    """The packets of a stream, those of later recordings with their stamps moved behind the ones before.
+
+    With `entry`, those from the first key frame on that has this stamp, in seconds, or a later one. A recording may
+    begin in the middle of a group of pictures: what comes before its first key frame belongs to none.
+    """
+    later, count, ticks, waits = list(joins), 0, 0, entry is not None
+    for packet in container.demux(stream):
+        if packet.size and later and count == later[0][0]:
+            ticks = round(later.pop(0)[1] / stream.time_base)
+            yield _end_of_recording(stream)
+            stream.codec_context.flush_buffers()
+            waits = True
+        count += packet.size > 0
+        if ticks and packet.size:
+            packet.pts, packet.dts = (None if one is None else one + ticks for one in (packet.pts, packet.dts))
+        early = entry is not None and packet.pts is not None and float(packet.pts * stream.time_base) < entry
+        if packet.size and waits and (early or not packet.is_keyframe):
+            continue
+        waits = waits and not packet.size
+        yield packet
+
+
+def _end_of_recording(stream: Any) -> Any:
+    """A packet that makes the decoder give out the frames that it still holds."""
+    import av
+
+    packet = av.Packet(0)
+    packet.stream, packet.time_base = stream, stream.time_base
+    return packet
+
+
+def _is_label(packet: Any, stream: Any) -> bool:
+    """Whether a packet that does not decode is no picture or sound: a tag between two recordings, or their header."""
+    content = bytes(packet)
+    if stream.codec_context.name == "theora" and content[1:7] == b"theora":
+        return content[0] == _THEORA_COMMENT or content in stream.codec_context.extradata  # else it cannot be decoded
+    return content.startswith(_TAGS)
 
 
 def _is_whole_key(packet: Any, stream: Any, name: str, is_first: bool) -> bool:

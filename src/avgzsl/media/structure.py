@@ -1,9 +1,10 @@
 """Whether a file is as long as the sizes in it say, which FFmpeg does not ask: it reads what is there."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypedDict
 
 from avgzsl.errors import MediaError
 
@@ -13,8 +14,26 @@ _INSIDE = {b"moov": b"trak", b"trak": b"mdia", b"mdia": b"minf", b"minf": b"stbl
 """Boxes of the index (ISO/IEC 14496-12) and which one in them holds others."""
 
 _FILE = b""
+_HEADER, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _MOST_PADDING = 1 << 20
 _KINDS = {b"soun": "audio", b"vide": "video"}
+
+_BEGINNINGS = {
+    "aiff": rb"FORM....AIF[FC]",
+    "apng": rb"\x89PNG\r\n\x1a\n",
+    "asf": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c",
+    "caf": rb"caff\x00\x01\x00\x00desc",
+    "flac": rb"fLaC[\x00\x80]\x00\x00\x22",
+    "flv": rb"FLV\x01[\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00",
+    "ivf": rb"DKIF\x00\x00\x20\x00",
+    "mxf": rb"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02",
+    "nut": rb"nut/multimedia container\x00",
+    "tta": rb"TTA1\x01\x00.\x00..",
+    "w64": rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00",
+}
+"""How a file begins, of kinds of which FFmpeg reads the first of several."""
+
+_LONGEST_BEGINNING = 24
 
 
 class _Box(NamedTuple):
@@ -41,6 +60,8 @@ def check_riff(path: Path) -> None:
                 raise MediaError(
                     "is big-endian (RIFX), of which the samples are misread; convert it to a usual WAV file"
                 )
+            if at and name == b"RIFF" and stream.read(4) in (b"WAVE", b"AVI "):
+                raise _several(at)
             if name != b"RIFF" or not 0 < stated < _UNKNOWN_SIZE:
                 return
             end = at + 8 + stated
@@ -49,14 +70,16 @@ def check_riff(path: Path) -> None:
             at = end + stated % 2
 
 
-def check_boxes(path: Path) -> set[str]:
-    """What the index of an MP4 or QuickTime file lists of "audio" and "video".
+def check_boxes(path: Path) -> tuple[set[str], bool]:
+    """What the index of an MP4 or QuickTime file lists of "audio" and "video", and whether it comes in fragments.
 
-    Raises MediaError when the file ends within the index, or the index does not hold together; where it comes in
-    fragments, each before its media, also when it ends within those. (In other files the index tells how long the media
-    is. What of it is missing is noticed when a span needs it, and the spans before it are whole.)
+    What has neither a sample nor a length is not listed. Raises MediaError when the file ends within the index, or the
+    index does not hold together; where it comes in fragments, each before its media, also when it ends within those;
+    and for two files, one behind the other, of which FFmpeg reads the first. (In other files the index tells how long
+    the media is. What of it is missing is noticed when a span needs it, and the spans before it are whole.)
     """
-    kinds: set[str] = set()
+    tracks: list[_Facts] = []
+    filled: set[int] = set()  # tracks of which a fragment holds something
     with path.open("rb") as stream:
         there, checked = os.fstat(stream.fileno()).st_size, {b"moov", b"moof"}
         for box in _boxes(stream, _Box(_FILE, 0, there)):
@@ -65,26 +88,118 @@ def check_boxes(path: Path) -> set[str]:
             if box.name in checked and box.end > there:  # others may be what a camera or a tagger put behind them
                 raise _short(there, box.end)
             if box.name == b"moov":
-                kinds.update(_listed(stream, box))
-    return kinds
+                if tracks and b"mdat" not in checked:
+                    raise _several(box.start)
+                tracks += _listed(stream, box)
+            elif box.name == b"moof":
+                filled.update(_in_fragment(stream, box))
+    kinds = {one["kind"] for one in tracks if not one["empty"] or one["number"] in filled}
+    return {_KINDS[kind] for kind in kinds if kind in _KINDS}, b"mdat" in checked
+
+
+def check_segment(path: Path) -> bool:
+    """Whether a Matroska file tells the size of its segment. Raises MediaError when it ends within that."""
+    there = path.stat().st_size
+    with path.open("rb") as stream:
+        for _ in range(2):  # the header, then the segment (RFC 8794 has the form of a size)
+            name, size = stream.read(4), _number(stream)
+            if size is None or name not in (_HEADER, _SEGMENT):
+                return False
+            if stream.tell() + size > there:
+                raise _short(there, stream.tell() + size)
+            if name == _SEGMENT:
+                return True
+            stream.seek(size, os.SEEK_CUR)
+    return False
+
+
+def check_single(path: Path, name: str) -> None:
+    """Raise MediaError when another file of its kind follows behind one, of a kind of which FFmpeg reads the first."""
+    pattern = _BEGINNINGS.get(name)
+    if pattern is None:
+        return
+    with path.open("rb") as stream:
+        before, at = b"", 0
+        while block := stream.read(1 << 20):
+            for match in re.finditer(pattern, before + block, re.DOTALL):
+                if at - len(before) + match.start() > 0:
+                    raise _several(at - len(before) + match.start())
+            before, at = (before + block)[-_LONGEST_BEGINNING:], at + len(block)
+
+
+def _number(stream: BinaryIO) -> int | None:
+    """A size in the form of Matroska; None for one that is unknown."""
+    first = stream.read(1)
+    length = 9 - first[0].bit_length() if first else 9
+    rest = stream.read(length - 1)
+    if length > 8 or len(rest) < length - 1:
+        return None
+    most = (1 << 7 * length) - 1
+    value = int.from_bytes(first + rest, "big") & most
+    return None if value == most else value
 
 
 def _short(there: int, stated: int) -> MediaError:
     return MediaError(f"has {there} bytes, though its header says {stated}: it is damaged or cut short")
 
 
-def _listed(stream: BinaryIO, parent: _Box) -> Iterator[str]:
-    """The kind of every track within `parent`."""
+def _several(at: int) -> MediaError:
+    return MediaError(
+        f"is several files, one behind the other (another begins at byte {at}), of which only the first can be read; "
+        "take them apart, or join them with a program that makes one file of them"
+    )
+
+
+class _Facts(TypedDict):
+    kind: bytes
+    number: int
+    empty: bool
+
+
+def _listed(stream: BinaryIO, moov: _Box) -> list[_Facts]:
+    """What is told of every track within `moov`."""
+    tracks: list[_Facts] = []
+    samples, length = -1, -1
+    for box in _walk(stream, moov):
+        stream.seek(box.start)
+        data = stream.read(32)
+        if box.name == b"trak":
+            tracks.append({"kind": b"", "number": 0, "empty": False})
+            samples, length = -1, -1
+        elif not tracks or len(data) < 24:
+            continue
+        elif box.name == b"tkhd":
+            tracks[-1]["number"] = int.from_bytes(data[20:24] if data[0] else data[12:16], "big")
+        elif box.name == b"mdhd":
+            length = int.from_bytes(data[24:32] if data[0] else data[16:20], "big")
+        elif box.name == b"hdlr" and data[8:12] in _KINDS:
+            tracks[-1]["kind"] = data[8:12]
+        if box.name in (b"stsz", b"stz2"):
+            samples = int.from_bytes(data[8:12], "big")
+        if tracks:
+            tracks[-1]["empty"] = samples == 0 and length == 0
+    return tracks
+
+
+def _in_fragment(stream: BinaryIO, moof: _Box) -> Iterator[int]:
+    """The numbers of the tracks of which the fragment holds something."""
+    for box in _boxes(stream, moof):
+        for part in _boxes(stream, box) if box.name == b"traf" else ():
+            if part.name == b"tfhd":
+                stream.seek(part.start + 4)
+                yield int.from_bytes(stream.read(4), "big")
+
+
+def _walk(stream: BinaryIO, parent: _Box) -> Iterator[_Box]:
+    """Every box within `parent`, and those that it holds."""
     for box in _boxes(stream, parent):
         if not box.start <= box.end <= parent.end:
             if box.name == bytes(4) and _is_padding(stream, box.start, parent.end):
                 return
             raise MediaError("its index (the box moov) does not hold together: it is damaged; make the file anew")
+        yield box
         if box.name == _INSIDE.get(parent.name):
-            yield from _listed(stream, box)
-        elif box.name == b"hdlr" and parent.name == b"mdia":
-            stream.seek(box.start + 8)
-            yield from filter(None, [_KINDS.get(stream.read(4))])
+            yield from _walk(stream, box)
 
 
 def _is_padding(stream: BinaryIO, start: int, end: int) -> bool:

@@ -1,29 +1,35 @@
 """Which streams of a file are used, and when they begin and end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from avgzsl.errors import MediaError
 from avgzsl.media.container import STILLS, opened
 from avgzsl.media.layouts import layout_of
-from avgzsl.media.structure import check_boxes, check_riff
+from avgzsl.media.stamps import Scan, scan
+from avgzsl.media.structure import check_boxes, check_riff, check_segment
 
 Kind = Literal["video", "audio"]
 
 SLACK = 0.5
 """Seconds by which what a header says may differ from what there is: durations are rounded to frames and blocks."""
 
-_HEADER_SAYS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "wav", "w64", "flac", "aiff", "caf")
-_FROM_TIMES = ("mpegts", "ogg", "asf", "flv", "mxf", "gif", "apng")
-_TAIL = 10.0
+_MP4, _MATROSKA = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
+_INDEXED = (_MP4, "avi", "wav")  # an index or header tells how long each track is, but for an MP4 in fragments
+_HEADER_SAYS = (*_INDEXED, "w64", "flac", "aiff", "caf")
+_SOUND_BRANDS = ("M4A ", "M4B ", "M4P ")
+
+_READ_WHOLE, _TAIL = 4 << 30, 10.0
+"""Bytes up to which all packets of a file are read; of a longer one, those of the last seconds are."""
 
 
 @dataclass(frozen=True)
 class Track:
     """A stream of a file: seconds from the start of the file, and what is told of it. A still picture has no end.
 
-    `zero` is the file's first time stamp in seconds.
+    `zero` is the file's first time stamp in seconds; `last` is when the last frame begins, where packets tell it.
+    `joins` are those of `avgzsl.media.stamps`.
     """
 
     format: str
@@ -33,20 +39,26 @@ class Track:
     end: float | None
     zero: float
     info: dict[str, Any]
+    last: float | None = None
+    joins: tuple[tuple[int, float], ...] = ()
 
     @property
     def exact(self) -> bool:
-        """Whether a header says the end, so that a file which ends before it was cut short."""
-        return self.format in _HEADER_SAYS
+        """Whether the end is known, so that a file which ends before it was cut short."""
+        return self.last is not None or self.format in _HEADER_SAYS
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """What is used of a file, and how long it is; a still picture has no duration."""
+    """What is used of a file, and how long it is; a still picture has no duration.
+
+    `joined` has the seconds at which later recordings begin, in a file of several.
+    """
 
     format: str
     video: Track | None
     audio: Track | None
+    joined: tuple[float, ...] = ()
 
     @property
     def duration(self) -> float | None:
@@ -56,23 +68,27 @@ class Tracks:
 
 
 def survey(path: Path) -> Tracks:
-    """FFmpeg's best video and audio stream of a file. Raises MediaError (without the path) when it has neither."""
+    """FFmpeg's best video and audio stream of a file, of those that hold anything.
+
+    Raises MediaError (without the path) when there is neither, or the file is shorter than it says.
+    """
     with opened(path) as container:
-        video, audio = _best_picture(container), container.streams.best("audio")
-        if video is None and audio is None:
+        name, zero = container.format.name, (container.start_time or 0) / 1e6
+        streams = [stream for kind in ("video", "audio") if (stream := _best(container, kind)) is not None]
+        found = None
+        readable = {kind for kind in ("video", "audio") if container.streams.best(kind) is not None}
+        if _check_structure(path, name, readable) or not all(_is_told(name, stream) for stream in streams):
+            streams, found = _scanned(path, container, streams, zero)
+        if not streams:
             kinds = ", ".join(stream.type for stream in container.streams) or "none"
             raise MediaError(f"has neither picture nor sound (streams: {kinds})")
-        tracks = Tracks(
-            container.format.name,
-            None if video is None else _track(path, container, video, "video"),
-            None if audio is None else _track(path, container, audio, "audio"),
-        )
-        found = {kind for kind in ("video", "audio") if container.streams.best(kind) is not None}
-        declared, zero = (container.duration or 0) / 1e6, (container.start_time or 0) / 1e6
-    if tracks.format in _HEADER_SAYS and tracks.duration is not None:
-        check_whole(tracks.duration + max(zero, 0.0), declared)  # Matroska counts from nought, not from its first frame
-    _check_structure(path, tracks.format, found)
-    return tracks
+        tracks = {stream.type: _track(container, stream, zero, found) for stream in streams}
+        if len(tracks) == 2 and _is_plain_cover(container, streams[0], tracks["video"], tracks["audio"], found):
+            del tracks["video"]
+        if name == _MATROSKA and found is not None:
+            tracks = _against_header(path, tracks, found, container)
+    joined = () if found is None else tuple(place - zero for place in found.joined)
+    return Tracks(name, tracks.get("video"), tracks.get("audio"), joined)
 
 
 def check_whole(ends: float, declared: float) -> None:
@@ -81,80 +97,103 @@ def check_whole(ends: float, declared: float) -> None:
         raise MediaError(f"ends at {ends:.2f} s, though its header says {declared:.2f} s: it is damaged or cut short")
 
 
-def _check_structure(path: Path, name: str, found: set[str]) -> None:
-    """Raise MediaError when a file is shorter than it says, or its index lists a kind of stream that was not found."""
+def _check_structure(path: Path, name: str, found: set[str]) -> bool:
+    """Whether its packets tell more than its header.
+
+    Raises MediaError when a file is not as long as the sizes in it say, when another follows behind it, or when its
+    index lists a kind of stream that was not `found`.
+    """
     if name in ("wav", "avi"):
         check_riff(path)
-    elif name == "mov,mp4,m4a,3gp,3g2,mj2":
-        for kind in sorted(check_boxes(path) - found):
+    elif name == _MP4:
+        listed, fragmented = check_boxes(path)
+        for kind in sorted(listed - found):
             raise MediaError(f"lists {kind} in its index, of which nothing can be read: it is damaged")
+        return fragmented
+    return name not in (*_INDEXED, *STILLS)
 
 
-def _best_picture(container: Any) -> Any:
-    """The best stream that is no cover picture of a sound file."""
-    best = container.streams.best("video")
-    if best is None or not _is_cover(best):
+def _best(container: Any, kind: Kind) -> Any:
+    """The best stream of a kind that is no cover picture of a sound file."""
+    best = container.streams.best(kind)
+    if best is None or not _is_attached(best):
         return best
-    return next((stream for stream in container.streams.video if not _is_cover(stream)), None)
+    return next((stream for stream in getattr(container.streams, kind) if not _is_attached(stream)), None)
 
 
-def _is_cover(stream: Any) -> bool:
+def _is_attached(stream: Any) -> bool:
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def _track(path: Path, container: Any, stream: Any, kind: Kind) -> Track:
+def _is_still(name: str, stream: Any) -> bool:
+    """Also a picture in an MP4 container (AVIF, HEIC), which has no duration."""
+    return name in STILLS or (name == _MP4 and stream.duration is None and stream.frames == 1)
+
+
+def _is_told(name: str, stream: Any) -> bool:
+    return _is_still(name, stream) or bool(stream.duration and stream.duration > 0)
+
+
+def _scanned(path: Path, container: Any, streams: list[Any], zero: float) -> tuple[list[Any], Scan]:
+    """Those of the streams that have packets, or another of their kind in their place; and the stamps of all."""
+    used = tuple(stream.index for stream in streams)
+    if path.stat().st_size > _READ_WHOLE and (container.duration or 0) / 1e6 > 2 * _TAIL:
+        found = scan(path, used, zero + container.duration / 1e6 - _TAIL)
+        if all(index in found.streams for index in used):
+            return streams, found
+    found = scan(path, used)
+    filled = [stream for stream in container.streams if stream.index in found.streams and not _is_attached(stream)]
+    kept = []
+    for best in streams:
+        others = [stream for stream in filled if stream.type == best.type]
+        kept += [best] if best in others else others[:1]
+    if kept != streams:
+        found = scan(path, tuple(stream.index for stream in kept))
+    return kept, found
+
+
+def _is_plain_cover(container: Any, stream: Any, video: Track, audio: Track, found: Scan | None) -> bool:
+    """Whether a picture is one frame that is shown for less than half of the sound, or stands in a file of sound."""
+    frames = stream.frames if found is None else found.streams[stream.index].packets
+    if frames != 1 or video.end is None or audio.end is None:
+        return False
+    brand = container.metadata.get("major_brand")
+    return brand in _SOUND_BRANDS or video.end - video.start < (audio.end - audio.start) / 2
+
+
+def _track(container: Any, stream: Any, zero: float, found: Scan | None) -> Track:
+    name, kind = container.format.name, stream.type
     if stream.codec_context is None:
         raise MediaError(f"its {kind} (stream {stream.index}) is of a codec that is unknown or damaged")
-    name = container.format.name
-    zero = (container.start_time or 0) / 1e6
     start = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base) - zero
-    if name in STILLS:
-        end = None
-    elif stream.duration is not None and name in _HEADER_SAYS + _FROM_TIMES:
-        end = start + float(stream.duration * stream.time_base)
-    else:
-        end = _measured_end(path, stream.index, zero, container.duration)
-    return Track(name, kind, stream.index, start, end, zero, _info(container, stream, kind))
+    track = Track(name, kind, stream.index, start, None, zero, _info(container, stream, kind))
+    if _is_still(name, stream):
+        return track
+    told = start + float((stream.duration or 0) * stream.time_base) if name in _HEADER_SAYS else None
+    if found is None:
+        return replace(track, end=told)
+    stamps = found.streams[stream.index]
+    end = stamps.end - zero
+    if told is not None and not stamps.joins:
+        return replace(track, end=max(end, told))
+    return replace(track, end=end, last=stamps.last - zero, joins=stamps.joins)
 
 
-def _measured_end(path: Path, index: int, zero: float, duration: int | None) -> float:
-    """The end of a stream of which no header tells, from its packets: the last seconds' first, else all."""
-    if duration is not None and duration / 1e6 > 2 * _TAIL:
-        end = _last_end(path, index, zero, duration / 1e6 - _TAIL)
-        if end is not None:
-            return end
-    end = _last_end(path, index, zero, None)
-    if end is None:
-        raise MediaError(f"stream {index} holds nothing")
-    return end
+def _against_header(path: Path, tracks: dict[str, Track], found: Scan, container: Any) -> dict[str, Track]:
+    """The tracks of a Matroska file, held against the duration in its header, which is that of its longest track.
 
-
-def _last_end(path: Path, index: int, zero: float, after: float | None) -> float | None:
-    import av
-
-    with opened(path) as container:
-        stream, end, count = container.streams[index], None, 0
-        try:
-            if after is not None:
-                container.seek(int((after + zero) * 1e6))
-            for packet in container.demux(stream):
-                step = float((packet.duration or 0) * stream.time_base) or _step(stream)
-                count += packet.size > 0
-                stamp = packet.pts if packet.pts is not None else packet.dts
-                last = count * step if stamp is None else float(stamp * stream.time_base) - zero + step
-                end = last if packet.size and (end is None or last > end) else end
-        except av.error.FFmpegError:
-            if after is None:
-                raise
-            return None
-    return end
-
-
-def _step(stream: Any) -> float:
-    rate = getattr(stream, "guessed_rate", None)
-    return 1 / float(rate) if rate else 0.0
+    Of a file that is whole it tells how long the last frame is shown, where there is nothing but a picture. Raises
+    MediaError when all tracks end well before, and the file does not tell its size.
+    """
+    declared = (container.duration or 0) / 1e6
+    ends = max(stamps.end for stamps in found.streams.values())
+    if not check_segment(path):
+        check_whole(ends, declared)
+    elif list(tracks) == ["video"] and ends < declared:
+        return {"video": replace(tracks["video"], end=declared - tracks["video"].zero)}
+    return tracks
 
 
 def _info(container: Any, stream: Any, kind: Kind) -> dict[str, Any]:
