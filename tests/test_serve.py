@@ -18,11 +18,12 @@ from avgzsl.answers import distance
 from avgzsl.errors import ConfigError, RunError
 from avgzsl.index.collection import open_collection, view
 from avgzsl.runs import load_run, read_classes
-from avgzsl.serve import access, limits
+from avgzsl.serve import access, limits, sessions
 from avgzsl.serve.journal import JsonLines
 from avgzsl.serve.problems import Refused
 from avgzsl.serve.projection import plane
 from avgzsl.serve.settings import read_settings
+from avgzsl.serve.shares import Shares, neighbourhood
 from tests.serve_world import (
     HERE,
     PROBLEM,
@@ -435,15 +436,73 @@ def test_a_session_stands_for_the_token_and_holds_none(guarded):
     assert client.get("/v1/info").status_code == 401
 
 
+class Clock:
+    """A time that a test sets."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
 def test_sessions_end_and_cannot_be_made_up():
-    value = access.session(TOKEN, now=1000.0)
-    until = 1000.0 + access.SESSION_SECONDS
-    assert access.is_session(value, TOKEN, now=until - 1)
-    assert not access.is_session(value, TOKEN, now=until + 1)
-    assert not access.is_session(value, "another token 123", now=until - 1)
-    assert not access.is_session(f"{int(until) + 9}.{value.split('.')[1]}", TOKEN, now=1.0)
-    for made_up in ("", ".", "9" * 30 + ".x", "x.y", "²."):
-        assert not access.is_session(made_up, TOKEN, now=1.0)
+    clock = Clock()
+    kept = sessions.Sessions(clock)
+    first, second = kept.begin(), kept.begin()
+    assert first != second and len(first) > 40
+    clock.now += sessions.SESSION_SECONDS - 1
+    assert kept.holds(first) and kept.holds(second)
+    kept.end(second)
+    assert kept.holds(first) and not kept.holds(second)
+    for made_up in ("", ".", first[:-1], first + "x", "²."):
+        assert not kept.holds(made_up)
+        kept.end(made_up)
+    clock.now += 2
+    assert not kept.holds(first)
+
+
+def test_sessions_do_not_fill_the_memory():
+    kept = sessions.Sessions(Clock())
+    names = [kept.begin() for _ in range(10_500)]
+    assert not kept.holds(names[499]) and kept.holds(names[500]) and kept.holds(names[-1])
+
+
+def test_who_guesses_tokens_is_slowed_down_and_nobody_else():
+    clock = Clock()
+    one = access.Access(TOKEN, frozenset(), guesses=sessions.Guesses(clock))
+
+    def says(given, address):
+        try:
+            one.check_token(given, address)
+        except Refused as refused:
+            return refused.status_code
+        return 200
+
+    assert says(TOKEN, "192.0.2.9") == 200
+    for address in ("192.0.2.7", "192.0.2.9"):
+        told = [says(f"guess {i}", address) for i in range(500)]
+        assert told == [401] * 20 + [429] * 480
+    assert says(TOKEN, "192.0.2.7") == 429  # one of the guesses: it is not told from the others
+    assert says(TOKEN, "192.0.2.8") == 200  # nobody else
+    assert says(TOKEN, "192.0.2.9") == 200  # somebody there has the token
+    clock.now += 3.0
+    assert [says("guess", "192.0.2.7") for _ in range(2)] == [401, 429]
+    clock.now += 60.0
+    assert says(TOKEN, "192.0.2.7") == 200
+    for i in range(20_000):
+        one.guesses.wrong(f"address {i}")
+    assert len(one.guesses._spent) <= 10_000
+
+
+def test_an_ended_session_is_not_good_anywhere(guarded):
+    client = client_of(guarded)
+    client.post("/v1/session", json={"token": TOKEN})
+    cookie = {"cookie": f"{access.COOKIE}={client.cookies[access.COOKIE]}"}
+    other = client_of(guarded)
+    assert other.get("/v1/info", headers=cookie).json()["private"] is True
+    assert client.delete("/v1/session").status_code == 204
+    is_problem(other.get("/v1/info", headers=cookie), 401)
+    assert other.delete("/v1/session").status_code == 204  # there is none
 
 
 @pytest.mark.parametrize(
@@ -499,59 +558,143 @@ def answers(app, **scope):
     return app({"type": "http", "method": "GET", "path": "/", "headers": [], **scope}, receive, send), sent
 
 
-def test_one_request_too_many_is_told_to_come_back():
-    async def slow(scope, receive, send):
-        await asyncio.sleep(0.05)
+def lane(requests=1, part=1.0, answer_seconds=5.0, stream_seconds=5.0):
+    return limits.Lane(Shares(requests, part), answer_seconds, stream_seconds, inside=True)
+
+
+def along(lane, app):
+    """The app, in a lane."""
+
+    async def call(scope, receive, send):
+        await lane.run(app, scope, receive, send)
+
+    return call
+
+
+class Held:
+    """An app whose answers wait for an event."""
+
+    def __init__(self):
+        self.gate, self.running = asyncio.Event(), 0
+
+    async def __call__(self, scope, receive, send):
+        self.running += 1
+        await self.gate.wait()
+        self.running -= 1
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    app = limits.limited(slow, 2, 5.0, 5.0)
 
+@pytest.mark.parametrize(
+    ("part", "addresses", "statuses"),
+    [
+        (1.0, "aaa", [200, 200, 429]),
+        (0.5, "aab", [200, 429, 200]),
+        (0.5, "abc", [200, 200, 429]),
+        (0.01, "aab", [200, 429, 200]),
+    ],
+)
+def test_one_request_too_many_is_told_to_come_back(part, addresses, statuses):
     async def main():
-        calls = [answers(app) for _ in range(3)]
-        await asyncio.gather(*(call for call, _ in calls))
-        late, sent = answers(app)
+        held, one = Held(), lane(2, part)
+        calls = [answers(along(one, held), client=(address, 1)) for address in addresses]
+        tasks = [asyncio.create_task(call) for call, _ in calls]
+        while not all(sent or held.running == statuses.count(200) for _, sent in calls):
+            await asyncio.sleep(0)
+        held.gate.set()
+        await asyncio.gather(*tasks)
+        late, sent = answers(along(one, held), client=("a", 1))
         await late
         return [sent[0] for _, sent in calls], sent[0]
 
     first, later = asyncio.run(main())
-    assert sorted(message["status"] for message in first) == [200, 200, 429]
-    assert dict(max(first, key=lambda one: one["status"])["headers"])[b"retry-after"]
+    assert [message["status"] for message in first] == statuses
+    refused = next(one for one in first if one["status"] == 429)
+    assert int(dict(refused["headers"])[b"retry-after"]) > 0
     assert later["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::1", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_who_has_many_addresses_is_one(address, counted):
+    assert neighbourhood(address) == counted
 
 
 def test_a_body_that_says_it_is_too_large_is_not_read():
     async def reads(scope, receive, send):
         raise AssertionError("it was read")
 
-    app = limits.sized(reads, ("/v1/classify",), 10)
+    app = limits.sized(reads, ("/v1/classify",), 10, 5.0, 1)
     call, sent = answers(app, path="/v1/classify", headers=[(b"content-length", b"11")])
     asyncio.run(call)
     assert sent[0]["status"] == 413
 
 
+def test_a_body_that_comes_too_slowly_is_given_up():
+    async def reads(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+
+    async def pieces(count, wait):
+        async def receive():
+            nonlocal count
+            count -= 1
+            if count < 0 and wait:
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": b"x" * 10, "more_body": count > 0 or wait}
+
+        await limits.sized(reads, ("/",), 10_000, 0.05, 1000)(
+            {"type": "http", "path": "/", "headers": []}, receive, None
+        )
+
+    asyncio.run(pieces(50, wait=False))
+    with pytest.raises(Refused, match="408"):
+        asyncio.run(asyncio.wait_for(pieces(3, wait=True), 60))
+
+
 def test_an_answer_that_takes_too_long_is_given_up():
     async def never(scope, receive, send):
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
-    async def streams(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await asyncio.sleep(0.2)
-        await send({"type": "http.response.body", "body": b"x"})
-
-    call, sent = answers(limits.limited(never, 1, 0.05, 5.0))
+    call, sent = answers(along(lane(answer_seconds=0.05), never))
     asyncio.run(call)
     assert sent[0]["status"] == 503
 
     async def waits_for_a_disk(scope, receive, send):
         raise TimeoutError(110, "Connection timed out")
 
-    call, _ = answers(limits.limited(waits_for_a_disk, 1, 5.0, 5.0))
+    call, _ = answers(along(lane(), waits_for_a_disk))
     with pytest.raises(TimeoutError, match="Connection timed out"):
         asyncio.run(call)
-    call, sent = answers(limits.limited(streams, 1, 0.05, 5.0))
+
+
+def test_an_answer_that_has_begun_has_its_own_time():
+    async def streams(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(0.2)
+        await send({"type": "http.response.body", "body": b"x"})
+
+    call, sent = answers(along(lane(answer_seconds=0.05), streams))
     asyncio.run(call)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+    async def goes_on(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    call, sent = answers(along(lane(stream_seconds=0.05), goes_on))
+    asyncio.run(call)
+    assert [message["type"] for message in sent] == ["http.response.start"]
 
 
 def test_a_line_holds_no_more_than_it_should():

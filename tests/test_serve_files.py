@@ -11,6 +11,7 @@ from avgzsl.media.needs import Span
 from avgzsl.serve.archive import Media
 from avgzsl.serve.kept import Kept
 from avgzsl.serve.routes import clips
+from avgzsl.serve.scratch import Scratch
 from tests.serve_world import HERE, SEEN, SILENT, application, client_of, is_problem, world
 
 ID = "red-square-low-drum/test-0.mp4"
@@ -116,12 +117,8 @@ def has(kept, key):
 
 
 @pytest.fixture
-def kept():
-    made = Kept(100)
-    folder = made.place().parent
-    yield made
-    made.close()
-    assert not folder.exists()
+def kept(tmp_path):
+    return Kept(Scratch(tmp_path / "kept"), 100)
 
 
 def test_kept_files_stay_within_their_space(kept):
@@ -306,7 +303,7 @@ SIZE = 1000
         ("bytes=990-5000", (990, SIZE)),
         ("bytes=-7", (SIZE - 7, SIZE)),
         ("bytes=-5000", (0, SIZE)),
-        *[(whole, None) for whole in ("bytes=5-2", "bytes=-", "bytes=0-1,4-5", "lines=1-2", "bytes=x-", "bytes")],
+        *[(whole, None) for whole in ("bytes=5-2", "bytes=-", "lines=1-2", "bytes=x-", "bytes", "bytes=")],
         ("bytes=" + "9" * 5000 + "-", None),
         ("bytes=1000-", "beyond"),
         ("bytes=-0", "beyond"),

@@ -49,7 +49,7 @@ async def unread():
 
 
 def lying(folder):
-    return list(folder.glob("avgzsl-upload-*"))
+    return list(folder.rglob("avgzsl-upload-*"))
 
 
 async def until(true):

@@ -47,7 +47,7 @@ class SoundInput(_Part):
 
     @property
     def needs(self) -> SoundNeeds:
-        return SoundNeeds(rate=self.rate)
+        return SoundNeeds(self.rate, self.seconds)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """`avgzsl serve`: the API and the page over an index."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ def serve(
     video: Annotated[str | None, typer.Option(help="Backbone of the picture, likewise.")] = None,
     text: Annotated[str | None, typer.Option(help="Encoder of phrases, likewise.")] = None,
 ) -> None:
-    """Search an index in the browser. Limits come from the environment: AVGZSL_SERVE_UPLOAD_BYTES and others."""
+    """Search an index in the browser. Limits come from the environment (docs/serving.md)."""
     from avgzsl.registry import require
 
     for library in ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client"):
@@ -29,5 +30,9 @@ def serve(
     def told(url: str) -> None:
         print(f"{index} is served at {url}  (Ctrl+C ends it)", flush=True)
 
+    def ending() -> None:
+        print(f"interrupted; {index} is served no longer", file=sys.stderr, flush=True)
+
     settings = read_settings(host=host, port=port)
-    run(index, settings, told, models=models, device=device, audio=audio, video=video, text=text)
+    ended = run(index, settings, told, ending, models=models, device=device, audio=audio, video=video, text=text)
+    raise typer.Exit(128 + ended)

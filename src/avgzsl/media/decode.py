@@ -14,6 +14,8 @@ from avgzsl.media.tracks import SLACK, Tracks, survey
 LONGEST = 600.0
 """Seconds decoded at once, so that memory is bounded."""
 
+_MORE = 1.0  # seconds beyond those that count, for which resampling takes no other values where the sound goes on
+
 WHOLE = Span()
 
 
@@ -34,7 +36,8 @@ def decode(
         if frames is not None and tracks.video is not None:
             seen = pictures(path, tracks.video, start, end, frames)
         if sound is not None and tracks.audio is not None:
-            heard = waveform(path, tracks.audio, start, end, sound.rate)
+            until = math.inf if sound.seconds is None else start + sound.seconds + _MORE
+            heard = waveform(path, tracks.audio, start, min(end, until), sound.rate)
         info = describe(tracks) | {"span": [start, end] if math.isfinite(end) else None}
     if seen is None:
         return Decoded(waveform=heard, info=info)

@@ -32,9 +32,10 @@ class FrameNeeds:
 
 @dataclass(frozen=True)
 class SoundNeeds:
-    """A mono waveform of `rate` samples a second."""
+    """A mono waveform of `rate` samples a second; with `seconds`, only so much of the beginning, or somewhat more."""
 
     rate: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

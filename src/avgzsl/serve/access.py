@@ -1,13 +1,12 @@
-"""Who may ask: the right host name, this site alone, and the token where one is set.
+"""Who may ask: the right host name, this site alone, and the token where one is set; and in which lane it waits.
 
 A program presents the token as `Authorization: Bearer`. A page cannot send that with `<video>` and `<img>`: it presents
 the token once, to /v1/session, and gets a cookie that scripts cannot read and that no other site can make a browser
-send. The cookie holds no secret but a time and its HMAC under the token: a new token ends every session.
+send. It holds the name of a session, and no secret of the server.
 """
 
 import hmac
-import time
-from hashlib import sha256
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -15,65 +14,95 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from avgzsl.serve.problems import problem
+from avgzsl.serve.limits import Lane, small_body
+from avgzsl.serve.problems import Refused, busy, problem
+from avgzsl.serve.sessions import Guesses, Sessions
+from avgzsl.serve.settings import Settings
+from avgzsl.serve.shares import caller
 
 COOKIE = "avgzsl_session"
-SESSION_SECONDS = 12 * 3600
-_OPEN = ("/v1/health", "/v1/session", "/v1/openapi.json")
+_HEALTH = "/v1/health"
+_OPEN = (_HEALTH, "/v1/session", "/v1/openapi.json")
 
 
-def guarded(app: ASGIApp, host: str, names: tuple[str, ...], token: str | None) -> ASGIApp:
-    """Let through what may ask; answer 421, 403 or 401 to the rest."""
-    known = {"localhost", host.lower(), *(name.lower() for name in names)}
+@dataclass(frozen=True)
+class Access:
+    """The token, if one is set, the names of this server, and what is remembered of who has asked."""
+
+    token: str | None
+    names: frozenset[str]
+    sessions: Sessions = field(default_factory=Sessions)
+    guesses: Guesses = field(default_factory=Guesses)
+
+    def check_token(self, given: str, address: str) -> None:
+        """Raises 401 for another token than that of the server, 429 for too many of these from one address."""
+        if self.token is None:
+            return
+        if not self.guesses.is_heard(address):
+            raise busy("too many wrong tokens came from this address; present the right one later", 3)
+        if hmac.compare_digest(given.encode(), self.token.encode()):  # takes a time that tells nothing
+            self.guesses.right(address)
+            return
+        if self.guesses.is_slowed(address):
+            raise busy("too many wrong tokens came from this address; present the right one", 3)
+        self.guesses.wrong(address)
+        raise unauthorized("this is not the token of the server")
+
+
+def access_of(settings: Settings) -> Access:
+    """What the settings say."""
+    token = None if settings.token is None else settings.token.get_secret_value()
+    return Access(token, frozenset({"localhost", settings.host.lower(), *(name.lower() for name in settings.names)}))
+
+
+def guarded(app: ASGIApp, access: Access, inside: Lane, outside: Lane, seconds: float) -> ASGIApp:
+    """Let through, in the lane `inside`, what may ask; answer 421, 403, 401 or 429 to the rest.
+
+    What is refused and what needs no token waits in the lane `outside`, once its body has come, for which it has
+    `seconds`; health waits for no place.
+    """
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        asked = HTTPConnection(scope)
-        if not _is_known(asked.headers.get("host", ""), known):
-            refused = problem(
-                HTTPStatus.MISDIRECTED_REQUEST,
-                "the server is not known under this name; call it by its address, or name it in AVGZSL_SERVE_NAMES",
-            )
-        elif _is_secret(scope["path"]) and not _same_site(asked):
-            refused = problem(HTTPStatus.FORBIDDEN, "requests that other sites make are refused")
-        elif token is not None and _is_secret(scope["path"], _OPEN) and not _may(asked, token):
-            refused = problem(
-                HTTPStatus.UNAUTHORIZED,
-                "present the token of this server, as `Authorization: Bearer …`, or log in on the page",
-                {"www-authenticate": "Bearer"},
-            )
-        else:
-            await app(scope, receive, send)
+        path = scope["path"]
+        try:
+            _check(HTTPConnection(scope), access)
+            if not _is_secret(path, _OPEN):
+                receive = await small_body(receive, seconds)
+        except Refused as refused:
+            await outside.run(problem(refused.status_code, refused.detail, refused.headers), scope, receive, send)
             return
-        await refused(scope, receive, send)
+        if path == _HEALTH:
+            await outside.in_time(app, scope, receive, send)
+        else:
+            await (inside if _is_secret(path, _OPEN) else outside).run(app, scope, receive, send)
 
     return call
 
 
-def is_token(given: str, token: str) -> bool:
-    """Compared in a time that tells nothing of where they differ."""
-    return hmac.compare_digest(given.encode(), token.encode())
+def unauthorized(detail: str) -> Refused:
+    """401."""
+    return Refused(HTTPStatus.UNAUTHORIZED, detail, {"www-authenticate": "Bearer"})
 
 
-def session(token: str, now: float | None = None) -> str:
-    """The value of a cookie that is good for SESSION_SECONDS."""
-    until = int((time.time() if now is None else now) + SESSION_SECONDS)
-    return f"{until}.{_sign(token, until)}"
-
-
-def is_session(value: str, token: str, now: float | None = None) -> bool:
-    """Was it signed with this token, and is it still good?"""
-    until, _, signature = value.partition(".")
-    if not (until.isascii() and until.isdigit() and len(until) <= 12):
-        return False
-    signed = hmac.compare_digest(signature.encode(), _sign(token, int(until)).encode())
-    return signed and int(until) > (time.time() if now is None else now)
-
-
-def _sign(token: str, until: int) -> str:
-    return hmac.new(token.encode(), f"avgzsl session until {until}".encode(), sha256).hexdigest()
+def _check(asked: HTTPConnection, access: Access) -> None:
+    """Raises 421, 403, 401 or 429 for what may not ask."""
+    path = asked.scope["path"]
+    if not _is_known(asked.headers.get("host", ""), access.names):
+        raise Refused(
+            HTTPStatus.MISDIRECTED_REQUEST,
+            "the server is not known under this name; call it by its address, or name it in AVGZSL_SERVE_NAMES",
+        )
+    if _is_secret(path) and not _same_site(asked):
+        raise Refused(HTTPStatus.FORBIDDEN, "requests that other sites make are refused")
+    if access.token is None or not _is_secret(path, _OPEN) or access.sessions.holds(asked.cookies.get(COOKIE, "")):
+        return
+    kind, _, given = asked.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer":
+        raise unauthorized("present the token of this server, as `Authorization: Bearer …`, or log in on the page")
+    access.check_token(given.strip(), caller(asked.scope))
 
 
 def _is_secret(path: str, but: tuple[str, ...] = ()) -> bool:
@@ -81,7 +110,7 @@ def _is_secret(path: str, but: tuple[str, ...] = ()) -> bool:
     return (path.startswith("/v1") or path == "/metrics") and path not in but
 
 
-def _is_known(host: str, known: set[str]) -> bool:
+def _is_known(host: str, known: frozenset[str]) -> bool:
     """An address or a known name: a foreign name that was made to lead here (DNS rebinding) is neither."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
@@ -104,10 +133,3 @@ def _same_site(asked: HTTPConnection) -> bool:
         return origin is None or urlsplit(origin).netloc == asked.headers.get("host")
     except ValueError:
         return False
-
-
-def _may(asked: HTTPConnection, token: str) -> bool:
-    kind, _, given = asked.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer" and is_token(given.strip(), token):
-        return True
-    return is_session(asked.cookies.get(COOKIE, ""), token)

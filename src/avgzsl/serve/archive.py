@@ -71,6 +71,10 @@ class Archive(Protocol):
         """A file among these names, or the classes of the run."""
         ...
 
+    def heard(self) -> float:
+        """Seconds from the beginning of a file's sound that count; infinite where all do."""
+        ...
+
     def clips(self, offset: int, limit: int, where: str | None) -> tuple[int, list[ClipRow]]:
         """How many meet the condition, and some of them."""
         ...

@@ -1,6 +1,7 @@
 """An index as the API's archive."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
@@ -23,7 +24,7 @@ from avgzsl.index.collection import View, view
 from avgzsl.index.fused import fused, usable
 from avgzsl.index.nearest import nearest
 from avgzsl.index.where import Condition, parse
-from avgzsl.media.needs import Span
+from avgzsl.media.needs import SoundNeeds, Span
 from avgzsl.media.workers import Decoders
 from avgzsl.methods.base import Embeddings
 from avgzsl.nets import unit_rows
@@ -115,6 +116,11 @@ class CollectionArchive:
         text = method.embed_text(table.text)
         found = answer(method, one, table, text, recogniser.mode, recognition.gammas(), recognition.thresholds(), top)
         return recognised(found)
+
+    def heard(self) -> float:
+        backbones = {} if self._no_uploads is not None else self.searcher.clips.backbones
+        seconds = [one.needs.seconds for one in backbones.values() if isinstance(one.needs, SoundNeeds)]
+        return next((one for one in seconds if one is not None), math.inf)
 
     def clips(self, offset: int, limit: int, where: str | None) -> tuple[int, list[ClipRow]]:
         condition = ALL if where is None else parse(where, _HIDDEN)

@@ -14,6 +14,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from avgzsl.serve.limits import INSIDE
 from avgzsl.serve.problems import LOG, problem
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -97,4 +98,4 @@ def _note(figures: Figures, scope: Scope, request: str, status: int, seconds: fl
     figures.requests.labels(method, route, status).inc()
     figures.seconds.labels(route).observe(seconds)
     about = {"request": request, "method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
-    LOG.info("request", extra={"about": about})
+    LOG.info("request", extra={"about": about, "inside": scope.get("state", {}).get(INSIDE, False)})

@@ -1,21 +1,22 @@
 """Pictures and previews, made when they are first asked for and kept on disk while the server runs."""
 
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
+from avgzsl.serve.scratch import Scratch
+
 
 class Kept:
-    """Files in a folder of their own; beyond `most_bytes` in all, those that were not used for longest go.
+    """Files of the server's folder; beyond `most_bytes` in all, those that were not used for longest go.
 
-    Any thread may call it. `close` removes the folder.
+    Any thread may call it.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="avgzsl-serve-")
+    def __init__(self, scratch: Scratch, most_bytes: int) -> None:
+        self._scratch = scratch
         self._most, self._lock, self._count = most_bytes, Lock(), 0
         self._sizes: OrderedDict[Hashable, tuple[Path, int]] = OrderedDict()
 
@@ -51,10 +52,4 @@ class Kept:
         """A path of the folder at which nothing is; who writes there removes it."""
         with self._lock:
             self._count += 1
-            folder = Path(self._folder.name)
-            folder.mkdir(mode=0o700, exist_ok=True)  # something that clears temporary folders may have been here
-            return folder / str(self._count)
-
-    def close(self) -> None:
-        """Remove it all."""
-        self._folder.cleanup()
+            return self._scratch.folder() / str(self._count)

@@ -1,6 +1,7 @@
-"""How much may be asked: requests at a time, bytes of a body, and the time until an answer."""
+"""How much may be asked: requests at a time, bytes of a body, the time that it comes in, and that until an answer."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,61 +12,66 @@ from typing import Any, TypeVar
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from avgzsl.serve.problems import Refused, busy, problem
+from avgzsl.serve.shares import Shares, caller
 
 T = TypeVar("T")
 SMALL = 4096  # bytes of a body that is no clip
+INSIDE = "avgzsl_inside"  # in the state of a request: whether it may ask, and has its place
 
 
-def limited(app: ASGIApp, requests: int, answer_seconds: float, stream_seconds: float) -> ASGIApp:
-    """Answer 429 to requests beyond `requests` at a time, 503 to one that takes too long to answer.
+class Lane:
+    """Requests under way at a time, in all and of one address, and the time that each may take.
 
-    An answer that has begun is cut off after `stream_seconds`.
+    `inside` is for those who may ask: their connections make no room for new ones (see `connections`).
     """
-    under_way = 0
 
-    async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal under_way
-        if scope["type"] != "http":
-            await app(scope, receive, send)
+    def __init__(self, shares: Shares, answer_seconds: float, stream_seconds: float, inside: bool) -> None:
+        self._shares, self._inside = shares, inside
+        self._answer_seconds, self._stream_seconds = answer_seconds, stream_seconds
+
+    async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let `app` answer; 429 where no place is left, 503 where the answer does not begin in time.
+
+        An answer that has begun is cut off when its time is over.
+        """
+        address = caller(scope)
+        if not self._shares.take(address):
+            app = problem(HTTPStatus.TOO_MANY_REQUESTS, "the server is busy; ask again", {"retry-after": "1"})
+            await self.in_time(app, scope, receive, send)
             return
-        if under_way >= requests:
-            refused = problem(HTTPStatus.TOO_MANY_REQUESTS, "the server is busy; ask again", {"retry-after": "1"})
-            await refused(scope, receive, send)
-            return
-        under_way += 1
+        scope.setdefault("state", {})[INSIDE] = self._inside
         try:
-            await _in_time(app, scope, receive, send, answer_seconds, stream_seconds)
+            await self.in_time(app, scope, receive, send)
         finally:
-            under_way -= 1
+            self._shares.give(address)
 
-    return call
+    async def in_time(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let `app` answer, within the lane's time but without a place in it."""
+        begun = False
 
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                limit.reschedule(asyncio.get_running_loop().time() + self._stream_seconds)
+            await send(message)
 
-async def _in_time(
-    app: ASGIApp, scope: Scope, receive: Receive, send: Send, answer_seconds: float, stream_seconds: float
-) -> None:
-    begun = False
-
-    async def watched(message: Message) -> None:
-        nonlocal begun
-        if message["type"] == "http.response.start":
-            begun = True
-            limit.reschedule(asyncio.get_running_loop().time() + stream_seconds)
-        await send(message)
-
-    try:
-        async with asyncio.timeout(answer_seconds) as limit:
-            await app(scope, receive, watched)
-    except TimeoutError:
-        if not limit.expired():  # another's, as of a file on a network
-            raise
-        if not begun:
-            late = f"the answer took more than {answer_seconds:g} s; ask again, or for less"
-            await problem(HTTPStatus.SERVICE_UNAVAILABLE, late, {"retry-after": "2"})(scope, receive, send)
+        try:
+            async with asyncio.timeout(self._answer_seconds) as limit:
+                await app(scope, receive, watched)
+        except TimeoutError:
+            if not limit.expired():  # another's, as of a file on a network
+                raise
+            if not begun:
+                late = f"the answer took more than {self._answer_seconds:g} s; ask again, or for less"
+                await problem(HTTPStatus.SERVICE_UNAVAILABLE, late, {"retry-after": "2"})(scope, receive, send)
 
 
-def sized(app: ASGIApp, uploads: tuple[str, ...], upload_bytes: int) -> ASGIApp:
-    """Answer 413 to a body of more than `upload_bytes` (SMALL but for the paths `uploads`), as soon as that shows."""
+def sized(app: ASGIApp, uploads: tuple[str, ...], upload_bytes: int, seconds: float, slowest: int) -> ASGIApp:
+    """Answer 413 to a body of more than `upload_bytes` (SMALL but for the paths `uploads`), as soon as that shows.
+
+    And 408 to one of which fewer than `slowest` bytes a second have come, on average, once `seconds` have passed.
+    """
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,12 +82,18 @@ def sized(app: ASGIApp, uploads: tuple[str, ...], upload_bytes: int) -> ASGIApp:
         if length.isdigit() and int(length) > most:
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(most))(scope, receive, send)
             return
-        read = 0
+        read, more, begun = 0, True, asyncio.get_running_loop().time()
 
         async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
+            nonlocal read, more
+            if not more:
+                return await receive()  # waits for the end of the connection
+            try:
+                async with asyncio.timeout_at(begun + seconds + read / slowest):
+                    message = await receive()
+            except TimeoutError:
+                raise late() from None
+            read, more = read + len(message.get("body", b"")), message.get("more_body", False)
             if read > most:
                 raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(most))
             return message
@@ -89,6 +101,34 @@ def sized(app: ASGIApp, uploads: tuple[str, ...], upload_bytes: int) -> ASGIApp:
         await app(scope, counted, send)
 
     return call
+
+
+async def small_body(receive: Receive, seconds: float) -> Receive:
+    """Read a body to its end, or to where it is too large, and give it as if it had not been read.
+
+    Raises 408 where that takes more than `seconds`.
+    """
+    messages: deque[Message] = deque()
+    read, more = 0, True
+    try:
+        async with asyncio.timeout(seconds):
+            while more and read <= SMALL:
+                messages.append(await receive())
+                read += len(messages[-1].get("body", b""))
+                more = messages[-1].get("more_body", False)
+    except TimeoutError:
+        raise late() from None
+
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return again
+
+
+def late() -> Refused:
+    """408."""
+    said = "the request came too slowly; send it again"
+    return Refused(HTTPStatus.REQUEST_TIMEOUT, said, {"connection": "close"})
 
 
 def _too_large(most: int) -> str:
@@ -109,11 +149,14 @@ class Place:
 
 
 class Line:
-    """Calls in threads, `at_once` of them at a time; `waiting` more may wait, the next is refused."""
+    """Calls in threads, `at_once` of them at a time; `waiting` more may wait, the next is refused.
 
-    def __init__(self, name: str, at_once: int, waiting: int) -> None:
+    An address has no more than `part` of these places.
+    """
+
+    def __init__(self, name: str, at_once: int, waiting: int, part: float = 1.0) -> None:
         self._pool = ThreadPoolExecutor(at_once, name)
-        self._lock, self._most, self._taken = Lock(), at_once + waiting, 0
+        self._lock, self._shares = Lock(), Shares(at_once + waiting, part)
 
     async def run(self, call: Callable[..., T], *arguments: Any) -> T:
         """What the call gives. Raises 429, and what the call raises."""
@@ -121,31 +164,35 @@ class Line:
             return await place.run(call, *arguments)
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
+    def place(self, address: str = "") -> Iterator[Place]:
         """A place that is taken before there is anything to call. Raises 429 where none is free.
 
         It is given back when it is left; where its call has begun, when that ends, though nobody waits for it any more.
         """
         with self._lock:
-            if self._taken >= self._most:
+            if not self._shares.take(address):
                 raise busy("too many requests of this kind are waiting; ask again")
-            self._taken += 1
         place = Place(self._pool)
+
+        def left(_: Future[Any] | None = None) -> None:
+            with self._lock:
+                self._shares.give(address)
+
         try:
             yield place
         finally:
             if place.begun is None:
-                self._left()
+                left()
             else:
-                place.begun.add_done_callback(self._left)
+                place.begun.add_done_callback(left)
+
+    def stop(self) -> None:
+        """Let nothing begin any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """Let what has begun end."""
         self._pool.shutdown(cancel_futures=True)
-
-    def _left(self, _: Future[Any] | None = None) -> None:
-        with self._lock:
-            self._taken -= 1
 
 
 class Shared:

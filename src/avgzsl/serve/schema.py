@@ -85,6 +85,7 @@ class Info(Description):
     """With the limits of this server."""
 
     limits: Limits
+    private: bool = Field(description="Whether a token is asked for, so that a session can be ended.")
 
 
 class Health(BaseModel):

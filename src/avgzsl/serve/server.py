@@ -1,11 +1,15 @@
-"""Running the application: one process, one event loop; an interrupt lets running requests end."""
+"""Running the application: one process, one event loop; a signal lets running requests end, within limits."""
 
 import logging.config
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -15,55 +19,127 @@ from avgzsl.errors import ConfigError
 from avgzsl.media.workers import Decoders, Limits
 from avgzsl.serve.app import make_app
 from avgzsl.serve.collection import open_archive
+from avgzsl.serve.connections import Connection, Doors, Listening, room_for
 from avgzsl.serve.service import started
 from avgzsl.serve.settings import Settings
+from avgzsl.serve.shares import Shares
 
-GRACE = 30  # seconds that running requests have to end
+GRACE = 2  # seconds that running requests have to end
+LAST = 4.5  # seconds after which the process ends, whatever still runs
+_BACKLOG = 100  # connections accepted in one go
 _LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "avgzsl.serve.journal.JsonLines"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+    "filters": {"repeats": {"()": "avgzsl.serve.repeats.Repeats"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "json",
+            "filters": ["repeats"],
+            "stream": "ext://sys.stderr",
+        }
+    },
     "loggers": {
-        name: {"handlers": ["stderr"], "level": "INFO", "propagate": False} for name in ("avgzsl.serve", "uvicorn")
+        name: {"handlers": ["stderr"], "level": level, "propagate": False}
+        for name, level in {"avgzsl.serve": "INFO", "uvicorn": "WARNING", "asyncio": "WARNING"}.items()
     },
 }
 
 
-def serve(index: str | Path, settings: Settings, told: Callable[[str], None], **encoders: Any) -> None:
-    """Serve an index until an interrupt; `told` hears the URL once it can be called.
+def serve(
+    index: str | Path,
+    settings: Settings,
+    told: Callable[[str], None],
+    ending: Callable[[], None] = lambda: None,
+    **encoders: Any,
+) -> int:
+    """Serve an index until SIGINT or SIGTERM, and give the signal.
 
-    `encoders` are what `search.open_searcher` takes. Raises ConfigError for a port that is taken or an address that is
-    not this machine's, DataError for what is no index, RunError for an index of another run.
+    `told` hears the URL once it can be called, `ending` is called when a signal has come. Then running requests have
+    GRACE seconds to end; after LAST seconds the process is ended, whatever else it does. `encoders` are what
+    `search.open_searcher` takes. Raises ConfigError for a port that is taken or an address that is not this machine's,
+    DataError for what is no index, RunError for an index of another run.
     """
     limits = Limits(settings.decode_seconds, settings.decode_megabytes)
     with bound(settings.host, settings.port) as listening, Decoders(settings.decoders, limits) as decoders:
         archive = open_archive(Path(index), decoders, settings.token is None, **encoders)
-        with started(archive, settings, decoders) as service:
-            run(make_app(service), listening, told)
+        with _Deadline() as deadline, started(archive, settings, decoders) as service:
+            server = _Server(_configured(make_app(service), settings), deadline)
+            server.begun, server.ending = partial(told, url_of(listening)), ending
+            with _heeded(server):
+                server.run(sockets=[listening])
+    return deadline.signal or 0
 
 
-def run(app: FastAPI, listening: socket.socket, told: Callable[[str], None]) -> None:
-    """Answer requests until SIGINT or SIGTERM, then finish those that are running."""
+def _configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
     logging.config.dictConfig(_LOGGING)
-    config = uvicorn.Config(
+    doors = Doors(Shares(room_for(settings.connections), settings.address_share), settings.header_seconds)
+    return uvicorn.Config(
         app,
+        http=partial(Connection, doors),  # type: ignore[arg-type]  # it is called as the class is
+        ws="none",
+        loop="asyncio",
+        backlog=_BACKLOG,
         log_config=None,
         access_log=False,  # it would hold queries
         server_header=False,
         timeout_graceful_shutdown=GRACE,
         h11_max_incomplete_event_size=32 << 10,
     )
-    told(url_of(listening))
-    with _heeded():
-        uvicorn.Server(config).run(sockets=[listening])
+
+
+class _Deadline:
+    """From a signal on there is so much time. Left in time, nothing happens."""
+
+    signal: int | None = None
+    _timer: threading.Timer | None = None
+
+    def __enter__(self) -> "_Deadline":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def set(self, signal: int) -> None:
+        """The first signal counts."""
+        if self.signal is None:
+            self.signal = signal
+            self._timer = threading.Timer(LAST, os._exit, (128 + signal,))
+            self._timer.daemon = True
+            self._timer.start()
+
+
+class _Server(uvicorn.Server):
+    begun: Callable[[], None]
+    ending: Callable[[], None]
+
+    def __init__(self, config: uvicorn.Config, deadline: _Deadline) -> None:
+        super().__init__(config)
+        self._deadline = deadline
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.begun()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.ending()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._deadline.set(sig)
+        super().handle_exit(sig, frame)
 
 
 @contextmanager
-def _heeded() -> Iterator[None]:
-    """uvicorn raises the signal that ended it once more: whoever asked for the end is not to be told of it twice."""
+def _heeded(server: _Server) -> Iterator[None]:
+    """A signal that comes before uvicorn listens to it counts as well.
+
+    And uvicorn raises the one that ended it once more: whoever asked for the end is not to be told of it twice.
+    """
     ends = (signal.SIGINT, signal.SIGTERM)
-    before = {one: signal.signal(one, lambda *_: None) for one in ends}
+    before = {one: signal.signal(one, server.handle_exit) for one in ends}
     try:
         yield
     finally:
@@ -72,17 +148,17 @@ def _heeded() -> Iterator[None]:
 
 
 @contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
+def bound(host: str, port: int) -> Iterator[Listening]:
     """A socket that listens. Raises ConfigError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=2048)
+        opened = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise ConfigError(
             f"cannot listen on {host}, port {port} ({reason}); choose another with --port or --host"
         ) from problem
-    with listening:
+    with Listening(opened.family, opened.type, opened.proto, opened.detach()) as listening:
         yield listening
 
 

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -16,14 +16,17 @@ from starlette.requests import ClientDisconnect
 from avgzsl.errors import MediaError
 from avgzsl.media.decode import probe
 from avgzsl.media.workers import Decoders
+from avgzsl.serve.access import Access, access_of
 from avgzsl.serve.archive import Archive
 from avgzsl.serve.journal import Figures
 from avgzsl.serve.kept import Kept
 from avgzsl.serve.limits import Line, Shared
 from avgzsl.serve.problems import Refused
+from avgzsl.serve.scratch import Scratch, scratch
 from avgzsl.serve.settings import Settings
 
 _SEARCHES_WAITING, _CLIPS_WAITING = 64, 64
+_USUAL_RATE = 48_000  # of sound, samples a second; of a higher one less is taken
 _UPLOADS_WAITING = 16  # each may lie on the disk, as large as an upload may be
 
 
@@ -33,7 +36,9 @@ class Service:
 
     archive: Archive
     settings: Settings
+    access: Access
     decoders: Decoders
+    scratch: Scratch
     figures: Figures
     kept: Kept
     searches: Line
@@ -44,18 +49,20 @@ class Service:
 
 @contextmanager
 def started(archive: Archive, settings: Settings, decoders: Decoders) -> Iterator[Service]:
-    """A service, whose calls have ended and whose files are gone when it is left."""
+    """A service. When it is left its decoders have ended, and its calls, and its files are gone."""
     searches = Line("search", os.cpu_count() or 1, _SEARCHES_WAITING)
     clips = Line("clip", settings.decoders, _CLIPS_WAITING)
-    uploads = Line("upload", settings.decoders, _UPLOADS_WAITING)
-    kept = Kept(settings.kept_bytes)
-    try:
-        yield Service(archive, settings, decoders, Figures(), kept, searches, clips, uploads, Shared())
-    finally:
-        searches.close()
-        clips.close()
-        uploads.close()
-        kept.close()
+    uploads = Line("upload", settings.decoders, _UPLOADS_WAITING, settings.address_share)
+    lines = searches, clips, uploads
+    with scratch() as folder, ExitStack() as ends:
+        for line in lines:
+            ends.callback(line.close)
+        ends.enter_context(decoders)  # ended first: calls that wait for them end then, too
+        for line in lines:
+            ends.callback(line.stop)
+        kept = Kept(folder, settings.kept_bytes)
+        access = access_of(settings)
+        yield Service(archive, settings, access, decoders, folder, Figures(), kept, *lines, Shared())
 
 
 def _service(request: Request) -> Service:
@@ -67,12 +74,13 @@ Serving = Annotated[Service, Depends(_service)]
 
 
 @asynccontextmanager
-async def uploaded(request: Request) -> AsyncIterator[Path]:
+async def uploaded(service: Service, request: Request) -> AsyncIterator[Path]:
     """The body as a file of a folder of its own, which goes again.
 
-    Raises 413 for one too large, 422 for none, 400 where the caller went away before its end.
+    Raises 413 for one too large, 408 for one that comes too slowly, 422 for none, 400 where the caller went away before
+    its end.
     """
-    with tempfile.TemporaryDirectory(prefix="avgzsl-upload-") as folder:
+    with tempfile.TemporaryDirectory(prefix="avgzsl-upload-", dir=service.scratch.folder()) as folder:
         path = Path(folder) / "clip"
         async with await anyio.open_file(path, "wb") as file:
             try:
@@ -95,7 +103,15 @@ def known_as(name: str, path: Path) -> Iterator[None]:
 
 
 def check_length(service: Service, path: Path) -> None:
-    """Raises MediaError for what is no clip, or a clip that is too long."""
-    seconds, most = service.decoders.call(probe, path)["duration"], service.settings.clip_seconds
+    """Raises MediaError for what is no clip, a clip that is too long, or whose sound has too many samples to decode."""
+    told, most = service.decoders.call(probe, path), service.settings.clip_seconds
+    seconds, sound = told["duration"], told["audio"]
     if seconds is not None and seconds > most:
         raise MediaError(f"{path}: is {seconds:.0f} s long; at most {most:g} s are taken, cut a piece out of it")
+    if seconds is not None and sound is not None:
+        heard = min(seconds, service.archive.heard())
+        if heard * sound["rate"] > most * _USUAL_RATE:
+            raise MediaError(
+                f"{path}: {heard:.0f} s of its sound at {sound['rate']:,} samples a second are too much; at most "
+                f"{most * _USUAL_RATE / sound['rate']:.0f} s of such a sound are taken, cut a piece out of it"
+            )

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     upload_bytes: int = Field(default=256 << 20, ge=1)
     """Largest clip that may be uploaded."""
     clip_seconds: float = Field(default=600.0, gt=0, allow_inf_nan=False)
-    """Longest clip that may be uploaded."""
+    """Longest clip that may be uploaded; where its sound has more than 48,000 samples a second, so much less."""
     decode_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     """Time that a decoder may take for one clip."""
     decode_megabytes: int = Field(default=2048, ge=64)
@@ -41,6 +41,20 @@ class Settings(BaseSettings):
     """Time until an answer has been sent."""
     requests: int = Field(default=128, ge=1)
     """Requests under way at a time, in all; one more is told to come back later."""
+    connections: int = Field(default=512, ge=1)
+    """Connections open at a time, in all; for one more, the oldest without a request of its own is closed."""
+    address_share: float = Field(default=0.5, gt=0, le=1)
+    """The part of all connections, requests and places for uploads that one address may hold. Behind a proxy every
+    connection comes from one address: set it to 1 there, unless the proxy runs on this machine and says for whom it
+    asks (`X-Forwarded-For`), and then raise `connections`."""
+    header_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    """Time that a connection has to send the head of a request, the first as well as each later one."""
+    slowest_upload: int = Field(default=8192, ge=1)
+    """Bytes a second in which a body must come, on average, once `header_seconds` have passed."""
+    open_requests: int = Field(default=64, ge=1)
+    """Requests under way at a time for what needs no token, besides those of `requests`; health needs no place."""
+    open_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    """Time that a request for what needs no token may take, until it has come, is answered, and the answer is sent."""
     kept_bytes: int = Field(default=1 << 30, ge=0)
     """Thumbnails and previews kept on disk while the server runs, in all."""
 

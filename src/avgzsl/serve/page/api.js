@@ -74,4 +74,6 @@ function ask(done) {
   if (!dialog.open) dialog.showModal();
 }
 
+export const logOut = () => call("session", {}, { method: "DELETE" });
+
 export const clipUrl = (kind, id) => `v1/clips/${kind}?id=${encodeURIComponent(id)}`;

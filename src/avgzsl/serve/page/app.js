@@ -1,6 +1,6 @@
 // The views, and the address bar, which holds what is shown.
 
-import { call } from "./api.js";
+import { call, logOut } from "./api.js";
 import { count } from "./dom.js";
 import { map } from "./map.js";
 import { model } from "./model.js";
@@ -20,7 +20,7 @@ function go(params) {
 
 function draw() {
   const query = new URLSearchParams(location.search);
-  const view = query.get("view") in VIEWS ? query.get("view") : "search";
+  const view = Object.hasOwn(VIEWS, query.get("view")) ? query.get("view") : "search";
   for (const link of document.querySelectorAll("[data-view]")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -59,7 +59,18 @@ async function start() {
   }
   document.getElementById("archive-name").textContent = `avgzsl: ${info.name}`;
   document.getElementById("archive-facts").textContent = `${count(info.clips, "clip")}, ${count(info.classes.length, "class", "classes")}`;
+  document.getElementById("log-out").hidden = !info.private;
   draw();
 }
+
+document.getElementById("log-out").addEventListener("click", async () => {
+  try {
+    await logOut();
+  } catch (error) {
+    main.replaceChildren(failed(error));
+    return;
+  }
+  start();
+});
 
 start();

@@ -11,6 +11,7 @@ from avgzsl.serve.problems import described
 from avgzsl.serve.routes.parameters import Id, Modality, Where
 from avgzsl.serve.schema import Hits, Recognised
 from avgzsl.serve.service import Service, Serving, check_length, known_as, uploaded
+from avgzsl.serve.shares import caller
 from avgzsl.types import TestModality
 
 router = APIRouter(tags=["search"])
@@ -65,7 +66,7 @@ async def search_like(
     return await service.searches.run(service.archive.search_like, id, by, wanted)
 
 
-@router.post("/v1/search", responses=described(400, 401, 413, 422), openapi_extra=_CLIP)
+@router.post("/v1/search", responses=described(400, 401, 408, 413, 422), openapi_extra=_CLIP)
 async def search_clip(service: Serving, request: Request, wanted: Asked, by: By = "both") -> Hits:
     """The clips nearest to one that is sent."""
 
@@ -75,7 +76,7 @@ async def search_clip(service: Serving, request: Request, wanted: Asked, by: By 
     return await _of_upload(service, request, ask)
 
 
-@router.post("/v1/classify", responses=described(400, 401, 413, 422), openapi_extra=_CLIP)
+@router.post("/v1/classify", responses=described(400, 401, 408, 413, 422), openapi_extra=_CLIP)
 async def classify(
     service: Serving,
     request: Request,
@@ -93,8 +94,9 @@ async def classify(
 
 
 async def _of_upload(service: Service, request: Request, ask: Callable[[Path], T]) -> T:
-    with service.uploads.place() as place:  # before the body is read: whoever finds none leaves nothing on the disk
-        async with uploaded(request) as path:
+    # before the body is read: whoever finds no place leaves nothing on the disk
+    with service.uploads.place(caller(request.scope)) as place:
+        async with uploaded(service, request) as path:
 
             def work() -> T:
                 with known_as("the clip", path):

@@ -6,9 +6,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from avgzsl.serve.access import COOKIE, SESSION_SECONDS, is_token, session
-from avgzsl.serve.problems import Refused, described
+from avgzsl.serve.access import COOKIE
+from avgzsl.serve.problems import described
 from avgzsl.serve.service import Serving
+from avgzsl.serve.sessions import SESSION_SECONDS
+from avgzsl.serve.shares import caller
 
 router = APIRouter(tags=["session"])
 
@@ -19,24 +21,25 @@ class Login(BaseModel):
     token: str = Field(max_length=1000)
 
 
-@router.post("/v1/session", status_code=204, responses=described(400, 401, 413, 422))
+@router.post("/v1/session", status_code=204, responses=described(400, 401, 408, 413, 422))
 async def log_in(login: Login, request: Request, service: Serving) -> Response:
-    """Present the token; the answer sets a cookie that stands for it for twelve hours."""
-    token = service.settings.token
+    """Present the token; the answer sets a cookie that stands for it for twelve hours, or until the server ends."""
     response = Response(status_code=HTTPStatus.NO_CONTENT)
-    if token is None:
+    access = service.access
+    if access.token is None:
         return response
-    if not is_token(login.token, token.get_secret_value()):
-        raise Refused(HTTPStatus.UNAUTHORIZED, "this is not the token of the server", {"www-authenticate": "Bearer"})
+    access.check_token(login.token, caller(request.scope))
     secure = request.url.scheme == "https"
-    value = session(token.get_secret_value())
-    response.set_cookie(COOKIE, value, SESSION_SECONDS, httponly=True, samesite="strict", secure=secure)
+    response.set_cookie(
+        COOKIE, access.sessions.begin(), SESSION_SECONDS, httponly=True, samesite="strict", secure=secure
+    )
     return response
 
 
 @router.delete("/v1/session", status_code=204)
-async def log_out() -> Response:
-    """Take the cookie back."""
+async def log_out(request: Request, service: Serving) -> Response:
+    """End the session of the cookie, and take the cookie back."""
+    service.access.sessions.end(request.cookies.get(COOKIE, ""))
     response = Response(status_code=HTTPStatus.NO_CONTENT)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response
