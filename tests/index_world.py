@@ -92,7 +92,7 @@ def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", mo
     )  # fmt: skip
     clip_table.create(folder)
     write_record(folder, record)
-    return Collection(folder, record, Run._make((folder, None, Compares(similarity, modes))))
+    return Collection(folder, record, Run._make((folder, None, Compares(similarity, modes))), url)
 
 
 def rows(clips: Embeddings, index) -> Embeddings:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
+from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
 from avgzsl.index.collection import view
 from avgzsl.index.engines import engines, open_engine, scans
 from avgzsl.index.engines.base import Scanner
@@ -223,12 +223,18 @@ def test_engine_contract(kind, tmp_path, qdrant_here):
     positions = np.arange(50) * 3  # gaps: clips that are not in a mode
     asked = np.append(rng.standard_normal(4), -1).astype(np.float32)
     engine = open_engine(kind, tmp_path / "engine", "some", 5, url)
+    engine.delete(positions)
+    with pytest.raises(DataError, match="index-rebuild"):
+        engine.query(asked, 5)
+    assert not any(tmp_path.rglob("*.*"))  # nothing was made
+    engine.create()
     assert engine.count() == 0
     assert len(engine.query(asked, 5)[0]) == 0
     engine.upsert(positions[:30], vectors[:30])
     engine.upsert(positions[20:], vectors[20:])  # some of them again
     engine.upsert(positions[[0, 40]], vectors[[0, 40]])  # what lies between stays
     engine.upsert(positions[:0], vectors[:0])
+    engine.create()
     assert engine.count() == 50
     engine.close()
     engine = open_engine(kind, tmp_path / "engine", "some", 5, url)
@@ -266,4 +272,4 @@ def test_engines_are_found_by_listing_and_named_in_errors(tmp_path):
 
 def test_a_server_that_is_not_there_is_named(tmp_path):
     with pytest.raises(AvgzslError, match=r"http://127\.0\.0\.1:9: Qdrant does not answer"):
-        open_engine("qdrant", tmp_path, "some", 5, "http://127.0.0.1:9")
+        open_engine("qdrant", tmp_path, "some", 5, "http://127.0.0.1:9").count()

@@ -88,6 +88,7 @@ class Hit:
 def open_searcher(
     index: str | Path,
     *,
+    url: str | None = None,
     models: Path | None = None,
     device: str = "auto",
     audio: str | None = None,
@@ -96,9 +97,10 @@ def open_searcher(
 ) -> Searcher:
     """Open an index for searching; `models` and the specs of encoders are as in `recognise.load_recogniser`.
 
+    `url` is where its engine is, if that is not on disk; else AVGZSL_ENGINE_URL. What the index says is not called.
     Raises DataError for what is no index, RunError when the run in it is not the one that made it.
     """
-    collection = open_collection(index)
+    collection = open_collection(index, url)
     run = collection.run
     classes = runs.read_classes(run)
     load_text = partial(load_text_encoder, run, classes, text, models, device)

@@ -6,15 +6,19 @@ else may have made it. Opening it sends nothing, runs nothing, reads nothing bes
 (docs/security.md).
 """
 
+import errno
 import json
 import os
 import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from avgzsl.errors import AvgzslError
 
 RECORD_BYTES = 64 << 20  # more than any record of this program takes
+_OF_SEVERAL_FILES = bytes.fromhex("d9d505f920a163d7")  # ends a journal of SQLite that names another one
+_MOSTLY_HOLES = 1 << 30, 1000  # bytes, and how many times fewer lie on the disk
 
 
 def require_regular(path: Path, error: type[AvgzslError]) -> None:
@@ -81,3 +85,70 @@ def require_no_links(folder: Path, error: type[AvgzslError]) -> None:
                 raise error(
                     f"{Path(root) / name}: is {kind}; nothing in {folder} may be, copy what it stands for there"
                 )
+
+
+def open_in_place(path: Path, error: type[AvgzslError], new: bool = False) -> BinaryIO:
+    """A plain file, opened to be changed where it lies, and nothing else than it: it is no link and has no other name.
+
+    Raises `error` for anything else, OSError as `open` does. `new`: it is not there yet.
+    """
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags | (os.O_CREAT | os.O_EXCL if new else 0), 0o666)
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise error(f"{path}: is a link, and what it leads to is not written to; copy that there") from problem
+        raise
+    try:
+        require_one_name(os.fstat(descriptor), path, error)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "r+b")
+
+
+def require_one_name(status: os.stat_result, path: Path, error: type[AvgzslError]) -> None:
+    """Raises `error` unless it is a plain file without a second name: what is written to it would show there too."""
+    if not stat.S_ISREG(status.st_mode):
+        raise error(f"{path}: is no plain file (a link, a pipe, a folder or a device); put a plain file in its place")
+    if status.st_nlink > 1:
+        raise error(
+            f"{path}: has {status.st_nlink} names (hard links), and writing would change what the others stand for; "
+            "give it a copy of its own (as `cp -r` makes)"
+        )
+
+
+def require_own_journal(database: Path, error: type[AvgzslError]) -> None:
+    """Raises `error` where SQLite, on opening the database, would delete a file that the journal beside it names."""
+    journal = database.with_name(f"{database.name}-journal")
+    if not journal.exists():
+        return
+    if not journal.is_file():
+        raise error(f"{journal}: is no plain file; remove it")
+    with journal.open("rb") as stream:
+        stream.seek(max(stream.seek(0, os.SEEK_END) - len(_OF_SEVERAL_FILES), 0))
+        if stream.read() == _OF_SEVERAL_FILES:
+            raise error(f"{journal}: names another file, which SQLite would delete, as no journal of this program does")
+
+
+def require_no_holes(path: Path, status: os.stat_result, error: type[AvgzslError]) -> None:
+    """Raises `error` for a file that says it is huge, and hardly anything of which lies on the disk."""
+    most, times = _MOSTLY_HOLES
+    there = getattr(status, "st_blocks", None)  # of 512 bytes; not on every system
+    if there is not None and status.st_size > most and there * 512 * times < status.st_size:
+        raise error(f"{path}: says that it has {status.st_size:,} bytes, and is a hole; make it anew")
+
+
+def bare_address(url: str) -> str:
+    """Scheme, host and port of an address, as it may be shown: without names, passwords, paths and questions."""
+    try:
+        parts = urlsplit(url)
+        port = "" if parts.port is None else f":{parts.port}"
+        host = parts.hostname or ""
+    except ValueError:
+        host = ""
+    if not host:
+        return "what cannot be read as an address"
+    host = f"[{host}]" if ":" in host else host
+    shown = f"{parts.scheme}://{host}{port}"[:200]
+    return "".join(char if char.isprintable() else "?" for char in shown)

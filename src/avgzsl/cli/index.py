@@ -13,6 +13,10 @@ Manifest = Annotated[Path | None, typer.Option(help="Of clips: a csv with a path
 Models = Annotated[Path | None, typer.Option(help="Of clips: folder of the weights of the run's encoders.")]
 Audio = Annotated[str | None, typer.Option(help="Of clips: audio encoder, if the run does not know its own.")]
 Video = Annotated[str | None, typer.Option(help="Of clips: video encoder, likewise.")]
+Url = Annotated[
+    str | None,
+    typer.Option(help="Where the engine is, as http://localhost:6333; else AVGZSL_ENGINE_URL. The index is not asked."),
+]
 
 
 def index(
@@ -20,7 +24,7 @@ def index(
     source: Source,
     out: Annotated[Path, typer.Option(help="Folder of the index; one of the same run goes on.")],
     engine: Annotated[str | None, typer.Option(help="lancedb (of a new index, the default), memory or qdrant.")] = None,
-    url: Annotated[str | None, typer.Option(help="Where the engine is, as http://localhost:6333.")] = None,
+    url: Url = None,
     split: Split = None,
     manifest: Manifest = None,
     models: Models = None,
@@ -39,6 +43,7 @@ def index(
 def index_add(
     index: Index,
     source: Source,
+    url: Url = None,
     split: Split = None,
     manifest: Manifest = None,
     models: Models = None,
@@ -50,7 +55,7 @@ def index_add(
 
     with _progress() as told:
         media = {"manifest": manifest, "models": models, "audio": audio, "video": video}
-        added = add(index, source, split=split, told=told, **media)
+        added = add(index, source, url=url, split=split, told=told, **media)
     _tell(index, added)
 
 
@@ -60,6 +65,7 @@ def index_remove(
     purge: Annotated[
         bool, typer.Option("--purge", help="Erase all that was ever removed or replaced from every file and version.")
     ] = False,
+    url: Url = None,
 ) -> None:
     """Remove clips from an index."""
     from avgzsl.errors import ConfigError
@@ -67,33 +73,35 @@ def index_remove(
 
     if not ids and not purge:
         raise ConfigError("nothing to remove; give ids of clips, or --purge to erase what was removed before")
-    removed, erased = remove(index, ids or [], purge=purge)
+    removed, erased = remove(index, ids or [], purge=purge, url=url)
     print(f"{removed} clips removed" + (f", {erased} erased" if purge else ""))
 
 
-def index_rebuild(index: Index) -> None:
+def index_rebuild(index: Index, url: Url = None) -> None:
     """Make the engine of an index anew from the stored embeddings."""
     from avgzsl.index.archive import index_rebuild as rebuild
 
-    rebuild(index)
+    rebuild(index, url=url)
     print(f"{index}: rebuilt")
 
 
-def index_info(index: Index, json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+def index_info(
+    index: Index, url: Url = None, json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+) -> None:
     """Say what an index is and how much it holds."""
     from json import dumps
 
     from avgzsl.index.archive import index_info as info
 
-    about = info(index)
+    about = info(index, url=url)
     print(dumps(about, indent=2) if json else "\n".join(f"{name}: {_plain(value)}" for name, value in about.items()))
 
 
-def index_verify(index: Index) -> None:
+def index_verify(index: Index, url: Url = None) -> None:
     """Read all of an index and say what is damaged; the exit code is 1 if something is."""
     from avgzsl.index.archive import index_verify as verify
 
-    faults = verify(index)
+    faults = verify(index, url=url)
     for fault in [*faults.truth, *faults.engine]:
         print(fault)
     if faults.truth:
@@ -108,6 +116,7 @@ def index_verify(index: Index) -> None:
 def index_evaluate(
     index: Index,
     split: Annotated[str | None, typer.Option(help="Only train, val or test; all labelled clips if not given.")] = None,
+    url: Url = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Measure how well the clips of an index are found by the names of their classes."""
@@ -118,7 +127,7 @@ def index_evaluate(
     from avgzsl.index.retrieval import index_evaluate as evaluate
     from avgzsl.reports.tables import render
 
-    found = evaluate(index, split)
+    found = evaluate(index, split, url=url)
     if json:
         print(dumps(found, indent=2))
         return
@@ -140,4 +149,5 @@ def _tell(folder: Path, added: Any) -> None:
 
 
 def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)  # no cursor is moved

@@ -28,7 +28,17 @@ def search(
         Modality | None, typer.Option(help="By what to compare clips; all there is, if not given.")
     ] = None,
     fusion: Annotated[Fusion | None, typer.Option(help="equal or attention.")] = None,
-    where: Annotated[str | None, typer.Option(help='A condition, as "duration < 10 and label != cat".')] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help='A condition, as "duration < 10 and label contains école". `contains` takes É and é for the same, the '
+            "other operators do not; none minds how an accent is written."
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Where the engine is, if not on disk; else AVGZSL_ENGINE_URL. The index is not asked."),
+    ] = None,
     models: Annotated[Path | None, typer.Option(help="Folder of the weights of encoders.")] = None,
     audio: Annotated[str | None, typer.Option(help="Audio encoder, if the run does not know its own.")] = None,
     video: Annotated[str | None, typer.Option(help="Video encoder, likewise.")] = None,
@@ -46,7 +56,7 @@ def search(
     idle = {"--text": text} if like is not None else {"--audio": audio, "--video": video}
     if given := [option for option, spec in idle.items() if spec is not None]:
         raise ConfigError(f"{given[0]} has no part in a search {'by a clip' if like else 'for words'}; leave it out")
-    searcher = open_searcher(index, models=models, audio=audio, video=video, text=text)
+    searcher = open_searcher(index, url=url, models=models, audio=audio, video=video, text=text)
     hits = find(
         searcher,
         words or [],

@@ -13,6 +13,10 @@ def serve(
         str | None, typer.Option(help="Address to listen on, 127.0.0.1 if not given; others need AVGZSL_SERVE_TOKEN.")
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, 8000 if not given; 0 takes a free one.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Where the engine is, if not on disk; else AVGZSL_ENGINE_URL. The index is not asked."),
+    ] = None,
     models: Annotated[Path | None, typer.Option(help="Folder where weights are looked for.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     audio: Annotated[str | None, typer.Option(help="Backbone of the sound, for a run that does not know it.")] = None,
@@ -34,5 +38,7 @@ def serve(
         print(f"interrupted; {index} is served no longer", file=sys.stderr, flush=True)
 
     settings = read_settings(host=host, port=port)
-    ended = run(index, settings, told, ending, models=models, device=device, audio=audio, video=video, text=text)
+    ended = run(
+        index, settings, told, ending, url=url, models=models, device=device, audio=audio, video=video, text=text
+    )
     raise typer.Exit(128 + ended)

@@ -19,6 +19,7 @@ from avgzsl.features.embedding import Outcome
 from avgzsl.features.manifest import Row
 from avgzsl.features.store import EncoderRecord, Part
 from avgzsl.media.version import DECODER
+from avgzsl.trust import require_own_journal
 from avgzsl.weights import identify
 
 JOURNAL = "journal.sqlite"
@@ -157,6 +158,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise AvgzslError(f"{path}: could not be made ({problem.strerror}); choose another place") from problem
+    require_own_journal(path, RunError)
     try:
         connection = sqlite3.connect(path, timeout=1.0)
         # the lock is the system's: it goes with the process, however that ends

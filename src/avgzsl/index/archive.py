@@ -15,11 +15,13 @@ from avgzsl.index import clip_table, repair
 from avgzsl.index.clip_table import Clip
 from avgzsl.index.collection import (
     RUN,
+    STORES,
     Collection,
     append,
     apply,
     create,
     discard,
+    held,
     open_collection,
     remove,
     require_run,
@@ -34,7 +36,6 @@ from avgzsl.media.version import DECODER
 from avgzsl.runs import load_run
 
 Told = Callable[[int, int], None]
-STORES = "stores"  # features of media files
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,17 @@ def index(
 
     `source` is a store, a folder of features in any layout, or a folder of media files, which go through the run's own
     encoders into a store inside the index (`media`: see `extraction.extracted`). `split` takes only train, val or test.
-    `engine` and `url` are those of a new index, LanceDB on disk if not given. Raises DataError, RunError, ConfigError,
+    `engine` is that of a new index, LanceDB on disk if not given; `url` is where it is, if not on disk: here, and in
+    the other calls, it is the user who says so, here or in AVGZSL_ENGINE_URL. Raises DataError, RunError, ConfigError,
     ModalityError, WeightsError; a new index that nothing had come into is then gone.
     """
     loaded, folder = load_run(Path(run)), Path(out)
     if (folder / RECORD).exists():
-        collection = open_collection(folder)
+        collection = open_collection(folder, url)
         require_run(folder, collection.record, loaded)
-        there = collection.record
-        if engine not in (None, there.engine) or url not in (None, there.url):
-            at = "" if there.url is None else f" at {there.url}"
-            raise DataError(
-                f"{folder}: is an index with the engine {there.engine}{at}; go on with that, or choose another folder"
-            )
+        there = collection.record.engine
+        if engine not in (None, there):
+            raise DataError(f"{folder}: is an index with the engine {there}; go on with that, or choose another folder")
         return _add(collection, source, split, told, media)
     there_before = folder.exists()
     decoder = decoder_of(source)
@@ -88,19 +87,27 @@ def index(
 
 
 def index_add(
-    index: str | Path, source: str | Path, *, split: str | None = None, told: Told | None = None, **media: Any
+    index: str | Path,
+    source: str | Path,
+    *,
+    url: str | None = None,
+    split: str | None = None,
+    told: Told | None = None,
+    **media: Any,
 ) -> Added:
     """Add the clips of `source` to an index, with the run that made it; unchanged ones are skipped. As `index`."""
-    return _add(open_collection(index), source, split, told, media)
+    return _add(open_collection(index, url), source, split, told, media)
 
 
-def index_remove(index: str | Path, ids: Iterable[str] = (), *, purge: bool = False) -> tuple[int, int]:
+def index_remove(
+    index: str | Path, ids: Iterable[str] = (), *, purge: bool = False, url: str | None = None
+) -> tuple[int, int]:
     """Remove clips by id; with `purge`, erase all that was ever removed or replaced from every file and version.
 
     Gives how many were removed and how many erased. Raises DataError for an id that is not there, and then removes
     nothing.
     """
-    collection, wanted = open_collection(index), list(dict.fromkeys(ids))
+    collection, wanted = open_collection(index, url), list(dict.fromkeys(ids))
     with writing(collection) as db:
         there = clip_table.contents(db, wanted)
         if strange := [name for name in wanted if name not in there]:
@@ -115,9 +122,9 @@ def index_remove(index: str | Path, ids: Iterable[str] = (), *, purge: bool = Fa
     return removed, erased
 
 
-def index_rebuild(index: str | Path) -> None:
+def index_rebuild(index: str | Path, *, url: str | None = None) -> None:
     """Make the engine anew from the stored embeddings. Raises DataError where these themselves are damaged."""
-    collection = open_collection(index)
+    collection = open_collection(index, url)
     faults = repair.verify(collection).truth
     if faults:
         raise DataError(f"{collection.folder}: cannot be rebuilt from what is stored:\n  " + "\n  ".join(faults))
@@ -125,17 +132,17 @@ def index_rebuild(index: str | Path) -> None:
     collection.close()
 
 
-def index_verify(index: str | Path) -> repair.Faults:
+def index_verify(index: str | Path, *, url: str | None = None) -> repair.Faults:
     """Read all that is stored and say what is wrong. Raises DataError, RunError for what is no index of its run."""
-    collection = open_collection(index)
+    collection = open_collection(index, url)
     found = repair.verify(collection)
     collection.close()
     return found
 
 
-def index_info(index: str | Path) -> dict[str, Any]:
+def index_info(index: str | Path, *, url: str | None = None) -> dict[str, Any]:
     """What an index is and how much it holds."""
-    collection = open_collection(index)
+    collection = open_collection(index, url)
     with view(collection) as seen:
         counts = seen.db.execute(
             "select count(*), total(has_audio), total(has_video), total(has_audio and has_video), count(label), "
@@ -198,14 +205,13 @@ def _require_decoder(collection: Collection, source: str | Path) -> None:
 def _undo(collection: Collection, keep_folder: bool) -> None:
     """Take a new index away, unless a clip, or the features of one, came into it."""
     try:
-        with writing(collection) as db:
-            unused = clip_table.state(db).end == 0 and not has_extracted(collection.folder / STORES)
-            if unused:
-                (collection.folder / RECORD).unlink()  # no index from here on: nobody else begins to write
+        with held(collection):
+            with clip_table.opened(collection.folder) as db:
+                unused = clip_table.state(db).end == 0
+            if unused and not has_extracted(collection.folder / STORES):
+                discard(collection, keep_folder)
     except AvgzslError:  # another process is writing, or the disk fails: the first error is the one to tell
         return
-    if unused:
-        discard(collection, keep_folder)
 
 
 def _changed(collection: Collection, db: sqlite3.Connection, clips: list[Clip]) -> list[int]:

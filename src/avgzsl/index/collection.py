@@ -3,8 +3,12 @@
 `index.json` says what it is, `run/` is a copy of the run, `clips.sqlite` and `embeddings.f32` are the truth; `engine/`
 has what an engine makes of it, which may lag behind or be made anew. A batch of clips is there once it stands in the
 table, all of it at once; a search sees the table as it was when it began.
+
+While an index is made, and while it is removed, its record has another name, `index.json.begun`: what is in such a
+folder is nothing yet, or nothing any more, and who makes an index there next clears it.
 """
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -19,28 +23,36 @@ from avgzsl.encoders import CARDS, WEIGHTS
 from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
 from avgzsl.index import clip_table, embeddings
 from avgzsl.index.clip_table import Clip, State
-from avgzsl.index.engines import drop, engines, open_engine, scans
+from avgzsl.index.engines import address, drop, engines, open_engine, scans
 from avgzsl.index.engines.base import Engine
 from avgzsl.index.fused import fused, spaces, usable
-from avgzsl.index.record import IndexRecord, describe, read_record, write_record
+from avgzsl.index.record import RECORD, IndexRecord, describe, read_record, require_shape, write_record
+from avgzsl.index.writer import LOCK, only_writer, refused
 from avgzsl.media.version import DECODER
 from avgzsl.methods.base import Embeddings
 from avgzsl.protocol import Mode, take
 from avgzsl.registry import unknown
 from avgzsl.runs import CHECKPOINT, Run, load_run, run_id
+from avgzsl.trust import require_no_links
 from avgzsl.types import MODALITIES
 
-RUN, ENGINE = "run", "engine"
+RUN, ENGINE, STORES = "run", "engine", "stores"  # `stores`: features of media files
+_BEGUN = f"{RECORD}.begun"
 _APPLY = 16384  # clips that an engine takes at a time; as many at most are searched without it
 
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """An opened index. Its engine is opened at the first search, one set of vectors a mode."""
+    """An opened index. Its engine is opened at the first search, one set of vectors a mode.
+
+    `url` is where the user says that the engine is; `checked` are the modes whose vectors were counted.
+    """
 
     folder: Path
     record: IndexRecord
     run: Run
+    url: str | None = None
+    checked: set[Mode] = field(default_factory=set)
     opened: dict[Mode, Engine] = field(default_factory=dict)
 
     @property
@@ -57,11 +69,15 @@ class Collection:
         return self.modes
 
     def engine(self, mode: Mode) -> Engine:
-        """The vectors of a mode."""
+        """The vectors of a mode. Raises ConfigError where the user has not said where the engine is."""
         if mode not in self.opened:
             at = self.folder / ENGINE, engine_name(self.record, mode), self.record.dimension + 1
-            self.opened[mode] = open_engine(self.record.engine, *at, self.record.url)
+            self.opened[mode] = open_engine(self.record.engine, *at, self.address())
         return self.opened[mode]
+
+    def address(self) -> str | None:
+        """Where the engine is, as the user says. Raises ConfigError where he has not, and it is not on disk."""
+        return address(self.record.engine, self.url, self.record.url)
 
     def close(self) -> None:
         """Close the engine; it opens again when it is needed."""
@@ -94,46 +110,91 @@ class View:
 def create(folder: Path, run: Run, engine: str, url: str | None = None, decoder: int = DECODER) -> Collection:
     """An empty index for features of a version of the decoder, made by a run, of which it keeps a copy.
 
-    Raises DataError when something else is in the folder, UnknownNameError, ConfigError for the engine.
+    What a killed creation left there is cleared.
+
+    Raises DataError when something else is in the folder, AvgzslError when another process is at it, UnknownNameError,
+    ConfigError for the engine.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder}: is not an empty folder and no index; choose another place or remove it")
     if engine not in engines():
         raise UnknownNameError(unknown("engine", engine, engines()))
-    made, there_before = Collection(folder, describe(run, engine, url, decoder), run), folder.exists()
+    made = Collection(folder, describe(run, engine, address(engine, url), decoder), run, url)
+    _require_free(folder)
+    there_before = folder.exists()
     try:
-        _write(made)
-        return open_collection(folder)
-    except BaseException as problem:
-        discard(made, there_before)
-        if not isinstance(problem, OSError):
-            raise
-        raise AvgzslError(f"{folder}: could not be written ({problem.strerror}); choose another place") from problem
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise refused(folder, problem) from problem
+    with only_writer(folder):
+        _require_free(folder)  # others may have been quicker
+        try:
+            _clear(folder)
+            _write(made)
+        except BaseException as problem:
+            discard(made, there_before)
+            if not isinstance(problem, OSError):
+                raise
+            raise refused(folder, problem) from problem
+    return open_collection(folder, url)
 
 
 def discard(collection: Collection, keep_folder: bool) -> None:
-    """Remove an index, from its engine's server too; with `keep_folder`, the folder stays, empty."""
+    """Remove an index that is held, from its engine's server too; with `keep_folder`, the folder stays, empty."""
+    folder = collection.folder
+    with suppress(FileNotFoundError):
+        (folder / RECORD).replace(folder / _BEGUN)  # no index from here on
     with suppress(AvgzslError):  # a server that does not answer
         drop_vectors(collection)
-    for child in collection.folder.iterdir() if keep_folder else ():
-        shutil.rmtree(child) if child.is_dir() else child.unlink()
-    if not keep_folder:
-        shutil.rmtree(collection.folder, ignore_errors=True)
+    with suppress(OSError):  # another process may have come in; what stays is cleared by who comes next
+        _clear(folder)
+        (folder / LOCK).unlink()
+        if not keep_folder:
+            folder.rmdir()
+
+
+def _require_free(folder: Path) -> None:
+    """Raises DataError where an index, or anything but what a killed creation leaves, is in the way."""
+    if (folder / RECORD).exists():
+        raise DataError(f"{folder}: another process has made an index here; run the same again: it goes on with that")
+    try:
+        names = [file.name for file in folder.iterdir()]
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise DataError(f"{folder}: is no folder for an index ({problem.strerror}); choose another place") from problem
+    if strange := sorted(name for name in names if not _own(name, _BEGUN in names)):
+        raise DataError(
+            f"{folder}: is not an empty folder and no index (it has {strange[0]!r}); choose another place or remove it"
+        )
+
+
+def _own(name: str, begun: bool) -> bool:
+    """Whether an index that is not made yet may have it."""
+    if name == LOCK or (name.startswith(f".{RECORD}.") and name.endswith(".tmp")):
+        return True
+    return begun and (name in (RUN, ENGINE, STORES, _BEGUN, embeddings.FILE) or name.startswith(clip_table.FILE))
+
+
+def _clear(folder: Path) -> None:
+    """Remove all of an index but the lock, its record last."""
+    for child in sorted(folder.iterdir(), key=lambda child: child.name == _BEGUN):
+        if child.name != LOCK:
+            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
 
 
 def drop_vectors(collection: Collection) -> None:
     """Throw away what the engine has, damaged or not. Raises AvgzslError where it refuses."""
     collection.close()
-    record = collection.record
+    record, url = collection.record, collection.address()
     for mode in collection.stored:
-        drop(record.engine, collection.folder / ENGINE, engine_name(record, mode), record.url)
+        drop(record.engine, collection.folder / ENGINE, engine_name(record, mode), url)
 
 
 def _write(made: Collection) -> None:
-    """All that an empty index has; its record last, for what that stands in is an index."""
+    """All that an empty index has; it is one when its record has its name."""
     folder = made.folder
+    write_record(folder, made.record, _BEGUN)
     copied = [file for file in made.run.folder.iterdir() if file.is_file() and not _passing(file)]
-    (folder / RUN).mkdir(parents=True)
+    (folder / RUN).mkdir()
     for file in copied:
         shutil.copyfile(file, folder / RUN / file.name)
     for part in (WEIGHTS, CARDS):  # of a packed run
@@ -141,18 +202,31 @@ def _write(made: Collection) -> None:
             shutil.copytree(made.run.folder / part, folder / RUN / part)
     clip_table.create(folder)
     for mode in made.stored:
-        made.engine(mode)  # is it installed, is it there
+        made.engine(mode).create()  # is it installed, is it there
     made.close()
-    write_record(folder, made.record)
+    (folder / _BEGUN).replace(folder / RECORD)
 
 
-def open_collection(folder: Path | str) -> Collection:
-    """Open an index. Raises DataError for a damaged one, RunError when its run is not the one that made it."""
+def open_collection(folder: Path | str, url: str | None = None) -> Collection:
+    """Open an index, which somebody else may have made; `url` is where its engine is, if that is not on disk.
+
+    Nothing is called, nothing written, and nothing read that lies outside the folder. Raises DataError for a damaged
+    index or one with links in it, RunError when its run is not the one that made it, ConfigError for the url.
+    """
     folder = Path(folder)
+    if os.path.lexists(folder / RECORD):
+        require_no_links(folder, DataError)
     record = read_record(folder)
+    if record.engine not in engines():
+        raise UnknownNameError(f"{folder}: {unknown('engine', record.engine, engines())}")
+    if url is not None:
+        address(record.engine, url)
     run = load_run(folder / RUN)
     require_run(folder, record, run)
-    return Collection(folder, record, run)
+    require_shape(folder, record, run)
+    with clip_table.opened(folder) as db:
+        clip_table.require_sound(db, folder)
+    return Collection(folder, record, run, url)
 
 
 def require_run(folder: Path, record: IndexRecord, run: Run) -> None:
@@ -184,9 +258,28 @@ def view_of(collection: Collection, db: sqlite3.Connection) -> View:
 
 
 @contextmanager
+def held(collection: Collection) -> Iterator[None]:
+    """The index, held against other writers; what killed ones left goes away.
+
+    Raises AvgzslError when another process writes or the storage is read-only, DataError when it is an index no more.
+    """
+    folder = collection.folder
+    with only_writer(folder):
+        try:
+            same = read_record(folder).id == collection.record.id
+        except DataError:
+            same = False
+        if not same:
+            raise DataError(f"{folder}: is not the index that it was, another process removed it; run the same again")
+        for half in (*folder.glob(".*.tmp"), *(folder / RUN).glob(".*.tmp")):
+            half.unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
 def writing(collection: Collection) -> Iterator[sqlite3.Connection]:
-    """The table, held against other writers. Raises AvgzslError when another process writes."""
-    with clip_table.only_writer(collection.folder), clip_table.opened(collection.folder) as db:
+    """The table of an index that is held. Raises as `held`, and as `clip_table.opened`."""
+    with held(collection), clip_table.opened(collection.folder, write=True) as db:
         yield db
 
 
@@ -212,6 +305,9 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
     now = clip_table.state(db)
     if now.end - now.applied < max(enough, 1):
         return
+    if not now.applied:
+        for mode in collection.stored:
+            collection.engine(mode).create()
     stored = embeddings.mapped(collection.folder, now.end, collection.record)
     for start in range(now.applied, now.end, _APPLY):
         end = min(start + _APPLY, now.end)
@@ -235,6 +331,8 @@ def purge(collection: Collection, db: sqlite3.Connection) -> int:
     dead = np.array(clip_table.dead(db), np.int64)
     clip_table.next_generation(db)
     for mode in collection.stored:
+        if clip_table.state(db).applied:
+            collection.engine(mode).count()  # is it there: from another server nothing would be erased
         collection.engine(mode).delete(dead)
     embeddings.wipe(collection.folder, dead, collection.record)
     clip_table.forget_dead(db)

@@ -16,6 +16,7 @@ from torch import Tensor
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.index.record import IndexRecord
 from avgzsl.methods.base import Embeddings
+from avgzsl.trust import open_in_place, require_no_holes
 
 FILE = "embeddings.f32"
 
@@ -46,7 +47,12 @@ def pack(clips: Embeddings, record: IndexRecord) -> Float32[np.ndarray, "n _w"]:
 
 
 def unpack(rows: Float32[np.ndarray, "n _w"], record: IndexRecord) -> Embeddings:
-    """Embeddings of rows."""
+    """Embeddings of rows. Raises DataError for numbers that `pack` does not write."""
+    flags, shares = rows[:, -3:-1], rows[:, -1]
+    known = shares[~np.isnan(shares)]
+    strange = (flags != 0) & (flags != 1)
+    if not np.isfinite(rows[:, :-3]).all() or strange.any() or (known < 0).any() or (known > 1).any():
+        raise DataError(f"{FILE}: holds what are no embeddings; `avgzsl index-verify` says of which clips")
     values = torch.from_numpy(np.ascontiguousarray(rows))
     size = record.dimension
     parts = {part: values[:, i * size : (i + 1) * size] for i, part in enumerate(record.parts)}
@@ -74,7 +80,7 @@ def append(folder: Path, end: int, rows: Float32[np.ndarray, "n _w"]) -> None:
     path = folder / FILE
     start = end * rows.shape[1] * rows.itemsize
     try:
-        with path.open("r+b" if path.exists() else "x+b") as stream:
+        with open_in_place(path, DataError, new=not os.path.lexists(path)) as stream:
             if stream.seek(0, os.SEEK_END) < start:
                 raise DataError(f"{path}: is shorter than the {end} rows that were written; restore it or index again")
             stream.seek(start)
@@ -95,6 +101,10 @@ def mapped(folder: Path, end: int, record: IndexRecord) -> Float32[np.ndarray, "
     if not end:
         return np.zeros((0, size), np.float32)
     try:
+        status = path.stat()
+        if status.st_size < end * size * 4:
+            raise ValueError(f"it has {status.st_size} bytes")
+        require_no_holes(path, status, DataError)
         return np.memmap(path, np.float32, "r", shape=(end, size))
     except (OSError, ValueError) as problem:
         raise DataError(
@@ -107,7 +117,7 @@ def wipe(folder: Path, positions: Int64[np.ndarray, " n"], record: IndexRecord) 
     """Overwrite rows with zeros. Raises AvgzslError when the disk refuses."""
     path, size = folder / FILE, width(record) * 4
     try:
-        with path.open("r+b") as stream:
+        with open_in_place(path, DataError) as stream:
             for position in positions.tolist():
                 stream.seek(position * size)
                 stream.write(bytes(size))

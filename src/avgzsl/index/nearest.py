@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from avgzsl.errors import DataError
 from avgzsl.index import clip_table
 from avgzsl.index.clip_table import Clip
 from avgzsl.index.collection import Collection, View, view_of
@@ -40,12 +41,22 @@ def nearest(
     with clip_table.opened(collection.folder) as db:
         while True:
             with clip_table.transaction(db):
-                seen = view_of(collection, db)
-                positions, scores = _nearest(seen, point, k, mode, condition)
-                found = Found(seen.clips(positions), scores, seen.embeddings(positions))
+                seen, found, problem = view_of(collection, db), None, None
+                try:
+                    positions, scores = _nearest(seen, point, k, mode, condition)
+                    found = Found(seen.clips(positions), scores, seen.embeddings(positions))
+                except DataError as told:  # perhaps of an engine that is being made anew
+                    problem = told
+                except MemoryError:
+                    raise DataError(
+                        f"{collection.folder}: says that it has {seen.state.end} clips, more than memory holds"
+                    ) from None
             # had vectors left the engine meanwhile, some might be missing
-            if clip_table.state(db).generation == seen.state.generation:
-                return found
+            if clip_table.state(db).generation != seen.state.generation:
+                continue
+            if found is None:
+                raise problem or AssertionError
+            return found
 
 
 def _nearest(
@@ -80,6 +91,8 @@ def score(
     if not bool(keep.any()):
         return positions[:0], np.zeros(0, np.float32)
     scores = seen.collection.run.method.compare(take(clips, keep), point[None].float(), *mode)[:, 0]
+    if not bool(scores.isfinite().all()):
+        raise DataError(f"{seen.collection.folder}: has embeddings too large to compare; see `avgzsl index-verify`")
     return positions[keep.numpy()], scores.numpy()
 
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from avgzsl.errors import ConfigError
+from avgzsl.errors import ConfigError, DataError
 from avgzsl.index import clip_table
 from avgzsl.index.collection import View
 from avgzsl.index.engines.base import Scanner
@@ -20,6 +20,7 @@ from avgzsl.index.fused import bound, nearest_distances, query, reach
 from avgzsl.protocol import Mode
 from avgzsl.types import MODALITIES
 
+_MEND = "`avgzsl index-rebuild`"
 _BLOCK = 1 << 17  # clips whose distances fit into a cache
 
 Proposals = tuple[Int64[np.ndarray, " k"], float]
@@ -28,10 +29,28 @@ Propose = Callable[[int, float], Proposals]
 
 
 def proposals(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
-    """Of the clips that the engine has. Raises AvgzslError where it refuses."""
+    """Of the clips that the engine has. Raises AvgzslError where it refuses, DataError where clips are missing."""
     if not seen.state.applied:  # what it has is being thrown away
         return lambda n, least: (np.zeros(0, np.int64), -np.inf)
+    for stored in [mode] if mode in seen.collection.stored else seen.collection.stored:
+        if stored not in seen.collection.checked:
+            _require_all(seen, stored)
+            seen.collection.checked.add(stored)
     return _asked(seen, point, mode) if mode in seen.collection.stored else _scanned(seen, point, mode)
+
+
+def _require_all(seen: View, mode: Mode) -> None:
+    """Raises DataError unless there are at least as many vectors as clips: others would never be found."""
+    needs = {"audio": "has_audio", "video": "has_video", "both": "(has_audio or has_video)"}[mode.modality]
+    if "joint" in seen.collection.record.parts and mode.modality == "both":
+        needs = "has_audio and has_video"
+    asked = f"select count(*) from clips where position < ? and {needs}"
+    (wanted,) = seen.db.execute(asked, (seen.state.applied,)).fetchone()
+    there = seen.collection.engine(mode).count()
+    if there < wanted:
+        raise DataError(
+            f"{seen.collection.folder}: the engine has {there} of {wanted} clips in {mode}; mend it: {_MEND}"
+        )
 
 
 def _asked(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
@@ -41,6 +60,8 @@ def _asked(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
     def propose(n: int, least: float) -> Proposals:
         enough = reach(least, largest, point, similarity)
         positions, products = seen.collection.engine(mode).query(asked, n, enough)
+        if not np.isfinite(products).all() or (np.diff(products) > 0).any():
+            raise DataError(f"{seen.collection.folder}: the engine answers with what is no order; mend it: {_MEND}")
         rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, point, similarity)
         return positions, rest
 

@@ -2,7 +2,7 @@
 
 import secrets
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from avgzsl.errors import DataError
 from avgzsl.files import write_json
 from avgzsl.methods.base import Embeddings
 from avgzsl.runs import Run, run_id
+from avgzsl.trust import bare_address
 from avgzsl.types import MODALITIES
 
 FORMAT = 1
@@ -22,7 +23,7 @@ RECORD = "index.json"
 
 class IndexRecord(BaseModel):
     """`run` is `runs.run_id`; `parts` are the embeddings of `dimension` numbers that a row has; `id` names the index
-    where several share an engine."""
+    where several share an engine. `url` is where the engine was when the index was made: told, never called."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     format: int
@@ -32,19 +33,14 @@ class IndexRecord(BaseModel):
     fingerprint: str
     engine: str
     url: str | None
-    parts: tuple[Literal["audio", "video", "joint"], ...]
-    dimension: int = Field(ge=1)
+    parts: tuple[Literal["audio", "video", "joint"], ...] = Field(min_length=1, max_length=2)
+    dimension: int = Field(ge=1, le=1 << 20)
     decoder: int = Field(default=0, ge=0)
     """`media.version.DECODER` of the clips' features; older indexes did not say."""
 
 
 def describe(run: Run, engine: str, url: str | None, decoder: int) -> IndexRecord:
     """The record of a new index."""
-    nothing = no_clips(run)
-    served = [m for m in MODALITIES if m in run.method.modalities or "both" in run.method.modalities]
-    parts = ["joint"] if nothing.joint is not None else served
-    text = torch.zeros(1, run.config.data.dimensions["text"])
-    text[0, 0] = 1.0
     return IndexRecord(
         format=FORMAT,
         id=secrets.token_hex(8),
@@ -52,11 +48,25 @@ def describe(run: Run, engine: str, url: str | None, decoder: int) -> IndexRecor
         method=run.config.method,
         fingerprint=run.config.data.fingerprint,
         engine=engine,
-        url=url,
-        parts=tuple(parts),
-        dimension=run.method.embed_text(text).shape[1],
+        url=None if url is None else bare_address(url),
         decoder=decoder,
+        **_shape(run),
     )
+
+
+def require_shape(folder: Path, record: IndexRecord, run: Run) -> None:
+    """Raises DataError unless rows are those that the run makes."""
+    if (there := record.model_dump(include={"parts", "dimension"})) != (made := _shape(run)):
+        raise DataError(f"{folder / RECORD}: says that rows are {there}, and its run makes {made}; restore it")
+
+
+def _shape(run: Run) -> dict[str, Any]:
+    """The parts of a row, and how many numbers each has."""
+    served = [m for m in MODALITIES if m in run.method.modalities or "both" in run.method.modalities]
+    text = torch.zeros(1, run.config.data.dimensions["text"])
+    text[0, 0] = 1.0
+    parts = ("joint",) if no_clips(run).joint is not None else tuple(served)
+    return {"parts": parts, "dimension": run.method.embed_text(text).shape[1]}
 
 
 def no_clips(run: Run) -> Embeddings:
@@ -67,9 +77,9 @@ def no_clips(run: Run) -> Embeddings:
     return run.method.embed_clips(nothing)
 
 
-def write_record(folder: Path, record: IndexRecord) -> None:
+def write_record(folder: Path, record: IndexRecord, name: str = RECORD) -> None:
     """Whole or not at all."""
-    write_json(folder / RECORD, record.model_dump(mode="json"))
+    write_json(folder / name, record.model_dump(mode="json"))
 
 
 def read_record(folder: Path) -> IndexRecord:

@@ -23,13 +23,20 @@ class Faults(NamedTuple):
 
 
 def verify(collection: Collection) -> Faults:
-    """Read all that is stored: the table, each row against its checksum, each vector of the engine against its row."""
+    """Read all that is stored: the table, each row against its checksum, each vector of the engine against its row.
+
+    Raises ConfigError where the user has not said where the engine is.
+    """
+    collection.address()
     try:
         with view(collection) as seen:
             truth = _table_faults(seen) + _row_faults(seen)
-            engine = [] if truth else [fault for mode in collection.stored for fault in _engine_faults(seen, mode)]
+            asked = [] if truth or not seen.state.applied else collection.stored
+            engine = [fault for mode in asked for fault in _engine_faults(seen, mode)]
     except AvgzslError as problem:
         return Faults([str(problem)], [])
+    except MemoryError:
+        return Faults([f"{collection.folder}: says that it has more clips than memory holds"], [])
     return Faults(truth, engine)
 
 

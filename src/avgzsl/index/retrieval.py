@@ -21,14 +21,14 @@ from avgzsl.types import MODALITIES
 _IN_SPLIT = "(?1 is null or split = ?1)"
 
 
-def index_evaluate(index: str | Path, split: str | None = None) -> dict[str, Any]:
+def index_evaluate(index: str | Path, split: str | None = None, *, url: str | None = None) -> dict[str, Any]:
     """Retrieval by class name over an index, or over one of its splits, in every mode that its clips can be tested in.
 
     `results` has rows as those of `experiment.evaluate`, `unlabelled` counts the clips that were left out for want of a
     label. The classes are those of the index's own run: no data set is needed. Raises RunError when the run does not
     tell them, ModalityError where no mode can be tested, and as `index_retrieval`.
     """
-    collection = open_collection(index)
+    collection = open_collection(index, url)
     classes = read_classes(collection.run)
     with view(collection) as seen:
         _labelled(seen, split)

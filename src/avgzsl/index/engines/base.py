@@ -1,7 +1,8 @@
 """The contract of an engine: vectors by number, and which of them have the largest inner products with a query.
 
-A vector is never changed under its number. An engine need not be complete or in step: what it lacks and what it has too
-much is the caller's to put right (`avgzsl.index.nearest`), and all of it can be made anew (`avgzsl.index.repair`).
+A vector is never changed under its number. To open an engine writes nothing and calls nobody. An engine need not be
+complete or in step: what it lacks and what it has too much is the caller's to put right (`avgzsl.index.nearest`), and
+all of it can be made anew (`avgzsl.index.repair`).
 """
 
 from typing import Protocol, runtime_checkable
@@ -12,14 +13,21 @@ from jaxtyping import Float32, Int64
 
 @runtime_checkable
 class Engine(Protocol):
-    """Vectors of one dimension, on disk or on a server. Raises AvgzslError where these refuse."""
+    """Vectors of one dimension, on disk or on a server.
+
+    Raises AvgzslError where these refuse, DataError where they are not there or are no such vectors.
+    """
+
+    def create(self) -> None:
+        """Make room for vectors; those that are there already stay."""
+        ...
 
     def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
         """Put vectors in, as one; those that are there already stay."""
         ...
 
     def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
-        """Take vectors out, of everything that is stored, older versions included."""
+        """Take vectors out, of everything that is stored, if anything is, older versions included."""
         ...
 
     def query(

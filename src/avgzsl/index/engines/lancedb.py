@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 from jaxtyping import Float32, Int64
 
 from avgzsl.errors import AvgzslError, DataError
+from avgzsl.index.engines._lance_manifest import require_own_data
 from avgzsl.registry import require
 
 DESCRIPTION = "LanceDB, embedded: a folder on disk with atomic changes (extra lancedb)"
@@ -26,12 +28,9 @@ _TIDY = 64
 def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "Lance":
     """The table NAME."""
     os.environ.setdefault("RUST_LOG", "error")  # its notes go to stderr otherwise
-    lancedb = require("lancedb", "lancedb")
+    require("lancedb", "lancedb")
     logging.getLogger("lance").setLevel(logging.ERROR)
-    with _named(folder):
-        # other processes' changes are to be seen at once
-        connection = lancedb.connect(folder / "lancedb", read_consistency_interval=timedelta(0))
-        return Lance(connection, folder, name, dimension)
+    return Lance(folder, name, dimension)
 
 
 def drop(folder: Path, name: str, url: str | None) -> None:
@@ -42,10 +41,31 @@ def drop(folder: Path, name: str, url: str | None) -> None:
 class Lance:
     """A table of positions and vectors."""
 
-    def __init__(self, connection: Any, folder: Path, name: str, dimension: int) -> None:
-        self.connection, self.folder, self.name = connection, folder, name
+    def __init__(self, folder: Path, name: str, dimension: int) -> None:
+        self.folder, self.name = folder, name
         self.schema = pa.schema([("position", pa.int64()), ("vector", pa.list_(pa.float32(), dimension))])
-        self.table = connection.create_table(name, schema=self.schema, exist_ok=True)
+        self._place = folder / "lancedb" / f"{name}.lance"
+        self._table: Any = None
+
+    @cached_property
+    def connection(self) -> Any:
+        """Other processes' changes are to be seen at once."""
+        lancedb = require("lancedb", "lancedb")
+        return lancedb.connect(self.folder / "lancedb", read_consistency_interval=timedelta(0))
+
+    @property
+    def table(self) -> Any:
+        """Opened when it is first asked for. Raises DataError where it is not there, or is no such table."""
+        if self._table is None:
+            self._table = self._opened()
+        return self._table
+
+    def create(self) -> None:
+        """An empty table."""
+        with _named(self.folder):
+            if self._place.exists():
+                require_own_data(self._place)
+            self.connection.create_table(self.name, schema=self.schema, exist_ok=True)
 
     def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
         """One version. Raises AvgzslError for a full disk."""
@@ -58,22 +78,25 @@ class Lance:
 
     def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
         """The table is written anew without them, and its older versions go away."""
+        if not self._place.exists():
+            return
         with _named(self.folder), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "optimize", UserWarning)  # an open reader comes again, see `query`
             kept = self.table.to_arrow()
             kept = kept.filter(pa.array(~np.isin(kept["position"].to_numpy(), positions)))
-            self.table = self.connection.create_table(self.name, kept, mode="overwrite")
-            self.table.optimize(cleanup_older_than=timedelta(0))
+            self._table = self.connection.create_table(self.name, kept, mode="overwrite")
+            self._table.optimize(cleanup_older_than=timedelta(0))
 
     def query(
         self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf
     ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
         """A scan."""
+        self.table  # noqa: B018  (opened, with its own errors)
         try:
             found = self._search(vector, n, least)
         except (OSError, RuntimeError):  # the version it began with was cleaned away: there is a newer one
+            self._table = None
             with _named(self.folder):
-                self.table = self.connection.open_table(self.name)
                 found = self._search(vector, n, least)
         return found["position"].to_numpy(), 1 - found["_distance"].to_numpy()
 
@@ -84,6 +107,16 @@ class Lance:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _opened(self) -> Any:
+        if not self._place.exists():
+            raise DataError(f"{self._place}: is gone; make it anew with `avgzsl index-rebuild`")
+        require_own_data(self._place)
+        with _named(self.folder):
+            table = self.connection.open_table(self.name)
+            if table.schema != self.schema:
+                raise DataError(f"{self._place}: is another table; make it anew with `avgzsl index-rebuild`")
+        return table
 
     def _search(self, vector: Float32[np.ndarray, " e"], n: int, least: float) -> Any:
         asked = self.table.search(vector, vector_column_name="vector").distance_type("dot")
@@ -104,6 +137,11 @@ def _named(folder: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError) as problem:
         said = " ".join(str(problem).split())[:300]
+        if "os error 30" in said or "Read-only" in said or "os error 13" in said:
+            raise AvgzslError(
+                f"{folder}: is read-only here ({said}); copy the index to a place that can be written to, and change "
+                "the copy"
+            ) from problem
         if "No space" in said or "os error 28" in said or "too large" in said:
             raise AvgzslError(
                 f"{folder}: could not be written ({said}); nothing is lost: free some space and run the same again"

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float32, Int64
 
 from avgzsl.errors import AvgzslError, DataError
+from avgzsl.trust import open_in_place, require_no_holes
 
 DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
 BY_URL = False
@@ -16,13 +17,7 @@ SCANS = True
 
 def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "Memory":
     """The file NAME.f32."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{name}.f32"
-        path.touch()
-    except OSError as problem:
-        raise AvgzslError(f"{folder}: cannot be written ({problem.strerror}); choose another place") from problem
-    return Memory(path, dimension)
+    return Memory(folder / f"{name}.f32", dimension)
 
 
 def drop(folder: Path, name: str, url: str | None) -> None:
@@ -36,6 +31,15 @@ class Memory:
     def __init__(self, path: Path, dimension: int) -> None:
         self.path, self.dimension = path, dimension
         self._mapped: tuple[tuple[int, int, int], np.ndarray] | None = None
+
+    def create(self) -> None:
+        """An empty file."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not os.path.lexists(self.path):
+                open_in_place(self.path, DataError, new=True).close()
+        except OSError as problem:
+            raise AvgzslError(f"{self.path}: cannot be written ({problem.strerror}); choose another place") from problem
 
     def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
         """Rows are written in place; those skipped on the way are absent. Raises AvgzslError for a full disk."""
@@ -54,6 +58,8 @@ class Memory:
 
     def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
         """Rows are overwritten."""
+        if not os.path.lexists(self.path):
+            return
         row = np.zeros((1, self.dimension), np.float32)
         row[:, -1] = np.inf
         for position in positions[positions < self._rows()].tolist():
@@ -71,7 +77,7 @@ class Memory:
     def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
         """A matrix product. Raises DataError for a damaged file."""
         found = (torch.from_numpy(self._map()) @ torch.from_numpy(vector)).numpy()
-        if np.isnan(found).any():  # it would pass as an absent row
+        if np.isnan(found).any() or np.isposinf(found).any():  # NaN would pass as an absent row
             raise DataError(f"{self.path}: holds values that are no numbers; make it anew with `avgzsl index-rebuild`")
         return found
 
@@ -94,6 +100,7 @@ class Memory:
 
     def _map(self) -> np.ndarray:
         status = self._status()
+        require_no_holes(self.path, status, DataError)
         rows = status.st_size // (4 * self.dimension)
         if not rows:
             return np.zeros((0, self.dimension), np.float32)
@@ -105,7 +112,7 @@ class Memory:
 
     def _write(self, row: int, values: Float32[np.ndarray, "n e"]) -> None:
         try:
-            with self.path.open("r+b") as stream:
+            with open_in_place(self.path, DataError) as stream:
                 stream.seek(row * 4 * self.dimension)
                 stream.write(values.tobytes())
                 stream.flush()

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from avgzsl.errors import AvgzslError, ConfigError
+from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.registry import require
+from avgzsl.trust import bare_address
 
 DESCRIPTION = "Qdrant, a server or a cluster, by --url (extra qdrant)"
 BY_URL = True
 SCANS = False
+EXAMPLE = "http://localhost:6333"
 _BATCH = 1000
 
 
@@ -43,9 +45,14 @@ class Qdrant:
         self.client, self.name, self.url = client, name, url
         self.models = require("qdrant_client.models", "qdrant")
         self.exact = self.models.SearchParams(exact=True)
-        if not client.collection_exists(name):
-            vectors = self.models.VectorParams(size=dimension, distance=self.models.Distance.DOT)
-            client.create_collection(name, vectors_config=vectors)
+        self.dimension = dimension
+
+    def create(self) -> None:
+        """An empty collection."""
+        with _named(self.url):
+            if not self.client.collection_exists(self.name):
+                vectors = self.models.VectorParams(size=self.dimension, distance=self.models.Distance.DOT)
+                self.client.create_collection(self.name, vectors_config=vectors)
 
     def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
         """In batches; each is there when the call comes back."""
@@ -58,6 +65,8 @@ class Qdrant:
     def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
         """Points; a server frees their space when it next optimises the segment."""
         with _named(self.url):
+            if not self.client.collection_exists(self.name):
+                return
             points = self.models.PointIdsList(points=positions.tolist())
             self.client.delete(self.name, points_selector=points, wait=True)
 
@@ -74,8 +83,8 @@ class Qdrant:
                 with_payload=False,
                 score_threshold=least if least > -np.inf else None,
             ).points
-        positions = np.array([point.id for point in found], np.int64)
-        return positions, np.array([point.score for point in found], np.float32)
+            positions = np.array([point.id for point in found], np.int64)
+            return positions, np.array([point.score for point in found], np.float32)
 
     def count(self) -> int:
         """Points."""
@@ -90,8 +99,8 @@ class Qdrant:
 def connect(url: str) -> Any:
     """A client of the server. Raises ConfigError for what is no address."""
     client = require("qdrant_client", "qdrant")
-    if urlparse(url).scheme not in ("http", "https"):
-        raise ConfigError(f"{url!r} is no address of a Qdrant server; expected one as http://localhost:6333")
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigError(f"{bare_address(url)} is no address of a Qdrant server; expected one as {EXAMPLE}")
     key = os.environ.get("QDRANT_API_KEY")
     return client.QdrantClient(url=url, api_key=key, timeout=60, check_compatibility=False)
 
@@ -100,10 +109,15 @@ def connect(url: str) -> Any:
 def _named(url: str) -> Iterator[None]:
     """Its errors come as those of this package."""
     errors = require("qdrant_client.http.exceptions", "qdrant")
+    refused = errors.ResponseHandlingException, errors.UnexpectedResponse
     try:
         yield
-    except (errors.ResponseHandlingException, errors.UnexpectedResponse, OSError, RuntimeError, ValueError) as problem:
+    except (*refused, OSError, RuntimeError, ValueError, OverflowError) as problem:
         said = " ".join(str(problem).split())[:300]
+        if getattr(problem, "status_code", None) == 404 or "not found" in said:
+            raise DataError(
+                f"{url}: has no such collection ({said}); is it the right server? `avgzsl index-rebuild` makes it anew"
+            ) from problem
         raise AvgzslError(
             f"{url}: Qdrant does not answer as expected ({said}); see that it runs there, then run the same again"
         ) from problem
