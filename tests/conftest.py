@@ -1,4 +1,4 @@
-"""Shapes in signatures are enforced in the whole test run, and no test writes into a user's cache."""
+"""Shapes in signatures are enforced in the whole test run, and no test writes into a user's cache or state."""
 
 import os
 from pathlib import Path
@@ -18,6 +18,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 def own_cache(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("AVGZSL_CACHE", str(tmp_path_factory.mktemp("cache")))
+    patch.setenv("AVGZSL_STATE", str(tmp_path_factory.mktemp("state")))
     yield
     patch.undo()
 

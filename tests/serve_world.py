@@ -2,7 +2,9 @@
 
 import atexit
 import csv
+import os
 import shutil
+import struct
 import tempfile
 from contextlib import contextmanager
 from functools import cache
@@ -41,6 +43,20 @@ def render(path: Path, label: str, seed: int, seconds: float = SECONDS) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     encode(path, frames, float(FPS), sound_clip("fast", pitch, timbre, seconds, RATE, draw), RATE)
     return path
+
+
+def sound_bytes(size: int) -> bytes:
+    """A file of so many bytes that is noise, as WAV: 16 bits, mono."""
+    fmt = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    return (
+        b"RIFF"
+        + struct.pack("<I", size - 8)
+        + b"WAVE"
+        + fmt
+        + b"data"
+        + struct.pack("<I", size - 44)
+        + os.urandom(size - 44)
+    )
 
 
 def write_clips(root: Path) -> Path:
@@ -96,7 +112,7 @@ def application(folder: Path | None = None, **settings):
     """The application over the world's index, or another."""
     chosen = Settings(**{"decoders": 1, **settings})
     with Decoders(1) as decoders:
-        archive = open_archive(folder or world() / "index", decoders, chosen.token is None)
+        archive = open_archive(folder or world() / "index", decoders, chosen.token is None, chosen.media)
         with started(archive, chosen, decoders) as service:
             yield make_app(service)
 

@@ -86,7 +86,7 @@ def test_the_posthoc_fit_favours_the_modality_that_is_the_more_certain(name, dat
 @pytest.mark.parametrize("mode", ["soft", "hard"])
 @pytest.mark.parametrize("attention", ["posthoc", "joint"])
 def test_at_test_time_the_weight_is_that_of_video(name, mode, attention, data):
-    """alpha by BatchNorm's running statistics over [audio; video], Linear and sigmoid; scores (1 - alpha) a + alpha v."""
+    """alpha by running statistics over [audio; video], Linear and sigmoid; scores (1 - alpha) a + alpha v."""
     settings = {**QUICK, "attention": attention, "attention_mode": mode, "attention_epochs": 40, "attention_lr": 0.03}
     method = build(name, settings=settings).fit(*data.training())
     test, classes = data.split("test"), data.classes

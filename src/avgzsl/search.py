@@ -24,13 +24,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl import runs
+from avgzsl import own_folders, runs
 from avgzsl.answers import distance
 from avgzsl.calibration import Recognition
 from avgzsl.encoders import load_text_encoder
 from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.index.collection import Collection, open_collection
 from avgzsl.index.fused import spaces, video_share, weighted
+from avgzsl.index.indexed_files import FileState, Indexed
+from avgzsl.index.indexed_files import state as state_of
 from avgzsl.index.nearest import Found, nearest
 from avgzsl.index.where import parse
 from avgzsl.methods.base import Embeddings
@@ -44,6 +46,7 @@ from avgzsl.types import MODALITIES, TEST_MODALITIES, Fusion, Modality, TestModa
 
 _LONGEST = 1000  # characters of a phrase: more is a mistake, not a query
 _MOST = 10_000  # hits
+_HASHED = 16 << 20  # bytes of a file that is read to be compared, as its time is another
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +69,14 @@ class Hit:
 
     `distances` are those of each modality alone, `weights` what each counted in the fused score (None for one that the
     clip lacks or that the method does not embed by itself). `seen` is None for a label that the run does not know;
-    `missing` says that the file which was indexed has gone.
+    `missing` says that the file which was indexed has gone. `file` says what has become of it (`indexed_files`):
+    `changed` is another one under its path, `touched` one that may be; None of a clip without a file.
     """
 
     id: str
     path: str | None
     missing: bool
+    file: FileState | None
     start: float | None
     end: float | None
     label: str | None
@@ -216,13 +221,15 @@ def hits_of(searcher: Searcher, found: Found, point: Float[Tensor, " d"], mode: 
     marks = dict.fromkeys(run.config.data.seen, True) | dict.fromkeys(run.config.data.unseen, False)
     alone = {m: _alone(found.embeddings, point, m, near) for m in MODALITIES}
     shares = _shares(found.embeddings, mode)
-    hits = []
+    hits, folders = [], own_folders.remembered()
     for i, (clip, value) in enumerate(zip(found.clips, found.scores.tolist(), strict=True)):
+        state = None if clip.path is None else _state(clip.path, clip.file, folders)
         hits.append(
             Hit(
                 id=clip.id,
                 path=clip.path,
-                missing=clip.path is not None and not os.path.isfile(clip.path),  # noqa: PTH113  (Path.is_file raises in a forbidden folder)
+                missing=state == "gone",
+                file=state,
                 start=clip.start,
                 end=clip.end,
                 label=clip.label,
@@ -237,6 +244,12 @@ def hits_of(searcher: Searcher, found: Found, point: Float[Tensor, " d"], mode: 
             )
         )
     return hits
+
+
+def _state(path: str, file: Indexed | None, folders: Sequence[Path]) -> FileState:
+    """What has become of a file; nothing is read of one that the user never named, whatever an index says."""
+    own = own_folders.covering(Path(os.path.realpath(path)), folders) is not None
+    return state_of(path, file, _HASHED if own else 0)
 
 
 def _alone(clips: Embeddings, point: Float[Tensor, " d"], modality: Modality, near: Name) -> list[float | None]:

@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from avgzsl.index.file_check import Checked
 
 Index = Annotated[Path, typer.Argument(help="Folder of an index.")]
 Source = Annotated[Path, typer.Argument(help="A store, a folder of features, or a folder of clips.")]
@@ -16,6 +19,9 @@ Video = Annotated[str | None, typer.Option(help="Of clips: video encoder, likewi
 Url = Annotated[
     str | None,
     typer.Option(help="Where the engine is, as http://localhost:6333; else AVGZSL_ENGINE_URL. The index is not asked."),
+]
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Remove the clips of files that lay in this source's folder and are gone.")
 ]
 
 
@@ -30,13 +36,14 @@ def index(
     models: Models = None,
     audio: Audio = None,
     video: Video = None,
+    prune: Prune = False,
 ) -> None:
     """Index clips with a run, extracting their features where needed; clips that are there unchanged are skipped."""
     from avgzsl.index.archive import index as fill
 
     with _progress() as told:
         media = {"manifest": manifest, "models": models, "audio": audio, "video": video}
-        added = fill(run, source, out, engine=engine, url=url, split=split, told=told, **media)
+        added = fill(run, source, out, engine=engine, url=url, split=split, prune=prune, told=told, **media)
     _tell(out, added)
 
 
@@ -49,13 +56,14 @@ def index_add(
     models: Models = None,
     audio: Audio = None,
     video: Video = None,
+    prune: Prune = False,
 ) -> None:
     """Add clips to an index, with the run that made it."""
     from avgzsl.index.archive import index_add as add
 
     with _progress() as told:
         media = {"manifest": manifest, "models": models, "audio": audio, "video": video}
-        added = add(index, source, url=url, split=split, told=told, **media)
+        added = add(index, source, url=url, split=split, prune=prune, told=told, **media)
     _tell(index, added)
 
 
@@ -97,20 +105,44 @@ def index_info(
     print(dumps(about, indent=2) if json else "\n".join(f"{name}: {_plain(value)}" for name, value in about.items()))
 
 
-def index_verify(index: Index, url: Url = None) -> None:
-    """Read all of an index and say what is damaged; the exit code is 1 if something is."""
+def index_verify(
+    index: Index,
+    hash: Annotated[
+        bool, typer.Option("--hash", help="Compare every file by its bytes, not only those of another time.")
+    ] = False,
+    url: Url = None,
+) -> None:
+    """Read all of an index and say what is damaged, and which files changed or are gone; then the exit code is 1."""
     from avgzsl.index.archive import index_verify as verify
+    from avgzsl.index.file_check import index_files
 
     faults = verify(index, url=url)
     for fault in [*faults.truth, *faults.engine]:
         print(fault)
     if faults.truth:
         print("restore these files from a copy, or index again into another folder")
-    elif faults.engine:
+        sys.exit(1)
+    if faults.engine:
         print(f"`avgzsl index-rebuild {index}` mends this")
     else:
         print(f"{index}: as it was written")
-    sys.exit(1 if any(faults) else 0)
+    with _progress("files") as told:
+        found = index_files(index, hash=hash, told=told)
+    sys.exit(1 if _tell_files(index, found) or faults.engine else 0)
+
+
+def index_move(
+    index: Index,
+    old: Annotated[str, typer.Argument(help="Folder in which the files lay.")],
+    new: Annotated[Path, typer.Argument(help="Folder in which they lie now.")],
+) -> None:
+    """Tell an index that its files were moved; the exit code is 1 if some are not there, or are others."""
+    from avgzsl.index.moved import index_move as move
+
+    with _progress("files") as told:
+        moved = move(index, old, new, told=told)
+    print(f"{index}: {moved.clips} clips of {len(moved.files)} files lie in {new} now")
+    sys.exit(1 if _tell_files(index, moved.files) else 0)
 
 
 def index_evaluate(
@@ -135,17 +167,40 @@ def index_evaluate(
     print(f"{found['unlabelled']} clips without a label were not counted")
 
 
-def _progress() -> Any:
+def _progress(what: str = "index") -> Any:
     from avgzsl.cli import show
 
-    return show.counting_progress("index")
+    return show.counting_progress(what)
 
 
 def _tell(folder: Path, added: Any) -> None:
-    print(f"{folder}: {added.added} clips added, {added.kept} were there unchanged")
+    pruned = f", {added.pruned} removed whose files are gone" if added.pruned else ""
+    print(f"{folder}: {added.added} clips added, {added.kept} were there unchanged{pruned}")
     if added.failed:
         print(f"{added.failed} files gave none; why, is in {added.failures}")
         sys.exit(1)
+
+
+def _tell_files(index: Path, found: "list[Checked]") -> bool:
+    """Say which files are not those that were indexed, and what to do; whether there are any."""
+    from avgzsl.cli.show import printable
+
+    of = {state: [printable(one.path) for one in found if one.state == state] for state in ("changed", "gone")}
+    for state, paths in of.items():
+        for path in paths:
+            print(f"{'changed since' if state == 'changed' else state}: {path}")
+    if unknown := sum(one.state == "unknown" for one in found):
+        print(
+            f"{unknown} files are there, and the index, made by an older version, does not say what they were; "
+            f"`avgzsl index-add {index} SOURCE` notes it"
+        )
+    if any(of.values()):
+        print(
+            f"of {len(found)} files {len(of['changed'])} changed since they were indexed, {len(of['gone'])} are gone; "
+            f"`avgzsl index-add {index} SOURCE` brings the index up to date (with --prune it removes what is gone), "
+            f"`avgzsl index-move {index} OLD NEW` says where a folder has moved"
+        )
+    return any(of.values())
 
 
 def _plain(value: Any) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from avgzsl.search import Hit
 
 Modality = Literal["audio", "video", "both"]
+_MARKS = {"gone": " (the file is gone)", "changed": " (changed since)", "touched": " (perhaps changed since)"}
 
 
 def search(
@@ -94,14 +95,16 @@ def _place(hit: "Hit") -> Any:
         if not hit.start and hit.end is None
         else f" {hit.start or 0:g}–{'' if hit.end is None else f'{hit.end:g}'} s"
     )
-    return _shown(f"{hit.path or hit.id}{span}{' (the file is gone)' if hit.missing else ''}")
+    return _shown(f"{hit.path or hit.id}{span}{_MARKS.get(hit.file or '', '')}")
 
 
 def _shown(text: str) -> Any:
     """Names come from files: no markup, and nothing that moves the cursor."""
     from rich.text import Text
 
-    return Text("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text))
+    from avgzsl.cli.show import printable
+
+    return Text(printable(text))
 
 
 def _number(value: float | None) -> str:

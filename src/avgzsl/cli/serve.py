@@ -22,8 +22,13 @@ def serve(
     audio: Annotated[str | None, typer.Option(help="Backbone of the sound, for a run that does not know it.")] = None,
     video: Annotated[str | None, typer.Option(help="Backbone of the picture, likewise.")] = None,
     text: Annotated[str | None, typer.Option(help="Encoder of phrases, likewise.")] = None,
+    media: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder whose files may be shown, of an index made elsewhere; may be repeated."),
+    ] = None,
 ) -> None:
     """Search an index in the browser. Limits come from the environment (docs/serving.md)."""
+    from avgzsl.cli.show import printable
     from avgzsl.registry import require
 
     for library in ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client"):
@@ -37,8 +42,10 @@ def serve(
     def ending() -> None:
         print(f"interrupted; {index} is served no longer", file=sys.stderr, flush=True)
 
-    settings = read_settings(host=host, port=port)
-    ended = run(
-        index, settings, told, ending, url=url, models=models, device=device, audio=audio, video=video, text=text
-    )
+    def noted(what: str) -> None:
+        print(f"{index}: {printable(what)}", file=sys.stderr, flush=True)
+
+    settings = read_settings(host=host, port=port, media=media or None)
+    encoders = {"url": url, "models": models, "device": device, "audio": audio, "video": video, "text": text}
+    ended = run(index, settings, told, ending, noted, **encoders)
     raise typer.Exit(128 + ended)

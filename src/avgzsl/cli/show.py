@@ -164,3 +164,8 @@ def files(paths: list[Path]) -> None:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def printable(text: str) -> str:
+    """Text that others made, as it is, but for what moves the cursor or is not seen."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

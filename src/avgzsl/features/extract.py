@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
+from avgzsl import own_folders
 from avgzsl.errors import ConfigError, DataError, MediaError, RunError
 from avgzsl.features import class_splits, engines
 from avgzsl.features.embedding import Backbones, Outcome, Task
@@ -92,8 +93,9 @@ def extract(
     `text.load`). With `window` and `hop` (seconds) longer clips are cut. `workers` files are decoded at once, `batch`
     clips embedded together; with the same `batch`, every engine and every number of workers gives the same bytes.
     Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed, tries
-    again what failed, and drops what is no longer listed. Clips that fail do not stop the others.
-    With `merge_spellings`, labels that are one class written differently become the most usual of them.
+    again what failed, and drops what is no longer listed. Clips that fail do not stop the others. The folder is noted
+    as one of the user's own (`own_folders`). With `merge_spellings`, labels that are one class written differently
+    become the most usual of them.
 
     Raises DataError for a bad manifest or when no clip gives features, ConfigError, WeightsError, and RunError when
     `out` is something else, is of other backbones, or is being written.
@@ -107,6 +109,7 @@ def extract(
     run = engines.engine(engine)
     _check_folder(folder)
     listed = read_clips(root, manifest, merge_spellings)
+    own_folders.remember(root)
     rows = [row for row in listed if is_text(row.path)]
     unnamed = [row for row in listed if not is_text(row.path)]
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))

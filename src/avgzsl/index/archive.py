@@ -11,7 +11,7 @@ import torch
 
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.features.extract import FAILURES
-from avgzsl.index import clip_table, repair
+from avgzsl.index import clip_table, indexed_files, pruning, repair
 from avgzsl.index.clip_table import Clip
 from avgzsl.index.collection import (
     RUN,
@@ -40,13 +40,14 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Added:
-    """Clips that were added (or replaced), those that were there already, unchanged, and media files that gave none,
-    with the file that says why."""
+    """Clips that were added (or replaced), those that were there already, unchanged, media files that gave none, with
+    the file that says why, and clips that were removed because their files are gone."""
 
     added: int
     kept: int
     failed: int = 0
     failures: Path | None = None
+    pruned: int = 0
 
 
 def index(
@@ -57,6 +58,7 @@ def index(
     engine: str | None = None,
     url: str | None = None,
     split: str | None = None,
+    prune: bool = False,
     told: Told | None = None,
     **media: Any,
 ) -> Added:
@@ -64,9 +66,10 @@ def index(
 
     `source` is a store, a folder of features in any layout, or a folder of media files, which go through the run's own
     encoders into a store inside the index (`media`: see `extraction.extracted`). `split` takes only train, val or test.
-    `engine` is that of a new index, LanceDB on disk if not given; `url` is where it is, if not on disk: here, and in
-    the other calls, it is the user who says so, here or in AVGZSL_ENGINE_URL. Raises DataError, RunError, ConfigError,
-    ModalityError, WeightsError; a new index that nothing had come into is then gone.
+    Clips of files that were replaced are replaced; `prune` removes those of files that were in the source's folder and
+    are gone. `engine` is that of a new index, LanceDB on disk if not given; `url` is where it is, if not on disk: here,
+    and in the other calls, it is the user who says so, here or in AVGZSL_ENGINE_URL. Raises DataError, RunError,
+    ConfigError, ModalityError, WeightsError; a new index that nothing had come into is then gone.
     """
     loaded, folder = load_run(Path(run)), Path(out)
     if (folder / RECORD).exists():
@@ -75,12 +78,12 @@ def index(
         there = collection.record.engine
         if engine not in (None, there):
             raise DataError(f"{folder}: is an index with the engine {there}; go on with that, or choose another folder")
-        return _add(collection, source, split, told, media)
+        return _add(collection, source, split, prune, told, media)
     there_before = folder.exists()
     decoder = decoder_of(source)
     collection = create(folder, loaded, engine or "lancedb", url, DECODER if decoder is None else decoder)
     try:
-        return _add(collection, source, split, told, media)
+        return _add(collection, source, split, prune, told, media)
     except Exception:  # no interruption: after that the same command goes on
         _undo(collection, there_before)
         raise
@@ -92,11 +95,12 @@ def index_add(
     *,
     url: str | None = None,
     split: str | None = None,
+    prune: bool = False,
     told: Told | None = None,
     **media: Any,
 ) -> Added:
     """Add the clips of `source` to an index, with the run that made it; unchanged ones are skipped. As `index`."""
-    return _add(open_collection(index, url), source, split, told, media)
+    return _add(open_collection(index, url), source, split, prune, told, media)
 
 
 def index_remove(
@@ -115,6 +119,7 @@ def index_remove(
                 f"{collection.folder}: holds no clip {', '.join(map(repr, strange[:5]))}; nothing was removed"
             )
         removed = remove(collection, db, wanted)
+        indexed_files.forget_others(db)
         erased = erase(collection, db) if purge else 0
         if purge:  # features of clips that came as files; those that stay are extracted again when they are added again
             shutil.rmtree(collection.folder / STORES, ignore_errors=True)
@@ -163,7 +168,12 @@ def index_info(index: str | Path, *, url: str | None = None) -> dict[str, Any]:
 
 
 def _add(
-    collection: Collection, source: str | Path, split: str | None, told: Told | None, media: dict[str, Any]
+    collection: Collection,
+    source: str | Path,
+    split: str | None,
+    prune: bool,
+    told: Told | None,
+    media: dict[str, Any],
 ) -> Added:
     _require_decoder(collection, source)
     failed, failures, path = 0, None, Path(source)
@@ -173,10 +183,17 @@ def _add(
     elif given := [name for name, value in media.items() if value is not None]:
         raise ConfigError(f"{path}: holds features already; {given[0]} is for media files, leave it out")
     found = open_source(collection.run, path, split)
-    added = kept = 0
+    root = pruning.root_of(path) if prune else None
+    added = kept = pruned = 0
     with writing(collection) as db:
+        if root is not None:
+            pruned = pruning.prune(collection, db, root)
         for batch in found.batches:
             new = _changed(collection, db, batch.clips)
+            fresh = set(new)
+            _note_files(db, [clip for i, clip in enumerate(batch.clips) if i not in fresh])
+            if root is not None:
+                new = [i for i in new if not pruning.lacks_file(batch.clips[i])]
             if new:
                 embedded = collection.run.method.embed_clips(batch.features.take(torch.tensor(new)))
                 append(collection, db, [batch.clips[i] for i in new], embedded)
@@ -186,7 +203,7 @@ def _add(
                 told(added + kept, found.total)
         apply(collection, db, enough=1)
     collection.close()
-    return Added(added, kept, failed, failures if failed else None)
+    return Added(added, kept, failed, failures if failed else None, pruned)
 
 
 def _require_decoder(collection: Collection, source: str | Path) -> None:
@@ -226,3 +243,24 @@ def _changed(collection: Collection, db: sqlite3.Connection, clips: list[Clip]) 
                 "manifest, or remove the first from the index"
             )
     return changed
+
+
+def _note_files(db: sqlite3.Connection, clips: list[Clip]) -> None:
+    """Of clips that are there unchanged: where their files lie by now, and what they were when they were read."""
+    there = clip_table.contents(db, [clip.id for clip in clips])
+    noted = indexed_files.noted(db, (path for _, path in there.values()))
+    moved, files = [], []
+    for clip in (clip for clip in clips if clip.id in there and clip.path is not None):
+        path = there[clip.id][1]
+        if path != clip.path and (path is None or indexed_files.is_gone(path)):
+            moved.append((clip.path, clip.id))
+        elif path != clip.path:
+            continue
+        if clip.file is not None and noted.get(clip.path or "") != clip.file:
+            files.append((clip.path or "", clip.file))
+    if moved or files:
+        with clip_table.transaction(db, write=True):
+            db.executemany("update clips set path = ? where id = ?", moved)
+            indexed_files.note(db, files)
+            if moved:
+                indexed_files.forget_others(db)

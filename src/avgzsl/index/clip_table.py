@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from avgzsl.errors import AvgzslError, DataError
+from avgzsl.index import indexed_files
+from avgzsl.index.indexed_files import Indexed
 from avgzsl.trust import require_one_name
 
 FILE = "clips.sqlite"
@@ -42,7 +44,8 @@ _REFUSED = "FULL", "IOERR", "READONLY", "CANTOPEN", "PERM", "BUSY", "LOCKED", "N
 
 
 class Clip(NamedTuple):
-    """What an archive knows of a clip: `path` absolute, `start` and `end` in seconds; what is not known is None."""
+    """What an archive knows of a clip: `path` absolute, `start` and `end` in seconds, `file` as it was when it was
+    embedded; what is not known is None."""
 
     id: str
     hash: str
@@ -55,6 +58,7 @@ class Clip(NamedTuple):
     source: str | None = None
     has_audio: bool = False
     has_video: bool = False
+    file: Indexed | None = None
 
 
 class State(NamedTuple):
@@ -240,7 +244,8 @@ def clips_at(db: sqlite3.Connection, where: list[int]) -> list[Clip]:
         raise DataError(
             f"the engine proposes clips that are not there ({strange[:5]}); mend it: `avgzsl index-rebuild`"
         )
-    return [found[position] for position in where]
+    files = indexed_files.noted(db, (clip.path for clip in found.values() if clip.path is not None))
+    return [found[position]._replace(file=files.get(found[position].path or "")) for position in where]
 
 
 def _clip(row: tuple[Any, ...]) -> Clip:
@@ -279,6 +284,7 @@ def insert(db: sqlite3.Connection, clips: list[Clip], checksums: list[int]) -> N
         for i, (c, checksum) in enumerate(zip(clips, checksums, strict=True))
     ]
     db.executemany(f"insert into clips values ({','.join('?' * 13)})", rows)
+    indexed_files.note(db, ((c.path, c.file) for c in clips if c.path is not None and c.file is not None))
     db.execute('update state set "end" = ?', (end + len(clips),))
 
 

@@ -1,6 +1,6 @@
 """Media files through the encoders of a run, into a store inside the index."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -36,12 +36,9 @@ def extracted(
     if split is not None and split not in (there := {row.split for row in read_clips(clips, manifest)}):
         raise UnknownNameError(f"{manifest or clips}: {unknown('split', split, filter(None, there))}")
     specs = specs_of(run, models=models, device=device, audio=audio, video=video)
-    # a store is of encoders by one spec: of a run that moved with its cards it is another
-    within = [spec for _, spec in sorted(specs.items()) if Path(spec).is_relative_to(run.folder.resolve())]
-    folder = stores / sha256("".join([str(clips.resolve()), *within]).encode()).hexdigest()[:16]
     return extract(
         clips,
-        folder,
+        stores / store_name(run, clips, specs),
         manifest=manifest,
         audio=specs.get("audio"),
         video=specs.get("video"),
@@ -49,6 +46,13 @@ def extracted(
         device=device,
         told=None if told is None else lambda now: told(now.done, now.total),
     )
+
+
+def store_name(run: Run, clips: Path, specs: Mapping[Modality, str]) -> str:
+    """What the store of a folder of clips is called, of encoders by these specs."""
+    # a store is of encoders by one spec: of a run that moved with its cards it is another
+    within = [spec for _, spec in sorted(specs.items()) if Path(spec).is_relative_to(run.folder.resolve())]
+    return sha256("".join([str(clips.resolve()), *within]).encode()).hexdigest()[:16]
 
 
 def specs_of(

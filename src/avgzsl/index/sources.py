@@ -19,6 +19,7 @@ from avgzsl.features.class_splits import ClassSplit, read_class_split
 from avgzsl.features.manifest import SUFFIXES
 from avgzsl.features.store import Store, is_store, open_store, read_record
 from avgzsl.index.clip_table import Clip
+from avgzsl.index.indexed_files import Indexed
 from avgzsl.media.version import DECODER
 from avgzsl.registry import unknown
 from avgzsl.runs import Run
@@ -169,9 +170,14 @@ def _features(store: Store, rows: np.ndarray) -> ClipSet:
 
 def _about(store: Store, rows: np.ndarray) -> list[dict[str, Any]]:
     kept = [name for name in ("start", "end", "licence", "source") if name in store.clips.column_names]
-    table = store.clips.take(rows).select(["path", "info", *kept]).to_pylist()
+    table = store.clips.take(rows).select(["path", "info", *Indexed._fields, *kept]).to_pylist()
     root = Path(store.record.root)
-    return [{**{k: row[k] for k in kept}, "end": _end(row), "path": str(root / row["path"])} for row in table]
+
+    def known(row: dict[str, Any]) -> dict[str, Any]:
+        file = Indexed(*(row[name] for name in Indexed._fields))
+        return {**{k: row[k] for k in kept}, "end": _end(row), "path": str(root / row["path"]), "file": file}
+
+    return [known(row) for row in table]
 
 
 def _end(row: dict[str, Any]) -> float | None:
@@ -192,7 +198,8 @@ def _batch(part: ClipSet, about: list[dict[str, Any]]) -> Batch:
 
 
 def _content_hash(known: dict[str, Any], features: Sequence[Tensor]) -> str:
-    digest = sha256(repr(sorted(known.items())).encode())
+    """Where a file lies and when it was written is not what a clip is: an archive may move."""
+    digest = sha256(repr(sorted((k, v) for k, v in known.items() if k not in ("path", "file"))).encode())
     for feature in features:
         digest.update(feature.float().contiguous().numpy().data)
     return digest.hexdigest()

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.errors import AvgzslError
+from avgzsl.index.indexed_files import Indexed
 from avgzsl.media.needs import Span
 from avgzsl.serve.schema import ClipRow, Description, Hits, Recognised, RunTables
 from avgzsl.types import TestModality
@@ -21,11 +22,12 @@ class NoSuchClip(Unanswerable):
 
 
 class Media(NamedTuple):
-    """The file of an indexed clip, and its span."""
+    """The file of an indexed clip, its span, and what the file was when it was indexed, if that is known."""
 
     path: Path
     span: Span
     has_video: bool
+    file: Indexed | None = None
 
 
 class Wanted(NamedTuple):

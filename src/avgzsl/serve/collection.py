@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,6 +19,7 @@ from avgzsl.carried import with_bare_names
 from avgzsl.data import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
 from avgzsl.features.embedding import Task, embed_batch, requests
+from avgzsl.index import indexed_files
 from avgzsl.index.clip_table import Clip
 from avgzsl.index.collection import View, view
 from avgzsl.index.fused import fused, usable
@@ -33,6 +34,7 @@ from avgzsl.recogniser import class_table
 from avgzsl.runs import HISTORY, RESULTS
 from avgzsl.search import Searcher, choose_mode, hits_of, open_searcher, point_of, text_point
 from avgzsl.serve.archive import Cloud, Media, NoSuchClip, Unanswerable, Wanted
+from avgzsl.serve.handed_out import folders, of_other_places
 from avgzsl.serve.problems import LOG
 from avgzsl.serve.rows import clip_row, hit_row, recognised
 from avgzsl.serve.schema import ClassRow, ClipRow, Description, Hits, Recognised, RunTables
@@ -43,23 +45,26 @@ ALL = Condition("true", ())
 _ROWS = TypeAdapter(list[dict[str, Any]])
 
 
-def open_archive(index: Path, decoders: Decoders, own: bool, **encoders: Any) -> "CollectionArchive":
+def open_archive(
+    index: Path, decoders: Decoders, own: bool, media: Iterable[Path] = (), **encoders: Any
+) -> "CollectionArchive":
     """An index and its run's encoders, loaded where they are there: without them less can be asked.
 
-    Only callers on its `own` machine are told where they were looked for. Raises DataError for what is no index,
+    Only callers on its `own` machine are told where they were looked for. `media` are folders whose files are handed
+    out besides those that the user named (`handed_out`). Raises DataError for what is no index,
     RunError for an index of another run.
     """
     searcher = open_searcher(index, **encoders)
     for mode in searcher.collection.stored:
         searcher.collection.engine(mode)
-    return CollectionArchive(searcher, decoders, own)
+    return CollectionArchive(searcher, decoders, own, tuple(media))
 
 
 class CollectionArchive:
     """Fulfils `archive.Archive`. Encoders are not made for several threads: each works for one at a time."""
 
-    def __init__(self, searcher: Searcher, decoders: Decoders, own: bool) -> None:
-        self.searcher, self.decoders, self._own = searcher, decoders, own
+    def __init__(self, searcher: Searcher, decoders: Decoders, own: bool, media: tuple[Path, ...] = ()) -> None:
+        self.searcher, self.decoders, self._own, self._media = searcher, decoders, own, media
         self.collection, self.run = searcher.collection, searcher.collection.run
         self.classes = searcher.words.classes
         self.marks = dict(zip(self.classes.names, self.classes.seen.tolist(), strict=True))
@@ -136,7 +141,24 @@ class CollectionArchive:
             (clip,) = seen.clips(_position(seen, id))
         if clip.path is None:
             raise NoSuchClip(f"{id}: only the features of this clip were indexed, it has no file")
-        return Media(Path(clip.path), Span(clip.start or 0.0, clip.end), clip.has_video)
+        return Media(Path(clip.path), Span(clip.start or 0.0, clip.end), clip.has_video, clip.file)
+
+    def not_handed_out(self) -> str | None:
+        """How many clips have files that are not handed out, and what to give; None where there are none."""
+        with view(self.collection) as seen:
+            files = indexed_files.paths(seen.db)
+            elsewhere, unknown, example = of_other_places(files, folders(self._media))
+        why = []
+        if elsewhere:
+            why.append(f"{elsewhere} of files outside of the folders that you have indexed on this machine")
+        if unknown:
+            why.append(f"{unknown} of files of which this older index does not say what they were")
+        if example is None:
+            return None
+        return (
+            f"not shown are clips: {', and '.join(why)}, as {example!r}; if these are yours, allow the folder that "
+            f"they lie in with `--media FOLDER`, or add it anew with `avgzsl index-add {self.collection.folder} FOLDER`"
+        )
 
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
         mode, near = choose_mode(self.collection, modality, None), self.run.method.similarity
@@ -202,7 +224,9 @@ class CollectionArchive:
         return said
 
     def _rows(self, clips: Sequence[Clip]) -> list[ClipRow]:
-        return [clip_row(clip, None if clip.label is None else self.marks.get(clip.label)) for clip in clips]
+        allowed = folders(self._media)
+        marks = [None if clip.label is None else self.marks.get(clip.label) for clip in clips]
+        return [clip_row(clip, mark, allowed) for clip, mark in zip(clips, marks, strict=True)]
 
 
 def _position(seen: View, id: str) -> Int64[np.ndarray, " 1"]:

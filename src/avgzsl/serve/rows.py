@@ -1,19 +1,20 @@
 """What the index and the recognition say, as the API says it."""
 
-import os.path
 from dataclasses import asdict
 from pathlib import Path
 
 from avgzsl.answers import Answer
 from avgzsl.index.clip_table import Clip
 from avgzsl.search import Hit as Found
+from avgzsl.serve.handed_out import Folders, status
 from avgzsl.serve.kinds import media_type
 from avgzsl.serve.schema import ClipRow, Hit, Part, Recognised
 from avgzsl.types import Modality
 
 
-def clip_row(clip: Clip, seen: bool | None) -> ClipRow:
-    """A clip; `seen` is the mark of its label."""
+def clip_row(clip: Clip, seen: bool | None, allowed: Folders) -> ClipRow:
+    """A clip; `seen` is the mark of its label, `allowed` the folders whose files are handed out."""
+    file = status(clip.path, clip.file, allowed)
     return ClipRow(
         id=clip.id,
         name=clip.id if clip.path is None else Path(clip.path).name,
@@ -26,7 +27,8 @@ def clip_row(clip: Clip, seen: bool | None) -> ClipRow:
         source=clip.source,
         has_audio=clip.has_audio,
         has_video=clip.has_video,
-        has_file=clip.path is not None and os.path.isfile(clip.path),  # noqa: PTH113 (of Path's it is an error to be forbidden)
+        has_file=file == "shown",
+        file=file,
         media_type=None if clip.path is None else media_type(clip.path),
     )
 

@@ -6,6 +6,10 @@ from pydantic import BaseModel, Field
 
 from avgzsl.types import Fusion, Modality, TestModality
 
+FileStatus = Literal["none", "shown", "gone", "changed", "elsewhere"]
+"""Of a clip: only its features were indexed; it can be played; its file is gone; the file under its name is another
+than the one that was indexed; its file lies where this server hands nothing out."""
+
 
 class ClipRow(BaseModel):
     """A clip of the archive. Times in seconds; an `end` of null is that of the file."""
@@ -21,7 +25,11 @@ class ClipRow(BaseModel):
     source: str | None
     has_audio: bool
     has_video: bool
-    has_file: bool = Field(description="Whether it can be played: an index of bare features has no files.")
+    has_file: bool = Field(description="Whether it can be played: `file` is `shown`.")
+    file: FileStatus = Field(
+        description="`none`: an index of bare features has no files; `gone`; `changed` since it was indexed, so that "
+        "what was found is not shown; `elsewhere`: outside of the folders that this server may show."
+    )
     media_type: str | None = Field(description="Of the file, by its name.")
 
 

@@ -20,6 +20,7 @@ from avgzsl.media.workers import Decoders, Limits
 from avgzsl.serve.app import make_app
 from avgzsl.serve.collection import open_archive
 from avgzsl.serve.connections import Connection, Doors, Listening, room_for
+from avgzsl.serve.problems import LOG
 from avgzsl.serve.service import started
 from avgzsl.serve.settings import Settings
 from avgzsl.serve.shares import Shares
@@ -52,18 +53,22 @@ def serve(
     settings: Settings,
     told: Callable[[str], None],
     ending: Callable[[], None] = lambda: None,
+    noted: Callable[[str], None] = LOG.warning,
     **encoders: Any,
 ) -> int:
     """Serve an index until SIGINT or SIGTERM, and give the signal.
 
-    `told` hears the URL once it can be called, `ending` is called when a signal has come. Then running requests have
+    `told` hears the URL once it can be called, `noted` what is not shown and why; `ending` is called when a signal has
+    come. Then running requests have
     GRACE seconds to end; after LAST seconds the process is ended, whatever else it does. `encoders` are what
     `search.open_searcher` takes. Raises ConfigError for a port that is taken or an address that is not this machine's,
     DataError for what is no index, RunError for an index of another run.
     """
     limits = Limits(settings.decode_seconds, settings.decode_megabytes)
     with bound(settings.host, settings.port) as listening, Decoders(settings.decoders, limits) as decoders:
-        archive = open_archive(Path(index), decoders, settings.token is None, **encoders)
+        archive = open_archive(Path(index), decoders, settings.token is None, settings.media, **encoders)
+        if (hidden := archive.not_handed_out()) is not None:
+            noted(hidden)
         with _Deadline() as deadline, started(archive, settings, decoders) as service:
             server = _Server(_configured(make_app(service), settings), deadline)
             server.begun, server.ending = partial(told, url_of(listening)), ending

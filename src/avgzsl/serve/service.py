@@ -2,9 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +45,8 @@ class Service:
     clips: Line
     uploads: Line
     shared: Shared
+    vouched: dict[Hashable, None] = field(default_factory=dict)
+    """Files that were looked into and may be sent (`routes.clips`)."""
 
 
 @contextmanager

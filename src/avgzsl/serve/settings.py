@@ -1,9 +1,10 @@
 """How the server is bound and what it allows; every field may come from the environment, as AVGZSL_SERVE_PORT."""
 
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from avgzsl.errors import ConfigError
@@ -25,6 +26,8 @@ class Settings(BaseSettings):
     """What callers must present; never given on the command line, where other users could read it."""
     names: tuple[str, ...] = ()
     """Names under which the server is called, besides localhost and addresses (a request for any other is refused)."""
+    media: tuple[Path, ...] = ()
+    """Folders whose files are shown though this user never indexed them here (an index that others made, or moved)."""
     upload_bytes: int = Field(default=256 << 20, ge=1)
     """Largest clip that may be uploaded."""
     clip_seconds: float = Field(default=600.0, gt=0, allow_inf_nan=False)
@@ -57,6 +60,13 @@ class Settings(BaseSettings):
     """Time that a request for what needs no token may take, until it has come, is answered, and the answer is sent."""
     kept_bytes: int = Field(default=1 << 30, ge=0)
     """Thumbnails and previews kept on disk while the server runs, in all."""
+
+    @field_validator("media")
+    @classmethod
+    def _there(cls, media: tuple[Path, ...]) -> tuple[Path, ...]:
+        if missing := [str(folder) for folder in media if not folder.is_dir()]:
+            raise ValueError(f"{missing[0]} is no folder; expected one in which the archive's files lie")
+        return tuple(folder.resolve() for folder in media)
 
     @model_validator(mode="after")
     def _guarded(self) -> "Settings":
