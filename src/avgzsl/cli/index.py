@@ -135,12 +135,13 @@ def index_move(
     index: Index,
     old: Annotated[str, typer.Argument(help="Folder in which the files lay.")],
     new: Annotated[Path, typer.Argument(help="Folder in which they lie now.")],
+    url: Url = None,
 ) -> None:
     """Tell an index that its files were moved; the exit code is 1 if some are not there, or are others."""
     from avgzsl.index.moved import index_move as move
 
     with _progress("files") as told:
-        moved = move(index, old, new, told=told)
+        moved = move(index, old, new, url=url, told=told)
     print(f"{index}: {moved.clips} clips of {len(moved.files)} files lie in {new} now")
     sys.exit(1 if _tell_files(index, moved.files) else 0)
 

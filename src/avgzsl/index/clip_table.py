@@ -36,7 +36,7 @@ create table state (
     generation integer not null) strict;
 insert into state values (1, 0, 0, 0);
 """
-_SCHEMAS = (_SCHEMA,)  # with those of older versions: what a table may have, to the letter
+_SCHEMAS = (_SCHEMA, f"{_SCHEMA}{indexed_files.SCHEMA};")  # what a table may have, to the letter
 _WAIT = 30.0  # seconds for another process's commit
 _LONGEST = 1 << 16  # characters of a text
 _LARGEST = 1 << 22  # bytes of a clip's row: more than its texts can have
@@ -250,7 +250,7 @@ def clips_at(db: sqlite3.Connection, where: list[int]) -> list[Clip]:
 
 def _clip(row: tuple[Any, ...]) -> Clip:
     """Raises DataError for values of other types, or times that are none."""
-    clip = Clip._make((*row[:9], bool(row[9]), bool(row[10])))
+    clip = Clip(*row[:9], has_audio=bool(row[9]), has_video=bool(row[10]))
     texts, times = (clip.path, clip.label, clip.split, clip.licence, clip.source), (clip.start, clip.end)
     if (
         not all(isinstance(text, str) for text in (clip.id, clip.hash))

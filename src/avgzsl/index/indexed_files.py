@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic, time_ns
 from typing import BinaryIO, Literal, NamedTuple
 
-_SCHEMA = """
+SCHEMA = """
 create table if not exists files (
     path text primary key, size integer not null, mtime_ns integer not null, sha256 text not null) strict, without rowid
 """
@@ -56,7 +56,7 @@ class TooLong(Exception):
 def note(db: sqlite3.Connection, files: Iterable[tuple[str, Indexed]]) -> None:
     """Say what files were, in place of what was said before."""
     if rows := [(path, *file) for path, file in files]:
-        db.execute(_SCHEMA)
+        db.execute(SCHEMA)
         db.executemany("insert or replace into files values (?, ?, ?, ?)", rows)
 
 

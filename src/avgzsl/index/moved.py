@@ -26,7 +26,12 @@ class Moved(NamedTuple):
 
 
 def index_move(
-    index: str | Path, old: str | Path, new: str | Path, *, told: Callable[[int, int], None] | None = None
+    index: str | Path,
+    old: str | Path,
+    new: str | Path,
+    *,
+    url: str | None = None,
+    told: Callable[[int, int], None] | None = None,
 ) -> Moved:
     """Say that what lay in the folder `old` lies in `new`: all clips of it get their new paths at once, or none does.
 
@@ -34,7 +39,7 @@ def index_move(
     its clips, and is told. `old` need not be there any more. Raises DataError when `new` is no folder, when no clip
     lies in `old`, and when none of the files is in `new`: then nothing is changed.
     """
-    collection, there = open_collection(index), Path(new).resolve()
+    collection, there = open_collection(index, url), Path(new).resolve()
     if not there.is_dir():
         raise DataError(f"{new}: {'a file' if there.exists() else 'not there'}; expected the folder of the moved files")
     with writing(collection) as db:
