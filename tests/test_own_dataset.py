@@ -202,10 +202,11 @@ def test_sizes_that_the_file_does_not_hold_are_refused_in_time(make, tmp_path):
     with h5py.File(path, "w") as file:
         make(file)
     begun = time.process_time()
-    with pytest.raises(DataError, match="declares") as refused:
+    with pytest.raises(DataError, match=r"declares|ever written") as refused:
         read_features(path)
     assert time.process_time() - begun < 5  # of the processor; about 2 at most
-    assert str(path) in str(refused.value) and repr(ROWS) in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert make is holes or repr(ROWS) in str(refused.value)
 
 
 @pytest.mark.parametrize("how", [{}, {"compression": "gzip", "compression_opts": 9, "shuffle": True}])

@@ -70,6 +70,11 @@ def run(source, tmp_path_factory) -> Path:
     return trained.folder
 
 
+def files_of(source: Path) -> list[Path]:
+    """What the run names by their paths."""
+    return [source / "vectors" / "words.vec", source / "other-words.csv"]
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -86,7 +91,7 @@ def test_a_packed_run_recognises_as_the_run_does(run, clip, tmp_path):
 
 
 def test_no_path_of_the_machine_travels(run, source, tmp_path):
-    pack(run, tmp_path / "packed", weights=True)
+    pack(run, tmp_path / "packed", weights=True, named=files_of(source))
     for name, content in contents(tmp_path / "packed").items():
         assert str(run.parent).encode() not in content, name
         assert str(source).encode() not in content, name
@@ -94,7 +99,7 @@ def test_no_path_of_the_machine_travels(run, source, tmp_path):
 
 
 def test_with_its_weights_it_encodes_new_names_anywhere(run, source, tmp_path, monkeypatch):
-    pack(run, tmp_path / "packed", weights=True)
+    pack(run, tmp_path / "packed", weights=True, named=files_of(source))
     names = ["green drum", "bang", "red low"]
     there = class_table(load_recogniser(run), names)
     hidden = source.rename(source.with_name("gone"))
@@ -129,10 +134,10 @@ def test_weights_that_changed_or_went_are_not_packed(run, source, tmp_path):
     try:
         write_vectors(vectors, seed=1)
         with pytest.raises(WeightsError, match=r"the file words.vec .* that the run was trained with is not there"):
-            pack(run, tmp_path / "packed", weights=True)
+            pack(run, tmp_path / "packed", weights=True, named=files_of(source))
         vectors.unlink()
         with pytest.raises(WeightsError, match=r"words\.vec"):
-            pack(run, tmp_path / "packed", weights=True)
+            pack(run, tmp_path / "packed", weights=True, named=[source / "other-words.csv"])
     finally:
         vectors.write_bytes(before)
     assert list(tmp_path.iterdir()) == []
@@ -241,20 +246,20 @@ def test_cards_and_exported_models_travel(tmp_path):
     card = tmp_path / "there" / "mine.yaml"
     card.write_text("description: mine\n")
     encoder = Encoder(str(card), (identify(card), identify(model)))
-    assert with_weights(encoder, tmp_path / "out", None) == encoder
+    assert with_weights(encoder, tmp_path / "out", None, [card]) == encoder
     assert contents(tmp_path / "out") == {"net.tflite": b"weights"}  # its card travels by itself
     assert with_bare_names(encoder) == encoder
-    assert with_card(encoder, tmp_path / "cards") == replace(encoder, spec="mine.yaml")
+    assert with_card(encoder, tmp_path / "cards", tmp_path, None, [card]) == replace(encoder, spec="mine.yaml")
     packaged, weights = backbones._CARDS / "yamnet.yaml", (WeightFile("y.tflite", "a" * 64),)
     by_card = Encoder("yamnet.yaml", (identify(packaged), *weights))
-    assert with_card(Encoder("yamnet", weights), tmp_path / "cards") == by_card
+    assert with_card(Encoder("yamnet", weights), tmp_path / "cards", tmp_path) == by_card
     assert same_encoder(by_card, Encoder("yamnet:moved/y.tflite", weights))
     for other in (Encoder("descriptors"), Encoder("yamnet:y.tflite", weights)):  # what no card tells
-        assert with_card(other, tmp_path / "cards") == other
+        assert with_card(other, tmp_path / "cards", tmp_path) == other
     assert sorted(contents(tmp_path / "cards")) == ["mine.yaml", "yamnet.yaml"]
     card.write_text("description: other\n")
     with pytest.raises(WeightsError, match="is not the card"):
-        with_card(encoder, tmp_path / "cards")
+        with_card(encoder, tmp_path / "cards", tmp_path / "there")
 
 
 def train_on_card(patch: pytest.MonkeyPatch, folder: Path, audio: Encoder) -> Path:
@@ -282,8 +287,8 @@ def test_a_packed_run_works_from_its_own_card(tmp_path, monkeypatch):
     run = train_on_card(monkeypatch, tmp_path, Encoder(str(card), (identify(card), identify(model))))
     noise = [np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)]
     expected = loaded_card(run).embed(noise)
-    pack(run, tmp_path / "light")
-    pack(run, tmp_path / "whole", weights=True)
+    pack(run, tmp_path / "light", named=[card])
+    pack(run, tmp_path / "whole", weights=True, named=[card])
     (tmp_path / "there").rename(tmp_path / "models")
     monkeypatch.chdir(tmp_path / "clips")
     light, whole = {"cards/card.yaml"}, {"cards/card.yaml", "weights/sound.onnx"}
@@ -327,7 +332,7 @@ def test_an_index_of_a_packed_run_carries_its_weights_and_its_card(tmp_path, mon
     (tmp_path / "there").mkdir()
     card, _ = sound_card(tmp_path / "there")
     audio = Encoder(str(card), (identify(card), identify(card.with_name("sound.onnx"))))
-    pack(train_on_card(monkeypatch, tmp_path, audio), tmp_path / "packed", weights=True)
+    pack(train_on_card(monkeypatch, tmp_path, audio), tmp_path / "packed", weights=True, named=[card])
     index(tmp_path / "packed", tmp_path / "clips", tmp_path / "index", engine="memory")
     for name in ("there", "packed"):
         (tmp_path / name).rename(tmp_path / f"{name}-gone")
@@ -356,9 +361,9 @@ def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
     (folder / "1_Pooling").mkdir(parents=True)
     for name in ("model.safetensors", "config.json", "1_Pooling/config.json", "pytorch_model.bin", "flax.msgpack"):
         (folder / name).write_text(name)
-    encoder = Encoder(f"clip:{folder}", (identify(folder / "model.safetensors"), identify(folder / "config.json")))
-    assert with_weights(encoder, tmp_path / "out", None).spec == "clip:clip-small"
     kept = ["1_Pooling/config.json", "config.json", "model.safetensors"]
+    encoder = Encoder(f"clip:{folder}", tuple(replace(identify(folder / name), name=name) for name in kept))
+    assert with_weights(encoder, tmp_path / "out", None, [folder]).spec == "clip:clip-small"
     assert sorted(contents(tmp_path / "out" / "clip-small")) == kept
     models = tmp_path / "models" / "openai"
     models.mkdir(parents=True)
@@ -375,7 +380,7 @@ def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
     other.mkdir(parents=True)
     (other / "config.json").write_text("another")
     with pytest.raises(WeightsError, match="another file of that name"):
-        with_weights(Encoder(f"clip:{other}"), tmp_path / "out", None)
+        with_weights(Encoder(f"clip:{other}", (identify(other / "config.json"),)), tmp_path / "out", None, [other])
 
 
 def test_exported_models_by_the_names_of_their_cards(tmp_path):

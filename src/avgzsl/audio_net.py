@@ -29,6 +29,7 @@ from avgzsl.features.manifest import Row
 from avgzsl.files import write_bytes, write_json
 from avgzsl.temporary import leftovers
 from avgzsl.training import SETTINGS, Job, Progress, Schedule, train
+from avgzsl.trust import read_json
 
 WEIGHTS, RECORD = "kumar.safetensors", "kumar.json"
 _CONFIG, _CHECKPOINT, _SPECTROGRAMS = "config.json", "checkpoint.safetensors", "spectrograms"
@@ -170,10 +171,8 @@ def _finish(folder: Path, network: KumarNet, record: dict[str, Any]) -> dict[str
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import json
-
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, RunError)
     except (OSError, ValueError) as problem:
         raise RunError(f"{path}: cannot be read ({problem}); choose another folder") from problem
     if not isinstance(found, dict):

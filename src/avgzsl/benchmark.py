@@ -21,6 +21,7 @@ from avgzsl.errors import AvgzslError, RunError, UnknownNameError
 from avgzsl.files import write_json
 from avgzsl.methods import build
 from avgzsl.registry import unknown
+from avgzsl.trust import read_json
 from avgzsl.types import Calibration
 
 # what cannot change a figure, and so need not make a cell another one
@@ -135,7 +136,7 @@ def read_cell(folder: Path, cell: Cell) -> list[dict[str, Any]] | None:
     """The rows of a cell, or None when it was not computed yet. Raises RunError for a damaged file."""
     path = _file(folder, cell)
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path, RunError)
         rows: list[dict[str, Any]] = content["rows"]
     except FileNotFoundError:
         return None

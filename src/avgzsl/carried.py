@@ -2,22 +2,25 @@
 
 The arguments of a spec (a file, a folder or a name on the hub; overrides of text) are what an encoder is loaded from.
 In the folder each has the name by which the encoders look for it among their models. A card has a folder of its own.
+
+A run that somebody else made may name any file of this machine. So a file is copied only from the folder of models, or
+if the user names it, too; and only if it is one of those that the record knows by their hashes.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from avgzsl.data import Encoder
-from avgzsl.encoders import CARD_SUFFIXES, packaged_card
+from avgzsl.encoders import CARD_SUFFIXES, OVERRIDES, packaged_card
 from avgzsl.errors import WeightsError
+from avgzsl.trust import is_plain_way, plain_name
 from avgzsl.weights import FOLDER_VARIABLE, identify, models_folder
 
 # of weights and vectors; names on the hub may have dots, too
 _FILES = {".safetensors", ".pt", ".pth", ".pkl", ".tflite", ".onnx", ".npy", ".npz", ".csv", ".vec", ".bin"}
 _INSTALLED = "minilm"  # its weights come with its package
-_OVERRIDES = ",overrides="
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # of a checkpoint's folder: no pickles
 
 
@@ -29,19 +32,24 @@ def with_bare_names(encoder: Encoder) -> Encoder:
     return replace(encoder, spec=_respelled(encoder.spec, lambda argument: _bare(argument)))
 
 
-def with_weights(encoder: Encoder, folder: Path, models: Path | None) -> Encoder:
+def with_weights(encoder: Encoder, folder: Path, models: Path | None, named: Sequence[Path] = ()) -> Encoder:
     """The encoder as it is found in `folder`, into which all that it is loaded from is copied, but for its card.
 
-    Raises WeightsError when something is not there, or is not what the record says.
+    `named` are files and folders that the user names besides the folder of models. Raises WeightsError when something
+    is neither there nor named, or is not what the record says.
     """
-    spec = _respelled(encoder.spec, lambda argument: _copy(argument, folder, models))
+    for file in encoder.weights:
+        if not is_plain_way(file.name):
+            raise WeightsError(f"{encoder.spec}: names the file {file.name!r}; expected a name inside its own folder")
+    known = {file.sha256 for file in encoder.weights}
+    spec = _respelled(encoder.spec, lambda argument: _copy(argument, known, folder, models, named))
     there = {identify(path).sha256 for path in _files(folder)}
     by_card = encoder.spec.endswith(CARD_SUFFIXES)
     for file in encoder.weights:
         if file.sha256 in there or file.name.endswith(CARD_SUFFIXES):
             continue
-        beside = [Path(encoder.spec).parent / file.name] if by_card else []
-        places = [*beside, models_folder(models) / file.name]
+        beside = [card.parent / file.name for card in named if by_card and _same(card, Path(encoder.spec))]
+        places = [*(path for path in named if path.name == file.name), *beside, models_folder(models) / file.name]
         found = next((place for place in places if place.is_file() and identify(place).sha256 == file.sha256), None)
         if found is None and spec.partition(",")[0] == _INSTALLED:
             continue
@@ -49,34 +57,46 @@ def with_weights(encoder: Encoder, folder: Path, models: Path | None) -> Encoder
             looked = " or ".join(str(place.absolute()) for place in places)
             raise WeightsError(
                 f"{encoder.spec}: the file {file.name} ({file.sha256[:12]}) that the run was trained with is not there "
-                f"(looked for {looked}); name its folder with --models or in {FOLDER_VARIABLE}, or pack without weights"
+                f"(looked for {looked}); {_NAME_IT}; or pack without weights"
             )
-        _copy_file(found, folder / file.name)
+        _copy_file(found, folder / plain_name(file.name, encoder.spec, WeightsError))
     return replace(encoder, spec=spec)
 
 
-def with_card(encoder: Encoder, folder: Path) -> Encoder:
+def with_card(
+    encoder: Encoder, folder: Path, own: Path, models: Path | None = None, named: Sequence[Path] = ()
+) -> Encoder:
     """The encoder by a copy of its card in `folder`; as it is where it has none, or other weights than its card names.
 
-    A card that comes with avgzsl is copied, too: the next version may have another of that name. Raises WeightsError
-    when the card is gone or has changed.
+    A card lies in `own`, the run's folder of cards, or in that of models, or is one of those that the user `named`. One
+    that comes with avgzsl is copied, too: the next version may have another of that name. Raises WeightsError when the
+    card is gone, has changed, or lies elsewhere and is not named.
     """
-    own = encoder.spec.endswith(CARD_SUFFIXES)
-    card = Path(encoder.spec) if own else packaged_card(encoder.spec)
-    if card is None or not (own or encoder.spec == card.stem):
+    by_card = encoder.spec.endswith(CARD_SUFFIXES)
+    card = Path(encoder.spec) if by_card else packaged_card(encoder.spec)
+    if card is None or not (by_card or encoder.spec == card.stem):
         return encoder
-    if own and not (card.is_file() and identify(card).sha256 in {file.sha256 for file in encoder.weights}):
+    allowed = _inside(card, own) or _inside(card, models_folder(models)) or any(_same(card, one) for one in named)
+    if by_card and not allowed:
+        raise WeightsError(f"{card}: is a card of this machine, outside the run; {_NAME_IT}")
+    if by_card and not (card.is_file() and identify(card).sha256 in {file.sha256 for file in encoder.weights}):
         raise WeightsError(f"{card}: is not the card that the run was trained with; put that back")
     file = identify(card)
     _copy_file(card, folder / card.name)
     return Encoder(card.name, (file, *(other for other in encoder.weights if other != file)))
 
 
+_NAME_IT = (
+    "files are packed from the folder of models alone (--models, or " + FOLDER_VARIABLE + "), for a run may name any "
+    "file of this machine: if it is meant to be shared, name it with --with FILE"
+)
+
+
 def _respelled(spec: str, rename: Callable[[str], str]) -> str:
     """The spec with other arguments."""
     if spec.endswith(CARD_SUFFIXES):
         return spec
-    named, mark, overrides = spec.partition(_OVERRIDES)
+    named, mark, overrides = spec.partition(OVERRIDES)
     name, colon, argument = named.partition(":")
     return name + colon + (rename(argument) if argument else "") + mark + (rename(overrides) if mark else "")
 
@@ -87,19 +107,35 @@ def _bare(argument: str) -> str:
     return path.name if path.exists() or path.is_absolute() or path.suffix in _FILES else argument
 
 
-def _copy(argument: str, folder: Path, models: Path | None) -> str:
-    """Copy what the argument names into `folder`; gives its name there, or the argument where it names nothing."""
-    source = next((p for p in (Path(argument), models_folder(models) / argument) if p.exists()), None)
-    name = argument if source is None or not Path(argument).exists() else Path(argument).name
-    source = source or _from_hub(argument)
-    if source is None:
-        return argument
-    if source.is_file():
-        _copy_file(source, folder / name)
-    for file in _files(source) if source.is_dir() else ():
-        if any(file.match(pattern) for pattern in _WANTED):
+def _copy(argument: str, known: set[str], folder: Path, models: Path | None, named: Sequence[Path]) -> str:
+    """Copy what the argument names into `folder`; gives its name there, or the argument where it names nothing.
+
+    Of a folder those files are copied that are `known` by their hash, and so are what the encoder is loaded from.
+    """
+    path, library = Path(argument), models_folder(models)
+    places = [one for one in named if _same(one, path) or one.name == argument]
+    if _inside(path, library):
+        places.append(path)
+    if is_plain_way(argument):
+        places.append(library / argument)
+    source = next((place for place in places if place.exists()), None)
+    name = argument if is_plain_way(argument) else path.name
+    source = source or (_from_hub(argument) if is_plain_way(argument) else None)
+    if source is None or not is_plain_way(name):
+        return name if path.is_absolute() else argument
+    files = [source] if source.is_file() else [f for f in _files(source) if any(f.match(one) for one in _WANTED)]
+    for file in files:
+        if identify(file).sha256 in known:
             _copy_file(file, folder / name / file.relative_to(source))
     return name
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve()) and path.resolve() != folder.resolve()
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 def _from_hub(name: str) -> Path | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from avgzsl.errors import RunError
 from avgzsl.files import write_bytes
+from avgzsl.trust import parse_json, require_regular
 
 VERSION = "1"
 
@@ -37,19 +38,19 @@ def write_checkpoint(path: Path, state: Checkpoint) -> None:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Raises RunError for a file that is not a checkpoint of this version."""
+    require_regular(path, RunError)
     try:
         with safe_open(path, framework="pt") as stream:
             metadata = stream.metadata()
-            tensors: dict[str, dict[str, Tensor]] = {group: {} for group in json.loads(metadata["groups"])}
+            tensors: dict[str, dict[str, Tensor]] = {group: {} for group in parse_json(metadata["groups"])}
             for key in stream.keys():  # noqa: SIM118 -- not a dict
                 group, name = key.split(":", 1)
                 tensors[group][name] = stream.get_tensor(key)
-        about = json.loads(metadata["about"])
-        history = json.loads(metadata["history"])
+        about = parse_json(metadata["about"])
+        history = parse_json(metadata["history"])
+        version, reached = about["version"], (about["stage"], about["epoch"], about["finished"])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as problem:
         raise RunError(f"{path}: not a checkpoint ({problem}); delete it to train from the start") from problem
-    if about["version"] != VERSION:
-        raise RunError(
-            f"{path}: checkpoint format {about['version']}, not {VERSION}; delete it to train from the start"
-        )
-    return Checkpoint(about["stage"], about["epoch"], about["finished"], history, tensors)
+    if version != VERSION:
+        raise RunError(f"{path}: checkpoint format {version}, not {VERSION}; delete it to train from the start")
+    return Checkpoint(*reached, history, tensors)

@@ -16,11 +16,13 @@ from avgzsl.data import ClassTable, Encoder
 from avgzsl.errors import ConfigError, DataError, RunError, WeightsError
 from avgzsl.runs import Run
 from avgzsl.text.base import TextEncoder
+from avgzsl.trust import is_plain_way
 from avgzsl.types import Modality
-from avgzsl.weights import WeightFile, identify
+from avgzsl.weights import WeightFile, identify, nothing_fetched
 
 WEIGHTS, CARDS = "weights", "cards"  # in the folder of a packed run
 CARD_SUFFIXES = (".yaml", ".yml")
+OVERRIDES = ",overrides="
 _PACKAGED = Path(backbones.__file__).parent / "cards"
 _SAME = 0.99  # cosine of two vectors of one name that differ by rounding or a different normalisation alone
 
@@ -32,7 +34,8 @@ def load_backbones(
     loaded: dict[Modality, Backbone] = {}
     for modality in wanted:
         spec = _spec(run, modality, given.get(modality))
-        backbone = backbones.load(spec, modality, device=device, models=models_of(run, models))
+        with nothing_fetched(modality not in given):
+            backbone = backbones.load(spec, modality, device=device, models=models_of(run, models))
         _check(run, modality, backbone)
         loaded[modality] = backbone
     return loaded
@@ -45,7 +48,9 @@ def load_text_encoder(
 
     One that the run cannot check by its hashes must give the run's classes their vectors, up to their length.
     """
-    encoder = text.load(_spec(run, "text", given), models=models_of(run, models), device=device)
+    spec = _spec(run, "text", given)
+    with nothing_fetched(given is None):
+        encoder = text.load(spec, models=models_of(run, models), device=device)
     _check(run, "text", encoder)
     if "text" not in run.config.data.encoders:
         _check_space(run, encoder, classes)
@@ -60,14 +65,24 @@ def models_of(run: Run, models: Path | None) -> Path | None:
 
 def spec_of(run: Run, encoder: Encoder) -> str:
     """The spec by which an encoder of the run is loaded: a packed run's card is in its own folder."""
-    card = run.folder.resolve() / CARDS / encoder.spec
-    return str(card) if encoder.spec.endswith(CARD_SUFFIXES) and card.is_file() else encoder.spec
+    card = run.folder.resolve() / CARDS / Path(encoder.spec).name
+    packed = encoder.spec == card.name and card.suffix in CARD_SUFFIXES and card.is_file()
+    return str(card) if packed else encoder.spec
+
+
+def arguments(spec: str) -> list[str]:
+    """What a spec names besides an encoder: a card; a file, a folder or a name on the hub; overrides."""
+    if spec.endswith(CARD_SUFFIXES):
+        return [spec]
+    named, _, overrides = spec.partition(OVERRIDES)
+    return [one for one in (named.partition(":")[2], overrides) if one]
 
 
 def packaged_card(spec: str) -> Path | None:
     """The card that comes with avgzsl under the name in the spec, if one does."""
-    card = _PACKAGED / f"{spec.partition(':')[0]}.yaml"
-    return card if card.is_file() else None
+    name = spec.partition(":")[0]
+    card = _PACKAGED / f"{name}.yaml"
+    return card if is_plain_way(name) and card.is_file() else None
 
 
 def same_encoder(one: Encoder, other: Encoder) -> bool:
@@ -94,7 +109,32 @@ def _spec(run: Run, kind: str, given: str | None) -> str:
             f"{run.folder}: was trained on {what} from elsewhere (layout {run.config.data.layout}), and does not know "
             f"what made them; name the encoder that did with --{kind} (`avgzsl encoders` lists them)"
         )
+    _require_known(run, kind, known[kind])
     return spec_of(run, known[kind])
+
+
+def _require_known(run: Run, kind: str, encoder: Encoder) -> None:
+    """Raises WeightsError for a path in a run's record that leads to a file which the record does not know by its hash.
+
+    Somebody else may have made the run, and could name any file of this machine. One whose hash they know tells them
+    nothing new; no other is read. Names without a folder are looked for among the models, too, and checked when loaded.
+    """
+    known = {file.sha256 for file in encoder.weights}
+    for argument in arguments(encoder.spec):
+        path = Path(argument)
+        strange = path.is_file() and identify(path).sha256 not in known
+        if strange or (path.is_dir() and not _known_folder(path, encoder)):
+            raise WeightsError(
+                f"{path}: is not the {kind} encoder of {run.folder}, whose record has {_told(encoder.weights)} there; "
+                f"put that back, or name the encoder with --{kind}"
+            )
+
+
+def _known_folder(folder: Path, encoder: Encoder) -> bool:
+    """Has the folder files of the names that the record knows, and all of them as it knows them?"""
+    known = {file.name: file.sha256 for file in encoder.weights if is_plain_way(file.name)}
+    there = [name for name in known if (folder / name).is_file()]
+    return bool(there) and all(identify(folder / name).sha256 == known[name] for name in there)
 
 
 def _check(run: Run, kind: str, encoder: Backbone | TextEncoder) -> None:

@@ -12,7 +12,7 @@ from torch.nn.functional import linear
 
 def linear_layer(n_in: int, n_out: int, generator: Generator) -> nn.Linear:
     """A linear layer with PyTorch's default weights, U(±1/sqrt(n_in)), drawn from an explicit generator."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, device=torch.get_default_device())
     bound = n_in**-0.5
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)

@@ -7,6 +7,7 @@ machine stay here.
 """
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,39 +15,51 @@ from avgzsl import runs
 from avgzsl.calibration import RECOGNITION, read_recognition
 from avgzsl.carried import with_bare_names, with_card, with_weights
 from avgzsl.encoders import CARDS, WEIGHTS, models_of, spec_of
-from avgzsl.errors import RunError
+from avgzsl.errors import RunError, WeightsError
 from avgzsl.files import whole_folder, write_json, write_text
 from avgzsl.reports.model_card import licences, model_card, read_results
+from avgzsl.trust import require_no_links
 
 README = "README.md"
 _AS_THEY_ARE = (runs.CLASSES, runs.MODEL, runs.HISTORY, RECOGNITION)
 
 
-def pack(run: str | Path, out: str | Path, *, weights: bool = False, models: Path | None = None) -> list[Path]:
+def pack(
+    run: str | Path,
+    out: str | Path,
+    *,
+    weights: bool = False,
+    models: Path | None = None,
+    named: Sequence[str | Path] = (),
+) -> list[Path]:
     """Write the run in the folder `run` to the folder `out`, whole or not at all, and give back the files.
 
     With `weights`, those of its encoders come along, looked for where recognition looks for them, so that the folder
-    recognises clips on any machine, offline. Raises RunError, and WeightsError for weights that are not there or are
-    not those that the run was trained with.
+    recognises clips on any machine, offline. What a run names by a path is packed only if it lies in the folder of
+    models or is `named`, too: somebody else may have made the run. Raises RunError, also for a run with links in it,
+    and WeightsError for weights that are not there, not named, or not those that the run was trained with.
     """
+    require_no_links(Path(run), RunError)
     loaded, target = runs.load_run(Path(run)), Path(out)
+    extra = [Path(path) for path in named]
+    if gone := [path for path in extra if not path.exists()]:
+        raise WeightsError(f"{gone[0]}: was named to be packed, and is not there; give its path as it is now")
     runs.read_classes(loaded)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RunError(f"{target}: is there already; choose another folder")
     with whole_folder(target) as half:
-        _fill(half, loaded, weights, models)
+        _fill(half, loaded, weights, models, extra)
     return sorted(path for path in target.rglob("*") if path.is_file())
 
 
-def _fill(folder: Path, run: runs.Run, weights: bool, models: Path | None) -> None:
+def _fill(folder: Path, run: runs.Run, weights: bool, models: Path | None, named: list[Path]) -> None:
     data = run.config.data
     encoders = {}
     for kind, known in data.encoders.items():
         encoder = replace(known, spec=spec_of(run, known))
-        encoder = (
-            with_weights(encoder, folder / WEIGHTS, models_of(run, models)) if weights else with_bare_names(encoder)
-        )
-        encoders[kind] = with_card(encoder, folder / CARDS)
+        library = models_of(run, models)
+        encoder = with_weights(encoder, folder / WEIGHTS, library, named) if weights else with_bare_names(encoder)
+        encoders[kind] = with_card(encoder, folder / CARDS, run.folder / CARDS, library, named)
     about = data.model_copy(update={"path": Path(data.path).name, "encoders": encoders})
     config = run.config.model_copy(update={"data": about})
     for name in _AS_THEY_ARE:

@@ -1,12 +1,14 @@
 """Records on disk: JSON with a format version, read back and validated, with one set of messages."""
 
-import json
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from avgzsl.errors import AvgzslError
+from avgzsl.trust import read_json
+
+_MOST, _SHOWN = 10, 300  # faults that are told, and letters of each
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -20,7 +22,7 @@ def read_record(
     FileNotFoundError or NotADirectoryError, for the caller knows what should have made it.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, error)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except (OSError, ValueError) as problem:
@@ -31,5 +33,7 @@ def read_record(
     try:
         return model.model_validate(content)
     except ValidationError as problem:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors())
-        raise error(f"{path}: not {what} ({wrong}); {remedy}") from problem
+        found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors()]
+        wrong = "; ".join(" ".join(one.split())[:_SHOWN] for one in found[:_MOST])
+        more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+        raise error(f"{path}: not {what} ({wrong}{more}); {remedy}") from problem

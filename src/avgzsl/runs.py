@@ -14,26 +14,28 @@ from collections.abc import Mapping
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 import avgzsl
 from avgzsl import records
-from avgzsl.data import ClassTable, Dataset, Encoder
-from avgzsl.errors import AvgzslError, DataError, RunError
+from avgzsl.data import ClassTable, ClipSet, Dataset, Encoder
+from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError
 from avgzsl.files import write_bytes, write_json, write_text
 from avgzsl.methods import build
 from avgzsl.methods.base import Method, dimensions
 from avgzsl.temporary import leftovers
-from avgzsl.types import TextOrder
+from avgzsl.trust import parse_json, require_regular
+from avgzsl.types import MODALITIES, TextOrder
 
 FORMAT = 1
+_LARGEST = 1 << 24  # numbers of a feature
 CONFIG, CLASSES, MODEL, HISTORY, RESULTS, CHECKPOINT = (
     "config.json",
     "classes.safetensors",
@@ -55,10 +57,17 @@ class DataRecord(BaseModel):
     drop_bad_rows: bool
     text_order: TextOrder = "right"  # runs from before there was a choice
     merge_spellings: bool = False
-    dimensions: dict[str, int]
+    dimensions: dict[str, Annotated[int, Field(ge=1, le=_LARGEST)]]
     seen: list[str]
     unseen: list[str]
     encoders: dict[Literal["audio", "video", "text"], Encoder] = {}  # none of features from elsewhere
+
+    @field_validator("dimensions")
+    @classmethod
+    def _text_is_there(cls, dimensions: dict[str, int]) -> dict[str, int]:
+        if "text" not in dimensions or not dimensions.keys() <= {"audio", "video", "text"}:
+            raise ValueError("expected the dimension of text, and of audio or video")
+        return dimensions
 
 
 class Config(BaseModel):
@@ -163,10 +172,14 @@ def read_classes(run: Run) -> ClassTable:
             f"{run.folder}: has no {CLASSES}, as runs of older versions; `avgzsl train … --resume` with the run's own "
             "settings adds it"
         )
+    require_regular(path, RunError)
     try:
         with safe_open(path, "pt") as file:
-            names = tuple(json.loads(file.metadata()["names"]))
-            classes = ClassTable(names, file.get_tensor("text"), file.get_tensor("seen"))
+            names = tuple(parse_json(file.metadata()["names"]))
+            text, seen = file.get_tensor("text"), file.get_tensor("seen")
+        if text.ndim != 2 or not text.is_floating_point() or seen.dtype != torch.bool:
+            raise DataError(f"text of {text.dtype} {tuple(text.shape)}, seen of {seen.dtype}")
+        classes = ClassTable(names, text.clone(), seen.clone())
         of = dict(zip(classes.names, classes.seen.tolist(), strict=True))
         if of != dict.fromkeys(about.seen, True) | dict.fromkeys(about.unseen, False):
             raise DataError(f"its classes are not those of {CONFIG}")
@@ -210,10 +223,15 @@ def load_run(folder: Path) -> Run:
     if not path.exists():
         raise RunError(f"{folder}: training is not finished; go on with `avgzsl train … --resume`")
     try:
-        method = build(config.method, settings=config.settings)
-        return Run(folder, config, method.restore(_read_model(path), config.data.dimensions))
-    except (RuntimeError, KeyError, AttributeError) as problem:
-        reason = " ".join(str(problem).split())[:300]
+        state, sizes = _read_model(path), config.data.dimensions
+        method = build(config.method, settings=config.settings).restore(state, sizes)
+        _try_out(method, sizes)
+        # now into memory: the file may be written over while the run is in use
+        return Run(folder, config, method.restore({name: value.clone() for name, value in state.items()}, sizes))
+    except ConfigError as problem:
+        raise RunError(f"{folder / CONFIG}: {problem}") from problem
+    except (RuntimeError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError) as problem:
+        reason = " ".join(str(problem).split())[:300] or type(problem).__name__
         raise RunError(
             f"{path}: the model does not match {CONFIG} ({reason}); restore both, or train again"
         ) from problem
@@ -242,10 +260,18 @@ def _comparable(config: Config) -> dict[str, Any]:
 
 
 def _read_model(path: Path) -> Mapping[str, Tensor]:
+    require_regular(path, RunError)
     try:
-        return load(path.read_bytes())
+        return load_file(path)  # mapped: nothing is read before the shapes are known to be right
     except (SafetensorError, OSError) as problem:
         raise RunError(f"{path}: not a model ({problem}); restore it or train again") from problem
+
+
+def _try_out(method: Method, sizes: Mapping[str, int]) -> None:
+    """Embed one clip and one name of zeros: whatever was learned has to fit the dimensions."""
+    features = {m: torch.zeros(1, sizes[m]) if m in sizes else None for m in MODALITIES}
+    method.embed_clips(ClipSet(features["audio"], features["video"], torch.zeros(1, dtype=torch.long), np.zeros(1)))
+    method.embed_text(torch.zeros(1, sizes["text"]))
 
 
 def _git_id() -> str | None:

@@ -19,16 +19,30 @@ from avgzsl.errors import AvgzslError
 RECORD_BYTES = 64 << 20  # more than any record of this program takes
 _OF_SEVERAL_FILES = bytes.fromhex("d9d505f920a163d7")  # ends a journal of SQLite that names another one
 _MOSTLY_HOLES = 1 << 30, 1000  # bytes, and how many times fewer lie on the disk
+LIST_BYTES = 1 << 30  # of classes, of clips
+YAML_BYTES = 256 << 10  # presets and cards
+LARGE = 256 << 20  # bytes that are read without asking how few of them were ever written
+DENSEST = 1100  # bytes for one on disk: more than deflate can do (1032)
+_DEPTH = 64  # lists in lists
+_BITS = 1024  # of a whole number: what a float64 holds
 
 
 def require_regular(path: Path, error: type[AvgzslError]) -> None:
-    """Raises `error` for what is there and no plain file, before a library waits for a pipe or a device."""
+    """Raises `error` for what is there and no plain file, before a library waits for a pipe or a device.
+
+    Also for a large file of holes, which would be read as zeros for ever.
+    """
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except (OSError, ValueError):  # whoever opens it says so
         return
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         raise error(f"{path}: is no plain file (a pipe, a folder or a device); put a plain file in its place")
+    blocks = getattr(status, "st_blocks", 0)  # of 512 bytes; 0 on Windows and where the file system does not tell
+    if status.st_size > LARGE and 0 < 512 * blocks * DENSEST < status.st_size:
+        raise error(
+            f"{path}: has {status.st_size:,} bytes, of which only {512 * blocks:,} were ever written; fetch it again"
+        )
 
 
 def read_regular(path: Path, error: type[AvgzslError], most: int = RECORD_BYTES) -> bytes:
@@ -54,25 +68,99 @@ def open_regular(path: Path, error: type[AvgzslError]) -> BinaryIO:
     return stream
 
 
-def read_text(path: Path, error: type[AvgzslError], most: int = RECORD_BYTES) -> str:
-    """The text of a plain file in UTF-8, with or without a mark of that. Raises as `read_regular`, and ValueError."""
+def read_text(path: Path, error: type[AvgzslError], most: int = LIST_BYTES) -> str:
+    """The text of a plain file in UTF-8, with or without a mark of that, its line ends as they are.
+
+    Raises as `read_regular`, and ValueError for what is not UTF-8.
+    """
     return read_regular(path, error, most).decode("utf-8-sig")
 
 
+def require_no_way_out(path: Path, error: type[AvgzslError]) -> None:
+    """Raises `error` for a link that leads out of its folder.
+
+    For lists that come with data: what stands in them goes into tables, indexes and answers.
+    """
+    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+        raise error(f"{path}: is a link that leads out of its folder; put a copy of what it stands for in its place")
+
+
 def parse_json(content: bytes | str) -> Any:
-    """The value that JSON says. Raises ValueError, also where it is nested too deeply or holds too long a number."""
+    """The value that JSON says. Raises ValueError for what is no JSON, or unfit (see `_require_fit`)."""
     try:
-        return json.loads(content)
+        value = json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    _require_fit(value)
+    return value
+
+
+def read_json(path: Path, error: type[AvgzslError]) -> Any:
+    """The value in a plain file of JSON. Raises as `read_regular` and `parse_json`."""
+    return parse_json(read_regular(path, error))
+
+
+def parse_yaml(content: bytes | str) -> Any:
+    """The value that YAML says, by its plain types alone. Raises ValueError for what is none, unfit, or has aliases.
+
+    Aliases let a few lines stand for more than any memory holds.
+    """
+    import yaml
+
+    if len(content) > YAML_BYTES:
+        raise ValueError(f"it is longer than {YAML_BYTES:,} letters")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, yaml.SafeLoader)):
+            raise ValueError("it has aliases (*name), which are not read; write the value out")
+        value = yaml.safe_load(content)
+    except yaml.YAMLError as problem:
+        raise ValueError(" ".join(str(problem).split())) from problem
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    _require_fit(value)
+    return value
+
+
+def read_yaml(path: Path, error: type[AvgzslError]) -> Any:
+    """The value in a plain file of YAML. Raises as `read_regular` and `parse_yaml`."""
+    return parse_yaml(read_regular(path, error, YAML_BYTES))
+
+
+def _require_fit(value: Any) -> None:
+    """Raises ValueError for nesting, a number or text that others would stumble over: that no float or UTF-8 holds."""
+    level, depth = [value], 0
+    while level:
+        if depth > _DEPTH:
+            raise ValueError("it is nested too deeply")
+        deeper: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                deeper += [*one, *one.values()]
+            elif isinstance(one, list | tuple):
+                deeper += one
+            elif isinstance(one, str) and not one.isascii():
+                one.encode()  # UnicodeEncodeError is a ValueError
+            elif isinstance(one, int) and one.bit_length() > _BITS:
+                raise ValueError(f"it has a whole number of {one.bit_length()} bits")
+        level, depth = deeper, depth + 1
 
 
 def plain_name(name: str, place: Path | str, error: type[AvgzslError]) -> str:
     """`name`, if it is the name of one file in a folder. Raises `error`, which names `place`, where the name stands."""
-    parts = PurePosixPath(name).parts, PureWindowsPath(name).parts
-    if not name.isprintable() or name in ("", ".", "..") or any(part != (name,) for part in parts):
+    if not _is_plain(name):
         raise error(f"{place}: names the file {name!r}; expected a plain name, without folders")
     return name
+
+
+def is_plain_way(name: str) -> bool:
+    """Is `name` that of a file inside a folder, or inside its subfolders: `config.json`, `1_Pooling/config.json`?"""
+    parts = name.split("/")
+    return all(_is_plain(part) for part in parts)
+
+
+def _is_plain(name: str) -> bool:
+    parts = PurePosixPath(name).parts, PureWindowsPath(name).parts
+    return name.isprintable() and name not in ("", ".", "..") and all(part == (name,) for part in parts)
 
 
 def require_no_links(folder: Path, error: type[AvgzslError]) -> None:

@@ -21,6 +21,7 @@ from avgzsl.files import write_json, write_text
 from avgzsl.methods import build, method_class
 from avgzsl.protocol import measure, modes, penalties, pseudo_unseen_folds
 from avgzsl.training import Job
+from avgzsl.trust import parse_json, read_json, read_regular
 
 Judge = Literal["pseudo-unseen", "val"]
 FOLDS = 3
@@ -138,7 +139,10 @@ def _claim(out: Path, search: dict[str, Any]) -> None:
     if not path.exists():
         write_json(path, search)
         return
-    there = json.loads(path.read_text())
+    try:
+        there = dict(read_json(path, RunError))
+    except (OSError, ValueError, TypeError) as problem:
+        raise RunError(f"{path}: not the record of a search ({problem}); choose another folder") from problem
     differ = [key for key in search if search[key] != there.get(key)]
     if differ:
         raise RunError(f"{out}: holds a search with other {', '.join(differ)}; choose another folder")
@@ -147,5 +151,8 @@ def _claim(out: Path, search: dict[str, Any]) -> None:
 def _read(path: Path) -> dict[str, Trial]:
     if not path.exists():
         return {}
-    trials = [Trial(**json.loads(line)) for line in path.read_text().splitlines()]
+    try:
+        trials = [Trial(**parse_json(line)) for line in read_regular(path, RunError).splitlines()]
+    except (OSError, ValueError, TypeError) as problem:
+        raise RunError(f"{path}: not the trials of a search ({problem}); remove it to try them again") from problem
     return {json.dumps(trial.settings, sort_keys=True): trial for trial in trials}

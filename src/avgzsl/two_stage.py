@@ -10,7 +10,6 @@ video and for both the best of 16 penalties from 0 to 3, on distances (of both: 
 then the mean of the three for all of them.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -22,7 +21,7 @@ from torch import Tensor
 from avgzsl import runs
 from avgzsl.data import ClassTable, ClipSet
 from avgzsl.datasets import class_splits, open_dataset
-from avgzsl.errors import ConfigError, UnknownNameError
+from avgzsl.errors import ConfigError, RunError, UnknownNameError
 from avgzsl.evaluation import class_accuracy, harmonic_mean
 from avgzsl.experiment import Evaluation, choose_modes, result_rows, save_results, train
 from avgzsl.methods import build
@@ -31,6 +30,7 @@ from avgzsl.protocol import Mode, measure, modes, penalties, score
 from avgzsl.registry import unknown
 from avgzsl.scoring import predict
 from avgzsl.training import Progress, Schedule
+from avgzsl.trust import parse_json, read_regular
 from avgzsl.types import TextOrder
 
 Penalty = Literal["per-modality", "avca-published"]
@@ -81,9 +81,13 @@ def two_stage(
 
 def best_epoch(run: Path) -> int | None:
     """The first epoch with the best validation HM; None for a method that has no epochs."""
-    records = [json.loads(line) for line in (run / runs.HISTORY).read_text().splitlines()]
-    looked = [record for record in records if "val_HM" in record]
-    return int(max(looked, key=lambda record: record["val_HM"])["epoch"]) if looked else None
+    path = run / runs.HISTORY
+    try:
+        records = [parse_json(line) for line in read_regular(path, RunError).splitlines()]
+        looked = [record for record in records if "val_HM" in record]
+        return int(max(looked, key=lambda record: record["val_HM"])["epoch"]) if looked else None
+    except (OSError, ValueError, TypeError, LookupError) as problem:
+        raise RunError(f"{path}: not the history of a training ({problem}); train again") from problem
 
 
 def find_gammas(method: Method, val: ClipSet, classes: ClassTable, penalty: Penalty | str) -> dict[Mode, float]:

@@ -1,16 +1,20 @@
 """Where weights are looked for, and which they were: a local folder first, then the hub."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from avgzsl.errors import WeightsError
 from avgzsl.registry import require
+from avgzsl.trust import open_regular, require_regular
 
 FOLDER_VARIABLE = "AVGZSL_MODELS"
 _PIECE = 1 << 20
+_STAYS: ContextVar[bool] = ContextVar("stays", default=False)
 _SECONDS = 10  # until the hub counts as out of reach
 
 
@@ -25,6 +29,16 @@ class WeightFile:
 def models_folder(models: Path | None) -> Path:
     """The folder given, else that of the environment variable AVGZSL_MODELS, else `models` in the current folder."""
     return Path(models) if models is not None else Path(os.environ.get(FOLDER_VARIABLE, "models"))
+
+
+@contextmanager
+def nothing_fetched(stays: bool = True) -> Iterator[None]:
+    """Within this nothing is asked of the network, if `stays`."""
+    before = _STAYS.set(stays)
+    try:
+        yield
+    finally:
+        _STAYS.reset(before)
 
 
 def find(what: str, file: str, models: Path | None, published: str) -> Path:
@@ -51,12 +65,21 @@ def find_folder(what: str, name: str, models: Path | None, patterns: Sequence[st
     places = [Path(name), models_folder(models) / name]
     for place in places:
         if place.is_dir():
+            for file in place.rglob("*"):
+                if not file.is_dir():
+                    require_regular(file, WeightsError)
             return place
     hub = require("huggingface_hub", extra)
     try:
         return Path(hub.snapshot_download(name, allow_patterns=patterns, local_files_only=True))
     except (OSError, ValueError):
         pass  # not a name on the hub, or not copied yet
+    if _STAYS.get():
+        looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+        raise WeightsError(
+            f"{what} {name}: not on this machine (looked for {looked}), and nothing is fetched because a run names it: "
+            "somebody else may have made the run. Name it yourself, with --audio, --video or --text, to fetch it"
+        )
     try:
         revision = hub.HfApi().model_info(name, timeout=_SECONDS).sha  # one question that fails fast, without retries
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
@@ -78,7 +101,7 @@ def identify(path: Path) -> WeightFile:
     """Name and hash of a file. Raises WeightsError when it cannot be read."""
     digest = sha256()
     try:
-        with path.open("rb") as stream:
+        with open_regular(path, WeightsError) as stream:
             while piece := stream.read(_PIECE):
                 digest.update(piece)
     except OSError as problem:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
 from jaxtyping import Float, Shaped
 from pydantic import (
     BaseModel,
@@ -20,9 +19,11 @@ from pydantic import (
 
 from avgzsl.errors import ConfigError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.trust import read_yaml
 
 _Channels = Annotated[tuple[float, float, float], Strict(False)]  # YAML has lists
 _CHUNK = 16
+_MOST = 20  # errors that are told
 
 
 class _Part(BaseModel):
@@ -175,18 +176,19 @@ Card = SoundCard | PictureCard
 def read_card(path: Path) -> Card:
     """Read and check a card. Raises ConfigError that lists every error of the file."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        content = read_yaml(path, ConfigError)
+    except (OSError, ValueError) as problem:
         raise ConfigError(f"{path}: not a card of a backbone ({problem}); expected a YAML file") from problem
     try:
         card: Card = TypeAdapter(Annotated[Card, Field(discriminator="modality")]).validate_python(content)
     except ValidationError as problem:
-        found = "\n".join(f"  {_describe(dict(error))}" for error in problem.errors())
+        found = "\n".join(f"  {_describe(dict(error))}" for error in problem.errors()[:_MOST])
         raise ConfigError(f"{path}: not a card of a backbone; correct these and try again:\n{found}") from problem
     return card
 
 
 def _describe(error: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in error["loc"][1:])  # the first part is the modality that chose the model
+    # the first part is the modality that chose the model
+    place = " ".join(".".join(str(part) for part in error["loc"][1:])[:80].split())
     given = "" if error["type"] == "missing" else f" (given: {str(error['input'])[:80]})"
     return f"{place or 'card'}: {error['msg']}{given}"

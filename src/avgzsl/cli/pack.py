@@ -16,9 +16,15 @@ def pack(
         ),
     ] = False,
     models: Annotated[Path | None, typer.Option(help="Folder of the encoders' weights.")] = None,
+    named: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with", help="A file or folder outside that of weights, which the run names by its path. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Write a run with its encoders' cards and a model card to one folder, which `predict` takes as it is."""
     from avgzsl.cli import show
     from avgzsl.packing import pack as write
 
-    show.files(write(run, out, weights=with_weights, models=models))
+    show.files(write(run, out, weights=with_weights, models=models, named=named or ()))

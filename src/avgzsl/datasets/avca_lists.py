@@ -1,12 +1,14 @@
 """The class and clip lists of the AVCA benchmark: stages, spellings, names in the text vectors."""
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from avgzsl.datasets.class_lists import ClassLists, read_names
 from avgzsl.errors import DataError
 from avgzsl.registry import unknown
+from avgzsl.trust import read_text, require_no_way_out
 
 TRAINING = ("stage_1_train", "stage_1_val_seen", "stage_1_val_unseen")
 TESTING = ("stage_2_test_seen", "stage_2_test_unseen")
@@ -91,9 +93,9 @@ def clips_outside(base: Path, every: list[str], stages: Iterable[str] = STAGES) 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """The rows of a csv with a header. Raises DataError unless every row has these columns."""
+    require_no_way_out(path, DataError)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+        rows = list(csv.DictReader(io.StringIO(read_text(path, DataError), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path}: not readable as csv ({problem}); fetch it again") from problem
     bad = next((number for number, row in enumerate(rows, 2) if any(row.get(name) is None for name in columns)), None)

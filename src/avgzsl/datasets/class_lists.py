@@ -1,13 +1,16 @@
 """Class lists in the quoted format of the field: one `'dog',` a line."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from avgzsl.errors import DataError
 from avgzsl.registry import unknown
+from avgzsl.trust import read_text, require_no_way_out
 
 PAIRS = (("seen_class.txt", "unseen_class.txt"), ("train_class.txt", "test_class.txt"))
+_HINTS = 10  # near matches take time
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,13 @@ def write_class_lists(folder: Path, seen: Mapping[str, bool]) -> None:
 
 def read_names(path: Path) -> tuple[str, ...]:
     """The names in one list, unquoted. Raises DataError for a repeated name or one that cannot name a file."""
+    require_no_way_out(path, DataError)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, DataError).splitlines()
     except (OSError, UnicodeDecodeError) as problem:
         raise DataError(f"{path}: not readable as UTF-8 text ({problem}); expected one class name a line") from problem
     names = tuple(name for name in map(_unquote, lines) if name)
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise DataError(f"{path}: listed more than once: {', '.join(twice)}; keep one line each")
     if wrong := [name for name in names if "/" in name or "\\" in name or "\0" in name or name in (".", "..")]:
         raise DataError(f"{path}: {', '.join(map(repr, wrong))} cannot name a file of features; rename the class")
@@ -70,12 +74,15 @@ def _unquote(line: str) -> str:
 
 
 def _problems(lists: ClassLists) -> Iterable[str]:
-    if both := [name for name in lists.seen if name in lists.unseen]:
+    every, seen, unseen = set(lists.names), set(lists.seen), set(lists.unseen)
+    if both := [name for name in lists.seen if name in unseen]:
         yield f"both seen and unseen: {', '.join(both)}"
-    for name in [*lists.seen, *lists.unseen]:
-        if name not in lists.names:
-            yield f"seen or unseen, but not in all_class.txt: {unknown('class', name, lists.names)}"
-    if neither := [name for name in lists.names if name not in lists.seen and name not in lists.unseen]:
+    strange = [name for name in [*lists.seen, *lists.unseen] if name not in every]
+    for name in strange[:_HINTS]:
+        yield f"seen or unseen, but not in all_class.txt: {unknown('class', name, lists.names)}"
+    if len(strange) > _HINTS:
+        yield f"and {len(strange) - _HINTS} more that are not in all_class.txt"
+    if neither := [name for name in lists.names if name not in seen and name not in unseen]:
         yield f"in all_class.txt, but neither seen nor unseen: {', '.join(neither)}"
     if not lists.seen:
         yield "no class is seen; expected at least one"

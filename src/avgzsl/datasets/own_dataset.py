@@ -11,9 +11,8 @@ import h5py
 from h5py import h5d, h5l, h5o
 
 from avgzsl.errors import DataError
+from avgzsl.trust import DENSEST, LARGE
 
-LARGE = 256 << 20  # bytes that are read without asking how few of them the file holds
-_RATIO = 1100  # more than deflate can do (1032)
 _LARGE_COUNT = 1 << 16  # chunks
 _CHUNK_TAKES = 8  # bytes of an index, at least
 _HOPS = 16  # from one soft link to the next
@@ -72,14 +71,14 @@ def _check_size(path: Path, name: str, dataset: h5py.Dataset) -> None:
     size = dataset.id.get_type().get_size()
     cells = math.prod(dataset.shape or ())
     chunk = math.prod(dataset.chunks) if dataset.chunks else 0
-    declared, on_disk = max(cells, chunk) * size, _on_disk(path)
+    declared, length = max(cells, chunk) * size, path.stat().st_size
     chunks = math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)) if chunk else 1
-    if chunks > _LARGE_COUNT and chunks * _CHUNK_TAKES > on_disk:
-        raise DataError(f"{path}: {name!r} declares {chunks:,} chunks, but the file has {on_disk:,} bytes; {_AGAIN}")
+    if chunks > _LARGE_COUNT and chunks * _CHUNK_TAKES > length:
+        raise DataError(f"{path}: {name!r} declares {chunks:,} chunks, but the file has {length:,} bytes; {_AGAIN}")
     if declared <= LARGE:
         return
-    stored = min(dataset.id.get_storage_size(), on_disk)
-    if declared > _RATIO * stored:
+    stored = min(dataset.id.get_storage_size(), length)
+    if declared > DENSEST * stored:
         raise DataError(
             f"{path}: {name!r} declares {_gigabytes(declared)}, but the file holds {stored:,} bytes of it: most of its "
             f"rows were never written; {_AGAIN}"
@@ -99,13 +98,6 @@ def _refusal(path: Path, name: str, what: str) -> DataError:
     return DataError(
         f"{path}: {name!r} {what}; only datasets that the file itself stores are read, write the features into it"
     )
-
-
-def _on_disk(path: Path) -> int:
-    """Bytes that the file takes: those of its length that are no holes."""
-    status = path.stat()
-    blocks: int | None = getattr(status, "st_blocks", None)  # of 512 bytes; not on Windows
-    return status.st_size if blocks is None else min(status.st_size, 512 * blocks)
 
 
 def _free_memory() -> int | None:

@@ -1,6 +1,7 @@
 """Class splits of a store: which classes are seen and, if the split divides the clips too, which clip is in which."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -34,7 +35,7 @@ class ClassSplit(BaseModel):
     @model_validator(mode="after")
     def _classes_differ(self) -> "ClassSplit":
         names = [*self.seen, *self.unseen]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := sorted(name for name, count in Counter(names).items() if count > 1):
             raise ValueError(f"listed more than once: {', '.join(twice)}")
         return self
 

@@ -19,7 +19,7 @@ from avgzsl.features.embedding import Outcome
 from avgzsl.features.manifest import Row
 from avgzsl.features.store import EncoderRecord, Part
 from avgzsl.media.version import DECODER
-from avgzsl.trust import require_own_journal
+from avgzsl.trust import require_own_journal, require_regular
 from avgzsl.weights import identify
 
 JOURNAL = "journal.sqlite"
@@ -154,6 +154,9 @@ def open_journal(path: Path) -> Iterator[Journal]:
     disk refuses.
     """
     connection: sqlite3.Connection | None = None
+    require_regular(path, RunError)
+    if path.is_symlink():
+        raise RunError(f"{path}: is a link, and what it leads to would be written; remove it, or choose another folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:

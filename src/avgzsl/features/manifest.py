@@ -1,6 +1,7 @@
 """Which clips there are and what is known of them: a csv file, or a folder with one subfolder a class."""
 
 import csv
+import io
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ from avgzsl.errors import DataError
 from avgzsl.features.store import COLUMNS
 from avgzsl.media.needs import Span
 from avgzsl.text.spellings import usual_spellings
+from avgzsl.trust import read_text
 
 GIVEN = ("path", "label", "split", "seen", "start", "end", "id")
 SPLITS = {"train": "train", "trn": "train", "val": "val", "test": "test", "tst": "test"}
@@ -129,9 +131,8 @@ def read_manifest(path: Path, root: Path, merge_spellings: bool = False) -> list
 def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The names of the columns; the other lines that are not empty, with their numbers."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            lines = [(reader.line_num, values) for values in reader if any(value.strip() for value in values)]
+        reader = csv.reader(io.StringIO(read_text(path, DataError), newline=""), strict=True)
+        lines = [(reader.line_num, values) for values in reader if any(value.strip() for value in values)]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path}: not readable as a csv file in UTF-8 ({problem})") from problem
     header = [name.strip() for name in lines[0][1]] if lines else []

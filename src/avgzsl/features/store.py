@@ -21,6 +21,7 @@ from avgzsl import records
 from avgzsl.errors import DataError
 from avgzsl.files import write_json, write_whole
 from avgzsl.media.version import DECODER
+from avgzsl.trust import plain_name, require_regular
 from avgzsl.types import MODALITIES, Modality
 from avgzsl.weights import WeightFile, identify
 
@@ -130,10 +131,12 @@ def open_store(path: Path | str) -> Store:
     folder = Path(path)
     record = read_record(folder)
     for name, file in record.files.items():
+        plain_name(name, folder / RECORD, DataError)
         found = (folder / name).stat().st_size if (folder / name).is_file() else None
         if found != file.size:
             there = "is not there" if found is None else f"has {found} bytes"
             raise DataError(f"{folder / name}: {there}; expected {file.size} bytes, as {RECORD} says. {_AGAIN}")
+    require_regular(folder / CLIPS, DataError)
     try:
         table = pyarrow.parquet.read_table(folder / CLIPS)
     except (OSError, ValueError) as problem:  # pyarrow's errors are of these
@@ -229,6 +232,7 @@ def _open_array(path: Path, record: StoreRecord, part: Part, rows: int) -> Float
     if part not in record.encoders:
         return None
     shape = (rows, record.encoders[part].dimension)
+    require_regular(path, DataError)
     try:
         # nothing cannot be mapped
         array = np.load(path, mmap_mode="r" if rows else None, allow_pickle=False)

@@ -250,7 +250,7 @@ def clips_at(db: sqlite3.Connection, where: list[int]) -> list[Clip]:
 
 def _clip(row: tuple[Any, ...]) -> Clip:
     """Raises DataError for values of other types, or times that are none."""
-    clip = Clip(*row[:9], has_audio=bool(row[9]), has_video=bool(row[10]))
+    clip = Clip._make((*row[:9], bool(row[9]), bool(row[10]), None))
     texts, times = (clip.path, clip.label, clip.split, clip.licence, clip.source), (clip.start, clip.end)
     if (
         not all(isinstance(text, str) for text in (clip.id, clip.hash))

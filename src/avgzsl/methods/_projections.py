@@ -180,9 +180,13 @@ class ProjectionMethod(Schedule, Method):
         return {name: value.detach().cpu() for name, value in networks.state_dict().items()}
 
     def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> "ProjectionMethod":
-        """Weights of all networks, from `state`."""
-        networks = self.build(sizes, Generator())
-        networks.load_state_dict(dict(state))
+        """Weights of all networks, from `state`: none are made, of whatever size, before those there are fit."""
+        with torch.device("meta"):
+            networks = self.build(sizes, Generator())
+        own = networks.state_dict()
+        if strange := [name for name, value in state.items() if name in own and value.dtype != own[name].dtype]:
+            raise RuntimeError(f"{strange[0]} has {state[strange[0]].dtype} in place of {own[strange[0]].dtype}")
+        networks.load_state_dict(dict(state), assign=True)
         self.networks_ = networks
         return self
 

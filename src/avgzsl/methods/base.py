@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-import yaml
 from jaxtyping import Bool, Float
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
@@ -23,9 +22,11 @@ from avgzsl.registry import unknown
 from avgzsl.scoring import fuse
 from avgzsl.similarity import SIMILARITIES, Name
 from avgzsl.training import Job
+from avgzsl.trust import parse_yaml, read_yaml
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 _CHUNK = 8192
+_SHOWN = 200  # letters of a bad value
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,10 +188,10 @@ class Method(ABC):
                 unknown(f"preset of {cls.name}", str(preset), cls.presets) + "; or give a .yaml file"
             )
         try:
-            settings = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+            settings = read_yaml(path, ConfigError)
+        except (OSError, ValueError) as problem:
             raise ConfigError(f"{path}: cannot be read as a preset ({problem})") from problem
-        if not isinstance(settings, dict):
+        if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
             raise ConfigError(f"{path}: a preset is a mapping of hyper-parameters, found {type(settings).__name__}")
         return settings
 
@@ -205,10 +206,15 @@ def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
     except ValidationError as error:
         for one in error.errors():
             place = ".".join(map(str, one["loc"])) or cls.name
-            problems.append(f"{place}={one['input']!r}: {one['msg']}")
+            problems.append(f"{place}={_shown(one['input'])}: {one['msg']}")
     if problems:
         raise ConfigError("\n  ".join([f"{cls.name}: {len(problems)} bad settings:", *problems]))
     return method
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -217,8 +223,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise ConfigError(f"{text!r} is not a setting; expected key=value, as in lr=0.1")
     try:
-        return key, yaml.safe_load(f"[{value}]" if "," in value and not value.startswith("[") else value)
-    except yaml.YAMLError as problem:
+        return key, parse_yaml(f"[{value}]" if "," in value and not value.startswith("[") else value)
+    except ValueError as problem:
         raise ConfigError(f"{text!r}: {value!r} is not a value ({problem})") from problem
 
 

@@ -1,15 +1,16 @@
 """The model card of a run (Mitchell et al. 2019), in markdown with the header of the hub."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from avgzsl.calibration import Recognition
-from avgzsl.errors import DataError, RunError
+from avgzsl.datasets import open_dataset
+from avgzsl.errors import AvgzslError, RunError
 from avgzsl.reports.tables import markdown
 from avgzsl.runs import RESULTS, Config, DataRecord
+from avgzsl.trust import read_json
 
 _HEADER = """---
 library_name: avgzsl
@@ -56,14 +57,22 @@ def model_card(
 
 
 def licences(data: DataRecord) -> dict[str, int]:
-    """Clips by licence, the most frequent first, where the data is a store that is still there and tells."""
+    """Clips by licence, the most frequent first, where the data is a store that is still there and tells.
+
+    It has to be the very data of the run: a run of somebody else could name any store of this machine.
+    """
     if data.layout != "store":
         return {}
     from avgzsl.features.store import open_store
 
     try:
+        dataset = open_dataset(
+            data.path, layout=data.layout, class_split=data.class_split, drop_bad_rows=data.drop_bad_rows
+        )
         clips = open_store(Path(data.path)).clips
-    except DataError:  # moved, or no longer whole: then it cannot tell
+    except AvgzslError:  # moved, or no longer whole: then it cannot tell
+        return {}
+    if dataset.fingerprint != data.fingerprint:
         return {}
     column = next((name for name in ("licence", "license") if name in clips.column_names), None)
     return dict(Counter(str(value) for value in clips[column].to_pylist() if value).most_common()) if column else {}
@@ -75,7 +84,7 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text())
+        found = read_json(path, RunError)
         markdown(found["results"], "")
         if not isinstance(found["provenance"], dict):
             raise TypeError("its provenance is no object")

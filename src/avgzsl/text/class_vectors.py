@@ -10,9 +10,12 @@ import numpy as np
 
 from avgzsl.errors import DataError
 from avgzsl.text.restricted_pickle import read_pickled_dict
+from avgzsl.trust import read_regular
+from avgzsl.weights import reason
 
 _LARGEST_VECTOR = 1 << 20  # bytes: a zip of 1 MB may unpack to 1 GB
-_LARGEST_FILE = 1 << 30
+_LARGEST_FILE = 4 << 30
+_LARGEST_ARCHIVE = 1 << 30
 
 
 def read_class_vectors(path: Path) -> dict[str, np.ndarray]:
@@ -22,7 +25,7 @@ def read_class_vectors(path: Path) -> dict[str, np.ndarray]:
     read as a `.npy` dict. Raises DataError for a file that is damaged or holds something else.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path, DataError, _LARGEST_FILE)
     except OSError as problem:
         raise DataError(f"{path}: not readable ({problem.strerror or problem})") from problem
     vectors = _READERS.get(path.suffix.lower(), read_pickled_dict)(path, content)
@@ -37,13 +40,13 @@ def _read_npz(path: Path, content: bytes) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
-            if sum(member.file_size for member in members) > _LARGEST_FILE:
-                raise DataError(f"{path}: unpacks to more than {_LARGEST_FILE >> 20} MiB; expected a vector a class")
+            if sum(member.file_size for member in members) > _LARGEST_ARCHIVE:
+                raise DataError(f"{path}: unpacks to more than {_LARGEST_ARCHIVE >> 20} MiB; expected a vector a class")
             return {member.filename.removesuffix(".npy"): _npz_vector(path, archive, member) for member in members}
     except DataError:
         raise
     except Exception as problem:  # a damaged zip can fail in many ways
-        raise DataError(f"{path}: not a whole .npz file ({problem}); fetch or write it again") from problem
+        raise DataError(f"{path}: not a whole .npz file ({reason(problem)}); fetch or write it again") from problem
 
 
 def _npz_vector(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

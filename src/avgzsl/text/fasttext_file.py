@@ -66,7 +66,7 @@ def open_fasttext(path: Path) -> FastTextFile:
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         try:
             return _parse(path, content)
-        except (struct.error, ValueError) as problem:
+        except (struct.error, ValueError, OverflowError) as problem:
             raise DataError(f"{path}: damaged or truncated fastText file ({problem}); fetch it again") from problem
 
 

@@ -4,10 +4,12 @@ A line `HandstandPushups,Handstand Push Ups` lets that class be encoded by the w
 """
 
 import csv
+import io
 from pathlib import Path
 
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.text.names import check_names
+from avgzsl.trust import read_text
 from avgzsl.weights import models_folder
 
 COLUMNS = ("original", "manual")
@@ -26,8 +28,7 @@ def find_overrides(file: str, models: Path | None) -> Path:
 def read_overrides(path: Path) -> dict[str, str]:
     """Class name -> words to encode for it. Raises DataError, naming the line."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.reader(stream, strict=True))
+        rows = list(csv.reader(io.StringIO(read_text(path, DataError), newline=""), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path}: not readable as csv ({problem}); expected the columns original,manual") from problem
     if not rows or tuple(cell.strip() for cell in rows[0]) != COLUMNS:

@@ -20,6 +20,7 @@ from avgzsl.errors import ConfigError, DataError
 from avgzsl.text.fasttext_file import MAGIC, FastTextFile, open_fasttext
 from avgzsl.text.names import STOP_WORDS, shown, spellings, tokens
 from avgzsl.text.word2vec_file import Word2VecFile, open_word2vec
+from avgzsl.trust import open_regular
 from avgzsl.weights import WeightFile, find, identify
 
 DESCRIPTION = "words:FILE: word vectors, a phrase is the mean of its words (.vec, word2vec .bin, fastText .bin)"
@@ -86,7 +87,7 @@ def load(argument: str, models: Path | None, device: torch.device) -> WordVector
 
 def open_words(path: Path) -> Word2VecFile | FastTextFile:
     """A file of word vectors, in the format that its first bytes tell. Raises DataError."""
-    with path.open("rb") as stream:
+    with open_regular(path, DataError) as stream:
         start = stream.read(len(MAGIC))
     for sign, what in _REFUSED.items():
         if start.startswith(sign):
