@@ -393,3 +393,147 @@ def test_exported_models_by_the_names_of_their_cards(tmp_path):
     assert contents(tmp_path / "out") == {file.name: file.read_bytes()}
     with pytest.raises(WeightsError, match="pack without weights"):
         with_weights(replace(encoder, weights=(WeightFile(file.name, "a" * 64),)), tmp_path / "x", models)
+
+
+def with_record(run: Path, copy: Path, **encoders: Encoder) -> Path:
+    """A copy of the run whose record names other encoders, as somebody else may write it."""
+    for name, content in contents(run).items():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_bytes(content)
+    config = json.loads((copy / "config.json").read_text())
+    known = {
+        kind: {"spec": one.spec, "weights": [vars(file) for file in one.weights]} for kind, one in encoders.items()
+    }
+    config["data"]["encoders"] |= known
+    (copy / "config.json").write_text(json.dumps(config))
+    return copy
+
+
+SECRET = b"canary-55c0,1.0\n"
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "secret.csv").write_bytes(SECRET)
+    return tmp_path / "home" / "secret.csv"
+
+
+def inside(folder: Path) -> bytes:
+    return b"".join(contents(folder).values()) if folder.exists() else b""
+
+
+@pytest.mark.parametrize("kind", ["file", "overrides", "folder", "card", "link", "relative", "hash unknown", "models"])
+def test_a_run_of_somebody_else_takes_no_file_of_this_machine_along(run, secret, kind, tmp_path, monkeypatch):
+    """Also not one whose hash it knows: the user did not name it."""
+    monkeypatch.chdir(secret.parent)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "private.csv").write_bytes(SECRET)
+    (secret.parent / "card.yaml").write_bytes(SECRET)
+    known = (identify(secret),)
+    encoder = {
+        "file": Encoder(f"dict:{secret}", known),
+        "overrides": Encoder(f"hashed-words:64,overrides={secret}", known),
+        "folder": Encoder(f"sentence:{secret.parent}", known),
+        "card": Encoder(str(secret.parent / "card.yaml"), (identify(secret.parent / "card.yaml"),)),
+        "link": Encoder("dict:secret.csv", known),
+        "relative": Encoder("dict:../home/secret.csv", known),
+        "hash unknown": Encoder("dict:private.csv", ()),
+        "models": Encoder("sentence:.", ()),
+    }[kind]
+    foreign = with_record(run, tmp_path / "foreign", **{"audio" if kind == "card" else "text": encoder})
+    if kind == "link":
+        (foreign / "weights").mkdir()
+        (foreign / "weights" / "secret.csv").symlink_to(secret)
+    for weights in (True, False):
+        said, models = "", None if kind == "link" else tmp_path / "models"
+        try:
+            pack(foreign, tmp_path / f"out-{weights}", weights=weights, models=models)
+        except AvgzslError as problem:
+            said = str(problem)
+        assert "canary" not in said
+        assert SECRET not in inside(tmp_path / f"out-{weights}")
+        assert "--with" in said or not weights or kind in ("link", "hash unknown", "models")
+
+
+def test_a_named_file_is_packed_if_it_is_the_one_of_the_record(run, secret, tmp_path):
+    foreign = with_record(run, tmp_path / "foreign", text=Encoder(f"dict:{secret}", (identify(secret),)))
+    pack(foreign, tmp_path / "out", weights=True, named=[secret])
+    assert (tmp_path / "out" / "weights" / "secret.csv").read_bytes() == SECRET
+    assert runs.read_config(tmp_path / "out").data.encoders["text"].spec == "dict:secret.csv"
+    other = with_record(run, tmp_path / "other", text=Encoder(f"dict:{secret}", (WeightFile("secret.csv", "a" * 64),)))
+    with pytest.raises(WeightsError, match=r"the file secret\.csv .* that the run was trained with is not there"):
+        pack(other, tmp_path / "out2", weights=True, named=[secret])
+    with pytest.raises(WeightsError, match="was named to be packed, and is not there"):
+        pack(foreign, tmp_path / "out2", weights=True, named=[tmp_path / "nowhere"])
+    assert not (tmp_path / "out2").exists()
+
+
+@pytest.mark.parametrize("name", ["../../planted", "/tmp/planted", "a/../../planted", "..", "", "a\nb", "..\\planted"])
+def test_no_name_leads_out_of_the_packed_folder(run, name, tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "vectors.csv").write_bytes(SECRET)
+    (tmp_path / "planted").write_bytes(SECRET)
+    found = WeightFile(name, identify(models / "vectors.csv").sha256)
+    foreign = with_record(run, tmp_path / "foreign", text=Encoder("dict:none.csv", (found,)))
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(WeightsError, match=r"names the file .*; expected a name inside its own folder"):
+        pack(foreign, tmp_path / "deep" / "out", weights=True, models=models)
+    assert set(tmp_path.rglob("*")) - before <= {tmp_path / "deep"}
+
+
+@pytest.mark.parametrize("name", ["history.jsonl", "results.json", "recognition.json", "cards", "more.txt"])
+def test_a_run_with_links_is_not_packed(run, secret, name, tmp_path):
+    foreign = with_record(run, tmp_path / "foreign")
+    (foreign / name).unlink(missing_ok=True)
+    (foreign / name).symlink_to(secret.parent if name == "cards" else secret)
+    with pytest.raises(RunError, match=f"{name}: is a link"):
+        pack(foreign, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_licences_of_another_store_are_not_told(tmp_path, run):
+    """A record may name any store of this machine as its data."""
+    clip_runs.render(tmp_path / "clips" / "a.mp4", "red high", seconds=0.5)
+    (tmp_path / "clips.csv").write_text("path,label,split,seen,licence\na.mp4,red high,train,yes,canary-55c0\n")
+    extract(tmp_path / "clips", tmp_path / "store", manifest=tmp_path / "clips.csv", audio="descriptors",
+            video="descriptors", text="hashed-words:64", workers=1)  # fmt: skip
+    foreign = with_record(run, tmp_path / "foreign")
+    config = json.loads((foreign / "config.json").read_text())
+    config["data"] |= {"layout": "store", "path": str(tmp_path / "store"), "class_split": "manifest"}
+    (foreign / "config.json").write_text(json.dumps(config))
+    pack(foreign, tmp_path / "out")
+    assert b"canary" not in inside(tmp_path / "out")
+
+
+@pytest.mark.parametrize("spec", ["dict:{}", "hashed-words:64,overrides={}", "sentence:{}", "{}.yaml"])
+def test_a_run_opens_no_file_that_its_record_does_not_know(run, secret, spec, tmp_path, monkeypatch):
+    """Not even to say what is wrong with it."""
+    path = secret.parent if spec.startswith("sentence") else secret
+    secret.with_name("secret.csv.yaml").write_bytes(SECRET)
+    named = spec.format(path)
+    foreign = with_record(run, tmp_path / "foreign", text=Encoder(named), audio=Encoder(named))
+    loaded = runs.load_run(foreign)
+    classes = runs.read_classes(loaded)
+    load = {
+        True: lambda: load_backbones(loaded, ["audio"], {}, None, "cpu"),
+        False: lambda: encoders.load_text_encoder(loaded, classes, None, None, "cpu"),
+    }[spec.endswith("yaml")]
+    with pytest.raises(WeightsError, match=r"is not the (text|audio) encoder of") as refused:
+        load()
+    assert "canary" not in str(refused.value)
+
+
+def test_a_run_makes_nobody_ask_the_network(run, tmp_path, monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+    asked: list[str] = []
+    monkeypatch.setattr(hub.HfApi, "model_info", lambda self, name, **_: asked.append(name))
+    foreign = runs.load_run(with_record(run, tmp_path / "foreign", text=Encoder("sentence:somebody/elses-model")))
+    classes = runs.read_classes(foreign)
+    with pytest.raises(WeightsError, match="nothing is fetched because a run names it"):
+        encoders.load_text_encoder(foreign, classes, None, None, "cpu")
+    assert asked == []
+    with pytest.raises(WeightsError, match="not to be had"):
+        encoders.load_text_encoder(foreign, classes, "sentence:somebody/elses-model", None, "cpu")
+    assert asked == ["somebody/elses-model"]
