@@ -34,6 +34,7 @@ from avgzsl.index.record import RECORD
 from avgzsl.index.sources import decoder_of, kind_of, open_source
 from avgzsl.media.version import DECODER
 from avgzsl.runs import load_run
+from avgzsl.trust import bare_address
 
 Told = Callable[[int, int], None]
 
@@ -112,6 +113,8 @@ def index_remove(
     nothing.
     """
     collection, wanted = open_collection(index, url), list(dict.fromkeys(ids))
+    if purge:
+        collection.address()  # before anything is removed
     with writing(collection) as db:
         there = clip_table.contents(db, wanted)
         if strange := [name for name in wanted if name not in there]:
@@ -159,6 +162,7 @@ def index_info(index: str | Path, *, url: str | None = None) -> dict[str, Any]:
     size = sum(file.stat().st_size for file in collection.folder.rglob("*") if file.is_file())
     return {
         **collection.record.model_dump(mode="json"),
+        "url": None if (url := collection.record.url) is None else bare_address(url),
         **dict(zip(names, map(int, counts), strict=True)),
         "modes": [str(mode) for mode in collection.modes],
         "waiting_for_the_engine": waiting,
@@ -176,6 +180,7 @@ def _add(
     media: dict[str, Any],
 ) -> Added:
     _require_decoder(collection, source)
+    collection.address()  # before anything is done
     failed, failures, path = 0, None, Path(source)
     if kind_of(path) == "media":
         done = extracted(collection.run, path, collection.folder / STORES, told, split=split, **media)

@@ -42,6 +42,7 @@ def verify(collection: Collection) -> Faults:
 
 def rebuild(collection: Collection) -> None:
     """Throw away what the engine has and make it anew; searches under way and meanwhile miss nothing."""
+    collection.address()  # before anything is thrown away
     with writing(collection) as db:
         clip_table.next_generation(db, applied=0)
         drop_vectors(collection)
