@@ -149,7 +149,7 @@ function hover(drawing, dots, points, side) {
     dots[i].classList.add("current");
     const [clip] = points[i];
     side.replaceChildren(
-      h("div", { class: "frame" }, clip.has_file ? player(clip, { muted, controls: kept }) : h("div", { class: "blank" }, h("span", {}, "features only"))),
+      h("div", { class: "frame" }, player(clip, { muted, controls: kept })),
       h("div", { class: "title" }, h("strong", {}, clip.label ?? "no label"), mark(clip)),
       h("p", { class: "file quiet" }, clip.name),
     );

@@ -5,16 +5,43 @@ import { h, s } from "./dom.js";
 
 const still = (clip) => (clip.media_type ?? "").startsWith("image/") && !clip.has_audio;
 
-export function picture(clip, label) {
-  if (!clip.has_file) return h("div", { class: "blank" }, h("span", {}, "features only"));
+const WHY_NOT = {
+  none: ["", "features only"],
+  gone: ["The file is gone", "since it was indexed"],
+  changed: ["Changed since", "The file is not the one that was indexed and found."],
+  elsewhere: ["Not shown", "The file lies outside of the folders that this server may show."],
+};
+
+// What stands in the place of a clip that is not shown.
+function blank([what, why]) {
+  return h("div", { class: "blank" }, h("p", {}, what ? h("strong", {}, what) : null, h("span", {}, why)));
+}
+
+function picture(clip, refused) {
+  if (!clip.has_file) return blank(WHY_NOT[clip.file]);
   if (!clip.has_video) return h("div", { class: "blank" }, wave(clip.id));
-  const img = h("img", { src: clipUrl("thumbnail", clip.id), alt: "", loading: "lazy", decoding: "async" });
+  const url = clipUrl("thumbnail", clip.id);
+  const img = h("img", { src: url, alt: "", loading: "lazy", decoding: "async" });
   let tries = 0;
-  img.addEventListener("error", () => {
-    if (tries++ < 2) setTimeout(() => (img.src = `${clipUrl("thumbnail", clip.id)}&try=${tries}`), 1500 * tries);
-    else img.replaceWith(h("div", { class: "blank" }, h("span", {}, "no picture to be had")));
+  img.addEventListener("error", async () => {
+    const why = await reason(url);
+    if (why && why.status !== 429 && why.status < 500) {
+      img.replaceWith(blank(["Not shown", why.detail]));
+      refused();
+    } else if (tries++ < 2) setTimeout(() => (img.src = `${url}&try=${tries}`), 1500 * tries);
+    else img.replaceWith(blank(["", "no picture to be had"]));
   });
   return img;
+}
+
+// What the server says of a file that it did not send; null where it says nothing, or sends it after all.
+async function reason(url) {
+  try {
+    const response = await fetch(url);
+    return response.ok ? null : await response.json();
+  } catch {
+    return null;
+  }
 }
 
 // The same for the same clip; it stands for a sound, it does not measure it.
@@ -30,6 +57,7 @@ function wave(id) {
 
 // The file as it is, and where the browser cannot play that, a preview made for browsers.
 export function player(clip, { muted = false, controls = true } = {}) {
+  if (!clip.has_file) return blank(WHY_NOT[clip.file]);
   if (still(clip)) return h("img", { src: clipUrl("file", clip.id), alt: clip.label ?? clip.name });
   const span = clip.start || clip.end ? `#t=${clip.start}${clip.end ? `,${clip.end}` : ""}` : "";
   const last = h("source", { src: clipUrl("preview", clip.id), type: "video/mp4" });
@@ -46,17 +74,13 @@ export function player(clip, { muted = false, controls = true } = {}) {
 
 function unplayable(clip) {
   const why = h("span", { class: "wrong" }, "This clip cannot be played.");
-  fetch(clipUrl("preview", clip.id))
-    .then((response) => response.json())
-    .then((problem) => (why.textContent = problem.detail))
-    .catch(() => {});
+  reason(clipUrl("preview", clip.id)).then((problem) => problem && (why.textContent = problem.detail));
   return h("div", { class: "blank", role: "alert" }, why);
 }
 
 export function frame(clip) {
   const name = clip.label ?? clip.name;
-  const place = h("div", { class: "frame" }, picture(clip));
-  if (!clip.has_file) return place;
+  const place = h("div", { class: "frame" }, picture(clip, () => play.remove()));
   const play = h(
     "button",
     { class: "play", "aria-label": `Play ${name}`, onclick: start },
@@ -67,6 +91,6 @@ export function frame(clip) {
     place.replaceChildren(media);
     media.focus();
   }
-  place.append(play);
+  if (clip.has_file) place.append(play);
   return place;
 }
