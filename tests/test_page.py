@@ -276,6 +276,35 @@ def test_the_token_is_asked_for_once_and_lets_pictures_in(page):
         wait_for_hits(page)
 
 
+def test_who_logs_out_is_asked_for_the_token_again(page):
+    with application(token=TOKEN) as app, listening(app) as url:
+        page.goto(url)
+        page.get_by_label("Token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert httpx.get(f"{url}v1/info", cookies=names(page)).status_code == 401
+        page.reload()
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def names(page):
+    return {one["name"]: one["value"] for one in page.context.cookies()}
+
+
+def test_where_there_is_no_token_nobody_logs_out(page, url):
+    page.goto(url)
+    page.wait_for_selector(".card:not(.skeleton)")
+    expect(page.get_by_role("button", name="Log out")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "toString", "hasOwnProperty", "nothing", ""])
+def test_a_view_that_is_not_there_is_the_search(page, url, name):
+    page.goto(f"{url}?view={name}")
+    page.wait_for_selector(".card:not(.skeleton)")
+    assert page.evaluate("document.getElementById('main').dataset.view") == "search"
+
+
 VIEWS = {
     "search": ("?view=search", ".card:not(.skeleton)"),
     "found": (f"?view=search&q={UNSEEN[0]}&not=drum", ".card:not(.skeleton)"),

@@ -1,6 +1,7 @@
 """Clips, previews and thumbnails as files: whole, in ranges, and when they go while they are asked for."""
 
 import asyncio
+import email
 import os
 import shutil
 from pathlib import Path
@@ -331,6 +332,90 @@ def test_ranges(client, own, asked, part):
         start, end = part
         assert (response.status_code, response.content) == (206, content[start:end])
         assert response.headers["content-range"] == f"bytes {start}-{end - 1}/{SIZE}"
+
+
+def test_several_ranges_come_in_parts(client, own):
+    content = os.urandom(SIZE)
+    own.write_bytes(content)
+    response = client.get("/v1/clips/file?id=x", headers={"range": "bytes=0-1, 990-, 5000-6000"})
+    assert response.status_code == 206
+    message = email.message_from_bytes(
+        b"content-type: " + response.headers["content-type"].encode() + b"\r\n\r\n" + response.content
+    )
+    parts = {part["content-range"]: part.get_payload(decode=True) for part in message.get_payload()}
+    assert parts == {f"bytes 0-1/{SIZE}": content[:2], f"bytes 990-999/{SIZE}": content[990:]}
+    many = client.get("/v1/clips/file?id=x", headers={"range": "bytes=" + ",".join(["0-0"] * 500)})
+    assert (many.status_code, many.content) == (200, content)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "page"])
+def test_what_a_caller_has_is_not_sent_again(client, own, kind):
+    path = "/app.js" if kind == "page" else f"/v1/clips/{kind}?id=x"
+    first = client.get(path)
+    tag, changed = first.headers["etag"], first.headers["last-modified"]
+    before, after = "Thu, 01 Jan 1970 00:00:09 GMT", "Fri, 31 Dec 2100 23:59:59 GMT"
+    for asked, status in (
+        ({"if-none-match": tag}, 304),
+        ({"if-none-match": f'"other", W/{tag}'}, 304),
+        ({"if-none-match": "*"}, 304),
+        ({"if-none-match": '"other"'}, 200),
+        ({"if-none-match": '"other"', "if-modified-since": after}, 200),
+        ({"if-none-match": tag, "range": "bytes=0-1"}, 304),
+        ({"if-modified-since": changed}, 304),
+        ({"if-modified-since": after}, 304),
+        ({"if-modified-since": before}, 200),
+        ({"if-modified-since": "yesterday"}, 200),
+        ({"if-match": tag}, 200),
+        ({"if-match": "*"}, 200),
+        ({"if-match": '"other"'}, 412),
+        ({"if-match": f"W/{tag}"}, 412),
+        ({"if-unmodified-since": before}, 412),
+        ({"if-unmodified-since": changed}, 200),
+        ({"if-match": tag, "if-unmodified-since": before}, 200),
+        ({"range": "bytes=0-1"}, 206),
+        ({"range": "bytes=0-1", "if-range": tag}, 206),
+        ({"range": "bytes=0-1", "if-range": f"W/{tag}"}, 200),
+        ({"range": "bytes=0-1", "if-range": before}, 200),
+        ({"range": "pages=0-1"}, 200),
+        ({"range": "bytes=999999999-"}, 416),
+    ):
+        response = client.get(path, headers=asked)
+        assert response.status_code == status, asked
+        if status == 304:
+            assert not response.content and response.headers["etag"] == tag and "content-type" not in response.headers
+        elif status in (412, 416):
+            is_problem(response, status)
+        else:
+            assert response.content == (first.content if status == 200 else first.content[:2])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*(f"/v1/clips/{kind}?id={ID}" for kind in KINDS), "/", "/app.js", "/v1/health", "/v1/info", "/v1/openapi.json"],
+)
+def test_head_tells_what_get_would(client, path):
+    whole, head = client.get(path), client.head(path)
+    differ = {"x-request-id", "date"}
+    told = {name: value for name, value in whole.headers.items() if name not in differ}
+    assert (head.status_code, head.content) == (200, b"")
+    assert {name: value for name, value in head.headers.items() if name not in differ} == told
+    ranged = client.head(path, headers={"range": "bytes=0-1"})  # of GET alone
+    assert ranged.status_code == 200 and ranged.headers["content-length"] == whole.headers["content-length"]
+
+
+def test_head_is_refused_where_get_is(client):
+    for path, status in (
+        ("/v1/clips/file?id=nothing", 404),
+        ("/v1/search", 422),
+        ("/no/such", 404),
+    ):
+        assert client.head(path).status_code == status == client.get(path).status_code
+
+
+def test_an_empty_file_has_no_ranges(client, own):
+    own.write_bytes(b"")
+    assert client.get("/v1/clips/file?id=x").content == b""
+    is_problem(client.get("/v1/clips/file?id=x", headers={"range": "bytes=0-"}), 416)
 
 
 def test_a_range_of_a_clip_that_has_changed_is_the_whole_of_the_new_one(client, own):

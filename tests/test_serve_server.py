@@ -1,92 +1,151 @@
-"""The server as a process: its URL, its refusals, how it ends."""
+"""The server as a process: its URL, its refusals, how it ends, what it leaves."""
 
-import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
-import time
 
 import httpx
 import pytest
 
 from avgzsl.errors import ConfigError, DataError
+from avgzsl.serve import server
+from avgzsl.serve.scratch import scratch
 from avgzsl.serve.server import serve
 from avgzsl.serve.settings import Settings
+from tests.serve_process import HOST, PATIENCE, TOKEN, command, environment, served, status
 from tests.serve_world import render, world
 
-TOKEN = "0123456789abcdef-secret"
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AVGZSL_SERVE_")}
+pytestmark = pytest.mark.races
 
 
-def command(*arguments):
-    return [sys.executable, "-c", "from avgzsl.cli import main; main()", "serve", *map(str, arguments)]
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return render(tmp_path_factory.mktemp("upload") / "own.mp4", "red square low drum", seed=5).read_bytes()
 
 
-@pytest.fixture
-def serving():
-    """Starts servers; gives the process and its URL."""
-    started = []
-
-    def start(*arguments, **environment):
-        process = subprocess.Popen(
-            command(world() / "index", "--port", "0", *arguments),
-            env=ENVIRONMENT | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        line = process.stdout.readline()
-        assert " is served at " in line, process.stderr.read()
-        return process, line.split(" is served at ")[1].split()[0]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+def has_ended(here, code):
+    """It ended as a shell expects, with one line that is none of the log."""
+    assert here.ended() == code
+    said = [line for line in here.said().splitlines() if not line.startswith("{")]
+    assert len(said) == 1 and "served no longer" in said[0]
 
 
-def test_a_running_upload_is_finished_before_the_server_ends(serving, tmp_path):
-    process, url = serving()
-    clip = render(tmp_path / "own.mp4", "red square low drum", seed=5).read_bytes()
-    answered = []
-    begun = threading.Event()
+def test_a_running_upload_is_finished_before_the_server_ends(clip, tmp_path):
+    with served(folder=tmp_path) as here:
+        answered, begun, ending = [], threading.Event(), threading.Event()
 
-    def slowly():
-        half = len(clip) // 2
-        yield clip[:half]
-        begun.set()
-        time.sleep(1.0)
-        yield clip[half:]
+        def slowly():
+            half = len(clip) // 2
+            yield clip[:half]
+            begun.set()
+            assert ending.wait(PATIENCE)
+            yield clip[half:]
 
-    def upload():
-        answered.append(httpx.post(f"{url}v1/classify", content=slowly(), timeout=60))
+        def upload():
+            answered.append(httpx.post(f"{here.url}v1/classify", content=slowly(), timeout=PATIENCE))
 
-    caller = threading.Thread(target=upload)
-    caller.start()
-    assert begun.wait(30)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGTERM)
-    caller.join(60)
-    assert answered and answered[0].status_code == 200 and answered[0].json()["top"]
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0
-    lines = [json.loads(line) for line in errors.splitlines()]
-    assert {"/v1/classify"} == {line["route"] for line in lines if line["event"] == "request"}
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}v1/health")
+        caller = threading.Thread(target=upload)
+        caller.start()
+        assert begun.wait(PATIENCE)
+        until(lambda: list(tmp_path.rglob("avgzsl-upload-*")))
+        here.process.send_signal(signal.SIGTERM)
+        until(lambda: "served no longer" in here.said())
+        ending.set()
+        caller.join(PATIENCE)
+        assert answered and answered[0].status_code == 200 and answered[0].json()["top"]
+        has_ended(here, 143)
+        assert {"/v1/classify"} == {line["route"] for line in here.told() if line["event"] == "request"}
+        assert not list(tmp_path.glob("avgzsl-serve-*"))
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{here.url}v1/health")
+
+
+def until(true):
+    """Wait for it."""
+    tick = threading.Event()
+    for _ in range(int(PATIENCE / 0.02)):
+        if true():
+            return
+        tick.wait(0.02)
+    pytest.fail("it did not come")
+
+
+def test_it_ends_whatever_callers_do(clip):
+    """Idle, half a head, half a clip, an answer that nobody reads: none of them ever goes on."""
+    assert server.GRACE < server.LAST < 5
+    sent = {
+        "idle": b"",
+        "half a head": b"GET /v1/info HTTP/1.1\r\n" + HOST,
+        "half a clip": b"POST /v1/classify HTTP/1.1\r\n" + HOST + b"content-length: 9999\r\n\r\n" + clip[:100],
+        "unread": (b"GET /v1/info HTTP/1.1\r\n" + HOST + b"\r\n") * 3000,
+        "kept": b"GET /v1/health HTTP/1.1\r\n" + HOST + b"\r\n",
+    }
+    with served() as here:
+        connections = {name: here.connect() for name in sent}
+        connections["unread"].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        try:
+            for name, content in sent.items():
+                connections[name].settimeout(0.5 if name == "unread" else PATIENCE)
+                try:
+                    connections[name].sendall(content)
+                except TimeoutError:
+                    assert name == "unread"
+            assert status(connections["kept"]) == 200
+            here.process.send_signal(signal.SIGINT)
+            has_ended(here, 130)
+        finally:
+            for one in connections.values():
+                one.close()
+
+
+def test_a_signal_counts_from_the_moment_on_that_the_url_is_told():
+    for end, code in {signal.SIGINT: 130, signal.SIGTERM: 143}.items():
+        with served() as here:
+            here.process.send_signal(end)
+            has_ended(here, code)
+
+
+def test_what_a_killed_server_left_is_cleared_and_nothing_else(tmp_path):
+    others = tmp_path / "avgzsl-serve-of-something-else"
+    others.mkdir()
+    (others / "kept").write_text("x")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "avgzsl-serve-link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / ".lock").write_text("")
+
+    def folders():
+        return {path.name for path in tmp_path.glob("avgzsl-serve-*")} - {others.name, "avgzsl-serve-link"}
+
+    with served(folder=tmp_path) as killed, served(folder=tmp_path):
+        there = folders()
+        assert len(there) == 2
+        assert httpx.get(f"{killed.url}v1/clips/thumbnail?id=red-square-low-drum/test-0.mp4").status_code == 200
+        killed.process.kill()
+        killed.process.wait(PATIENCE)
+        assert folders() == there
+        with served(folder=tmp_path):
+            assert len(folders() & there) == 1 and len(folders()) == 2
+        assert (others / "kept").read_text() == "x" and (tmp_path / "elsewhere" / ".lock").exists()
+
+
+def test_a_folder_whose_lock_is_held_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with scratch() as one:
+        (one.folder() / "kept").write_text("x")
+        with scratch() as other:
+            assert one.folder() != other.folder()
+        assert (one.folder() / "kept").read_text() == "x"
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_open_address_without_a_token_is_refused_in_one_line():
     done = subprocess.run(
         command(world() / "index", "--host", "0.0.0.0"),
-        env=ENVIRONMENT,
+        env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
@@ -107,7 +166,7 @@ def test_a_taken_port_and_what_is_no_index_are_refused(tmp_path):
         serve(tmp_path, Settings(port=0), told)
 
 
-def test_an_open_address_is_served_with_a_token(serving):
-    _, url = serving("--host", "0.0.0.0", AVGZSL_SERVE_TOKEN=TOKEN)
-    assert httpx.get(f"{url}v1/info").status_code == 401
-    assert httpx.get(f"{url}v1/info", headers={"authorization": f"Bearer {TOKEN}"}).json()["clips"] == 19
+def test_an_open_address_is_served_with_a_token():
+    with served("--host", "0.0.0.0", token=TOKEN) as here:
+        assert httpx.get(f"{here.url}v1/info").status_code == 401
+        assert httpx.get(f"{here.url}v1/info", headers={"authorization": f"Bearer {TOKEN}"}).json()["clips"] == 19

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from avgzsl.errors import ConfigError
 from avgzsl.media.workers import Decoders, Limits
@@ -64,21 +64,22 @@ def serve(
     `search.open_searcher` takes. Raises ConfigError for a port that is taken or an address that is not this machine's,
     DataError for what is no index, RunError for an index of another run.
     """
+    logging.config.dictConfig(_LOGGING)
     limits = Limits(settings.decode_seconds, settings.decode_megabytes)
     with bound(settings.host, settings.port) as listening, Decoders(settings.decoders, limits) as decoders:
         archive = open_archive(Path(index), decoders, settings.token is None, settings.media, **encoders)
         if (hidden := archive.not_handed_out()) is not None:
             noted(hidden)
         with _Deadline() as deadline, started(archive, settings, decoders) as service:
-            server = _Server(_configured(make_app(service), settings), deadline)
+            server = _Server(configured(make_app(service), settings), deadline)
             server.begun, server.ending = partial(told, url_of(listening)), ending
             with _heeded(server):
                 server.run(sockets=[listening])
     return deadline.signal or 0
 
 
-def _configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    logging.config.dictConfig(_LOGGING)
+def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves an application."""
     doors = Doors(Shares(room_for(settings.connections), settings.address_share), settings.header_seconds)
     return uvicorn.Config(
         app,

@@ -1,0 +1,430 @@
+"""Connections that ask for nothing, ask slowly, or are too many: they cost their own callers alone."""
+
+import asyncio
+import contextlib
+import resource
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+from starlette.datastructures import Headers
+
+from avgzsl.serve import connections
+from avgzsl.serve.connections import Connection
+from avgzsl.serve.limits import INSIDE
+from avgzsl.serve.sending import FileAnswer
+from avgzsl.serve.server import configured
+from avgzsl.serve.settings import Settings
+from tests.serve_process import HOST, PATIENCE, TOKEN, everything, served, status
+from tests.serve_world import application, render
+
+pytestmark = pytest.mark.races
+
+OTHER = "127.0.0.2"
+HEALTH = b"GET /v1/health HTTP/1.1\r\n" + HOST + b"\r\n"
+BEARER = f"authorization: Bearer {TOKEN}\r\n".encode()
+
+
+class Running:
+    """An application on a free port, in a thread, under the limits of the server."""
+
+    def __init__(self, sock):
+        self.address = sock.getsockname()[:2]
+        self.url = "http://{}:{}/".format(*self.address)
+
+    def connect(self, source="127.0.0.1"):
+        return socket.create_connection(self.address, PATIENCE, (source, 0))
+
+
+@contextlib.contextmanager
+def running(app, **settings):
+    with connections.Listening(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(100)
+        server = uvicorn.Server(configured(app, Settings(**settings)))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        here = Running(sock)
+        thread.start()
+        try:
+            until(lambda: server.started)
+            yield here
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+
+
+def until(true):
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def get(here, path, source="127.0.0.1", headers=b""):
+    """The status of an answer, on a connection of its own."""
+    with here.connect(source) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\n".encode() + HOST + headers + b"connection: close\r\n\r\n")
+        return status(connection)
+
+
+async def plain(scope, receive, send):
+    """An application that answers at once, or, to POST, once the body has come."""
+    if scope["type"] == "lifespan":
+        return
+    if scope["method"] == "POST":
+        scope["state"][INSIDE] = True
+        while (await receive()).get("more_body"):
+            pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (b"", b""),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n", b"HTTP/1.1 408 "),
+        (b"G", b"HTTP/1.1 408 "),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HT", b"HTTP/1.1 408 "),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", b""),
+    ],
+)
+def test_who_sends_no_request_is_let_go(sent, told):
+    with running(plain, header_seconds=0.2) as here, here.connect() as connection:
+        connection.sendall(sent)
+        found = everything(connection)
+        assert found.rpartition(b"\r\n\r\n")[0].rpartition(b"\r\n\r\n")[2].startswith(told) or not found
+        assert bool(told) == (b"408" in found)
+
+
+def test_bytes_now_and_then_are_no_request():
+    with running(plain, header_seconds=0.4) as here, here.connect() as connection:
+        ended = []
+
+        def drip():
+            while not ended:
+                try:
+                    connection.sendall(b"x")
+                except OSError:
+                    return
+                time.sleep(0.05)
+
+        connection.sendall(b"GET / HTTP/1.1\r\nx: ")
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        assert b"408" in everything(connection)
+        ended.append(True)
+        dripping.join(PATIENCE)
+
+
+def test_a_request_that_is_under_way_is_no_idle_connection():
+    gate = threading.Event()
+
+    async def slow(scope, receive, send):
+        if scope["type"] == "http":
+            await asyncio.to_thread(gate.wait)
+        await plain(scope, receive, send)
+
+    with running(slow, header_seconds=0.1) as here, here.connect() as one, here.connect() as idle:
+        one.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert everything(idle) == b""  # its time is over, and that of the other would be, too
+        gate.set()
+        assert status(one) == 200
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", OTHER])
+@pytest.mark.parametrize("half", [b"", b"GET / HTTP/1.1\r\nhost: "])
+def test_idle_connections_make_room(source, half):
+    with running(plain, connections=8) as here, contextlib.ExitStack() as stack:
+        for _ in range(60):
+            connection = stack.enter_context(here.connect(source))
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(half)
+            assert get(here, "/") == 200
+        assert get(here, "/", OTHER) == 200
+
+
+def test_one_address_takes_no_more_than_its_part_and_loses_no_request():
+    begun, posts = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nx", []
+
+    async def noted(scope, receive, send):
+        if scope.get("method") == "POST":
+            posts.append(scope)
+        await plain(scope, receive, send)
+
+    with running(noted, connections=8, header_seconds=PATIENCE) as here, contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(here.connect(OTHER)) for _ in range(4)]
+        for connection in busy:
+            connection.sendall(begun)
+        until(lambda: len(posts) == 4)
+        idle = stack.enter_context(here.connect())
+        until(lambda: get_or_refused(here, OTHER) == 503)
+        for _ in range(20):
+            assert get(here, "/") == 200
+        for connection in busy:
+            connection.sendall(b"y")
+            assert status(connection) == 200
+        assert get(here, "/", OTHER) == 200  # they are idle now
+        idle.close()
+
+
+def get_or_refused(here, source):
+    """503 for a connection that is refused before it has asked."""
+    with here.connect(source) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        try:
+            return status(connection)
+        except ConnectionError:
+            return 503
+
+
+def test_where_every_request_is_under_way_one_more_is_refused(caplog):
+    async def main():
+        doors = connections.Doors(connections.Shares(3, 1.0), 60.0)
+        ones = [stand_in(doors, inside) for inside in (True, False, True, True)]
+        entered = [doors.enter(one) for one in ones]
+        assert entered == [True, True, True, True] and ones[1].transport.aborted
+        assert not doors.enter(stand_in(doors, True))
+        doors.leave(ones[0])
+        doors.leave(ones[0])  # twice is once
+        assert doors.enter(stand_in(doors, True)) and not doors.enter(stand_in(doors, True))
+
+    asyncio.run(main())
+
+
+class Transport:
+    aborted = False
+
+    def abort(self):
+        self.aborted = True
+
+
+def stand_in(doors, inside):
+    one = Connection.__new__(Connection)
+    one.address, one.transport, one.is_inside = "192.0.2.1", Transport(), lambda: inside
+    return one
+
+
+def test_an_answer_that_nobody_takes_does_not_hold_its_connection():
+    """It is closed: what is left would be sent first, for ever."""
+
+    async def large(scope, receive, send):
+        if scope["type"] == "lifespan":
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": bytes(64 << 20)})
+
+    with running(large, header_seconds=0.3) as here, here.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert connection.recv(4) == b"HTTP"
+        until(lambda: is_reset(connection))
+
+
+def is_reset(connection):
+    """Whether the other side has given it up: what was not taken was thrown away, which TCP says with a reset."""
+    try:
+        connection.send(b"x")
+    except (BrokenPipeError, ConnectionResetError):
+        return True
+    return False
+
+
+# ---- who needs no token
+
+
+def test_requests_without_a_body_lock_out_nobody():
+    unsent = b"POST /v1/session HTTP/1.1\r\n" + HOST + b"content-type: application/json\r\ncontent-length: 90\r\n\r\n"
+    with (
+        application(token=TOKEN, requests=8, open_requests=40) as app,
+        running(app, connections=400, header_seconds=PATIENCE) as here,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(140):
+            stack.enter_context(here.connect()).sendall(unsent)
+        for source in ("127.0.0.1", OTHER):
+            for path in ("/v1/health", "/", "/app.js", "/v1/openapi.json"):
+                assert get(here, path, source) == 200
+            assert get(here, "/v1/info", source, BEARER) == 200
+        assert httpx.post(f"{here.url}v1/session", json={"token": TOKEN}).status_code == 204
+
+
+def test_a_body_that_does_not_come_is_not_waited_for():
+    unsent = b"POST /v1/session HTTP/1.1\r\n" + HOST + b"content-length: 90\r\n\r\n"
+    with application(token=TOKEN, open_seconds=0.2) as app, running(app) as here, here.connect() as connection:
+        connection.sendall(unsent)
+        assert everything(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_answers_without_a_token_that_nobody_reads_hold_no_place():
+    """Refusals, health and the page, asked for in one go and never read, by more callers than there are places."""
+    with (
+        application(token=TOKEN, requests=4, open_requests=4, open_seconds=1.0) as app,
+        running(app, connections=40) as here,
+        contextlib.ExitStack() as stack,
+    ):
+        for path in ("/v1/info", "/v1/health", "/", "/no/such/page") * 3:
+            connection = stack.enter_context(here.connect(OTHER))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(0.3)
+            with contextlib.suppress(OSError):
+                connection.sendall((f"GET {path} HTTP/1.1\r\n".encode() + HOST + b"\r\n") * 2000)
+        assert get(here, "/v1/health") == 200 and get(here, "/v1/info", headers=BEARER) == 200
+        until(lambda: get(here, "/") == 200)
+
+
+def test_slow_uploads_of_one_leave_room_for_others(tmp_path):
+    clip = render(tmp_path / "own.mp4", "red square low drum", seed=5).read_bytes()
+    begun = b"POST /v1/classify HTTP/1.1\r\n" + HOST + f"content-length: {len(clip)}\r\n\r\n".encode() + clip[:9]
+    with application() as app, running(app) as here, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(here.connect(OTHER)) for _ in range(40)]
+        for connection in slow:
+            connection.sendall(begun)
+        refused = slow[-1]
+        assert status(refused) == 429
+        with httpx.Client(base_url=here.url) as client:
+            assert client.post("/v1/classify", content=clip, timeout=PATIENCE).status_code == 200
+
+
+def test_an_upload_that_comes_too_slowly_gives_its_place_back():
+    begun = b"POST /v1/classify HTTP/1.1\r\n" + HOST + b"content-length: 99999\r\n\r\nRIFF"
+    with application(header_seconds=0.2) as app, running(app) as here, here.connect() as connection:
+        connection.sendall(begun)
+        assert everything(connection).startswith(b"HTTP/1.1 408 ")
+
+
+# ---- files that change while they are sent
+
+
+@pytest.mark.parametrize("range", [b"", b"range: bytes=10-\r\n", b"range: bytes=0-9,100-\r\n"])
+def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(tmp_path, range):
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(256 << 20)
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await FileAnswer(path.open("rb"), "video/mp4", Headers(scope=scope))(scope, receive, send)
+
+    with running(app) as here, here.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n" + range + b"\r\n")
+        assert connection.recv(4) == b"HTTP"
+        with path.open("r+b") as file:
+            file.truncate(1 << 20)
+        assert len(everything(connection)) < 200 << 20
+
+
+def test_what_is_added_to_a_file_while_it_is_sent_is_left_out(tmp_path):
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(64 << 20)
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await FileAnswer(path.open("rb"), "video/mp4", Headers(scope=scope))(scope, receive, send)
+
+    with running(app) as here, here.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert connection.recv(4) == b"HTTP"
+        with path.open("r+b") as file:
+            file.truncate(96 << 20)
+        head, left = b"", 64 << 20
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(1 << 16)
+        left -= len(head.partition(b"\r\n\r\n")[2])
+        while left > 0:
+            left -= len(connection.recv(min(left, 1 << 20)))
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")  # the connection goes on, with the next answer
+        assert status(connection) == 200
+
+
+# ---- where no file can be opened any more
+
+
+SCARCE = """
+import asyncio, logging, resource, socket, sys, time
+from avgzsl.serve.connections import Listening
+logging.basicConfig(stream=sys.stderr, format="line %(message)s")
+
+async def main():
+    sock = Listening(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind(("127.0.0.1", 0)); sock.listen(500)
+    taken = []
+    async def hold(reader, writer):
+        taken.append(writer)
+    server = await asyncio.start_server(hold, sock=sock, backlog=500)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    print(sock.getsockname()[1], flush=True)
+    while not taken or len(taken) < int(await asyncio.to_thread(sys.stdin.readline)):
+        await asyncio.sleep(0.01)
+    for writer in taken:
+        writer.transport.abort()
+    before, there = time.process_time(), len(taken)
+    while len(taken) == there:
+        await asyncio.sleep(0.01)
+    print("accepted again", flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_where_no_file_can_be_opened_it_rests_and_goes_on():
+    child = subprocess.Popen(
+        [sys.executable, "-c", SCARCE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with child, contextlib.ExitStack() as stack:
+        try:
+            port = int(child.stdout.readline())
+            for _ in range(100):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+            assert "out of system resource" in child.stderr.readline()
+            child.stdin.write("10\n")
+            child.stdin.close()
+            assert child.stdout.readline() == "accepted again\n"
+        finally:
+            child.kill()
+        lines = [line for line in child.stderr if line.startswith("line ")]
+        assert len(lines) < 20
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "told", "raised"),
+    [
+        (256, 4096, 512, 1024),
+        (256, 300, 150, 300),
+        (256, 800, 400, 800),
+        (4096, 4096, 512, None),
+        (256, resource.RLIM_INFINITY, 512, 1024),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 512, None),
+    ],
+)
+def test_as_many_connections_as_files_can_be_opened(monkeypatch, soft, hard, told, raised):
+    set_to = []
+    monkeypatch.setattr("resource.getrlimit", lambda of: (soft, hard))
+    monkeypatch.setattr("resource.setrlimit", lambda of, limits: set_to.append(limits))
+    assert connections.room_for(512) == told
+    assert set_to == ([] if raised is None else [(raised, hard)])
+
+
+# ---- the log
+
+
+def test_what_is_done_again_and_again_is_a_few_lines():
+    with served(connections=16) as here:
+        for _ in range(300):
+            with here.connect() as connection:
+                connection.sendall(b"no request at all\r\n\r\n")
+                assert status(connection) == 400
+            assert get(here, "/no/such/page") == 404
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                stack.enter_context(here.connect())
+            assert get(here, "/v1/health") == 200
+        assert 3 <= len(here.told()) <= 200
