@@ -184,15 +184,14 @@ def _track(container: Any, stream: Any, zero: float, found: Scan | None) -> Trac
 def _against_header(path: Path, tracks: dict[str, Track], found: Scan, container: Any) -> dict[str, Track]:
     """The tracks of a Matroska file, held against the duration in its header, which is that of its longest track.
 
-    Of a file that is whole it tells how long the last frame is shown, where there is nothing but a picture. Raises
-    MediaError when all tracks end well before, and the file does not tell its size.
+    Where there is nothing but a picture, and the file is whole, the header tells how long the last frame is shown.
+    Raises MediaError when the file is shorter than it says, or all tracks end well before.
     """
     declared = (container.duration or 0) / 1e6
     ends = max(stamps.end for stamps in found.streams.values())
-    if not check_segment(path):
-        check_whole(ends, declared)
-    elif list(tracks) == ["video"] and ends < declared:
-        return {"video": replace(tracks["video"], end=declared - tracks["video"].zero)}
+    if check_segment(path) and list(found.streams) == [stream.index for stream in container.streams.video]:
+        return {"video": replace(tracks["video"], end=max(ends, declared) - tracks["video"].zero)}
+    check_whole(ends, declared)
     return tracks
 
 
