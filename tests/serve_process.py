@@ -15,7 +15,6 @@ from tests.serve_world import world
 TOKEN = "0123456789abcdef-secret"
 HOST = b"host: 127.0.0.1\r\n"
 PATIENCE = 60.0  # seconds after which a test has failed; nothing is expected to take them
-_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("AVGZSL_SERVE_")}
 
 
 def command(*arguments):
@@ -24,7 +23,8 @@ def command(*arguments):
 
 def environment(**settings):
     """Of a server with these settings."""
-    return _ENVIRONMENT | {f"AVGZSL_SERVE_{name.upper()}": str(value) for name, value in settings.items()}
+    here = {name: value for name, value in os.environ.items() if not name.startswith("AVGZSL_SERVE_")}
+    return here | {f"AVGZSL_SERVE_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 @dataclass
