@@ -4,11 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from avgzsl.cli.interruption import interruptible
+from avgzsl.generators import generate
+from tests.processes import gone, started, wait_for
 
 pytestmark = pytest.mark.races
 ENDS = {signal.SIGINT: "interrupted; ", signal.SIGTERM: "terminated; "}
@@ -27,15 +31,10 @@ def ended(code: str, how: signal.Signals, ignored: bool = False) -> tuple[int, l
     set_up = f"import signal; signal.signal(signal.SIGINT, signal.{'SIG_IGN' if ignored else 'default_int_handler'})"
     script = f"{set_up}\nfrom avgzsl.cli.interruption import interruptible\nwith interruptible():\n"
     script += "".join(f"    {line}\n" for line in ("print('ready', flush=True)\n" + code).splitlines())
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout.readline() == "ready\n"
-            process.send_signal(how)
-            _, said = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    with started([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(how)
+        _, said = process.communicate(timeout=60)
     return process.returncode, said.splitlines()
 
 
@@ -62,37 +61,70 @@ def test_afterwards_signals_mean_what_they_did():
     assert descriptor == -1
 
 
-def test_a_training_that_is_interrupted_goes_on(small_run_data: Path, tmp_path: Path):
-    train = [sys.executable, "-m", "avgzsl", "train", str(small_run_data), "--out", str(tmp_path / "run")]
-    settings = ["epochs=100000", "batch_size=32"]
+@pytest.mark.parametrize("how", ENDS)
+def test_every_process_of_a_benchmark_ends(small_set: Path, tmp_path: Path, how):
+    command = [sys.executable, "-m", "avgzsl", "benchmark", small_set, "--methods", "least-squares,avgzslnet"]
+    options = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "start_new_session": True}
+    with started([*command, "--seeds", "99", "--processes", "2", "--out", tmp_path / "out"], **options) as process:
+        parent = psutil.Process(process.pid)
+        wait_for(lambda: len(list((tmp_path / "out").glob("cells/*.json"))), within=100)
+        children = parent.children(recursive=True)
+        assert len(children) >= 2
+        os.killpg(process.pid, how)  # as a terminal or a service manager does: to all of them
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + how
+    assert [line for line in said.splitlines() if "; " in line and line.startswith(ENDS[how])], said
+    assert "Traceback" not in said
+    for child in children:
+        gone(child.pid)
+
+
+def test_folders_of_sockets_of_killed_commands_are_cleared(small_set: Path, tmp_path: Path):
+    with ExitStack() as stack:
+        command = [sys.executable, "-c", HOLD]
+        where = {"env": {"TMPDIR": str(tmp_path)}, "stdout": subprocess.PIPE}
+        dead, alive = (stack.enter_context(started(command, **where)) for _ in range(2))
+        folders = [Path(process.stdout.readline().strip()) for process in (dead, alive)]
+        (tmp_path / "pymp-others").mkdir()
+        dead.kill()
+        dead.wait(60)
+        assert folders[0].is_dir()
+        later = stack.enter_context(started(command, **where))
+        third = Path(later.stdout.readline().strip())
+        assert {path.name for path in tmp_path.glob("pymp-*")} == {folders[1].name, third.name, "pymp-others"}
+
+
+HOLD = """
+import time
+from multiprocessing.util import get_temp_dir
+from avgzsl.children import Children
+with Children(1) as children:
+    children.submit(len, []).result(60)
+    print(get_temp_dir(), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_training_that_is_interrupted_goes_on(small_set: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    train = [sys.executable, "-m", "avgzsl", "train", small_set, "--out", run, "epochs=100000", "batch_size=32"]
     for how in ENDS:
-        resumed = ["--resume"] if (tmp_path / "run").exists() else []
-        with subprocess.Popen(
-            [*train, *settings, "--checkpoint-seconds", "0", *resumed],
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        ) as process:
-            try:
-                before = _history(tmp_path / "run")
-                while _history(tmp_path / "run") == before:
-                    assert process.poll() is None, process.stderr.read()
-                process.send_signal(how)
-                _, said = process.communicate(timeout=60)
-            finally:
-                process.kill()
+        resumed = ["--resume"] if run.exists() else []
+        options = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+        with started([*train, "--checkpoint-seconds", "0", *resumed], **options) as process:
+            before = _written(run)
+            wait_for(lambda seen=before: _written(run) != seen, within=100)
+            process.send_signal(how)
+            _, said = process.communicate(timeout=60)
         assert process.returncode == 128 + how
         assert "Traceback" not in said and said.splitlines()[-1].startswith(ENDS[how])
 
 
-def _history(run: Path) -> int:
+def _written(run: Path) -> int:
     path = run / "checkpoint.safetensors"
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
 @pytest.fixture(scope="module")
-def small_run_data(tmp_path_factory) -> Path:
-    from avgzsl.generators import generate
-
-    os.environ.setdefault("AVGZSL_CACHE", str(tmp_path_factory.mktemp("cache")))
+def small_set(tmp_path_factory) -> Path:
     return generate("audioset-zsl", tmp_path_factory.mktemp("data") / "set", scale=0.002, seed=0)

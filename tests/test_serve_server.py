@@ -112,7 +112,7 @@ def test_what_a_killed_server_left_is_cleared_and_nothing_else(tmp_path):
     (others / "kept").write_text("x")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "avgzsl-serve-link").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "elsewhere" / ".lock").write_text("")
+    (tmp_path / "elsewhere" / ".avgzsl").write_text("")
 
     def folders():
         return {path.name for path in tmp_path.glob("avgzsl-serve-*")} - {others.name, "avgzsl-serve-link"}
@@ -126,7 +126,7 @@ def test_what_a_killed_server_left_is_cleared_and_nothing_else(tmp_path):
         assert folders() == there
         with served(folder=tmp_path):
             assert len(folders() & there) == 1 and len(folders()) == 2
-        assert (others / "kept").read_text() == "x" and (tmp_path / "elsewhere" / ".lock").exists()
+        assert (others / "kept").read_text() == "x" and (tmp_path / "elsewhere" / ".avgzsl").exists()
 
 
 def test_a_folder_whose_lock_is_held_is_not_taken(tmp_path, monkeypatch):

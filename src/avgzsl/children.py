@@ -12,16 +12,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from multiprocessing import spawn
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
 from threading import Lock, Thread, Timer
 from traceback import format_exc
 from types import TracebackType
 from typing import Any
 
 from avgzsl.errors import ProcessError
+from avgzsl.temporary import clear_held, hold
 
 if sys.platform == "linux":  # elsewhere a server that forks is not safe, or not there
     from multiprocessing.context import ForkServerContext as Start
@@ -32,6 +36,7 @@ else:
 
 # by the server that forks, once: children begin in milliseconds
 _PRELOADED = ["avgzsl.media.workers", "av", "soxr"]
+_SOCKETS = "pymp-"
 _ATTEMPTS = 5  # at a call that did not begin
 _START = 60.0  # seconds until a child has begun with a call
 _DEATH = 5.0  # seconds that a killed process may take to be gone
@@ -255,6 +260,7 @@ def _start(process: BaseProcess) -> None:
     def start() -> None:
         try:
             with _one_at_a_time:
+                _hold_folder()
                 process.start()
         except BaseException as problem:
             problems.append(problem)
@@ -266,6 +272,13 @@ def _start(process: BaseProcess) -> None:
         raise TimeoutError(f"it did not start within {_START:g} s")
     if problems:
         raise problems[0]
+
+
+@cache
+def _hold_folder() -> None:
+    """multiprocessing's folder of sockets, which a kill leaves behind: this one is held, those of the dead go."""
+    clear_held(_SOCKETS)
+    hold(Path(get_temp_dir()))
 
 
 class _Process(Started):

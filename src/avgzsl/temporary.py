@@ -1,7 +1,8 @@
 """Temporary files and folders beside what they will become; what a killed process left is cleared by the next one.
 
 Such a name is `.NAME.PROCESS-RANDOM.tmp`, and its maker holds a lock on it. One whose lock is free and whose process is
-no more is nobody's, here or on storage that several machines share. Where there are no such locks (Windows) it stays.
+no more is nobody's, here or on storage that several machines share. Folders among the system's temporary ones are held
+by a locked file in them. Where there are no such locks (Windows) what a killed process left stays.
 """
 
 import os
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_HELD = ".avgzsl"
 _NAME = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)-\w{8}\.tmp", re.DOTALL)
 
 
@@ -39,6 +41,27 @@ def temporary_folder(target: Path) -> Iterator[Path]:
             yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def hold(folder: Path) -> int | None:
+    """Say that a folder belongs to this process as long as the descriptor is open. Raises OSError."""
+    if os.name != "posix":
+        return None
+    new = folder / f"{_HELD}.new"
+    descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    _lock(descriptor)  # before it has the name by which others look for it
+    new.rename(folder / _HELD)
+    return descriptor
+
+
+def clear_held(prefix: str) -> None:
+    """Remove the temporary folders of this user that dead processes held; not those that were never held."""
+    if os.name != "posix":
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with suppress(OSError):  # of another user, gone, or made by something else
+            if not folder.is_symlink() and folder.stat().st_uid == os.getuid() and _is_free(folder / _HELD):
+                shutil.rmtree(folder)
 
 
 def clear(target: Path) -> None:
