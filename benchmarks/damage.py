@@ -9,7 +9,6 @@ of the folders is there, rendered clips are broken.
 """
 
 import argparse
-import csv
 import os
 import re
 import shutil
@@ -28,6 +27,7 @@ from avgzsl.features.extract import FAILURES
 from avgzsl.features.manifest import list_folder
 from avgzsl.features.store import is_store, open_store
 from avgzsl.generators import generate
+from avgzsl.spreadsheet import read_table
 from avgzsl.types import MODALITIES
 from benchmarks.tables import put
 
@@ -171,10 +171,9 @@ def extracted(clips: Path, names: Iterable[str], store: Path) -> Found:
         return Found({}, {}, "hangs")
     reasons: dict[str, str] = {}
     if (store / FAILURES).is_file():
-        with (store / FAILURES).open(newline="") as stream:
-            reasons = {
-                row["path"]: row["reason"].removeprefix(f"{clips / row['path']}: ") for row in csv.DictReader(stream)
-            }
+        reasons = {
+            row["path"]: row["reason"].removeprefix(f"{clips / row['path']}: ") for row in read_table(store / FAILURES)
+        }
     if not is_store(store) or done.returncode != bool(reasons):  # the exit code is 1 if a file failed
         return Found({}, reasons, end)
     opened = open_store(store)

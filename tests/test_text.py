@@ -311,7 +311,7 @@ def test_bad_npz(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) ->
 
 
 def test_a_zip_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avgzsl.text.class_vectors._LARGEST_FILE", 3 << 20)
+    monkeypatch.setattr("avgzsl.text.class_vectors._LARGEST_ARCHIVE", 3 << 20)
     with zipfile.ZipFile(tmp_path / "v.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(4):
             archive.writestr(f"{number}.npy", bytes(1 << 20))

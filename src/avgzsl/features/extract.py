@@ -1,7 +1,5 @@
 """From media files to a store of features, batch by batch, so that what was interrupted goes on."""
 
-import csv
-import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +19,7 @@ from avgzsl.features.journal import JOURNAL, Journal, open_journal
 from avgzsl.features.manifest import Row, is_text, printable, read_clips
 from avgzsl.features.store import EncoderRecord, Part, Store, StoredClip, is_store, write
 from avgzsl.features.windows import cut, measure
-from avgzsl.files import write_text
+from avgzsl.spreadsheet import write_table
 from avgzsl.text.spellings import spelling_notes, vector_notes
 from avgzsl.types import Modality
 
@@ -260,12 +258,9 @@ def _write_failures(path: Path, work: _Work) -> None:
     if not work.failures:
         path.unlink(missing_ok=True)
         return
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(("id", "path", "start", "end", "reason"))
     failed = (row for row in work.rows if row.id in work.failures)
-    lines.writerows((row.id, printable(Path(row.path)), row.start, row.end, work.failures[row.id]) for row in failed)
-    write_text(path, text.getvalue())
+    rows = ((row.id, printable(Path(row.path)), row.start, row.end, work.failures[row.id]) for row in failed)
+    write_table(path, ("id", "path", "start", "end", "reason"), rows)
 
 
 def _write_manifest_split(folder: Path, rows: Sequence[Row]) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from avgzsl.benchmark import Result
 from avgzsl.evaluation import spread
 from avgzsl.reports.published import Line, PaperTable
+from avgzsl.spreadsheet import escaped
 
 FIGURES = ("S", "U", "HM")
 COLUMNS = ("model", "modality", *FIGURES, *(f"{f}_sd" for f in FIGURES), *(f"published_{f}" for f in FIGURES))
@@ -60,13 +61,14 @@ def spread_of(values: dict[str, list[float]]) -> tuple[float, float]:
 
 def as_csv(table: PaperTable, lines: Sequence[Measured]) -> str:
     """One row a line, figures in %; empty where not measured."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = []
     for one in lines:
         means = ["", "", ""] if one.figures is None else [_plain(mean) for mean, _ in one.figures]
         spreads = ["", "", ""] if one.figures is None else [_plain(sd) for _, sd in one.figures]
-        writer.writerow([one.line.model, _mode(table, one.line), *means, *spreads, *map(_plain, one.line.published)])
+        names = [escaped(one.line.model), escaped(_mode(table, one.line))]
+        rows.append([*names, *means, *spreads, *map(_plain, one.line.published)])
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
     return out.getvalue()
 
 

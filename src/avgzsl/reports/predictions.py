@@ -9,6 +9,7 @@ from torch import Tensor
 
 from avgzsl.errors import ConfigError
 from avgzsl.files import write_whole
+from avgzsl.spreadsheet import escaped
 
 ENDINGS = (".csv", ".parquet")
 
@@ -24,8 +25,8 @@ def write_predictions(
     """Write id, label, prediction, top1, top1_score, …, topk, topk_score of n clips, as the ending of `path` says.
 
     `labels` and `classes` count in `names`; `classes` and `scores` come from `scoring.top`, so the prediction is top1
-    and the scores are calibrated. Raises ConfigError for an ending other than .csv and .parquet, AvgzslError when the
-    disk refuses.
+    and the scores are calibrated. Text in .csv is escaped for spreadsheets (see `spreadsheet`). Raises ConfigError for
+    an ending other than .csv and .parquet, AvgzslError when the disk refuses.
     """
     if path.suffix.lower() not in ENDINGS:
         raise ConfigError(
@@ -35,9 +36,11 @@ def write_predictions(
     import pyarrow.csv
     import pyarrow.parquet
 
-    all_names = pa.array(names, pa.string())
+    as_csv = path.suffix.lower() == ".csv"
+    cell = escaped if as_csv else str
+    all_names = pa.array(map(cell, names), pa.string())
     columns = {
-        "id": pa.array(ids.astype(str).tolist(), pa.string()),
+        "id": pa.array(map(cell, ids.astype(str).tolist()), pa.string()),
         "label": all_names.take(pa.array(labels.numpy(force=True))),
         "prediction": all_names.take(pa.array(classes[:, 0].numpy(force=True))),
     }
@@ -45,5 +48,5 @@ def write_predictions(
         columns[f"top{place + 1}"] = all_names.take(pa.array(classes[:, place].numpy(force=True)))
         columns[f"top{place + 1}_score"] = pa.array(scores[:, place].numpy(force=True))
     table = pa.table(columns)
-    write = pyarrow.csv.write_csv if path.suffix.lower() == ".csv" else pyarrow.parquet.write_table
+    write = pyarrow.csv.write_csv if as_csv else pyarrow.parquet.write_table
     write_whole(path, lambda temporary: write(table, temporary))
