@@ -289,15 +289,15 @@ def append(collection: Collection, db: sqlite3.Connection, clips: Sequence[Clip]
     Raises DataError for an embedding that is not finite, AvgzslError for a full disk.
     """
     rows = embeddings.pack(embedded, collection.record)
-    longest = {}
+    lengths = {}
     for mode in collection.stored:
         keep = usable(embedded, mode)
         vectors = fused(take(embedded, keep), mode, collection.run.method.similarity)
-        longest[str(mode)] = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max(initial=0))
+        lengths[str(mode)] = longest(vectors)
     with clip_table.transaction(db, write=True):
         embeddings.append(collection.folder, clip_table.state(db).end, rows)
         clip_table.insert(db, list(clips), embeddings.checksums(rows))
-        clip_table.lengthen(db, longest)
+        clip_table.lengthen(db, lengths)
 
 
 def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) -> None:
@@ -316,8 +316,14 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
         for mode in collection.stored:
             keep = usable(clips, mode)
             vectors = fused(take(clips, keep), mode, collection.run.method.similarity)
+            clip_table.lengthen(db, {str(mode): longest(vectors)})
             collection.engine(mode).upsert(here[keep.numpy()], vectors)
         clip_table.set_applied(db, end)
+
+
+def longest(vectors: Float32[np.ndarray, "_n _e"]) -> float:
+    """The greatest length of a vector."""
+    return float(np.linalg.norm(vectors.astype(np.float64), axis=1).max(initial=0))
 
 
 def remove(collection: Collection, db: sqlite3.Connection, ids: Sequence[str]) -> int:

@@ -34,23 +34,21 @@ def proposals(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
         return lambda n, least: (np.zeros(0, np.int64), -np.inf)
     for stored in [mode] if mode in seen.collection.stored else seen.collection.stored:
         if stored not in seen.collection.checked:
-            _require_all(seen, stored)
+            _require_all(seen, stored, seen.collection.engine(stored).count())
             seen.collection.checked.add(stored)
     return _asked(seen, point, mode) if mode in seen.collection.stored else _scanned(seen, point, mode)
 
 
-def _require_all(seen: View, mode: Mode) -> None:
+def _require_all(seen: View, mode: Mode, there: int) -> None:
     """Raises DataError unless there are at least as many vectors as clips: others would never be found."""
     needs = {"audio": "has_audio", "video": "has_video", "both": "(has_audio or has_video)"}[mode.modality]
     if "joint" in seen.collection.record.parts and mode.modality == "both":
         needs = "has_audio and has_video"
     asked = f"select count(*) from clips where position < ? and {needs}"
     (wanted,) = seen.db.execute(asked, (seen.state.applied,)).fetchone()
-    there = seen.collection.engine(mode).count()
     if there < wanted:
-        raise DataError(
-            f"{seen.collection.folder}: the engine has {there} of {wanted} clips in {mode}; mend it: {_MEND}"
-        )
+        folder = seen.collection.folder
+        raise DataError(f"{folder}: the engine has {there} of {wanted} clips in {mode}; mend it: {_MEND}")
 
 
 def _asked(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
@@ -62,6 +60,9 @@ def _asked(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
         positions, products = seen.collection.engine(mode).query(asked, n, enough)
         if not np.isfinite(products).all() or (np.diff(products) > 0).any():
             raise DataError(f"{seen.collection.folder}: the engine answers with what is no order; mend it: {_MEND}")
+        if len(positions) < n and enough == -np.inf:  # these were all
+            inside = (positions >= 0) & (positions < seen.state.applied)
+            _require_all(seen, mode, len(np.unique(positions[inside])))
         rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, point, similarity)
         return positions, rest
 

@@ -26,7 +26,7 @@ class IndexRecord(BaseModel):
     where several share an engine. `url` is where the engine was when the index was made: told, never called."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    format: int
+    format: int = Field(ge=1)
     id: str = Field(pattern="^[0-9a-f]{16}$")
     run: str
     method: str

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from avgzsl.errors import AvgzslError
 from avgzsl.index import clip_table, embeddings
-from avgzsl.index.collection import Collection, View, apply, drop_vectors, view, writing
+from avgzsl.index.collection import Collection, View, apply, drop_vectors, longest, view, writing
 from avgzsl.index.fused import fused, rounding, usable
 from avgzsl.protocol import Mode, take
 
@@ -71,7 +71,9 @@ def _engine_faults(seen: View, mode: Mode) -> list[str]:
     direction = np.random.default_rng(0).standard_normal(size).astype(np.float32)
     direction[-1] = -1.0  # as in every query
     here = seen.positions("position < ?", (seen.state.applied,))
-    expected = _products(seen, here, mode, direction)
+    expected, largest = _products(seen, here, mode, direction)
+    if largest > clip_table.longest(seen.db, str(mode)):
+        return [f"engine, {mode}: the greatest length of a vector is {largest:g}, which is not what is noted"]
     try:
         engine = seen.collection.engine(mode)
         positions, products = engine.query(direction, max(engine.count(), 1))
@@ -89,12 +91,15 @@ def _engine_faults(seen: View, mode: Mode) -> list[str]:
     return [f"engine, {mode}: {len(wrong)} of {int(wanted.sum())} clips are missing or not as they were written"]
 
 
-def _products(seen: View, here: np.ndarray, mode: Mode, direction: np.ndarray) -> Float64[np.ndarray, " n"]:
-    """Of each clip's fused vector with the direction; NaN for clips that are not in the mode."""
-    expected = np.full(len(here), np.nan)
+def _products(
+    seen: View, here: np.ndarray, mode: Mode, direction: np.ndarray
+) -> tuple[Float64[np.ndarray, " n"], float]:
+    """Of each clip's fused vector with the direction, NaN for clips that are not in the mode; the greatest length."""
+    expected, largest = np.full(len(here), np.nan), 0.0
     for start in range(0, len(here), _CHUNK):
         clips = seen.embeddings(here[start : start + _CHUNK])
         keep = usable(clips, mode)
-        vectors = fused(take(clips, keep), mode, seen.collection.run.method.similarity).astype(np.float64)
-        expected[start : start + _CHUNK][keep.numpy()] = vectors @ direction
-    return expected
+        vectors = fused(take(clips, keep), mode, seen.collection.run.method.similarity)
+        expected[start : start + _CHUNK][keep.numpy()] = vectors.astype(np.float64) @ direction
+        largest = max(largest, longest(vectors))
+    return expected, largest
