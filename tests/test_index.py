@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,49 @@ def test_conditions_choose_clips(clips, tmp_path):
     assert chosen("path contains /X/1") == {n for n, c in every.items() if c.path and "/x/1" in c.path}
     short = chosen("duration < 10")
     assert found_ids(collection, 3, where="duration < 10") == [n for n in found_ids(collection, 300) if n in short][:3]
+
+
+# as typed, and as written in labels: composed, in pieces, by either of two orders, in other scripts
+ALIKE = {
+    "école": ["École maternelle", unicodedata.normalize("NFD", "ÉCOLE"), "l'e\u0301cole"],
+    unicodedata.normalize("NFD", "ÉCOLE"): ["école", "École"],
+    "tiếng việt": ["TIẾNG VIỆT", unicodedata.normalize("NFD", "Tiếng Việt"), "tiê\u0301ng viê\u0323t"],
+    "straße": ["STRASSE", "Straße", "STRAẞE"],
+    "колокол": ["КОЛОКОЛ", "Церковный колокол"],
+    "καμπανα": ["ΚΑΜΠΑΝΑ"],
+    "σοφος": ["ΣΟΦΟΣ", "Σοφος", "σοφοσ"],
+    "각": [unicodedata.normalize("NFD", "각")],
+    "Å": ["\u212b", "a\u030a", "å"],
+    "जय": ["विजय"],
+    "鐘": ["大鐘"],
+    "Kelvin": ["\u212aELVIN"],
+}
+OTHERS = ["ecole", "ecolé", "tieng viet", "stras e", "колоко", "καμπάνα", "가", "A", "鍾", "Elvin", None]
+
+
+@pytest.mark.parametrize("asked", ALIKE)
+def test_contains_takes_letters_for_the_same_however_they_are_written(asked, tmp_path):
+    collection = empty_collection(tmp_path, 6)
+    labels = [*(label for some in ALIKE.values() for label in some), *OTHERS]
+    part = random_embeddings(len(labels), 6, seed=1)
+    with writing(collection) as db:
+        about = clips_of(part)
+        append(collection, db, [clip._replace(label=label) for clip, label in zip(about, labels, strict=True)], part)
+    with view(collection) as seen:
+        found = [clip.label for clip in seen.clips(seen.positions(*parse(f'label contains "{asked}"')))]
+        twins = [other for other in ALIKE if canonical(other.casefold()) == canonical(asked.casefold())]
+        assert found == [label for label in labels if label in {one for twin in twins for one in ALIKE[twin]}]
+        for label in ALIKE[asked]:
+            for form in ("NFC", "NFD"):
+                typed = unicodedata.normalize(form, label)
+                same = [clip.label for clip in seen.clips(seen.positions(*parse(f'label = "{typed}"')))]
+                assert same and all(canonical(one) == canonical(label) for one in same)  # `=` minds the case
+                other = seen.positions(*parse(f'label != "{typed}"'))
+                assert len(other) == len(labels) - 1 - len(same)
+
+
+def canonical(text: str) -> str:
+    return unicodedata.normalize("NFD", text)
 
 
 def test_a_condition_on_many_clips_is_met_through_the_engine(clips, tmp_path, monkeypatch):

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from avgzsl import cli
 from avgzsl.errors import AvgzslError
-from avgzsl.experiment import train
+from avgzsl.experiment import evaluate, train
+from avgzsl.features.store import open_store
 from avgzsl.index import clip_table
 from avgzsl.index.archive import index, index_add, index_info, index_rebuild, index_remove, index_verify
 from avgzsl.index.collection import open_collection, writing
@@ -64,6 +67,10 @@ def read_all(folder: Path) -> dict[str, object]:
         with Decoders(1) as decoders:
             archive = open_archive(place, decoders, True)
             told[name].append([hit.clip.id for hit in archive.search("bell", None, Wanted(3, None, None)).hits])
+    for name, call in (("run", evaluate), ("store", lambda run: open_store(folder / "store").clips.num_rows)):
+        found = call(folder / "run")
+        told[name] = found if name == "store" else found.results
+    told["command"] = CliRunner().invoke(cli.app, ["evaluate", str(folder / "run")]).exit_code
     return told
 
 
@@ -114,7 +121,8 @@ def test_on_storage_that_is_mounted_read_only(world):
     assert not writable
     assert found == json.loads(json.dumps(read_all(world)))
     assert found["killed"][1] == ["changed"]
-    assert all(found[name][3] == [[], []] for name in found)
+    assert all(found[name][3] == [[], []] for name in (*ENGINES, "killed"))
+    assert found["command"] == 0
     assert len(refused) == 12 and all("read-only" in said for said in refused), refused
     assert "clips.sqlite-wal" in half and "copy the index" in half
     assert not any("restore" in said for said in [*refused, half])

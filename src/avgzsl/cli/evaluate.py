@@ -1,5 +1,6 @@
 """`avgzsl evaluate`: what a run is worth."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,7 +43,11 @@ def evaluate(
             told=told,
         )
     show.tables(evaluation, evaluation.provenance["method"])
-    written = write_evaluation(evaluation, out or run / f"{split}-{calibration}", predictions)
+    written = []
+    if out is None and not os.access(run, os.W_OK):
+        print(f"{run}: is read-only here, so no files were written; --out FOLDER says where they may go")
+    else:
+        written = write_evaluation(evaluation, out or run / f"{split}-{calibration}", predictions)
     if json is not None:
         write_json(json, evaluation.json())
         written.append(json)

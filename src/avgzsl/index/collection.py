@@ -123,7 +123,7 @@ def create(folder: Path, run: Run, engine: str, url: str | None = None, decoder:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise refused(folder, problem) from problem
+        raise refused(folder, problem, new=True) from problem
     with only_writer(folder):
         _require_free(folder)  # others may have been quicker
         try:
@@ -133,7 +133,7 @@ def create(folder: Path, run: Run, engine: str, url: str | None = None, decoder:
             discard(made, there_before)
             if not isinstance(problem, OSError):
                 raise
-            raise refused(folder, problem) from problem
+            raise refused(folder, problem, new=True) from problem
     return open_collection(folder, url)
 
 

@@ -11,11 +11,12 @@ The text itself reaches no database: columns are looked up, values are passed be
 """
 
 import re
+import unicodedata
 from collections.abc import Container
 from typing import NamedTuple
 
 from avgzsl.errors import ConfigError
-from avgzsl.index.clip_table import composed, folded
+from avgzsl.index.clip_table import folded
 from avgzsl.registry import unknown
 
 _NUMBERS = {"start": "start", "end": '"end"', "duration": '("end" - start)'}
@@ -25,6 +26,7 @@ COLUMNS = {**_NUMBERS, **_TEXTS, **_FLAGS}
 _TOKEN = re.compile(r"""\s*(?:("[^"]*"|'[^']*')|(<=|>=|!=|=|<|>)|([^\s<>=!"']+))""")
 _YES = {"yes": 1, "true": 1, "1": 1, "no": 0, "false": 0, "0": 0}
 _LONGEST = 1000
+_TWINS = frozenset("K;`")  # plain characters that Unicode has twice (the sign of kelvin is a K)
 
 
 class Condition(NamedTuple):
@@ -75,9 +77,10 @@ def _comparison(column: str, operator: str, value: str) -> tuple[str, object]:
         known = [*allowed, "contains"] if column in _TEXTS else allowed
         raise ConfigError(f"{column} {operator} {value}: unknown operator {operator!r}; there are: {', '.join(known)}")
     if column in _TEXTS:
-        # of plain letters there is one way of writing, and comparing as it stands is three times as fast
-        plain = value.isascii() and operator in ("=", "!=")
-        return f"{COLUMNS[column] if plain else f'composed({COLUMNS[column]})'} {operator} ?", composed(value)
+        value = unicodedata.normalize("NFC", value)
+        # most plain letters are written in one way, and comparing as it stands is three times as fast
+        plain = value.isascii() and not _TWINS & set(value) and operator in ("=", "!=")
+        return f"{COLUMNS[column] if plain else f'composed({COLUMNS[column]})'} {operator} ?", value
     if column in _FLAGS:
         if value.lower() not in _YES:
             raise ConfigError(f"{column} {operator} {value}: {column} is yes or no")

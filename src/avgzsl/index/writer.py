@@ -33,14 +33,15 @@ def only_writer(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def refused(folder: Path, problem: OSError) -> AvgzslError:
-    """What to say when a folder cannot be written to."""
-    if problem.errno in _READ_ONLY:
+def refused(folder: Path, problem: OSError, new: bool = False) -> AvgzslError:
+    """What to say when a folder cannot be written to, or made where it is `new`."""
+    if problem.errno in _READ_ONLY and not new:
         return AvgzslError(
             f"{folder}: is read-only here ({problem.strerror}). It can be searched, served and verified; to change it, "
             "copy it to a place that can be written to, and change the copy"
         )
-    return AvgzslError(f"{folder}: could not be written ({problem.strerror or problem}); choose another place")
+    said = f"{problem.strerror or problem}, it is read-only here" if problem.errno in _READ_ONLY else problem.strerror
+    return AvgzslError(f"{folder}: could not be written ({said or problem}); choose another place")
 
 
 def _held(folder: Path) -> int:
