@@ -1,15 +1,21 @@
 """Shapes in signatures are enforced in the whole test run, and no test writes into a user's cache or state."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small arrays, several test processes: threads only get in the way
 
+os.environ["AVGZSL_STATE"] = tempfile.mkdtemp(prefix="avgzsl-test-state-")  # before test files copy the environment
 from jaxtyping import install_import_hook
 
 install_import_hook("avgzsl", "beartype.beartype")
+
+atexit.register(shutil.rmtree, os.environ["AVGZSL_STATE"], ignore_errors=True)
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -18,7 +24,6 @@ SHARED = Path(__file__).parents[2] / "shared"
 def own_cache(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("AVGZSL_CACHE", str(tmp_path_factory.mktemp("cache")))
-    patch.setenv("AVGZSL_STATE", str(tmp_path_factory.mktemp("state")))
     yield
     patch.undo()
 

@@ -43,7 +43,7 @@ def serve(
         print(f"interrupted; {index} is served no longer", file=sys.stderr, flush=True)
 
     def noted(what: str) -> None:
-        print(f"{index}: {printable(what)}", file=sys.stderr, flush=True)
+        print(printable(what), flush=True)
 
     settings = read_settings(host=host, port=port, media=media or None)
     encoders = {"url": url, "models": models, "device": device, "audio": audio, "video": video, "text": text}

@@ -58,21 +58,25 @@ def serve(
 ) -> int:
     """Serve an index until SIGINT or SIGTERM, and give the signal.
 
-    `told` hears the URL once it can be called, `noted` what is not shown and why; `ending` is called when a signal has
-    come. Then running requests have
-    GRACE seconds to end; after LAST seconds the process is ended, whatever else it does. `encoders` are what
-    `search.open_searcher` takes. Raises ConfigError for a port that is taken or an address that is not this machine's,
+    `told` hears the URL once it can be called, then `noted` what is not shown and why; `ending` is called when a signal
+    has come. Then running requests have GRACE seconds to end; after LAST seconds the process is ended, whatever else it
+    does. `encoders` are what `search.open_searcher` takes. Raises ConfigError for a port that is taken or an address that is not this machine's,
     DataError for what is no index, RunError for an index of another run.
     """
     logging.config.dictConfig(_LOGGING)
     limits = Limits(settings.decode_seconds, settings.decode_megabytes)
     with bound(settings.host, settings.port) as listening, Decoders(settings.decoders, limits) as decoders:
         archive = open_archive(Path(index), decoders, settings.token is None, settings.media, **encoders)
-        if (hidden := archive.not_handed_out()) is not None:
-            noted(hidden)
+        hidden = archive.not_handed_out()
+
+        def begun() -> None:
+            told(url_of(listening))
+            if hidden is not None:
+                noted(hidden)
+
         with _Deadline() as deadline, started(archive, settings, decoders) as service:
             server = _Server(configured(make_app(service), settings), deadline)
-            server.begun, server.ending = partial(told, url_of(listening)), ending
+            server.begun, server.ending = begun, ending
             with _heeded(server):
                 server.run(sockets=[listening])
     return deadline.signal or 0
