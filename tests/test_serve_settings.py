@@ -1,0 +1,33 @@
+"""The table of the settings in docs/serving.md says what the code says."""
+
+import inspect
+import re
+from pathlib import Path
+
+from avgzsl.serve.settings import PREFIX, Settings
+
+PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
+
+
+def documented():
+    """Name to its cells."""
+    table = PAGE.read_text().partition("<!-- begin settings -->")[2].partition("<!-- end settings -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.strip().splitlines()[2:]]
+    return {row[0].strip("`"): row[1:] for row in rows}
+
+
+def said():
+    """Name to what its docstring says, without line breaks."""
+    found = re.findall(r'^    (\w+): .*?\n    """(.*?)"""$', inspect.getsource(Settings), re.M | re.S)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def test_every_setting_is_documented_with_its_default():
+    rows, texts = documented(), said()
+    assert list(rows) == [PREFIX + name.upper() for name in Settings.model_fields]
+    assert texts.keys() == Settings.model_fields.keys()
+    for name, field in Settings.model_fields.items():
+        default, text = rows[PREFIX + name.upper()]
+        shown = {None: "none", (): "none"}.get(field.default, f"{field.default}")
+        assert default.replace(",", "") == shown, name
+        assert text == texts[name], name
