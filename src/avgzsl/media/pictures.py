@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from avgzsl.errors import ConfigError, MediaError
 from avgzsl.media.container import MOST_PIXELS
 from avgzsl.media.needs import FrameNeeds
-from avgzsl.media.reading import ROUNDING, frames_from, shown_for
+from avgzsl.media.reading import ROUNDING, frames_from
 from avgzsl.media.tracks import Track, check_whole
 from avgzsl.media.turning import upright
 
@@ -64,21 +64,18 @@ def wanted_times(start: float, end: float, needs: FrameNeeds) -> list[float]:
 def chosen(path: Path, track: Track, wanted: list[float]) -> Iterator[tuple[float, Any]]:
     """For each of the rising `wanted` times the last (time, frame) at or before it, else the first there is."""
     with frames_from(path, track, wanted[0]) as frames:
-        current, step, row = None, 0.0, 0
+        current, row = None, 0
         for time, frame in frames:
             while current is not None and row < len(wanted) and wanted[row] + ROUNDING < time:
                 yield current
                 row += 1
             if row == len(wanted):
                 return
-            step = 0.0 if current is None else time - current[0]
             current = time, frame
         if current is None:
             raise MediaError("not one frame of its picture can be decoded")
         if track.last is not None:
             check_whole(current[0], min(track.last, wanted[-1]))
-        elif track.exact:
-            check_whole(current[0] + max(step, shown_for(current[1])), wanted[-1])
         for _ in wanted[row:]:
             yield current
 

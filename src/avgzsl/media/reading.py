@@ -27,11 +27,6 @@ ROUNDING = 1e-3
 """Seconds; Matroska rounds its time stamps to milliseconds."""
 
 
-def shown_for(frame: Any) -> float:
-    """Seconds that its file gives a picture, or 0."""
-    return float(frame.duration * frame.time_base) if frame.duration else 0.0
-
-
 @contextmanager
 def frames_from(path: Path, track: Track, start: float) -> Iterator[Iterator[tuple[float, Any]]]:
     """(seconds from the start of the file, av frame) of `track`, the first at or before `start` if there is one.
@@ -91,8 +86,10 @@ def _delay(path: Path, track: Track) -> int | None:
 def _length(frame: Any, stream: Any) -> float:
     if getattr(frame, "sample_rate", None):
         return float(frame.samples / frame.sample_rate)
+    if frame.duration:
+        return float(frame.duration * frame.time_base)
     rate = stream.guessed_rate
-    return shown_for(frame) or (1 / float(rate) if rate else 0.0)
+    return 1 / float(rate) if rate else 0.0
 
 
 def _frames(

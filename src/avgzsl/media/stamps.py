@@ -20,13 +20,11 @@ _BACK = 0.1
 """Seconds by which stamps may go back: muxers round them. FFmpeg's tools have the same limit."""
 
 _AHEAD, _STILL = 10.0, 60.0
-"""Seconds without a packet that are a leap of the clock: of several tracks together, or of one alone.
+"""Seconds without a packet that are a leap of the clock. FFmpeg's tools have the first one.
 
-FFmpeg's tools have the first one. A picture alone may stand still for longer, but for broadcast (ISO/IEC 13818-1
-wants stamps at least every 0.7 s).
+A picture alone may stand still for longer (ISO/IEC 13818-1 allows a minute), and goes on without a key frame.
 """
 
-_BROADCAST = ("mpegts", "mpeg", "ogg", "dv")
 _NO_DECODING_TIMES = ("matroska,webm",)  # FFmpeg makes them up, wrongly where a second recording begins
 _ASTRAY = 2.0  # seconds for which one track may go on in a recording when another has left it
 
@@ -140,7 +138,8 @@ def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: A
         parts.append(_Part(at, time))
     if stream.timed and stream.count:
         newest = len(parts) - 1
-        jumps = _goes_back(stream, time, dts, packet.is_keyframe) or _leaps(streams, stream, time, name)
+        back = _goes_back(stream, time, dts, packet.is_keyframe)
+        jumps = back or _leaps(streams, stream, time, packet.stream.type == "video", packet.is_keyframe)
         if stream.run.part < newest:
             following = stream.run.part + 1
             later = max([place for place in range(following, newest + 1) if parts[place].at <= at] or [following])
@@ -161,7 +160,7 @@ def _goes_back(stream: _Stream, time: float, dts: float, key: bool) -> bool:
     return (key and time < stream.run.last - _BACK) or (dts < stream.dts - _BACK and math.isfinite(dts))
 
 
-def _leaps(streams: dict[int, _Stream], stream: _Stream, time: float, name: str) -> bool:
+def _leaps(streams: dict[int, _Stream], stream: _Stream, time: float, picture: bool, key: bool) -> bool:
     gap = time - stream.run.end
     if gap <= _AHEAD:
         return False
@@ -169,10 +168,8 @@ def _leaps(streams: dict[int, _Stream], stream: _Stream, time: float, name: str)
     beside = [one.run.end for one in others if one.run.part == stream.run.part]
     if any(end >= stream.run.end + gap / 2 for end in beside):
         return False
-    alone = all(end < stream.run.end - _AHEAD for end in beside) and not any(
-        one.run.part > stream.run.part for one in others
-    )
-    return gap > _STILL or not alone or name in _BROADCAST
+    together = any(end > stream.run.end - _AHEAD for end in beside) or len(beside) < len(others)
+    return together or not picture or (key and gap > _STILL)
 
 
 def _placed(streams: dict[int, _Stream], parts: list[_Part]) -> Scan:

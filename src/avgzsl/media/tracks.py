@@ -18,6 +18,7 @@ SLACK = 0.5
 _MP4, _MATROSKA = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
 _INDEXED = (_MP4, "avi", "wav")  # an index or header tells how long each track is, but for an MP4 in fragments
 _HEADER_SAYS = (*_INDEXED, "w64", "flac", "aiff", "caf")
+_COVERS = (_MP4, _MATROSKA)  # what holds covers that are not marked as such
 _SOUND_BRANDS = ("M4A ", "M4B ", "M4P ")
 
 _READ_WHOLE, _TAIL = 4 << 30, 10.0
@@ -28,8 +29,8 @@ _READ_WHOLE, _TAIL = 4 << 30, 10.0
 class Track:
     """A stream of a file: seconds from the start of the file, and what is told of it. A still picture has no end.
 
-    `zero` is the file's first time stamp in seconds; `last` is when the last frame begins, where packets tell it.
-    `joins` are those of `avgzsl.media.stamps`.
+    `zero` is the file's first time stamp in seconds; `last` is when the last frame begins, where an index or the
+    packets tell it. `joins` are those of `avgzsl.media.stamps`.
     """
 
     format: str
@@ -156,8 +157,8 @@ def _scanned(path: Path, container: Any, streams: list[Any], zero: float) -> tup
 
 def _is_plain_cover(container: Any, stream: Any, video: Track, audio: Track, found: Scan | None) -> bool:
     """Whether a picture is one frame that is shown for less than half of the sound, or stands in a file of sound."""
-    frames = stream.frames if found is None else found.streams[stream.index].packets
-    if frames != 1 or video.end is None or audio.end is None:
+    frames = len(stream.index_entries) if found is None else found.streams[stream.index].packets
+    if container.format.name not in _COVERS or frames != 1 or video.end is None or audio.end is None:
         return False
     brand = container.metadata.get("major_brand")
     return brand in _SOUND_BRANDS or video.end - video.start < (audio.end - audio.start) / 2
@@ -173,12 +174,19 @@ def _track(container: Any, stream: Any, zero: float, found: Scan | None) -> Trac
         return track
     told = start + float((stream.duration or 0) * stream.time_base) if name in _HEADER_SAYS else None
     if found is None:
-        return replace(track, end=told)
+        return replace(track, end=told, last=_last_indexed(stream, zero))
     stamps = found.streams[stream.index]
     end = stamps.end - zero
     if told is not None and not stamps.joins:
         return replace(track, end=max(end, told))
     return replace(track, end=end, last=stamps.last - zero, joins=stamps.joins)
+
+
+def _last_indexed(stream: Any, zero: float) -> float | None:
+    """When the last packet of an index is decoded; None without an index."""
+    shown = (entry for entry in reversed(stream.index_entries) if not entry.is_discard)
+    last = next(shown, None)
+    return None if last is None else float(last.timestamp * stream.time_base) - zero
 
 
 def _against_header(path: Path, tracks: dict[str, Track], found: Scan, container: Any) -> dict[str, Track]:
