@@ -55,13 +55,14 @@ def probe(path: Path) -> dict[str, Any]:
 
 
 def describe(tracks: Tracks) -> dict[str, Any]:
-    """What is told of a file, ready for JSON."""
+    """What is told of a file, ready for JSON; `joined` has the seconds at which a second recording and others begin."""
     told = {
         track.kind: track.info | {"start": track.start, "end": track.end}
         for track in (tracks.video, tracks.audio)
         if track is not None
     }
-    return {"format": tracks.format, "duration": tracks.duration, "video": None, "audio": None} | told
+    joined = {"joined": list(tracks.joined)} if tracks.joined else {}
+    return {"format": tracks.format, "duration": tracks.duration, "video": None, "audio": None} | told | joined
 
 
 def within(span: Span, tracks: Tracks) -> tuple[float, float]:

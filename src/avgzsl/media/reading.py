@@ -105,7 +105,9 @@ def _frames(
 
     prepare(stream)
     first, key, problem, passed, begun = None, None, None, False, False
-    for packet in _packets(container, stream, joins, entry):
+    for packet, begins in _packets(container, stream, joins, entry):
+        if begins and (problem is None or begun):
+            first, key, problem, passed, begun = None, None, None, False, False
         if key is None and _is_whole_key(packet, stream, container.format.name, first is None):
             key = packet
         first = packet if first is None else first
@@ -128,27 +130,29 @@ def _frames(
         raise problem
 
 
-def _packets(container: Any, stream: Any, joins: tuple[tuple[int, float], ...], entry: float | None) -> Iterator[Any]:
-    """The packets of a stream, those of later recordings with their stamps moved behind the ones before.
+def _packets(
+    container: Any, stream: Any, joins: tuple[tuple[int, float], ...], entry: float | None
+) -> Iterator[tuple[Any, bool]]:
+    """The packets of a stream, and whether a recording begins; the stamps of later ones moved behind those before.
 
-    With `entry`, those from the first key frame on that has this stamp, in seconds, or a later one. A recording may
-    begin in the middle of a group of pictures: what comes before its first key frame belongs to none.
+    With `entry`, those from the first key frame on that has this stamp, in seconds, or a later one.
     """
     later, count, ticks, waits = list(joins), 0, 0, entry is not None
     for packet in container.demux(stream):
-        if packet.size and later and count == later[0][0]:
+        begins = bool(packet.size and later and count == later[0][0])
+        if begins:
             ticks = round(later.pop(0)[1] / stream.time_base)
-            yield _end_of_recording(stream)
-            stream.codec_context.flush_buffers()
-            waits = True
-        count += packet.size > 0
-        if ticks and packet.size:
+            if packet.is_keyframe:
+                yield _end_of_recording(stream), False
+                stream.codec_context.flush_buffers()
+        if packet.size:
+            count += 1
             packet.pts, packet.dts = (None if one is None else one + ticks for one in (packet.pts, packet.dts))
-        early = entry is not None and packet.pts is not None and float(packet.pts * stream.time_base) < entry
-        if packet.size and waits and (early or not packet.is_keyframe):
-            continue
-        waits = waits and not packet.size
-        yield packet
+            early = entry is not None and packet.pts is not None and float(packet.pts * stream.time_base) < entry
+            if waits and (early or not packet.is_keyframe):
+                continue
+            waits = False
+        yield packet, begins
 
 
 def _end_of_recording(stream: Any) -> Any:

@@ -1,13 +1,13 @@
 """The time stamps of a file's packets, read through without decoding, and put on one clock where they do not run on.
 
 A file may be several recordings, one behind the other, each with a clock of its own. Each begins where the one before
-it ended, its picture and sound in step as they were. A new one begins where stamps go back, or where all sound and
-picture leap ahead together; a leap of one track alone, while another goes on, is a frame that stands still, or a pause.
+it ended, its picture and sound in step as they were. A new one begins where stamps go back, or where all that is used
+leaps ahead together. A leap of one track, while another goes on, is a frame that stands still, or a pause.
 """
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from avgzsl.media.structure import check_single
 _BACK = 0.1
 """Seconds by which stamps may go back: muxers round them. FFmpeg's tools have the same limit."""
 
-_AHEAD, _STILL = 10.0, 60.0
-"""Seconds without a packet that are a leap of the clock. FFmpeg's tools have the first one.
+_GAP, _SILENT, _STILL = 1.0, 10.0, 60.0
+"""Seconds without a packet that are a leap of the clock: of two tracks together, of sound alone, of a picture alone.
 
-A picture alone may stand still for longer (ISO/IEC 13818-1 allows a minute), and goes on without a key frame.
+A picture alone may stand still for long (ISO/IEC 13818-1 allows a minute), and then goes on without a key frame.
 """
 
+_REORDERED = 16  # frames that H.264 may decode before one that is shown earlier
 _NO_DECODING_TIMES = ("matroska,webm",)  # FFmpeg makes them up, wrongly where a second recording begins
 _ASTRAY = 2.0  # seconds for which one track may go on in a recording when another has left it
 
@@ -78,11 +79,15 @@ class _Stream:
 
 @dataclass
 class _Part:
-    """A recording: the byte where it begins, and how far each stream had come in the one before when it began."""
+    """A recording: the byte and stamp where it begins, and how far each stream had come in the one before by then.
+
+    Unless it is `sure`, it is one only if another track has a part in it.
+    """
 
     at: int
     first: float
-    left: dict[int, float] = field(default_factory=dict)
+    left: dict[int, float]
+    sure: bool
 
 
 def scan(path: Path, used: tuple[int, ...], after: float | None = None) -> Scan:
@@ -129,17 +134,19 @@ def _step(stream: Any) -> float:
 def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: Any, name: str) -> None:
     """Count a packet, and begin a new recording where its stamp does not follow."""
     stream, base = streams[index], packet.time_base
-    length = float((packet.duration or 0) * base)
+    length = float((packet.duration or 0) * base) or stream.step
     stamp = packet.pts if packet.pts is not None else packet.dts
-    time = stream.count * (length or stream.step) if stamp is None else float(stamp * base)
+    time = stream.count * length if stamp is None else float(stamp * base)
     dts = -math.inf if packet.dts is None or name in _NO_DECODING_TIMES else float(packet.dts * base)
     at = packet.pos or 0
     if not parts:
-        parts.append(_Part(at, time))
+        parts.append(_Part(at, time, {}, True))
     if stream.timed and stream.count:
+        back = _goes_back(stream, time, dts, packet.is_keyframe, length)
+        most = _SILENT if packet.stream.type == "audio" else _STILL if packet.is_keyframe else math.inf
+        sure = back or time - stream.run.end > most
+        jumps = back or _leaps(streams, stream, time, sure)
         newest = len(parts) - 1
-        back = _goes_back(stream, time, dts, packet.is_keyframe)
-        jumps = back or _leaps(streams, stream, time, packet.stream.type == "video", packet.is_keyframe)
         if stream.run.part < newest:
             following = stream.run.part + 1
             later = max([place for place in range(following, newest + 1) if parts[place].at <= at] or [following])
@@ -147,49 +154,40 @@ def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: A
                 stream.runs.append(_Run(later, stream.count))
         elif jumps:
             left = {key: one.run.end for key, one in streams.items() if one.timed and one.run.part == newest}
-            parts.append(_Part(at, time, left))
+            parts.append(_Part(at, time, left, sure))
             stream.runs.append(_Run(newest + 1, stream.count))
     run = stream.run
     stream.count, stream.dts = stream.count + 1, dts
-    run.first, run.last = min(run.first, time), max(run.last, time)
-    run.end = max(run.end, time + (length or stream.step))
+    run.first, run.last, run.end = min(run.first, time), max(run.last, time), max(run.end, time + length)
 
 
-def _goes_back(stream: _Stream, time: float, dts: float, key: bool) -> bool:
-    """What is decoded before a key frame is shown before it."""
-    return (key and time < stream.run.last - _BACK) or (dts < stream.dts - _BACK and math.isfinite(dts))
+def _goes_back(stream: _Stream, time: float, dts: float, key: bool, length: float) -> bool:
+    """Whether a stamp is before those before it: what is decoded before a key frame is shown before it, too."""
+    decoded_before = math.isfinite(dts) and dts < stream.dts - _BACK
+    return decoded_before or time < stream.run.last - _BACK - (0.0 if key else _REORDERED * length)
 
 
-def _leaps(streams: dict[int, _Stream], stream: _Stream, time: float, picture: bool, key: bool) -> bool:
+def _leaps(streams: dict[int, _Stream], stream: _Stream, time: float, sure: bool) -> bool:
     gap = time - stream.run.end
-    if gap <= _AHEAD:
-        return False
     others = [one for one in streams.values() if one.timed and one is not stream]
-    beside = [one.run.end for one in others if one.run.part == stream.run.part]
-    if any(end >= stream.run.end + gap / 2 for end in beside):
-        return False
-    together = any(end > stream.run.end - _AHEAD for end in beside) or len(beside) < len(others)
-    return together or not picture or (key and gap > _STILL)
+    goes_on = any(one.run.part == stream.run.part and one.run.end >= stream.run.end + gap / 2 for one in others)
+    return gap > _GAP and not goes_on and (sure or bool(others))
 
 
 def _placed(streams: dict[int, _Stream], parts: list[_Part]) -> Scan:
     """All recordings one behind the other."""
-    shifts, ends = [0.0] * len(parts), [-math.inf] * len(parts)
+    shifts, end = [0.0] * len(parts), 0.0
     joined = []
     for place, part in enumerate(parts):
-        runs = [(index, run) for index, one in streams.items() if one.timed for run in one.runs if run.part == place]
-        if place:
-            first = min(run.first for _, run in runs)
-            shifts[place] = ends[place - 1] - first
-            joined.append(ends[place - 1])
-            for index, one in streams.items():
-                gone_on = [run.end for run in one.runs if run.part == place - 1]
-                if index in part.left and gone_on and gone_on[0] > part.left[index] + _ASTRAY:
-                    raise MediaError(
-                        f"the time stamps of one of its tracks begin anew at {part.left[index]:.2f} s, those of stream "
-                        f"{index} do not: what belongs together cannot be told; make the file anew"
-                    )
-        ends[place] = max((run.end for _, run in runs), default=0.0) + shifts[place]
+        runs = [run for one in streams.values() if one.timed for run in one.runs if run.part == place]
+        if place and (part.sure or len(runs) > 1):
+            shifts[place] = end - min(run.first for run in runs)
+            joined.append(end)
+            _check_together(streams, place, part)
+        elif place:
+            shifts[place] = shifts[place - 1]
+        ends = [run.end + shifts[place] for run in runs]
+        end = max(ends if place == 0 else [end, *ends], default=0.0)
     found = {}
     for index, one in streams.items():
         moved = [(run, shifts[run.part] if one.timed else 0.0) for run in one.runs]
@@ -198,6 +196,21 @@ def _placed(streams: dict[int, _Stream], parts: list[_Part]) -> Scan:
             min(run.first + shift for run, shift in moved),
             max(run.last + shift for run, shift in moved),
             max(run.end + shift for run, shift in moved),
-            tuple((run.begins, shift) for run, shift in moved if run.part),
+            tuple(
+                (run.begins, shift)
+                for (run, shift), (_, before) in zip(moved[1:], moved, strict=False)
+                if shift != before
+            ),
         )
     return Scan(found, tuple(joined))
+
+
+def _check_together(streams: dict[int, _Stream], place: int, part: _Part) -> None:
+    """Raise MediaError when a track goes on in the recording before `place`, which another one has left."""
+    for index, one in streams.items():
+        ends = [run.end for run in one.runs if run.part == place - 1]
+        if index in part.left and ends and ends[0] > part.left[index] + _ASTRAY:
+            raise MediaError(
+                f"the time stamps of one of its tracks begin anew at {part.left[index]:.2f} s, those of stream {index} "
+                "go on: what belongs together cannot be told; make the file anew"
+            )

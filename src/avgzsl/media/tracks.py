@@ -199,7 +199,8 @@ def _against_header(path: Path, tracks: dict[str, Track], found: Scan, container
     ends = max(stamps.end for stamps in found.streams.values())
     if check_segment(path) and list(found.streams) == [stream.index for stream in container.streams.video]:
         return {"video": replace(tracks["video"], end=max(ends, declared) - tracks["video"].zero)}
-    check_whole(ends, declared)
+    if not found.joined:
+        check_whole(ends, declared)
     return tracks
 
 
