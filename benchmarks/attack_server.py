@@ -1,4 +1,4 @@
-"""Attacks on the server, as a process on loopback, from many of its addresses: each kind, and whether others are served.
+"""Attacks on the server, as a process on loopback, from many of its addresses: each kind, and who is served.
 
 An attack holds where a caller who asks for something meanwhile is answered, or where the attacker is told so.
 """

@@ -8,9 +8,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from avgzsl.errors import ConfigError, MediaError
+from avgzsl.media.colours import rgb
 from avgzsl.media.container import MOST_PIXELS
 from avgzsl.media.needs import FrameNeeds
 from avgzsl.media.reading import ROUNDING, frames_from
+from avgzsl.media.shape import shown_size
+from avgzsl.media.tiles import assembled
 from avgzsl.media.tracks import Track, check_whole
 from avgzsl.media.turning import upright
 
@@ -63,6 +66,10 @@ def wanted_times(start: float, end: float, needs: FrameNeeds) -> list[float]:
 
 def chosen(path: Path, track: Track, wanted: list[float]) -> Iterator[tuple[float, Any]]:
     """For each of the rising `wanted` times the last (time, frame) at or before it, else the first there is."""
+    if track.grid is not None:
+        picture = assembled(path, track.grid)
+        yield from ((0.0, picture) for _ in wanted)
+        return
     with frames_from(path, track, wanted[0]) as frames:
         current, row = None, 0
         for time, frame in frames:
@@ -86,11 +93,12 @@ def square(frame: Any, needs: FrameNeeds) -> UInt8[np.ndarray, "s s 3"]:
 
     width, height = needs.size, needs.size
     if needs.short_side is not None:
-        scale = needs.short_side / min(frame.width, frame.height)
-        width, height = (max(needs.short_side, round(side * scale)) for side in (frame.width, frame.height))
+        shown = shown_size(frame)
+        scale = needs.short_side / min(shown)
+        width, height = (max(needs.short_side, round(side * scale)) for side in shown)
     if width * height > MOST_PIXELS:
         raise MediaError(f"a picture of {frame.width} x {frame.height} is too long to be resized and cut to a square")
     kernel = {"bilinear": Interpolation.BILINEAR, "bicubic": Interpolation.BICUBIC}[needs.interpolation]
-    small = frame.reformat(width=width, height=height, format="rgb24", interpolation=kernel, threads=1).to_ndarray()
+    small = rgb(frame, width, height, kernel)
     top, left = (height - needs.size) // 2, (width - needs.size) // 2
     return upright(small[top : top + needs.size, left : left + needs.size], frame)

@@ -9,11 +9,13 @@ import numpy as np
 
 from avgzsl.errors import MediaError
 from avgzsl.files import write_whole
+from avgzsl.media.colours import rgb
 from avgzsl.media.container import about
 from avgzsl.media.decode import WHOLE, within
 from avgzsl.media.encode import write_mp4
 from avgzsl.media.needs import Span
 from avgzsl.media.pictures import chosen
+from avgzsl.media.shape import shown_size
 from avgzsl.media.sound import waveform
 from avgzsl.media.tracks import Track, survey
 from avgzsl.media.turning import upright
@@ -62,9 +64,10 @@ def preview(path: Path, out: Path, span: Span = WHOLE, size: int = 480) -> None:
 
 def _fitting(path: Path, track: Track, times: list[float], size: int) -> Iterator[np.ndarray]:
     for _, frame in chosen(path, track, times):
-        scale = min(1.0, size / max(frame.width, frame.height))
-        width, height = (max(2, round(side * scale)) for side in (frame.width, frame.height))
-        yield upright(frame.reformat(width=width, height=height, format="rgb24", threads=1).to_ndarray(), frame)
+        shown = shown_size(frame)
+        scale = min(1.0, size / max(shown))
+        width, height = (max(2, round(side * scale)) for side in shown)
+        yield upright(rgb(frame, width, height), frame)
 
 
 def _jpeg(picture: np.ndarray) -> bytes:

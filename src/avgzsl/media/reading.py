@@ -9,6 +9,7 @@ from typing import Any
 
 from avgzsl.errors import MediaError
 from avgzsl.media.container import opened, prepare
+from avgzsl.media.shape import PixelShape
 from avgzsl.media.tracks import Track
 
 _EARLIER = (0.0, 10.0, 60.0)  # seconds: an index may point behind the time that was asked for
@@ -104,6 +105,7 @@ def _frames(
     import av
 
     prepare(stream)
+    shape = PixelShape(stream) if stream.type == "video" else None
     first, key, problem, passed, begun = None, None, None, False, False
     for packet, begins in _packets(container, stream, joins, entry):
         if begins and (problem is None or begun):
@@ -120,6 +122,8 @@ def _frames(
                 raise
             problem, passed, frames = problem or error, True, []
         for frame in frames:
+            if shape is not None:
+                shape.mark(frame)
             if frame.is_corrupt and (begun or _is_due(frame, key)):
                 raise MediaError(f"its {stream.type} is damaged{_at(frame)}")
             passed = passed or frame.is_corrupt

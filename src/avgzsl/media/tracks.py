@@ -7,8 +7,11 @@ from typing import Any, Literal
 from avgzsl.errors import MediaError
 from avgzsl.media.container import STILLS, opened
 from avgzsl.media.layouts import layout_of
+from avgzsl.media.shape import PixelShape
 from avgzsl.media.stamps import Scan, scan
 from avgzsl.media.structure import check_boxes, check_riff, check_segment
+from avgzsl.media.tiles import Grid, read_grid
+from avgzsl.media.tones import NAMES
 
 Kind = Literal["video", "audio"]
 
@@ -30,7 +33,7 @@ class Track:
     """A stream of a file: seconds from the start of the file, and what is told of it. A still picture has no end.
 
     `zero` is the file's first time stamp in seconds; `last` is when the last frame begins, where an index or the
-    packets tell it. `joins` are those of `avgzsl.media.stamps`.
+    packets tell it. `joins` are those of `avgzsl.media.stamps`. Of a picture of tiles, `index` is that of one of them.
     """
 
     format: str
@@ -42,6 +45,7 @@ class Track:
     info: dict[str, Any]
     last: float | None = None
     joins: tuple[tuple[int, float], ...] = ()
+    grid: Grid | None = None
 
     @property
     def exact(self) -> bool:
@@ -89,7 +93,16 @@ def survey(path: Path) -> Tracks:
         if name == _MATROSKA and found is not None:
             tracks = _against_header(path, tracks, found, container)
     joined = () if found is None else tuple(place - zero for place in found.joined)
-    return Tracks(name, tracks.get("video"), tracks.get("audio"), joined)
+    return _with_tiles(path, Tracks(name, tracks.get("video"), tracks.get("audio"), joined))
+
+
+def _with_tiles(path: Path, tracks: Tracks) -> Tracks:
+    """A picture that is put together from tiles is one."""
+    grid = None if tracks.video is None or tracks.format != _MP4 else read_grid(path)
+    if tracks.video is None or grid is None:
+        return tracks
+    info = tracks.video.info | {"width": grid.width, "height": grid.height, "tiles": len(grid.tiles)}
+    return replace(tracks, video=replace(tracks.video, end=None, info=info, grid=grid))
 
 
 def check_whole(ends: float, declared: float) -> None:
@@ -210,5 +223,7 @@ def _info(container: Any, stream: Any, kind: Kind) -> dict[str, Any]:
     if kind == "audio":
         rate, layout = stream.codec_context.sample_rate, layout_of(stream)
         return common | {"rate": rate, "channels": layout.nb_channels, "layout": layout.name}
-    rate = stream.average_rate
-    return common | {"width": stream.width, "height": stream.height, "fps": float(rate) if rate else None}
+    rate, ratio = stream.average_rate, PixelShape(stream).now()
+    picture = {"width": stream.width, "height": stream.height, "sample_aspect_ratio": str(ratio)}
+    transfer = NAMES.get(stream.codec_context.color_trc)
+    return common | picture | {"fps": float(rate) if rate else None, "tone_mapped": transfer}
