@@ -8,11 +8,12 @@ import torch
 from avgzsl.data import Dataset, restrict
 from avgzsl.errors import ConfigError, DataError, ModalityError
 from avgzsl.evaluation import class_accuracy, harmonic_mean
-from avgzsl.experiment import choose_modes, find_penalties, result_rows
+from avgzsl.experiment import choose_modes
 from avgzsl.methods import build
 from avgzsl.methods.base import Method
 from avgzsl.protocol import Mode, measure, modes, penalties, pseudo_unseen_folds, pseudo_unseen_penalties, score
 from avgzsl.training import Job
+from avgzsl.trial import find_penalties, result_rows
 from tests.worlds import world
 
 AUDIO, VIDEO, BOTH = Mode("audio", "equal"), Mode("video", "equal"), Mode("both", "equal")

@@ -40,6 +40,42 @@ def test_the_official_schedule():
     assert rates == pytest.approx([0.3, 0.3, 0.03, 0.03, 0.003, 0.003, 0.0003, 0.0003])
 
 
+@pytest.mark.parametrize(
+    ("key", "least", "most", "beyond"),
+    [
+        ("lr", 1e-9, 1e9, (0, -0.1, float("inf"), float("nan"))),
+        ("momentum", 0, 0.99, (-0.1, 1)),
+        ("weight_decay", 0, 1e9, (-0.1, float("inf"))),
+        ("batch_size", 1, 10**9, (0, -1, 0.5)),
+        ("epochs", 1, 10**9, (0, -1, 0.5)),
+        ("decay", 1e-9, 1, (0, 1.1)),
+        ("patience", 0, 10**9, (-1,)),
+        ("optimiser", "sgd", "adam", ("adagrad",)),
+        ("class_prior", "uniform", "empirical", ("none",)),
+        ("precision", "float32", "bf16", ("float16",)),
+    ],
+)
+def test_settings_have_bounds_and_a_meaning(key, least, most, beyond):
+    for value in (least, most):
+        assert getattr(Schedule(**{key: value}), key) == value
+    for value in beyond:
+        with pytest.raises(ValueError, match=key):
+            Schedule(**{key: value})
+    assert Schedule.__pydantic_fields__[key].description
+    with pytest.raises(ValueError, match="Unexpected keyword"):
+        Schedule(**{key: least, "speed": 1})
+
+
+def test_the_other_defaults():
+    schedule = Schedule()
+    assert (schedule.milestones, schedule.decay, schedule.patience) == ((75, 125, 175), 0.1, 0)
+    assert (schedule.class_prior, schedule.precision, schedule.feature_type) == ("uniform", "float32", torch.float32)
+    assert Schedule(precision="bf16").feature_type == torch.bfloat16
+    job = Job()
+    assert (job.seed, job.device, job.monitor_every, job.checkpoint_seconds) == (0, "auto", 10, 10.0)
+    assert (job.monitor, job.progress, job.checkpoint, job.overwrite, job.history) == (None, None, None, False, [])
+
+
 def test_sgd_is_torchs_multistep_schedule(data):
     """The same steps with torch's own optimiser and scheduler, stepped at the start of each epoch > 0."""
     job = Job()
@@ -126,6 +162,100 @@ def test_early_stopping_keeps_the_best_weights(data):
 def test_divergence_is_a_clear_error(data):
     with pytest.raises(ConfigError, match="no longer finite"):
         avgzslnet(lr=1e30, distance="mse").fit(*data.training())
+
+
+def linear(losses, batches=1):
+    """One weight, and the terms of each batch from it."""
+
+    class Some(Steps):
+        def epoch(self, generator):
+            return list(range(batches))
+
+    module = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(1))])
+    return module, Some(), lambda batch: losses(module[0].sum(), batch)
+
+
+def one_epoch(losses, batches=1, job=None, **settings):
+    module, sampler, loss = linear(losses, batches)
+    schedule = Schedule(**{"epochs": 1, "milestones": (), **settings})
+    train(0, "some", module, module, sampler, loss, schedule, torch.Generator(), job or Job())
+    return module[0].item()
+
+
+def test_what_diverged_is_named():
+    """The terms that are not finite, or the weights where each term still was; and the rate that was too high."""
+    with pytest.raises(ConfigError, match=r"no longer finite \(b, c\); lr=0\.25 is too high"):
+        one_epoch(lambda w, batch: {"a": w, "b": w / 0, "c": w * torch.nan}, lr=0.25)
+    with pytest.raises(ConfigError, match=r"no longer finite \(weights\)"):
+        one_epoch(lambda w, batch: {"a": w * 1e30}, lr=1e30)
+
+
+def test_the_history_has_the_mean_of_each_term_over_the_steps():
+    job = Job()
+    one_epoch(lambda w, batch: {"a": 0 * w + batch, "b": 0 * w + 1}, batches=4, job=job)
+    record = {"stage": "some", "epoch": 1, "lr": 0.3, "loss": 2.5, "a": 1.5, "b": 1.0}
+    assert job.history == [record]
+    assert all(isinstance(job.history[0][key], float) for key in ("loss", "a", "b"))
+
+
+def test_gradients_do_not_add_up_over_steps_and_terms_do():
+    assert one_epoch(lambda w, batch: {"a": w, "b": 2 * w}, batches=3, lr=0.1, momentum=0.0) == pytest.approx(0.1)
+
+
+def test_progress_hears_every_epoch_and_the_time_left():
+    heard: list[tuple] = []
+    job = Job(progress=lambda *told: heard.append(told))
+    one_epoch(lambda w, batch: {"a": w}, job=job, epochs=3)
+    assert [told[:3] for told in heard] == [("some", 1, 3), ("some", 2, 3), ("some", 3, 3)]
+    assert [told[3] for told in heard] == job.history
+    assert heard[0][4] > 0 and heard[2][4] == 0
+
+
+def test_early_stopping_takes_the_first_of_equals_and_looks_at_this_stage_alone():
+    """Without a rise over `patience` looks it ends; the weights of the first best are kept."""
+    for scores, epochs, kept in (
+        ([0.5, 0.5, 0.5, 0.9], 3, 1),
+        ([0.1, 0.2, 0.3, 0.3, 0.3, 0.9], 5, 3),
+        ([0.3, 0.1, 0.4, 0.2, 0.4], 5, 3),
+    ):
+        left = iter(scores)
+        job = Job(monitor=lambda left=left: {"val_HM": next(left)}, monitor_every=1)
+        job.history.append({"stage": "other", "val_HM": 0.95})
+        end = one_epoch(lambda w, batch: {"a": w}, job=job, epochs=9, patience=2, lr=0.125, momentum=0.0)
+        assert len(job.history) == 1 + epochs
+        assert end == 1 - 0.125 * kept
+
+
+def test_checkpoints_are_written_at_most_so_often_and_at_the_end(tmp_path, monkeypatch):
+    saved: list[tuple[int, bool]] = []
+    monkeypatch.setattr("avgzsl.training.write_checkpoint", lambda path, one: saved.append((one.epoch, one.finished)))
+    job = Job(checkpoint=tmp_path / "c", checkpoint_seconds=1e9)
+    one_epoch(lambda w, batch: {"a": w}, job=job, epochs=4)
+    assert saved == [(4, False), (4, True)]
+    saved.clear()
+    one_epoch(lambda w, batch: {"a": w}, job=replace(job, checkpoint_seconds=0.0, history=[]), epochs=3)
+    assert saved == [(1, False), (2, False), (3, False), (3, True)]
+
+
+def test_a_finished_stage_is_not_trained_again(tmp_path):
+    """Its own checkpoint or that of a later stage restores the weights; one of an earlier stage does not count."""
+    file = tmp_path / "c"
+    job = Job(checkpoint=file)
+    end = one_epoch(lambda w, batch: {"a": w}, job=job, epochs=2, lr=0.125, momentum=0.0)
+    assert end == 0.75
+    for stage, expected, epochs in ((0, 0.75, 0), (1, 0.5, 2)):
+        module, sampler, loss = linear(lambda w, batch: {"a": 2 * w})
+        again = Job(checkpoint=file)
+        schedule = Schedule(epochs=2, milestones=(), lr=0.125, momentum=0.0)
+        if stage == 1:
+            module[0].data.fill_(1.0)
+        train(stage, f"stage {stage}", module, module, sampler, loss, schedule, torch.Generator(), again)
+        assert module[0].item() == expected
+        assert len([r for r in again.history if r["stage"] == f"stage {stage}"]) == epochs
+    module, sampler, loss = linear(lambda w, batch: {"a": w})
+    later = Job(checkpoint=file)
+    train(0, "some", module, module, sampler, loss, Schedule(epochs=5), torch.Generator(), later)
+    assert module[0].item() == 0.5  # as the later stage left it
 
 
 def test_an_unknown_device_is_a_clear_error():

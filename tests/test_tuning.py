@@ -12,7 +12,8 @@ from avgzsl.errors import ConfigError, RunError
 from avgzsl.methods import build
 from avgzsl.protocol import Mode, measure, penalties
 from avgzsl.training import Job
-from avgzsl.tuning import tune, validation_hm
+from avgzsl.trial import validation_hm
+from avgzsl.tuning import Trial, left_aside, tune
 from tests.worlds import world
 
 
@@ -65,6 +66,42 @@ def test_an_interrupted_search_goes_on(data, tmp_path):
     tune(data, "least-squares", tmp_path, trials=5)
     assert (tmp_path / "trials.jsonl").read_text().startswith(spoiled)
     assert len((tmp_path / "trials.jsonl").read_text().splitlines()) == 5
+
+
+def test_trials_of_other_code_are_kept_and_made_anew(data, tmp_path, monkeypatch):
+    told: list[Trial] = []
+    tune(data, "least-squares", tmp_path, trials=2)
+    assert left_aside(tmp_path, "least-squares") == 0
+    old = (tmp_path / "trials.jsonl").read_text()
+    monkeypatch.setattr("avgzsl.tuning.code_version", lambda *methods: "another version")
+    assert left_aside(tmp_path, "least-squares") == 2
+    tune(data, "least-squares", tmp_path, trials=3, told=lambda done, total, trial: told.append(trial))
+    lines = (tmp_path / "trials.jsonl").read_text()
+    assert lines.startswith(old)
+    assert [trial.code for trial in told] == ["another version"] * 3
+    assert [json.loads(line)["code"] for line in lines.splitlines()[2:]] == ["another version"] * 3
+
+
+def test_trials_of_before_there_was_a_code_are_made_anew(data, tmp_path):
+    tune(data, "least-squares", tmp_path, trials=1)
+    path = tmp_path / "trials.jsonl"
+    record = json.loads(path.read_text())
+    del record["code"]
+    path.write_text(json.dumps({**record, "hm": 0.99}) + "\n")
+    assert left_aside(tmp_path, "least-squares") == 1
+    told: list[Trial] = []
+    tune(data, "least-squares", tmp_path, trials=1, told=lambda done, total, trial: told.append(trial))
+    assert told[0].hm != 0.99
+    assert len(path.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(("name", "match"), [("trials.jsonl", "made anew"), ("search.json", "choose another folder")])
+@pytest.mark.parametrize("content", ['{"settings": ', "[1]", '{"other": 1}'])
+def test_a_damaged_search_is_a_clear_error(data, tmp_path, name, match, content):
+    tune(data, "least-squares", tmp_path, trials=1)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(RunError, match=f"{match}|other method"):
+        tune(data, "least-squares", tmp_path, trials=1)
 
 
 def test_another_search_is_not_mixed_in(data, tmp_path):

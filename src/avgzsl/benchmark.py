@@ -1,7 +1,8 @@
 """A grid of cells, method x class split x seed, each computed once and kept; only missing cells run.
 
 A cell is known by everything its figures hang on: method and hyper-parameters, fingerprint of the data, seed,
-calibration, and the code. Whatever of these changes, the cell is another one, and an old one is never shown for it.
+calibration, and the code (`code_version`). Whatever of these changes, the cell is another one, and an old one is never
+shown for it.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from avgzsl.children import Children, Lost
+from avgzsl.code_version import code_version
 from avgzsl.data import Dataset
 from avgzsl.datasets import class_splits as splits_of
 from avgzsl.datasets import open_dataset
@@ -23,9 +25,6 @@ from avgzsl.methods import build
 from avgzsl.registry import unknown
 from avgzsl.trust import read_json
 from avgzsl.types import Calibration
-
-# what cannot change a figure, and so need not make a cell another one
-_APART = {"cli", "reports", "demo.py", "benchmark.py", "tuning.py"}
 
 
 class Entry(NamedTuple):
@@ -89,9 +88,9 @@ def benchmark(
     """
     folder = Path(out)
     datasets = open_splits(data, class_split, layout)
-    code = code_version()
+    code = {entry.method: code_version(entry.method) for entry in entries}
     grid = [
-        (entry.label, _cell(entry, name, dataset, seed, calibration, code))
+        (entry.label, _cell(entry, name, dataset, seed, calibration, code[entry.method]))
         for entry in entries
         for name, dataset in datasets.items()
         for seed in seeds
@@ -120,16 +119,6 @@ def open_splits(data: str | Path, class_split: str, layout: str | None) -> dict[
             raise UnknownNameError(f"{data}: {unknown('class split', class_split, ['all', *names])}")
         names = [class_split]
     return {name: open_dataset(data, layout=layout, class_split=name) for name in names}
-
-
-def code_version() -> str:
-    """Hash of every module of the package that a figure can hang on."""
-    root = Path(__file__).parent
-    digest = sha256()
-    for file in sorted(root.rglob("*.py")):
-        if file.relative_to(root).parts[0] not in _APART:
-            digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def read_cell(folder: Path, cell: Cell) -> list[dict[str, Any]] | None:
@@ -190,18 +179,12 @@ def _compute_beside(threads: int, *arguments: Any) -> Result:
 
 def _compute(label: str, cell: Cell, data: str, layout: str | None, folder: Path) -> Result:
     """One cell, in a process of its own; its file is written whole before anyone hears of it."""
-    from avgzsl.experiment import find_penalties, result_rows
-    from avgzsl.protocol import measure, modes
-    from avgzsl.training import Job
+    from avgzsl.trial import tested
 
     try:
         dataset = open_dataset(data, layout=layout, class_split=cell.class_split)
-        method = build(cell.method, settings=cell.settings).fit(*dataset.training(), Job(seed=cell.seed))
-        wanted = modes(method, dataset.split("test"))
         calibration: Calibration = cell.calibration  # type: ignore[assignment]
-        gammas = find_penalties(method, dataset, "test", wanted, calibration, cell.seed)
-        measured = measure(method, dataset.split("test"), dataset.classes, wanted, gammas)
-        rows = [row for one in measured for row in result_rows(one, dataset, calibration)]
+        rows = tested(dataset, cell.method, cell.settings, cell.seed, calibration)
         write_json(_file(folder, cell), {"cell": asdict(cell), "rows": rows})
         return Result(label, cell, rows)
     except AvgzslError as problem:

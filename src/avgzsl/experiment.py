@@ -12,23 +12,16 @@ from avgzsl.calibration import RECOGNITION, calibrate_recognition, write_recogni
 from avgzsl.data import Dataset
 from avgzsl.datasets import open_dataset
 from avgzsl.device import pick_device
-from avgzsl.errors import ConfigError, DataError, ModalityError, UnknownNameError
+from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.files import write_json
 from avgzsl.methods import build
 from avgzsl.methods.base import Method
-from avgzsl.protocol import (
-    Measured,
-    Mode,
-    measure,
-    modes,
-    penalties,
-    pseudo_unseen_penalties,
-)
+from avgzsl.protocol import Measured, Mode, measure, modes, penalties
 from avgzsl.registry import unknown
 from avgzsl.training import Job, Progress, Record
+from avgzsl.trial import Told, find_penalties, result_rows
 from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, Fusion, TestModality, TextOrder
 
-Told = Callable[[int, int], None]
 LOG = logging.getLogger("avgzsl")
 
 
@@ -218,57 +211,6 @@ def choose_modes(method: Method, there: list[Mode], modality: str, fusion: Fusio
     return chosen
 
 
-def find_penalties(
-    method: Method,
-    dataset: Dataset,
-    split: str,
-    wanted: list[Mode],
-    calibration: Calibration,
-    seed: int = 0,
-    device: str = "auto",
-    told: Told | None = None,
-) -> dict[Mode, float]:
-    """The penalty of each mode, by the calibration asked for (`oracle` looks at the tested clips: an upper bound)."""
-    if calibration == "none":
-        return dict.fromkeys(wanted, 0.0)
-    if calibration != "oracle" and "val" not in dataset.splits:
-        raise DataError(
-            f"{dataset.source} ({dataset.class_split}): no validation clips to calibrate on; choose the calibration "
-            "none, or two-stage training, where the class split has a first stage"
-        )
-    if calibration == "pseudo-unseen":
-        parts = dataset.split("train"), dataset.split("val")
-        return pseudo_unseen_penalties(
-            method, *parts, dataset.classes, wanted, Job(seed=seed, device=device), told=told
-        )
-    return penalties(method, dataset.split("val" if calibration == "val" else split), dataset.classes, wanted)
-
-
-def result_rows(one: Measured, dataset: Dataset, calibration: str) -> list[dict[str, Any]]:
-    """A mode's classification and retrieval as rows of fractions; what does not exist is None."""
-    mode = one.scored.mode
-    rows = []
-    for task, found in (("classification", one.classification), ("retrieval", one.retrieval)):
-        calibrated = task == "classification"
-        rows.append(
-            {
-                "task": task,
-                "modality": mode.modality,
-                "fusion": mode.fusion if mode.modality == "both" else None,
-                "calibration": calibration if calibrated else None,
-                "gamma": one.gamma if calibrated else None,
-                **{key: _number(getattr(found, key, None)) for key in ("S", "U", "HM", "ZSL", "AUSUC")},
-                "clips": len(one.scored.rows),
-                "per_class": dict(zip(dataset.classes.names, map(_number, found.per_class.tolist()), strict=True)),
-            }
-        )
-    return rows
-
-
 def save_results(folder: Path, evaluation: Evaluation) -> None:
     """Write `results.json`."""
     write_json(folder / runs.RESULTS, evaluation.json())
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or value != value else float(value)

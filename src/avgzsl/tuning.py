@@ -10,31 +10,35 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
+from avgzsl.code_version import code_version
 from avgzsl.data import Dataset
 from avgzsl.errors import AvgzslError, ConfigError, RunError
 from avgzsl.files import write_json, write_text
 from avgzsl.methods import build, method_class
-from avgzsl.protocol import measure, modes, penalties, pseudo_unseen_folds
-from avgzsl.training import Job
+from avgzsl.trial import Judge, validation_hm
 from avgzsl.trust import parse_json, read_json, read_regular
 
-Judge = Literal["pseudo-unseen", "val"]
 FOLDS = 3
 TRIALS, PRESET, SEARCH = "trials.jsonl", "preset.yaml", "search.json"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings that were tried and their mean validation HM (a fraction), or why they failed."""
+    """Settings that were tried and their mean validation HM (a fraction), or why they failed; by which code."""
 
     settings: dict[str, Any]
     hm: float | None
     error: str | None = None
+    code: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Two trials of one key are the same."""
+        return self.code, json.dumps(self.settings, sort_keys=True)
 
 
 def tune(
@@ -53,10 +57,10 @@ def tune(
     """Search the method's ranges and give the best settings, also written to `out/preset.yaml`.
 
     The first trial is the method's defaults, or the `preset`, from which the others then differ by what they draw;
-    `fixed` settings hold in every trial. Trials that `out/trials.jsonl` has
-    already are not run again. `told` hears trials done and in all. `folds` (3 if None) are those of
+    `fixed` settings hold in every trial. Trials that `out/trials.jsonl` has already are not run again, unless they were
+    made by other code (`left_aside`). `told` hears trials done and in all. `folds` (3 if None) are those of
     pseudo-unseen classes. Raises ConfigError for a method without ranges, for folds with judge `val`, when every trial
-    failed; RunError for a folder of another search.
+    failed; RunError for a folder of another search, or one that is damaged.
     """
     if judge == "val" and folds is not None:
         raise ConfigError(f"{folds} folds with judge val, which has none; leave them out, or judge by pseudo-unseen")
@@ -68,39 +72,22 @@ def tune(
     search = {"method": method, "judge": judge, "folds": folds, "seed": seed, "base": base, "fixed": fixed}
     _claim(out, {**search, "data": dataset.fingerprint})
     kept = _read(out / TRIALS)
-    for number, settings in enumerate(candidates):
-        key = json.dumps(settings, sort_keys=True)
-        if key not in kept:
-            kept[key] = _try(dataset, method, settings, judge, folds, seed)
+    code = code_version(method)
+    tried = []
+    for settings in candidates:
+        trial = kept.get(Trial(settings, None, code=code).key)
+        if trial is None:
+            trial = _try(dataset, method, settings, judge, folds, seed, code)
+            kept[trial.key] = trial
             write_text(out / TRIALS, "".join(json.dumps(vars(trial)) + "\n" for trial in kept.values()))
+        tried.append(trial)
         if told is not None:
-            told(number + 1, len(candidates), kept[key])
-    tried = [kept[json.dumps(settings, sort_keys=True)] for settings in candidates]
+            told(len(tried), len(candidates), trial)
     best = max(tried, key=lambda trial: -1.0 if trial.hm is None else trial.hm)
     if best.hm is None:
         raise ConfigError(f"{method}: every trial failed, the first with: {best.error}")
     write_text(out / PRESET, yaml.safe_dump(best.settings, sort_keys=True))
     return best.settings
-
-
-def validation_hm(
-    dataset: Dataset, method: str, settings: Mapping[str, Any], judge: Judge, folds: int, seed: int
-) -> float:
-    """Best HM over penalties, on validation clips, of the method's last equal-weight mode; mean over folds."""
-    found = []
-    for train, train_classes, val, val_classes in _divisions(dataset, judge, folds, seed):
-        fitted = build(method, settings=settings).fit(train, train_classes, Job(seed=seed))
-        mode = [mode for mode in modes(fitted, val) if mode.fusion == "equal"][-1]
-        gammas = penalties(fitted, val, val_classes, [mode])
-        found.append(measure(fitted, val, val_classes, [mode], gammas)[0].classification.HM)
-    return fmean(found)
-
-
-def _divisions(dataset: Dataset, judge: Judge, folds: int, seed: int) -> Iterator[Any]:
-    if judge == "val":
-        yield *dataset.training(), dataset.split("val"), dataset.classes
-    else:
-        yield from pseudo_unseen_folds(dataset.split("train"), dataset.split("val"), dataset.classes, folds, seed)
 
 
 def _candidates(method: str, base: Mapping[str, Any], fixed: Mapping[str, Any], seed: int) -> Iterator[dict[str, Any]]:
@@ -126,11 +113,13 @@ def _candidates(method: str, base: Mapping[str, Any], fixed: Mapping[str, Any], 
         yield settings
 
 
-def _try(dataset: Dataset, method: str, settings: dict[str, Any], judge: Judge, folds: int, seed: int) -> Trial:
+def _try(
+    dataset: Dataset, method: str, settings: dict[str, Any], judge: Judge, folds: int, seed: int, code: str
+) -> Trial:
     try:
-        return Trial(settings, validation_hm(dataset, method, settings, judge, folds, seed))
+        return Trial(settings, validation_hm(dataset, method, settings, judge, folds, seed), code=code)
     except AvgzslError as problem:
-        return Trial(settings, None, str(problem))
+        return Trial(settings, None, str(problem), code)
 
 
 def _claim(out: Path, search: dict[str, Any]) -> None:
@@ -148,11 +137,17 @@ def _claim(out: Path, search: dict[str, Any]) -> None:
         raise RunError(f"{out}: holds a search with other {', '.join(differ)}; choose another folder")
 
 
-def _read(path: Path) -> dict[str, Trial]:
+def left_aside(out: Path, method: str) -> int:
+    """How many trials the folder holds that other code made: they stay in the file, and are made anew."""
+    code = code_version(method)
+    return sum(trial.code != code for trial in _read(out / TRIALS).values())
+
+
+def _read(path: Path) -> dict[tuple[str, str], Trial]:
     if not path.exists():
         return {}
     try:
         trials = [Trial(**parse_json(line)) for line in read_regular(path, RunError).splitlines()]
     except (OSError, ValueError, TypeError) as problem:
-        raise RunError(f"{path}: not the trials of a search ({problem}); remove it to try them again") from problem
-    return {json.dumps(trial.settings, sort_keys=True): trial for trial in trials}
+        raise RunError(f"{path}: not a list of trials ({problem}); remove it, and they are made anew") from problem
+    return {trial.key: trial for trial in trials}

@@ -23,13 +23,14 @@ from avgzsl.data import ClassTable, ClipSet
 from avgzsl.datasets import class_splits, open_dataset
 from avgzsl.errors import ConfigError, RunError, UnknownNameError
 from avgzsl.evaluation import class_accuracy, harmonic_mean
-from avgzsl.experiment import Evaluation, choose_modes, result_rows, save_results, train
+from avgzsl.experiment import Evaluation, choose_modes, save_results, train
 from avgzsl.methods import build
 from avgzsl.methods.base import Method
 from avgzsl.protocol import Mode, measure, modes, penalties, score
 from avgzsl.registry import unknown
 from avgzsl.scoring import predict
 from avgzsl.training import Progress, Schedule
+from avgzsl.trial import result_rows
 from avgzsl.trust import parse_json, read_regular
 from avgzsl.types import TextOrder
 

@@ -115,7 +115,7 @@ def cells_progress() -> Iterator["Told"]:
 def failures(results: "Sequence[Result]", aside: int) -> int:
     """Say which cells failed and how many were left aside; gives the exit code."""
     if aside:
-        print(f"{aside} cells of other code, data or settings in the folder were left aside")
+        print(f"{aside} cells of other code, data or settings were left aside; what was asked for was made anew")
     failed = [result for result in results if result.error is not None]
     for result in failed:
         print(f"failed: {result.label}, {result.cell.class_split}, seed {result.cell.seed}: {result.error}")

@@ -25,7 +25,7 @@ def tune(
     from avgzsl.cli import show
     from avgzsl.datasets import open_dataset
     from avgzsl.methods.base import parse_override
-    from avgzsl.tuning import PRESET, TRIALS, Trial
+    from avgzsl.tuning import PRESET, TRIALS, Trial, left_aside
     from avgzsl.tuning import tune as search
 
     def told(done: int, total: int, trial: Trial) -> None:
@@ -33,6 +33,8 @@ def tune(
         print(f"trial {done} of {total}: {found}  {trial.settings}", flush=True)
 
     dataset = open_dataset(data, layout=layout, class_split=class_split)
+    if old := left_aside(out, method):
+        print(f"{old} trials in {out / TRIALS} were made by other code; they are left aside and made anew")
     settings = dict(map(parse_override, fixed or []))
     best = search(
         dataset,
