@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+# as a variable, so that what is built in an environment of its own hears of it, too
+PIP := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip --disable-pip-version-check
 REAL ?= ../shared/data/realset
 CLIPS ?= ../shared/data/realclips
 VIDEOS ?= ../shared/data/videos
 MODELS ?= ../shared/models
 
-.PHONY: demo app test check bench real realclips results clean
+.PHONY: demo app test races smoke check pins bench real realclips results clean
 
 demo: $(STAMP)
 	rm -rf out/demo
@@ -23,12 +24,26 @@ app: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto
 
+# the tests of processes, signals, kills and servers ten times, all tests three times, on cores that are busy already
+RACES = for i in 1 2 3 4 5 6 7 8 9 10; do AVGZSL_RACES=1 $(BIN)/python -m pytest -q -n auto -m races; done; \
+	for i in 1 2 3; do $(BIN)/python -m pytest -q -n auto; done
+races: $(STAMP)
+	$(BIN)/python -m benchmarks.busy sh -ec '$(RACES)'
+
+# the quick part of the tests on another Python, where one runs here
+smoke: $(STAMP)
+	sh tools/smoke.sh $(VENV) $(VENV)-smoke
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	sh tools/check-wheel.sh $(BIN)/python
+
+# the newest versions of all that is installed, but of torch, into constraints.txt
+pins:
+	sh tools/pins.sh $(PYTHON)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine --real $(REAL) --document docs/benchmarks.md
@@ -53,8 +68,8 @@ realclips: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install --quiet --editable '.[dev]'
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) out build dist
+	rm -rf $(VENV) $(VENV)-smoke out build dist

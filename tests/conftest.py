@@ -16,6 +16,22 @@ from jaxtyping import install_import_hook
 install_import_hook("avgzsl", "beartype.beartype")
 
 atexit.register(shutil.rmtree, os.environ["AVGZSL_STATE"], ignore_errors=True)
+# files of which every test carries a mark; others mark single tests
+MARKED = {
+    "races": ("children", "interruption", "media_workers", "page", "serve_connections", "serve_server"),
+    "smoke": (
+        "avgzslnet", "children", "closed_forms", "datasets", "evaluation", "generators", "losses", "manifest",
+        "media", "nets", "sampling", "scoring", "similarity", "split", "store", "training",
+    ),
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for mark, names in MARKED.items():
+            if item.path.stem.removeprefix("test_") in names:
+                item.add_marker(mark)
+
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 PROJECT = Path(__file__).parents[1]
 
@@ -64,3 +66,13 @@ def wait_for(what: Any, within: float = 60.0) -> Any:
         assert time.monotonic() < end, f"it did not come within {within:g} s"
         time.sleep(0.005)
     return given
+
+
+def group_of(leader: int) -> list[int]:
+    """The processes that run in the group of a process that was started with `start_new_session`."""
+    found = []
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(pid) == leader and runs(pid):
+                found.append(pid)
+    return found

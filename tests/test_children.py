@@ -17,7 +17,6 @@ from avgzsl.errors import ProcessError
 from tests import broken_work as work
 from tests.processes import gone, runs, started, wait_for
 
-pytestmark = pytest.mark.races
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends processes on Linux alone")
 
 LONG = 60  # seconds in which anything that ends at all has ended, on a busy machine too

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow.csv
@@ -56,7 +55,6 @@ def run(data, tmp_path_factory) -> Path:
 
 
 def test_help_names_every_command_and_is_quick():
-    started = time.perf_counter()
     code = "import sys; sys.argv[1:] = ['--help']\nfrom avgzsl.cli import main\nmain()"
     ran = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True)
     assert ran.returncode == 0
@@ -65,7 +63,6 @@ def test_help_names_every_command_and_is_quick():
         name for name in ("torch", "numpy", "pandas", "matplotlib", "h5py", "pyarrow") if f"| {name}\n" in ran.stderr
     ]
     assert heavy == []
-    assert time.perf_counter() - started < 30
 
 
 @pytest.mark.parametrize("command", COMMANDS)

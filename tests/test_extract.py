@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from avgzsl.features.journal import open_journal
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import Decoded, SoundNeeds, Span
 from avgzsl.weights import WeightFile
+from tests.processes import group_of, started, wait_for
 from tests.small_clips import CLASSES, write_clip, write_clips, write_wav
 
 BOTH = {"audio": "descriptors", "video": "descriptors", "workers": 1}
@@ -318,22 +318,24 @@ def finished(out: Path) -> int:
 
 
 def stopped(root: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
-    """Exit code and stderr of an extraction that gets a signal while it writes."""
+    """Exit code and stderr of an extraction that gets a signal while it writes; none of its processes is left."""
     said = root.parent / "said"
-    with said.open("w") as errors:
-        piped = {"stdout": subprocess.PIPE, "stderr": errors, "text": True}
-        with subprocess.Popen(command(root, out), start_new_session=True, **piped) as process:
-            assert process.stdout.readline() == "here\n", said.read_text()
-            if how == signal.SIGINT:
-                os.killpg(process.pid, how)  # as a terminal does: to all of its processes
-            else:
-                process.send_signal(how)
-            code = process.wait(timeout=60)
-            with suppress(ProcessLookupError):  # its decoders may need a while to see that they are alone
-                os.killpg(process.pid, signal.SIGKILL)
+    with (
+        said.open("w") as errors,
+        started(command(root, out), stdout=subprocess.PIPE, stderr=errors, start_new_session=True) as process,
+    ):
+        assert process.stdout.readline() == "here\n", said.read_text()
+        assert len(group_of(process.pid)) > 2  # its decoders, and the server that forks them
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)  # as a terminal does: to all of its processes
+        else:
+            process.send_signal(how)
+        code = process.wait(timeout=60)
+        wait_for(lambda: not group_of(process.pid), within=10)
     return code, said.read_text()
 
 
+@pytest.mark.races
 def test_killed_and_interrupted_extractions_go_on_and_end_in_the_same_bytes(tmp_path):
     root = write_clips(tmp_path / "clips", count=8)
     whole = extract(root, tmp_path / "whole", audio="descriptors", video="descriptors", batch=2, workers=1)

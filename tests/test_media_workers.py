@@ -19,7 +19,6 @@ from tests import broken_work as work
 from tests.media_files import RATE, numbered, numbers, tone, write
 from tests.processes import gone, runs, started, wait_for
 
-pytestmark = pytest.mark.races
 CRASHES = 500 if os.environ.get("AVGZSL_RACES") else 60  # `make races` sets it
 FRAMES, SOUND = FrameNeeds(size=48, fps=10.0), SoundNeeds(RATE)
 

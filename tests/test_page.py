@@ -233,10 +233,13 @@ def test_the_model_tab_has_the_tables_and_the_curves(page, url):
 
 
 def test_loading_empty_and_wrong_are_shown_as_such(page, url):
-    held = threading.Event()
-    page.route("**/v1/search?**", lambda route: (held.wait(0.7), route.continue_()))
+    held = []
+    page.route("**/v1/search?**", held.append)
     page.goto(f"{url}?view=search&q=bell")
     expect(page.locator(".skeleton").first).to_be_visible()
+    page.unroute("**/v1/search?**")
+    for route in held:
+        route.continue_()
     wait_for_hits(page)
     page.goto(f"{url}?view=search&q=bell&where=label%20%3D%20nothing")
     expect(page.get_by_role("heading", name="No clips")).to_be_visible()
@@ -305,6 +308,11 @@ def test_a_view_that_is_not_there_is_the_search(page, url, name):
     assert page.evaluate("document.getElementById('main').dataset.view") == "search"
 
 
+# once all that moves has come to its end, but what moves for ever
+STILL = """Promise.all(document.getAnimations()
+    .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
+    .map((one) => one.finished.catch(() => null))).then(() => null)"""
+
 VIEWS = {
     "search": ("?view=search", ".card:not(.skeleton)"),
     "found": (f"?view=search&q={UNSEEN[0]}&not=drum", ".card:not(.skeleton)"),
@@ -328,7 +336,7 @@ def test_everybody_can_use_every_view(browser, url, width, theme, tmp_path):
             page.set_input_files("#clip", str(world() / "clips" / "red-square-low-drum" / "test-0.mp4"))
             page.wait_for_selector(".chart")
             wait_for_hits(page)
-        page.wait_for_timeout(150)
+        page.evaluate(STILL)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
         tags = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
         found = axe.Axe().run(page, options=tags).response["violations"]

@@ -7,9 +7,9 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +21,7 @@ from avgzsl.errors import AvgzslError, RunError, UnknownNameError
 from avgzsl.experiment import evaluate, train
 from avgzsl.generators import generate
 from avgzsl.weights import WeightFile
+from tests.processes import started
 
 SETTINGS = {"epochs": 6, "batch_size": 512, "milestones": (4,), "attention_epochs": 2}
 
@@ -191,12 +192,13 @@ def test_a_full_disk_leaves_the_previous_state(run, data, tmp_path, monkeypatch)
 
 
 CHILD = """
-import os, signal, sys, time
+import os, signal, sys
 import avgzsl.files
 from avgzsl.experiment import train
 
-data, out, epochs, kill_in_write = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-sync, count = os.fsync, 0
+data, out, epochs, *numbers = sys.argv[1:]
+kill_in_write, kill_after, kill_at_call = map(int, numbers)
+sync, count, calls = os.fsync, 0, 0
 
 def fsync(descriptor):
     global count
@@ -205,40 +207,48 @@ def fsync(descriptor):
         os.kill(os.getpid(), signal.SIGKILL)
     sync(descriptor)
 
+def call(frame, event, argument):
+    global calls
+    calls += 1
+    if calls == kill_at_call:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def told(stage, epoch, *of):
+    print(stage, epoch, flush=True)
+    if (stage, epoch) == ("networks", kill_after):
+        sys.setprofile(call)
+
 os.fsync = fsync
-slow = lambda *told: (print("epoch", told[0], told[1], flush=True), time.sleep(0.05))
-train(data, out=out, settings={"epochs": epochs, "batch_size": 512, "milestones": (4,), "attention_epochs": 2},
-      resume=True, checkpoint_seconds=0.0, progress=slow)
+train(data, out=out, settings={"epochs": int(epochs), "batch_size": 512, "milestones": (4,), "attention_epochs": 2},
+      resume=True, checkpoint_seconds=0.0, progress=told)
 """
 
 
-def start(data: Path, out: Path, kill_in_write: int = 0) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-c", CHILD, str(data), str(out), "6", str(kill_in_write)]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+def trained(data: Path, out: Path, kill_in_write: int = 0, kill_after: int = 0, kill_at_call: int = 0) -> Any:
+    """Exit code and lines of a training that kills itself: in a write, or at a call after an epoch."""
+    command = [sys.executable, "-c", CHILD, data, out, 6, kill_in_write, kill_after, kill_at_call]
+    with started(command, stdout=subprocess.PIPE) as child:
+        told = child.communicate(timeout=110)[0].split("\n")
+        return child.returncode, told
 
 
+@pytest.mark.races
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a POSIX signal")
 @pytest.mark.parametrize("moment", ["inside a write", "random", "another random"])
 def test_killed_and_resumed_ends_in_the_same_bytes(run, data, tmp_path, moment):
     out = tmp_path / "run"
     draw = random.Random(moment)
     if moment == "inside a write":
-        child = start(data, out, kill_in_write=draw.randint(6, 14))
-    else:
-        child = start(data, out)
-        for _ in range(draw.randint(2, 6)):  # from the second on there is a checkpoint
-            child.stdout.readline()
-        time.sleep(draw.random() * 0.1)
-        child.kill()
-    child.communicate(timeout=60)
-    assert child.returncode == -signal.SIGKILL
+        code, _ = trained(data, out, kill_in_write=draw.randint(6, 14))
+    else:  # from the second epoch on there is a checkpoint
+        code, _ = trained(data, out, kill_after=draw.randint(2, 5), kill_at_call=draw.randint(1, 500))
+    assert code == -signal.SIGKILL
     assert not (out / "model.safetensors").exists()
     for file in out.glob("[!.]*.json"):
         json.loads(file.read_text())
     for file in out.glob("[!.]*.jsonl"):
         assert next(json.loads(line)["epoch"] for line in file.read_text().splitlines()) == 1
-    child = start(data, out)
-    told = child.communicate(timeout=120)[0].split("\n")
-    assert child.returncode == 0
+    code, told = trained(data, out)
+    assert code == 0
     assert len(told) < 9, "it started from the beginning"
     assert contents(out) == contents(run.folder)  # and no half file is left

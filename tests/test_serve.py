@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -828,6 +827,4 @@ def test_nothing_is_slow_to_start_for_help():
     import sys
 
     code = "import sys, avgzsl.cli; sys.exit(any(m in sys.modules for m in ('fastapi', 'uvicorn', 'torch', 'av')))"
-    started = time.perf_counter()
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert time.perf_counter() - started < 30

@@ -4,9 +4,12 @@ set -eu
 python=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+constraints=$PWD/constraints.txt
+# what is built in an environment of its own hears of no option
+export PIP_CONSTRAINT="$constraints"
 "$python" -m build --wheel --outdir "$work" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
 "$python" -m venv "$work/env"
-"$work/env/bin/python" -m pip --disable-pip-version-check install --quiet --constraint constraints.txt "$work"/avgzsl-*.whl
+"$work/env/bin/python" -m pip --disable-pip-version-check install --quiet "$work"/avgzsl-*.whl
 cd "$work"
 "$work/env/bin/avgzsl" --help >/dev/null
 "$work/env/bin/avgzsl" methods >/dev/null
