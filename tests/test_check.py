@@ -54,4 +54,4 @@ def test_a_name_that_does_not_exist_fails_the_types(place, tmp_path):
     # without what it imports, which would take a minute
     how = ("--cache-dir", tmp_path / "cache", "--follow-imports", "skip", tmp_path / "new.py")
     status, told = said("mypy", *how, code="")
-    assert status == 1 and f'Name "{name}" is not defined  [name-defined]' in told
+    assert status == 1 and "[name-defined]" in told and name in told
