@@ -20,7 +20,7 @@ RECORD_BYTES = 64 << 20  # more than any record of this program takes
 _OF_SEVERAL_FILES = bytes.fromhex("d9d505f920a163d7")  # ends a journal of SQLite that names another one
 _MOSTLY_HOLES = 1 << 30, 1000  # bytes, and how many times fewer lie on the disk
 LIST_BYTES = 1 << 30  # of classes, of clips
-YAML_BYTES = 256 << 10  # presets and cards
+YAML_BYTES = 64 << 10  # presets and cards
 LARGE = 256 << 20  # bytes that are read without asking how few of them were ever written
 DENSEST = 1100  # bytes for one on disk: more than deflate can do (1032)
 _DEPTH = 64  # lists in lists
@@ -109,14 +109,24 @@ def parse_yaml(content: bytes | str) -> Any:
 
     if len(content) > YAML_BYTES:
         raise ValueError(f"it is longer than {YAML_BYTES:,} letters")
+
+    class Loader(yaml.SafeLoader):
+        depth = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise ValueError("it has aliases (*name), which are not read; write the value out")
+            if self.depth > _DEPTH:  # said at once: its scanner takes the square of the depth
+                raise ValueError("it is nested too deeply")
+            self.depth += 1
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, yaml.SafeLoader)):
-            raise ValueError("it has aliases (*name), which are not read; write the value out")
-        value = yaml.safe_load(content)
-    except yaml.YAMLError as problem:
-        raise ValueError(" ".join(str(problem).split())) from problem
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        value = yaml.load(content, Loader)  # a SafeLoader
+    except (yaml.YAMLError, AttributeError, TypeError, OverflowError, MemoryError) as problem:
+        raise ValueError(" ".join(str(problem).split())[:200] or "damaged") from problem
     _require_fit(value)
     return value
 
