@@ -3,6 +3,7 @@
 import re
 import shutil
 import socket
+import sqlite3
 import threading
 import time
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
+from avgzsl.index.archive import index
 from tests.serve_world import SEEN, UNSEEN, application, listening_alone, render, world
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -342,4 +344,47 @@ def test_everybody_can_use_every_view(browser, url, width, theme, tmp_path):
         found = axe.Axe().run(page, options=tags).response["violations"]
         told = [(one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]]) for one in found]
         assert not told, (name, told)
+    page.close()
+
+
+@pytest.fixture
+def spoiled(tmp_path):
+    """An index of which one file changed, one is gone, one lies elsewhere, and one is text that was called a film."""
+    clips = tmp_path / "clips"
+    for i, name in enumerate(("changed", "gone", "text", "good")):
+        render(clips / f"{name}.mp4", SEEN[i], seed=i)
+    render(tmp_path / "others" / "elsewhere.mp4", SEEN[0], seed=5)
+    for folder in (clips, tmp_path / "others"):
+        index(world() / "run", folder, tmp_path / "index", engine="memory")
+    (clips / "changed.mp4").write_bytes(b"another")
+    (clips / "gone.mp4").unlink()
+    (clips / "text.mp4").write_bytes(b"dear diary\n" * 90)
+    with sqlite3.connect(tmp_path / "index" / "clips.sqlite") as db:
+        db.execute("update clips set path = '/of/somebody/else.mp4' where id = 'elsewhere.mp4'")
+        db.execute("delete from files where path like '%text.mp4'")  # as in an older index
+    with application(tmp_path / "index", media=(clips,)) as app, listening(app) as url:
+        yield url
+    db.close()
+
+
+@pytest.mark.parametrize(("width", "theme"), [("narrow", "dark"), ("wide", "light")])
+def test_what_is_not_shown_says_why_in_the_place_of_its_picture(browser, spoiled, width, theme):
+    wide, high = WIDTHS[width]
+    page = browser.new_page(viewport={"width": wide, "height": high}, color_scheme=theme)
+    page.goto(f"{spoiled}?view=search")
+    for name, why in {
+        "changed": "Changed since",
+        "gone": "The file is gone",
+        "elsewhere": "outside of the folders that this server may show",
+        "text": "cannot be decoded",
+    }.items():
+        card = page.locator(".card").filter(has=page.get_by_title(f"{name}.mp4"))
+        card.scroll_into_view_if_needed()
+        expect(card.locator(".blank")).to_contain_text(why)
+        expect(card.locator("img, video, .play")).to_have_count(0)
+        inner, outer = card.locator(".blank p").bounding_box(), card.locator(".frame").bounding_box()
+        assert inner["height"] <= outer["height"], name  # nothing of it is cut off
+    good = page.locator(".card").filter(has=page.get_by_title("good.mp4"))
+    expect(good.locator(".play")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     page.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from avgzsl.errors import ConfigError
+from avgzsl.errors import ConfigError, DataError
 from avgzsl.index import clip_table, indexed_files
 from avgzsl.index.archive import index, index_add
 from avgzsl.index.indexed_files import Indexed
@@ -201,13 +201,16 @@ def test_a_huge_file_of_another_time_is_not_read_for_ever(own, tmp_path):
 def test_what_an_index_says_of_a_file_may_be_nonsense(own, tmp_path):
     made = foreign(tmp_path, str(own / "film.mp4"), None)
     db = sqlite3.connect(made / clip_table.FILE)
-    db.executescript("drop table files; create table files (path, size, mtime_ns, sha256)")
+    strict = db.execute("select sql from sqlite_master where name = 'files'").fetchone()[0]
+    loose = indexed_files.SCHEMA.replace("strict, ", "").replace(" not null", "")
+    db.executescript(f"drop table if exists files; {loose}")
     db.execute("insert into files values (?, 'many', null, x'00')", (str(own / "film.mp4"),))
+    db.execute("pragma writable_schema = on")  # it says that it is strict
+    db.execute("update sqlite_master set sql = ? where name = 'files'", (strict,))
     db.commit()
     db.close()
-    answers, row = asked(made)
-    refused(answers, 404)
-    assert row == "elsewhere"
+    with pytest.raises(DataError, match="damaged"):
+        asked(made)
 
 
 # ---- of an index of one's own

@@ -33,9 +33,7 @@ def index_files(index: str | Path, *, hash: bool = False, told: Told | None = No
 
 def files_of(db: sqlite3.Connection) -> list[tuple[str, Indexed | None]]:
     """The files of all clips, in order of path, and what they were."""
-    paths = [
-        path for (path,) in db.execute("select distinct path from clips where typeof(path) = 'text' order by path")
-    ]
+    paths = [path for (path,) in db.execute("select distinct path from clips where path is not null order by path")]
     noted = indexed_files.noted(db, paths)
     return [(path, noted.get(path)) for path in paths]
 

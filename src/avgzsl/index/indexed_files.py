@@ -67,7 +67,7 @@ def noted(db: sqlite3.Connection, paths: Iterable[str | None]) -> dict[str, Inde
     found: dict[str, Indexed] = {}
     for path in dict.fromkeys(paths):
         row = db.execute("select size, mtime_ns, sha256 from files where path = ?", (path,)).fetchone()
-        if row is not None and tuple(map(type, row)) == (int, int, str):  # others may have made the table
+        if row is not None:
             found[path or ""] = Indexed(*row)
     return found
 
@@ -75,7 +75,7 @@ def noted(db: sqlite3.Connection, paths: Iterable[str | None]) -> dict[str, Inde
 def paths(db: sqlite3.Connection) -> Iterator[tuple[str, bool]]:
     """The path of each clip that has one, and whether it is said what the file was."""
     said = "exists (select 1 from files where files.path = clips.path)" if _is_there(db) else "false"
-    for path, says in db.execute(f"select path, {said} from clips where typeof(path) = 'text'"):
+    for path, says in db.execute(f"select path, {said} from clips where path is not null"):
         yield path, bool(says)
 
 

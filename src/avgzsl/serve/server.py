@@ -58,8 +58,8 @@ def serve(
 ) -> int:
     """Serve an index until SIGINT or SIGTERM, and give the signal.
 
-    `told` hears the URL once it can be called, `noted` what is not shown and why; `ending` is called when a signal has
-    come. Then running requests have GRACE seconds to end; after LAST seconds the process is ended, whatever else it
+    `told` hears the URL once it can be called, then `noted` what is not shown and why; `ending` is called when a signal
+    has come. Then running requests have GRACE seconds to end; after LAST seconds the process is ended, whatever else it
     does. `encoders` are what `search.open_searcher` takes. Raises ConfigError for a port that is taken or an address
     that is not this machine's, DataError for what is no index, RunError for an index of another run.
     """

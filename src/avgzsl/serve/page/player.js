@@ -8,7 +8,7 @@ const still = (clip) => (clip.media_type ?? "").startsWith("image/") && !clip.ha
 const WHY_NOT = {
   none: ["", "features only"],
   gone: ["The file is gone", "since it was indexed"],
-  changed: ["Changed since", "The file is not the one that was indexed and found."],
+  changed: ["Changed since it was indexed", "This file is not the one that was found."],
   elsewhere: ["Not shown", "The file lies outside of the folders that this server may show."],
 };
 
