@@ -105,6 +105,45 @@ def test_odd_words_in_a_text_file(tmp_path: Path) -> None:
     assert got.find(".") is None and len(got.places) == 5
 
 
+LINES = {
+    "dog": [1.5, -2.0, 3e-2],
+    "New York": [0.25, 1.0, 4.0],
+    ". . .": [1.0, 2.0, 3.0],
+    "7": [5.0, 6.0, 7.0],
+    "é": [0, 1, 2],
+}
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "  ", " \t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n", "\t\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("header", [True, False])
+def test_text_as_other_programs_write_it(tmp_path: Path, blank: str, end: str, mark: bytes, header: bool) -> None:
+    """Tabs or several blanks between the numbers, other ends of lines, a byte-order mark, no line of sizes."""
+    lines = [blank.join([word, *map(str, row)]) for word, row in LINES.items()]
+    content = end.join([f"{len(LINES)} 3"] * header + lines) + end
+    (tmp_path / "w.vec").write_bytes(mark + content.encode())
+    got = open_word2vec(tmp_path / "w.vec")
+    assert got.dimension == 3 and list(got.places) == list(LINES)
+    for word, row in LINES.items():
+        np.testing.assert_allclose(got.find(word), row)
+
+
+def test_glove_gives_the_vectors_that_were_written(tmp_path: Path, vectors) -> None:
+    rows = [" ".join([word, *map(repr, vectors[word].tolist())]) for word in WORDS]
+    (tmp_path / "glove.txt").write_text("\n".join(rows) + "\n")
+    encoder = text.load(f"words:{tmp_path / 'glove.txt'}")
+    assert encoder.dimension == 11
+    for word in WORDS:
+        assert np.allclose(encoder.encode([word])[0], unit(vectors[word]), atol=1e-6)
+
+
+def test_a_line_of_too_few_numbers_is_named_when_it_is_asked_for_at_the_latest(tmp_path: Path) -> None:
+    (tmp_path / "w.vec").write_text("2 3\ndog 1 2 3\ncat  1 2\n")
+    with pytest.raises(DataError, match="line 3|'cat' is damaged"):
+        open_word2vec(tmp_path / "w.vec").find("cat")
+
+
 def test_fasttext_as_gensim_reads_it(fasttext: Path, oracle) -> None:
     got = open_fasttext(fasttext)
     assert got.dimension == 8 and list(got.rows) == oracle.index_to_key
@@ -227,7 +266,13 @@ def test_what_needs_gensim(word2vec: Path, fasttext: Path, monkeypatch: pytest.M
     ("content", "message"),
     [
         (b"", "expected word vectors"),
-        (b"dog 1 2\ncat 3 4\n", "first line"),
+        (b"dog\ncat\n", "first line"),
+        (b"dog,1,2\ncat,3,4\n", "between blanks or tabs"),
+        (b"dog 1 2\ncat 3\n", "first line has 2 numbers, line 2 has not"),
+        (b"dog 1 2\ncat 3 4\n\nowl 5 6\n", "goes on after the 2 words"),
+        (b"dog 1 2\ncat 3 4", "echo >> w.vec"),
+        (b"\xff\xfe2\x00 \x002\x00\n\x00", "UTF-16.*iconv"),
+        (b"BZh9rest", "bunzip2"),
         (b"2 2", "first line"),
         (b"2 2\n", "truncated"),
         (b"0 2\n", "promises 0 words"),
@@ -235,7 +280,8 @@ def test_what_needs_gensim(word2vec: Path, fasttext: Path, monkeypatch: pytest.M
         (b"2 -2\ndog 1 2\n", "first line"),
         (b"2 2\ndog 1 2\n", "line 3"),
         (b"2 2\ndog 1 2\ncat 3\n", "line 3"),
-        (b"2 2\ndog 1 2\ncat 3 4", "line 3"),
+        (b"2 2\ndog 1 2\ncat 3", "line 3"),
+        (b"2 2\ndog 1 2\ncat 3 4", "echo >> w.vec"),
         (b"1 2\ndog 1 2\ncat 3 4\n", "goes on after the 1 words"),
         (b"99999999999999999999 2\ndog 1 2\n", "line 3"),
         (b"2 99999999999999999999\ndog 1 2\n", "fetch it again"),

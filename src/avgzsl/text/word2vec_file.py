@@ -1,4 +1,4 @@
-"""Files of word vectors in the two formats of word2vec, text (`.vec`) and binary (`.bin`).
+"""Files of word vectors in the two formats of word2vec, text (`.vec`, and GloVe's `.txt`) and binary (`.bin`).
 
 Loading notes where each word stands; vectors are read when they are asked for. So a file of three million words costs
 one pass and its list of words, not the gigabytes of its numbers.
@@ -16,6 +16,7 @@ from jaxtyping import Float32
 
 from avgzsl.errors import DataError
 
+_MARK = b"\xef\xbb\xbf"  # of the order of bytes, which some programs put before UTF-8
 _LONGEST_WORD = 10_000  # bytes
 _LONGEST_NUMBER = 64  # bytes
 _LARGEST_DIMENSION = 100_000
@@ -47,28 +48,57 @@ class Word2VecFile:
 
 
 def open_word2vec(path: Path) -> Word2VecFile:
-    """Raises DataError for a file that is damaged, truncated or in another format."""
+    """A text file may have no first line of sizes, as those of GloVe have none.
+
+    Raises DataError for a file that is damaged, truncated or in another format.
+    """
     with path.open("rb") as stream:
-        header = stream.readline(_LONGEST_NUMBER)
-        count, dimension = _sizes(path, header)
+        begin = len(_MARK) if stream.read(len(_MARK)) == _MARK else 0
+        stream.seek(begin)
+        header = stream.readline(_longest(_LARGEST_DIMENSION))
+        sizes = _sizes(path, header)
+        if sizes is None:
+            dimension = _dimension(path, header)
+            stream.seek(begin)
+            return Word2VecFile(path, dimension, _lines(path, stream, None, dimension), _text_vector)
+        count, dimension = sizes
         first = stream.readline(_longest(dimension))
-        stream.seek(len(header))
+        stream.seek(begin + len(header))
         if _is_text(first):
             return Word2VecFile(path, dimension, _lines(path, stream, count, dimension), _text_vector)
-    return Word2VecFile(path, dimension, _records(path, len(header), count, dimension), _binary_vector)
+    return Word2VecFile(path, dimension, _records(path, begin + len(header), count, dimension), _binary_vector)
 
 
-def _sizes(path: Path, header: bytes) -> tuple[int, int]:
+def _sizes(path: Path, header: bytes) -> tuple[int, int] | None:
+    """The number of words and their dimension; None where the first line does not tell them."""
     fields = header.split()
     if len(fields) != 2 or not all(field.isdigit() for field in fields) or not header.endswith(b"\n"):
-        raise DataError(
-            f"{path}: begins with {header[:40]!r}; expected word vectors: a .vec or word2vec .bin file, whose first "
-            "line is the number of words and their dimension, or a fastText .bin file"
-        )
+        return None
+    if max(map(len, fields)) > _LONGEST_NUMBER:
+        raise DataError(_other_format(path, header))
     count, dimension = int(fields[0]), int(fields[1])
     if not count or not 0 < dimension <= _LARGEST_DIMENSION:
         raise DataError(f"{path}: its first line promises {count} words of {dimension} numbers; fetch it again")
     return count, dimension
+
+
+def _dimension(path: Path, line: bytes) -> int:
+    """How many numbers the first word has, in a file that does not say it."""
+    fields = line.split()
+    numbers = next((i for i, field in enumerate(reversed(fields[1:])) if not _is_text(field)), len(fields) - 1)
+    if not 2 <= numbers <= _LARGEST_DIMENSION or not line.endswith(b"\n"):
+        raise DataError(_other_format(path, line))
+    return numbers
+
+
+def _other_format(path: Path, line: bytes) -> str:
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return f"{path}: is text in UTF-16; write it again in UTF-8 (`iconv -f UTF-16 -t UTF-8`)"
+    return (
+        f"{path}: begins with {line[:40]!r}; expected word vectors: a .vec or word2vec .bin file, whose first line is "
+        "the number of words and their dimension, text as that of GloVe, in each line a word and its numbers between "
+        "blanks or tabs, or a fastText .bin file"
+    )
 
 
 def _longest(dimension: int) -> int:
@@ -83,19 +113,34 @@ def _is_text(first: bytes) -> bool:
         return False
 
 
-def _lines(path: Path, stream: BufferedReader, count: int, dimension: int) -> dict[str, int]:
+def _lines(path: Path, stream: BufferedReader, count: int | None, dimension: int) -> dict[str, int]:
+    """Where the lines of `count` words begin, or of all that there are."""
     places: dict[str, int] = {}
-    place = stream.tell()
-    for number in range(count):
+    place, number = stream.tell(), 0
+    while number != count:
         line = stream.readline(_longest(dimension))
-        numbers = line.strip().count(b" ")
-        if numbers < dimension or not line.endswith(b"\n"):
-            raise DataError(_damaged(path, f"line {number + 2}", count, dimension))
-        word = line[: line.find(b" ")] if numbers == dimension else line.rstrip().rsplit(b" ", dimension)[0]
+        if count is None and not line.strip():
+            break
+        word = _word(line, dimension)
+        if word is None:
+            raise DataError(_damaged(path, number, count, dimension))
+        if not line.endswith(b"\n"):
+            raise DataError(
+                f"{path}: its last line does not end, so that its last number may be cut; if the file is whole, end it "
+                f"with a new line (`echo >> {path.name}`), else fetch it again"
+            )
         places.setdefault(word.decode(errors="replace"), place)
-        place += len(line)
-    _check_end(path, stream.read(_LONGEST_WORD), count)
+        place, number = place + len(line), number + 1
+    _check_end(path, stream.read(_LONGEST_WORD), number)
     return places
+
+
+def _word(line: bytes, dimension: int) -> bytes | None:
+    """What stands before the numbers, which may have blanks in it; None for a line that has too little."""
+    if b"\t" not in line and line.rstrip().count(b" ") == dimension:
+        return line[: line.find(b" ")] or None
+    fields = line.rsplit(None, dimension)
+    return fields[0].strip() if len(fields) == dimension + 1 else None
 
 
 def _records(path: Path, place: int, count: int, dimension: int) -> dict[str, int]:
@@ -105,7 +150,7 @@ def _records(path: Path, place: int, count: int, dimension: int) -> dict[str, in
             space = content.find(b" ", place, place + _LONGEST_WORD)
             end = space + 1 + 4 * dimension
             if space < 0 or end > len(content):
-                raise DataError(_damaged(path, f"word {number + 1}", count, dimension))
+                raise DataError(_cut(path, f"word {number + 1}", count, dimension))
             word = content[place:space].lstrip(b"\n")  # some writers end a vector with a new line
             places.setdefault(word.decode(errors="replace"), space + 1)
             place = end
@@ -118,7 +163,17 @@ def _check_end(path: Path, rest: bytes, count: int) -> None:
         raise DataError(f"{path}: goes on after the {count} words that its first line promises; fetch it again")
 
 
-def _damaged(path: Path, where: str, count: int, dimension: int) -> str:
+def _damaged(path: Path, number: int, count: int | None, dimension: int) -> str:
+    """Of the line of a word."""
+    if count is not None:
+        return _cut(path, f"line {number + 2}", count, dimension)
+    return (
+        f"{path}: its first line has {dimension} numbers, line {number + 1} has not; it is damaged or truncated, or "
+        "its words and numbers do not stand between blanks or tabs; fetch or write it again"
+    )
+
+
+def _cut(path: Path, where: str, count: int, dimension: int) -> str:
     return (
         f"{path}: damaged or truncated at {where}: its first line promises {count} words of {dimension} numbers; "
         "fetch or write it again"
@@ -126,7 +181,9 @@ def _damaged(path: Path, where: str, count: int, dimension: int) -> str:
 
 
 def _text_vector(content: bytes, dimension: int) -> Float32[np.ndarray, " d"]:
-    numbers = content.partition(b"\n")[0].rstrip().rsplit(b" ", dimension)[1:]
+    numbers = content.partition(b"\n")[0].rsplit(None, dimension)[1:]
+    if len(numbers) != dimension:
+        raise ValueError(f"{len(numbers)} numbers, expected {dimension}")
     return np.array([float(number) for number in numbers]).astype(np.float32)
 
 

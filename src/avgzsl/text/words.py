@@ -23,11 +23,15 @@ from avgzsl.text.word2vec_file import Word2VecFile, open_word2vec
 from avgzsl.trust import open_regular
 from avgzsl.weights import WeightFile, find, identify
 
-DESCRIPTION = "words:FILE: word vectors, a phrase is the mean of its words (.vec, word2vec .bin, fastText .bin)"
+DESCRIPTION = (
+    "words:FILE: word vectors, a phrase is the mean of its words (.vec, GloVe .txt, word2vec .bin, fastText .bin)"
+)
 
 _PUBLISHED = "https://fasttext.cc/docs/en/english-vectors.html or https://code.google.com/archive/p/word2vec"
 _REFUSED = {
     b"\x1f\x8b": "compressed; unpack it with gunzip",
+    b"BZh": "compressed; unpack it with bunzip2",
+    b"\xfd7zX": "compressed; unpack it with unxz",
     b"PK": "a zip archive; unpack it",
     b"\x80": "a pickle, which could run anything; write it again with gensim's save_word2vec_format",
 }
