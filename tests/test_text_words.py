@@ -108,7 +108,7 @@ def test_odd_words_in_a_text_file(tmp_path: Path) -> None:
 LINES = {
     "dog": [1.5, -2.0, 3e-2],
     "New York": [0.25, 1.0, 4.0],
-    ". . .": [1.0, 2.0, 3.0],
+    ". . . .": [1.0, 2.0, 3.0],
     "7": [5.0, 6.0, 7.0],
     "é": [0, 1, 2],
 }
@@ -140,7 +140,7 @@ def test_glove_gives_the_vectors_that_were_written(tmp_path: Path, vectors) -> N
 
 def test_a_line_of_too_few_numbers_is_named_when_it_is_asked_for_at_the_latest(tmp_path: Path) -> None:
     (tmp_path / "w.vec").write_text("2 3\ndog 1 2 3\ncat  1 2\n")
-    with pytest.raises(DataError, match="line 3|'cat' is damaged"):
+    with pytest.raises(DataError, match=r"line 3|'cat' is damaged"):
         open_word2vec(tmp_path / "w.vec").find("cat")
 
 

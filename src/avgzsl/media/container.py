@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from avgzsl.errors import MediaError
+from avgzsl.media.kinds import LOCKED, is_locked, require_known
 from avgzsl.media.layouts import unlist
 
 MOST_PIXELS = 1 << 26
@@ -41,6 +42,8 @@ def about(path: Path) -> Iterator[None]:
     try:
         yield
     except MediaError as problem:
+        if any(word in str(problem) for word in ("damaged", "unknown", "neither", "nothing")) and is_locked(path):
+            raise MediaError(f"{path}: {LOCKED}") from problem
         raise MediaError(f"{path}: {problem}") from problem
     except MemoryError as problem:
         raise MediaError(f"{path}: decoding it takes more memory than there is, or than is allowed") from problem
@@ -60,6 +63,7 @@ def opened(path: Path) -> Iterator[Any]:
     import av
 
     check_file(path)
+    require_known(path)
     with ExitStack() as stack, _last_words():
         stream = stack.enter_context(os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb"))
         container = av.open(stream, options=_OPTIONS, metadata_errors="replace", io_open=_refuse)
@@ -110,14 +114,15 @@ def _last_words() -> Iterator[None]:
 
 def _reason(problem: Any, messages: list[tuple[int, str, str]]) -> str:
     words = [f"{name}: {text.strip().splitlines()[0]}" for _, name, text in messages if text.strip()]
-    if any("whitelist" in text for text in words):
-        return "is of a kind that is not read (a playlist, a list of files, text, …); a video, sound or picture is"
+    if kind := next((name for _, name, text in messages if "whitelist" in text), None):
+        return f"is of a kind that is not read ({kind}); convert it, or give a video, sound or picture of a usual kind"
     if any("image size" in text or "Picture size" in text for text in words) or (problem.errno == EINVAL and not words):
         return f"cannot be decoded; its picture has no size, or more than {MOST_PIXELS >> 20} megapixels"
     because = f"; {words[-1]}" if words else ""
     if isinstance(problem, MemoryError):
         return f"decoding it takes more memory than there is, or than is allowed{because}"
-    return f"cannot be decoded ({problem.strerror}{because}): it is damaged, cut short or no media file"
+    why = "it is damaged, cut short, no media file, or of a kind that is not read"
+    return f"cannot be decoded ({problem.strerror}{because}): {why}"
 
 
 def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:

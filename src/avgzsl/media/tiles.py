@@ -10,12 +10,16 @@ import numpy as np
 from jaxtyping import UInt8
 
 from avgzsl.errors import MediaError
+from avgzsl.media.boxes import boxes, number
 from avgzsl.media.colours import rgb
 from avgzsl.media.container import MOST_PIXELS, opened, prepare
 
 _TURN, _MIRROR = b"irot", b"imir"
 _DERIVED = {b"iden": "a copy of another", b"iovl": "an overlay of several", b"tmap": "made from one and a map of tones"}
 _MOST_META = 1 << 24  # bytes; the description of a picture of 256 x 256 tiles takes 4 MB
+
+
+_MOST_DATA = 1024  # bytes of an item that describes a grid, which takes 12
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,13 @@ def read_grid(path: Path) -> Grid | None:
     Raises MediaError for a picture that is put together in a way that is not read, or whose description is damaged.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        boxes = {
-            name: (start, end) for name, start, end in _boxes(content, 0, len(content)) if name in (b"meta", b"moov")
+        found = {
+            name: (start, end) for name, start, end in boxes(content, 0, len(content)) if name in (b"meta", b"moov")
         }
-        if b"meta" not in boxes or b"moov" in boxes:
+        if b"meta" not in found or b"moov" in found:
             return None
         try:
-            items = _items(content, *boxes[b"meta"])
+            items = _items(content, *found[b"meta"])
             return None if items is None else _grid(items)
         except (IndexError, ValueError, KeyError) as problem:
             raise MediaError(f"the description of its picture (the box meta) is damaged ({problem!r})") from problem
@@ -65,7 +69,7 @@ def assembled(path: Path, grid: Grid) -> Any:
     import av
 
     tiles = _decoded(path, set(grid.tiles))
-    if missing := [number for number in grid.tiles if number not in tiles]:
+    if missing := [tile for tile in grid.tiles if tile not in tiles]:
         raise MediaError(f"{len(missing)} of its {len(grid.tiles)} tiles cannot be decoded: it is damaged")
     high, wide = tiles[grid.tiles[0]].shape[:2]
     rows = len(grid.tiles) // grid.columns
@@ -74,10 +78,10 @@ def assembled(path: Path, grid: Grid) -> Any:
     ):
         raise MediaError(f"its tiles do not make a picture of {grid.width} x {grid.height}: it is damaged")
     picture = np.empty((grid.height, grid.width, 3), np.uint8)
-    for place, number in enumerate(grid.tiles):
+    for place, tile in enumerate(grid.tiles):
         top, left = place // grid.columns * high, place % grid.columns * wide
         part = picture[top : top + high, left : left + wide]
-        part[:] = tiles[number][: part.shape[0], : part.shape[1]]
+        part[:] = tiles[tile][: part.shape[0], : part.shape[1]]
     for kind, value in grid.turns:
         picture = np.rot90(picture, value) if kind == _TURN else np.flip(picture, value)
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
@@ -108,7 +112,7 @@ def _grid(items: _Items) -> Grid | None:
     data, tiles = items.data[items.main], tuple(items.parts[items.main])
     size = 4 if data[1] & 1 else 2
     rows, columns = data[2] + 1, data[3] + 1
-    width, height = _number(data, 4, size), _number(data, 4 + size, size)
+    width, height = number(data, 4, size), number(data, 4 + size, size)
     if len(tiles) != rows * columns or not width or not height:
         raise MediaError(
             f"lists {len(tiles)} tiles for {rows} x {columns} of a picture {width} x {height}: it is damaged"
@@ -127,86 +131,69 @@ def _items(content: mmap.mmap, start: int, end: int) -> _Items | None:
     if end - start > _MOST_META:
         raise MediaError(f"the description of its picture takes {end - start} bytes, more than {_MOST_META}")
     meta = content[start:end]
-    boxes = {name: meta[first:last] for name, first, last in _boxes(meta, 4, len(meta))}
-    if not {b"pitm", b"iinf", b"iloc"} <= boxes.keys():
+    found = {name: meta[first:last] for name, first, last in boxes(meta, 4, len(meta))}
+    if not {b"pitm", b"iinf", b"iloc"} <= found.keys():
         return None
-    main = _number(boxes[b"pitm"], 4, 4 if boxes[b"pitm"][0] else 2)
-    kinds = dict(_kinds(boxes[b"iinf"]))
-    parts = dict(_parts(boxes.get(b"iref", bytes(4))))
-    properties = _properties(boxes.get(b"iprp", b""))
-    return _Items(main, kinds, parts, properties, {main: _data(content, boxes, main)})
+    main = number(found[b"pitm"], 4, 4 if found[b"pitm"][0] else 2)
+    kinds = dict(_kinds(found[b"iinf"]))
+    parts = dict(_parts(found.get(b"iref", bytes(4))))
+    properties = _properties(found.get(b"iprp", b""))
+    return _Items(main, kinds, parts, properties, {main: _data(content, found, main)})
 
 
 def _kinds(iinf: bytes) -> Iterator[tuple[int, bytes]]:
-    for name, start, _ in _boxes(iinf, 8 if iinf[0] else 6, len(iinf)):
+    for name, start, _ in boxes(iinf, 8 if iinf[0] else 6, len(iinf)):
         size = {2: 2, 3: 4}.get(iinf[start], 0)
         if name == b"infe" and size:
-            yield _number(iinf, start + 4, size), bytes(iinf[start + 6 + size : start + 10 + size])
+            yield number(iinf, start + 4, size), bytes(iinf[start + 6 + size : start + 10 + size])
 
 
 def _parts(iref: bytes) -> Iterator[tuple[int, list[int]]]:
     size = 4 if iref[0] else 2
-    for name, start, _ in _boxes(iref, 4, len(iref)):
+    for name, start, _ in boxes(iref, 4, len(iref)):
         if name == b"dimg":
-            count = _number(iref, start + size, 2)
+            count = number(iref, start + size, 2)
             first = start + size + 2
-            yield _number(iref, start, size), [_number(iref, first + size * i, size) for i in range(count)]
+            yield number(iref, start, size), [number(iref, first + size * i, size) for i in range(count)]
 
 
 def _properties(iprp: bytes) -> dict[int, list[tuple[bytes, bytes]]]:
-    boxes = {name: iprp[start:end] for name, start, end in _boxes(iprp, 0, len(iprp))}
-    listed = boxes.get(b"ipco", b"")
-    every = [(name, listed[start:end]) for name, start, end in _boxes(listed, 0, len(listed))]
-    ipma = boxes.get(b"ipma", bytes(8))
+    found = {name: iprp[start:end] for name, start, end in boxes(iprp, 0, len(iprp))}
+    listed = found.get(b"ipco", b"")
+    every = [(name, listed[start:end]) for name, start, end in boxes(listed, 0, len(listed))]
+    ipma = found.get(b"ipma", bytes(8))
     size, wide, at = 4 if ipma[0] else 2, 2 if ipma[3] & 1 else 1, 8
-    found: dict[int, list[tuple[bytes, bytes]]] = {}
-    for _ in range(_number(ipma, 4, 4)):
-        item, count = _number(ipma, at, size), ipma[at + size]
+    of: dict[int, list[tuple[bytes, bytes]]] = {}
+    for _ in range(number(ipma, 4, 4)):
+        item, count = number(ipma, at, size), ipma[at + size]
         at += size + 1
-        indices = [_number(ipma, at + wide * i, wide) & ((1 << 8 * wide - 1) - 1) for i in range(count)]
-        found[item] = [every[index - 1] for index in indices if index]
+        indices = [number(ipma, at + wide * i, wide) & ((1 << 8 * wide - 1) - 1) for i in range(count)]
+        of[item] = [every[index - 1] for index in indices if index]
         at += wide * count
-    return found
+    return of
 
 
-def _data(content: mmap.mmap, boxes: dict[bytes, bytes], wanted: int) -> bytes:
+def _data(content: mmap.mmap, found: dict[bytes, bytes], wanted: int) -> bytes:
     """The bytes of an item: of the file (construction 0), or of the box `idat` (1)."""
-    iloc = boxes[b"iloc"]
+    iloc = found[b"iloc"]
     version, sizes, more = iloc[0], iloc[4], iloc[5]
     offset_size, length_size, base_size, index_size = sizes >> 4, sizes & 15, more >> 4, more & 15 if version else 0
+    if not offset_size + length_size:
+        raise ValueError("places without offset and length")
     size, at = (4, 10) if version == 2 else (2, 8)
-    for _ in range(_number(iloc, 6, size)):
-        item, at = _number(iloc, at, size), at + size
-        construction, at = (_number(iloc, at, 2) & 15, at + 2) if version else (0, at)
-        base, at = _number(iloc, at + 2, base_size), at + 2 + base_size
-        count, at = _number(iloc, at, 2), at + 2
-        found = b""
+    for _ in range(number(iloc, 6, size)):
+        item, at = number(iloc, at, size), at + size
+        construction, at = (number(iloc, at, 2) & 15, at + 2) if version else (0, at)
+        base, at = number(iloc, at + 2, base_size), at + 2 + base_size
+        count, at = number(iloc, at, 2), at + 2
+        data = b""
         for _ in range(count):
             at += index_size
-            offset, at = base + _number(iloc, at, offset_size), at + offset_size
-            length, at = _number(iloc, at, length_size), at + length_size
-            if item == wanted and length <= _MOST_META:
-                source = boxes.get(b"idat", b"") if construction == 1 else content
-                found += source[offset : offset + length]
+            offset, at = base + number(iloc, at, offset_size), at + offset_size
+            length, at = number(iloc, at, length_size), at + length_size
+            if item == wanted and len(data) + length <= _MOST_DATA:
+                source = found.get(b"idat", b"") if construction == 1 else content
+                data += source[offset : offset + length]
         if item == wanted:
-            return found
+            return data
     return b""
-
-
-def _boxes(content: bytes | mmap.mmap, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, and start and end of what is in it, of each box."""
-    while at + 8 <= end:
-        size, name, start = _number(content, at, 4), bytes(content[at + 4 : at + 8]), at + 8
-        if size == 1:
-            size, start = _number(content, at + 8, 8), at + 16
-        last = end if size == 0 else min(at + size, end)
-        if last < start:
-            return
-        yield name, start, last
-        at = last
-
-
-def _number(content: bytes | mmap.mmap, at: int, size: int) -> int:
-    if at + size > len(content):
-        raise IndexError(f"ends at byte {len(content)}")
-    return int.from_bytes(content[at : at + size], "big")

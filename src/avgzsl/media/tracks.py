@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from avgzsl.errors import MediaError
 from avgzsl.media.container import STILLS, opened
+from avgzsl.media.kinds import LOCKED, is_locked
 from avgzsl.media.layouts import layout_of
 from avgzsl.media.shape import PixelShape
 from avgzsl.media.stamps import Scan, scan
@@ -97,8 +98,12 @@ def survey(path: Path) -> Tracks:
 
 
 def _with_tiles(path: Path, tracks: Tracks) -> Tracks:
-    """A picture that is put together from tiles is one."""
-    grid = None if tracks.video is None or tracks.format != _MP4 else read_grid(path)
+    """A picture that is put together from tiles is one. Raises MediaError when it, or a film, is encrypted."""
+    if tracks.format != _MP4:
+        return tracks
+    if is_locked(path):
+        raise MediaError(LOCKED)
+    grid = None if tracks.video is None else read_grid(path)
     if tracks.video is None or grid is None:
         return tracks
     info = tracks.video.info | {"width": grid.width, "height": grid.height, "tiles": len(grid.tiles)}
@@ -180,7 +185,7 @@ def _is_plain_cover(container: Any, stream: Any, video: Track, audio: Track, fou
 def _track(container: Any, stream: Any, zero: float, found: Scan | None) -> Track:
     name, kind = container.format.name, stream.type
     if stream.codec_context is None:
-        raise MediaError(f"its {kind} (stream {stream.index}) is of a codec that is unknown or damaged")
+        raise MediaError(f"its {kind} (stream {stream.index}) is of a codec that is not read, or unknown")
     start = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base) - zero
     track = Track(name, kind, stream.index, start, None, zero, _info(container, stream, kind))
     if _is_still(name, stream):
