@@ -154,10 +154,10 @@ def _child(tree: Path, tests: list[str], log: Path, limit: float) -> None:
 
 
 class Kept:
-    """What was found before, on disk: one line a mutant."""
+    """What was found before, on disk: one line a mutant; `tests` is the folder of the tests that run."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, tests: Path) -> None:
+        self.path, self.tests = path, tests
         lines = path.read_text().splitlines() if path.exists() else []
         self.found = {record["key"]: record for record in map(json.loads, lines)}
 
@@ -175,17 +175,16 @@ class Kept:
         with self.path.open("a") as stream:
             stream.write(json.dumps({"key": key, "tests": tests, "what": str(case), **found._asdict()}) + "\n")
 
-    @staticmethod
-    def _hash(case: Case, by: str) -> str:
+    def _hash(self, case: Case, by: str) -> str:
         """Of the test that killed it, or of all tests of its module, and of what they are made with."""
         killer = re.match(r"tests/(\w+)\.py::(\w+)", by)
-        files = {name: (ROOT / "tests" / f"{name}.py").read_text() for name in HELPERS}
+        files = {name: (self.tests / f"{name}.py").read_text() for name in HELPERS}
         if killer:
-            whole = (ROOT / "tests" / f"{killer[1]}.py").read_text()
+            whole = (self.tests / f"{killer[1]}.py").read_text()
             found = [one for one in ast.parse(whole).body if getattr(one, "name", "") == killer[2]]
             files[by] = ast.unparse(found[0]) if found else "gone"
         else:
-            files |= {name: (ROOT / "tests" / f"test_{name}.py").read_text() for name in TESTS[case.module]}
+            files |= {name: (self.tests / f"test_{name}.py").read_text() for name in TESTS[case.module]}
         return sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
@@ -204,8 +203,8 @@ def name_of(case: Case) -> str:
 
 def outcomes(cases: list[Case], work: Path) -> Iterator[tuple[Case, Outcome]]:
     """Each case with what became of it, from before or from now; the copy is as it was after each."""
-    kept = Kept(work / "mutation.jsonl")
     tree = copied(work)
+    kept = Kept(work / "mutation.jsonl", tree / "tests")
     limits: dict[str, float] = {}
     for number, case in enumerate(cases):
         found = kept.get(case)

@@ -1,5 +1,6 @@
 """One vector a clip stands for the fused score of its embeddings; every engine finds what brute force finds."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
 from avgzsl.index.collection import view
 from avgzsl.index.engines import engines, open_engine, scans
 from avgzsl.index.engines.base import Scanner
-from avgzsl.index.fused import bound, fused, nearest_distances, query, reach, spaces, usable
+from avgzsl.index.fused import bound, fused, nearest_distances, query, reach, rounding, spaces, usable
 from avgzsl.index.nearest import nearest
 from avgzsl.methods.base import Embeddings
 from avgzsl.protocol import Mode, take
@@ -89,6 +90,49 @@ def test_distances_from_products_are_never_too_large_and_hardly_too_small(scale)
     far = true > 0.3 * scale
     assert least[far] == pytest.approx(true[far], rel=0.01)
     assert nearest_distances(np.array([-np.inf], np.float32), largest, t)[0] == np.inf
+
+
+@pytest.mark.parametrize("largest", [0.25, 1.0, 40.0])
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_what_rounding_is_allowed_for_is_the_formula(similarity, largest):
+    """2 (e + 4) units in the last place of 1 + sum |q_i v_i|, and one of the product; each bound leaves that room.
+
+    Too little of it would lose clips, too much would read more of them than needed: so the very number is held.
+    """
+    step, distance = 2.0**-23, similarity in ("mse", "euclidean")
+    for d in (3, 64):
+        t = torch.randn(d, generator=torch.Generator().manual_seed(d))
+        q = query(t, similarity).astype(np.float64).tolist()
+        long = min(largest, math.sqrt(largest)) if distance else largest  # of [m, c]: |m|² <= c where there is c
+        most = math.sqrt(math.fsum(x * x for x in q[:-1])) * long + largest
+        slack = 2 * (d + 1 + 4) * step * (1 + most)
+        assert rounding(np.array(q), largest, similarity) == pytest.approx(slack, rel=1e-9)
+        own = math.fsum(x * x for x in t.double().tolist())
+        for product in (-3.0, 0.0, 0.5, own - 1e-3, own + 1.0):
+            highest = product + slack + abs(product) * step
+            squared = max(own - highest, 0.0) * (1 - 2 * (d + 1) * step)
+            expected = {"mse": -squared / d, "euclidean": -math.sqrt(squared)}.get(similarity, highest)
+            assert bound(product, largest, t, similarity) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+        for score in (-2.0, -0.5, 0.0):
+            squared = {"mse": -score * d, "euclidean": score**2}.get(similarity)
+            product = score if squared is None else own - squared * (1 + 4 * (d + 1) * step)
+            expected = product - 2 * slack - 4 * abs(product) * step
+            assert reach(score, largest, t, similarity) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("largest", [1.0, 30.0])
+def test_distances_from_products_are_the_bound_of_each(largest):
+    """Never above it, as it is float32; and not much below."""
+    t = torch.randn(7, generator=torch.Generator().manual_seed(3))
+    own = float(t.double().square().sum())
+    products = np.concatenate([np.linspace(-20, own, 2000), own + np.array([-1e-3, 0, 1e-3, 5])]).astype(np.float32)
+    least = nearest_distances(products, largest, t).astype(np.float64)
+    limits = -np.array([bound(float(product), largest, t, "euclidean") for product in products])
+    assert (least <= limits).all()
+    assert (least[products > own] == 0).all()
+    far = limits > 1
+    assert far.sum() > 1000
+    assert least[far] == pytest.approx(limits[far], rel=1e-5)
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
