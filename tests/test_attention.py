@@ -162,15 +162,16 @@ def test_a_step_with_fewer_than_two_complete_clips_is_not_weighted(left, data):
         assert not torch.equal(net.norm.running_mean, before)  # batch statistics are remembered
 
 
-def test_a_last_batch_of_one_clip_uses_the_statistics_of_before():
-    """257 complete clips: the second batch has one, for which there are no batch statistics."""
-    many = world(seen=2, unseen=1, clips=129)
-    train, classes = many.training()
+@pytest.mark.parametrize(("count", "batches"), [(257, 1), (258, 2)])
+def test_batches_are_of_256_clips_and_one_clip_alone_has_no_statistics_of_its_own(count, batches):
+    """A last batch of one clip uses those of before; how many batches were met, BatchNorm counts."""
+    train, classes = world(seen=2, unseen=1, clips=129).training()
     job = Job()
-    method = build("avgzslnet", settings={**QUICK, "epochs": 1, "attention_epochs": 2})
-    method.fit(train.take(torch.arange(257)), classes, job)
+    method = build("avgzslnet", settings={**QUICK, "epochs": 1, "attention_epochs": 3})
+    method.fit(train.take(torch.arange(count)), classes, job)
     losses = [record["attention"] for record in job.history if record["stage"] == "attention"]
-    assert len(losses) == 2 and all(0 <= loss <= 1 for loss in losses)
+    assert len(losses) == 3 and all(0 <= loss <= 1 for loss in losses)
+    assert method.networks_.attention.norm.num_batches_tracked == 3 * batches
 
 
 def test_the_monitor_is_not_asked_during_the_posthoc_fit(data):

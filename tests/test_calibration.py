@@ -170,8 +170,13 @@ GOOD = {"format": 1, "rejected": 0.05, "modes": {"audio": {"gamma": 0.5, "thresh
 )
 def test_a_record_that_is_none_is_a_clear_error(tmp_path, change):
     (tmp_path / RECOGNITION).write_text(json.dumps({**GOOD, **change}))
-    with pytest.raises(RunError, match=rf"{RECOGNITION}(.|\n)*(avgzsl|format)"):
+    with pytest.raises(RunError) as refused:
         read_recognition(tmp_path)
+    assert str(refused.value).startswith(f"{tmp_path / RECOGNITION}: ")
+    if "format" not in change:
+        assert ": not the record of a calibration (" in str(refused.value)
+        remedy = "restore it, or remove it and make it anew with `avgzsl train … --resume`"
+        assert str(refused.value).endswith(remedy)
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity"])

@@ -92,6 +92,30 @@ def test_distances_from_products_are_never_too_large_and_hardly_too_small(scale)
     assert nearest_distances(np.array([-np.inf], np.float32), largest, t)[0] == np.inf
 
 
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_vectors_are_rounded_once(similarity, mode):
+    """Each number is that of float64, rounded at the end: what is stored is as near as float32 can be."""
+    clips = random_embeddings(400, 9, seed=6)
+    kept = take(clips, usable(clips, mode))
+    has = {"audio": kept.has_audio.numpy(), "video": kept.has_video.numpy()}
+    w = kept.video_weight.double().numpy() if mode.fusion == "attention" else np.full(len(kept.has_audio), 0.5)
+    w = np.where(has["audio"] & has["video"], w, has["video"].astype(float))
+    if mode.modality != "both":
+        w = np.full(len(w), float(mode.modality == "video"))
+    z = {m: np.where(has[m][:, None], getattr(kept, m).double().numpy(), 0.0) for m in has}
+    if similarity == "cosine":
+        z = {m: x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-300) for m, x in z.items()}
+    share = {"audio": 1 - w, "video": w}
+    middle = sum(z[m] * share[m][:, None] for m in z)
+    rest = sum((z[m] ** 2).sum(1) * share[m] for m in z)
+    c = {"mse": rest, "euclidean": (middle**2).sum(1)}.get(similarity, 0 * rest)
+    expected = np.column_stack([middle, c]).astype(np.float32)
+    found = fused(kept, mode, similarity)
+    assert found.dtype == np.float32
+    assert (found == expected).mean(0).min() > 0.98
+
+
 @pytest.mark.parametrize("largest", [0.25, 1.0, 40.0])
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_what_rounding_is_allowed_for_is_the_formula(similarity, largest):
@@ -130,6 +154,11 @@ def test_distances_from_products_are_the_bound_of_each(largest):
     limits = -np.array([bound(float(product), largest, t, "euclidean") for product in products])
     assert (least <= limits).all()
     assert (least[products > own] == 0).all()
+    q = query(t, "euclidean").astype(np.float64)
+    most = np.linalg.norm(q[:-1]) * min(largest, largest**0.5) + largest  # no product is larger
+    start = own - rounding(q, largest, "euclidean") - 2 * (own + most) * 2.0**-23
+    squared = np.maximum(np.float32(start) - products, np.float32(0))
+    assert np.array_equal(least.astype(np.float32), np.sqrt(squared) * np.float32(1 - 2 * len(q) * 2.0**-23))
     far = limits > 1
     assert far.sum() > 1000
     assert least[far] == pytest.approx(limits[far], rel=1e-5)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import count
 
 import pytest
 import torch
@@ -202,13 +203,28 @@ def test_gradients_do_not_add_up_over_steps_and_terms_do():
     assert one_epoch(lambda w, batch: {"a": w, "b": 2 * w}, batches=3, lr=0.1, momentum=0.0) == pytest.approx(0.1)
 
 
-def test_progress_hears_every_epoch_and_the_time_left():
+def test_progress_hears_every_epoch_and_the_time_left(tmp_path, monkeypatch):
+    """By a clock that goes on by one second at each look; after a resume by the pace of the epochs since then."""
     heard: list[tuple] = []
-    job = Job(progress=lambda *told: heard.append(told))
-    one_epoch(lambda w, batch: {"a": w}, job=job, epochs=3)
-    assert [told[:3] for told in heard] == [("some", 1, 3), ("some", 2, 3), ("some", 3, 3)]
-    assert [told[3] for told in heard] == job.history
-    assert heard[0][4] > 0 and heard[2][4] == 0
+
+    def told(*what):
+        heard.append(what)
+        if len(heard) == 2:
+            raise Killed
+
+    ticks = count()
+    monkeypatch.setattr("avgzsl.training.time.monotonic", lambda: float(next(ticks)))
+    job = Job(progress=told, checkpoint=tmp_path / "c", checkpoint_seconds=-1e9)
+    with pytest.raises(Killed):
+        one_epoch(lambda w, batch: {"a": w}, job=job, epochs=6)
+    one_epoch(lambda w, batch: {"a": w}, job=replace(job, checkpoint_seconds=1e9, history=[]), epochs=6)
+    assert [told[:3] for told in heard] == [("some", epoch, 6) for epoch in (1, 2, 2, 3, 4, 5, 6)]
+    first, second, *resumed = [told[4] for told in heard]
+    assert (first, second) == (5.0, 4 / 2 * 4)  # one look since the start, then two of the save and one more
+    assert resumed == [
+        pytest.approx(pace * left) for pace, left in ((1, 4), (3 / 2, 3), (5 / 3, 2), (7 / 4, 1), (2, 0))
+    ]
+    assert heard[-1][3]["epoch"] == 6
 
 
 def test_early_stopping_takes_the_first_of_equals_and_looks_at_this_stage_alone():
