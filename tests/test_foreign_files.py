@@ -356,6 +356,14 @@ def test_a_file_longer_than_it_may_be_is_not_read(tmp_path):
         read_regular(tmp_path / "long", DataError, 10)
 
 
+def test_a_file_of_the_system_is_no_plain_file(tmp_path):
+    (tmp_path / "all").symlink_to("/proc/self/environ")
+    if not Path("/proc/self/environ").exists():
+        return  # only Linux has such files
+    with pytest.raises(DataError, match="more than the 0 bytes that it says"):
+        read_regular(tmp_path / "all", DataError)
+
+
 def test_lists_that_are_links_out_of_the_data_are_not_read(tmp_path, monkeypatch):
     """Lines of a file of this machine would become class names."""
     monkeypatch.setenv("AVGZSL_CACHE", str(tmp_path / "cache"))

@@ -48,12 +48,16 @@ def require_regular(path: Path, error: type[AvgzslError]) -> None:
 def read_regular(path: Path, error: type[AvgzslError], most: int = RECORD_BYTES) -> bytes:
     """The bytes of a plain file. Never waits, as opening a pipe would.
 
-    Raises `error` for a pipe, a device or a socket, and for more than `most` bytes; OSError as `open` does.
+    Raises `error` for a pipe, a device or a socket, for more than `most` bytes, and for a file that is longer than it
+    says, as those of the system are; OSError as `open` does.
     """
     with open_regular(path, error) as stream:
-        content = stream.read(most + 1) if os.fstat(stream.fileno()).st_size <= most else None
-    if content is None or len(content) > most:
-        raise error(f"{path}: has more than the {most:,} bytes that such a file may have; is it the right one?")
+        size = os.fstat(stream.fileno()).st_size
+        if size > most:
+            raise error(f"{path}: has more than the {most:,} bytes that such a file may have; is it the right one?")
+        content = stream.read(size + 1)
+    if len(content) > size:
+        raise error(f"{path}: has more than the {size:,} bytes that it says; expected a plain file")
     return content
 
 
