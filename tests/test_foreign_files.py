@@ -11,19 +11,21 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 from avgzsl import benchmark, runs, tuning, two_stage
 from avgzsl.audio_net import _read as read_audio_record
 from avgzsl.backbones._cards import read_card
 from avgzsl.calibration import read_recognition
 from avgzsl.checkpoint import read_checkpoint
+from avgzsl.cli import app
 from avgzsl.datasets import open_dataset
 from avgzsl.datasets.avca_lists import read_rows
 from avgzsl.datasets.class_lists import read_names
 from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError, WeightsError
-from avgzsl.experiment import train
+from avgzsl.experiment import evaluate, train
 from avgzsl.features import store as stores
-from avgzsl.features.class_splits import read_class_split
+from avgzsl.features.class_splits import ClassSplit, read_class_split, write_class_split
 from avgzsl.features.journal import open_journal
 from avgzsl.features.manifest import read_manifest
 from avgzsl.methods import build, method_class
@@ -382,6 +384,41 @@ def test_lists_that_are_links_out_of_the_data_are_not_read(tmp_path, monkeypatch
     assert len(open_dataset(root).classes) == 5
     (tmp_path / "other").symlink_to(root)  # a link to the data is as good as the data
     assert len(open_dataset(tmp_path / "other").classes) == 5
+
+
+def test_nothing_is_written_behind_a_link(copy, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("AVGZSL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "home").mkdir()
+    (copy / "test-val").symlink_to(tmp_path / "home")
+    found = CliRunner().invoke(app, ["evaluate", str(copy), "--data", str(data)])
+    assert isinstance(found.exception, RunError) and "leads out of its folder" in str(found.exception)
+    store = make(tmp_path / "store")
+    (store / "splits").rename(tmp_path / "gone")
+    (store / "splits").symlink_to(tmp_path / "home")
+    with pytest.raises(DataError, match="leads out of its folder"):
+        write_class_split(store, "two", ClassSplit(seen=("a",), unseen=("b",)))
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["\0", "", ".", "/dev/zero", "/nowhere", "x" * 5000, "/proc/self"])
+def test_the_data_of_a_run_may_be_anywhere(copy, path):
+    config = json.loads((copy / "config.json").read_text())
+    config["data"]["path"] = path
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(AvgzslError):
+        evaluate(copy)
+
+
+@pytest.mark.parametrize(
+    "text", ["dict:" + "x" * 300, "dict:a\0b", "x/" * 3000, "hashed-words,overrides=" + "x" * 5000]
+)
+def test_what_is_no_path_is_no_encoder(copy, text):
+    config = json.loads((copy / "config.json").read_text())
+    for encoder in ({"spec": text, "weights": []}, {"spec": "dict:a", "weights": [{"name": text, "sha256": "0"}]}):
+        config["data"]["encoders"] = {"text": encoder}
+        (copy / "config.json").write_text(json.dumps(config))
+        with pytest.raises(RunError, match="cannot be a path"):
+            runs.load_run(copy)
 
 
 def test_a_journal_that_is_a_link_is_not_written(tmp_path):

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -46,6 +46,12 @@ CONFIG, CLASSES, MODEL, HISTORY, RESULTS, CHECKPOINT = (
 )
 
 
+def _require_possible(path: str) -> None:
+    """Raises ValueError for what no system takes as a path, and fails at with errors of its own."""
+    if "\0" in path or len(path.encode()) > 4000 or any(len(part.encode()) > 255 for part in path.split("/")):
+        raise ValueError(f"{path[:40]!r}… cannot be a path")
+
+
 class DataRecord(BaseModel):
     """Which data a run was trained on, and what its features and text vectors were made with, where that is known."""
 
@@ -62,6 +68,14 @@ class DataRecord(BaseModel):
     unseen: list[str]
     encoders: dict[Literal["audio", "video", "text"], Encoder] = {}  # none of features from elsewhere
 
+    @model_validator(mode="after")
+    def _paths_are_possible(self) -> "DataRecord":
+        for encoder in self.encoders.values():
+            for text in (encoder.spec, *(file.name for file in encoder.weights)):
+                _require_possible(text)
+        _require_possible(self.path)
+        return self
+
     @field_validator("dimensions")
     @classmethod
     def _text_is_there(cls, dimensions: dict[str, int]) -> dict[str, int]:
@@ -77,7 +91,7 @@ class Config(BaseModel):
     format: int
     method: str
     settings: dict[str, Any]
-    seed: int
+    seed: int = Field(ge=-(2**63), lt=2**63)
     device: str
     data: DataRecord
     versions: dict[str, str]

@@ -29,8 +29,10 @@ def evaluate(
     """Evaluate a run: tables, one row per clip, seen-unseen curve and accuracy per class."""
     from avgzsl import experiment
     from avgzsl.cli import show
+    from avgzsl.errors import RunError
     from avgzsl.files import write_json
     from avgzsl.reports.files import write_evaluation
+    from avgzsl.trust import require_no_way_out
 
     with show.counting_progress(f"evaluate, calibration {calibration}") as told:
         evaluation = experiment.evaluate(
@@ -47,7 +49,10 @@ def evaluate(
     if out is None and not os.access(run, os.W_OK):
         print(f"{run}: is read-only here, so no files were written; --out FOLDER says where they may go")
     else:
-        written = write_evaluation(evaluation, out or run / f"{split}-{calibration}", predictions)
+        if out is None:  # a run of somebody else could have a link there
+            out = run / f"{split}-{calibration}"
+            require_no_way_out(out, RunError)
+        written = write_evaluation(evaluation, out, predictions)
     if json is not None:
         write_json(json, evaluation.json())
         written.append(json)

@@ -13,6 +13,7 @@ from avgzsl.files import write_json
 from avgzsl.records import read_record
 from avgzsl.registry import unknown
 from avgzsl.text.spellings import written_as
+from avgzsl.trust import require_no_way_out
 
 FOLDER, MANIFEST = "splits", "manifest"
 _NAME = re.compile(r"\w[\w.-]*")
@@ -74,6 +75,7 @@ def write_class_split(store: Path, name: str, split: ClassSplit) -> Path:
     """Write a class split. Raises ConfigError for what cannot name one."""
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} cannot name a class split; use letters, digits, dots, - and _")
+    require_no_way_out(store / FOLDER, DataError)
     write_json(_file(store, name), split.model_dump(mode="json"))
     return _file(store, name)
 
