@@ -175,14 +175,15 @@ def flipped(work: Path, home: Path, tree: Path, run: Path) -> Outcome:
     """Bits turned over in the files that libraries read."""
     tries = Tries("bits turned over in features, class vectors, models and configs", work, home, tree, run)
     draw = np.random.default_rng(SEED)
-    places = (
-        lambda tree, run: tree / "features" / "audio" / "tst" / "dog.h5",
-        lambda tree, run: _vectors(tree),
-        lambda tree, run: run / "model.safetensors",
-        lambda tree, run: run / "classes.safetensors",
-        lambda tree, run: run / "config.json",
+    places: tuple[tuple[Callable[[Path, Path], Path], list[str]], ...] = (
+        (lambda tree, run: tree / "features" / "audio" / "tst" / "dog.h5", ["inspect", "TREE"]),
+        (lambda tree, run: _vectors(tree), ["inspect", "TREE"]),
+        *(
+            (lambda tree, run, name=name: run / f"{name}", ["pack", "RUN", "--out", "OUT"])
+            for name in ("model.safetensors", "classes.safetensors", "config.json")
+        ),
     )
-    for place in places:
+    for place, command in places:
         for _ in range(FLIPS):
 
             def spoil(tree: Path, run: Path, place: Any = place) -> None:
@@ -191,7 +192,7 @@ def flipped(work: Path, home: Path, tree: Path, run: Path) -> Outcome:
                     content[at] ^= 1 << int(draw.integers(8))
                 place(tree, run).write_bytes(content)
 
-            tries(spoil, "evaluate", "RUN", "--data", "TREE", "--out", "OUT")
+            tries(spoil, *command)
     return tries.outcome()
 
 
@@ -275,7 +276,8 @@ def configs(work: Path, home: Path, tree: Path, run: Path) -> Outcome:
             def spoil(tree: Path, run: Path, path: str = path, value: Any = value) -> None:
                 _edit(run, path, value)
 
-            tries(spoil, "evaluate", "RUN", "--data", "TREE", "--out", "OUT")
+            command = ["evaluate", "RUN", "--data", "TREE"] if path.startswith("data.") else ["pack", "RUN"]
+            tries(spoil, *command, "--out", "OUT")
     return tries.outcome()
 
 
