@@ -15,7 +15,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.tables import put
@@ -103,10 +105,16 @@ def _listed(folders: Sequence[Path]) -> list[tuple[str, int, int]]:
 
 
 def every_outcome(work: Path) -> Iterator[Outcome]:
-    """Those of all modules of attacks, each in a folder of its own."""
+    """Those of all modules of attacks, each in a folder and a process of its own: what one leaves harms no other."""
     for module in sorted(Path(__file__).parent.glob("attack_*.py")):
         (work / module.stem).mkdir()
-        yield from importlib.import_module(f"benchmarks.{module.stem}").attacks(work / module.stem)
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            yield from process.submit(outcomes_of, module.stem, work / module.stem).result()
+
+
+def outcomes_of(module: str, work: Path) -> list[Outcome]:
+    """What the attacks of one module came to."""
+    return list(importlib.import_module(f"benchmarks.{module}").attacks(work))
 
 
 def main() -> None:
