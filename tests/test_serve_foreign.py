@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from avgzsl.errors import ConfigError, DataError
+from avgzsl.features.extract import extract
 from avgzsl.index import clip_table, indexed_files
 from avgzsl.index.archive import index, index_add
 from avgzsl.index.indexed_files import Indexed
@@ -130,6 +131,21 @@ def test_of_what_lies_elsewhere_nothing_is_told_not_even_whether_it_is_there(own
         told.add((row, answers["file"].text))
         shutil.rmtree(made)
     assert len(told) == 1 and told.pop()[0] == "elsewhere"
+
+
+def test_the_root_that_a_store_names_is_no_folder_of_the_user(own, tmp_path, monkeypatch):
+    """Somebody extracted the secret on a machine of his own; the user indexes his store, or adds it to an index."""
+    store, secret = tmp_path / "store", own.parent / "secret"
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("AVGZSL_STATE", str(tmp_path / "state of its maker"))
+        extract(secret, store, audio="descriptors", video="descriptors", workers=1)
+    index(world() / "run", store, tmp_path / "index", engine="memory")
+    assert index_add(tmp_path / "index", store).kept == 1
+    with application(tmp_path / "index") as app:
+        client = client_of(app)
+        for kind in KINDS:
+            is_problem(client.get(f"/v1/clips/{kind}", params={"id": "film.mp4"}), 404)
+        assert [row["file"] for row in client.get("/v1/clips").json()["clips"]] == ["elsewhere"]
 
 
 def test_a_folder_that_serve_allows_is_shown(own, tmp_path):
