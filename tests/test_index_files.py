@@ -290,10 +290,15 @@ def test_a_move_says_which_files_are_missing_or_others(archive, clips, tmp_path)
 def test_a_move_to_a_wrong_place_changes_nothing(archive, clips, tmp_path):
     before = rows(archive)
     (tmp_path / "empty").mkdir()
+    no_text = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    shutil.copytree(clips, no_text)
     for old, new, why in (
         (clips, tmp_path / "empty", "none of the 3 files"),
-        (clips, tmp_path / "nowhere", "not there"),
-        (clips, clips / NAMES[0], "a file"),
+        (clips, tmp_path / "nowhere", "no folder"),
+        (clips, clips / NAMES[0], "no folder"),
+        (clips, tmp_path / ("long" * 999), "no folder"),
+        (clips, "\0", "no folder"),
+        (clips, no_text, "not UTF-8"),
         (tmp_path / "elsewhere", clips, "no clip of this index lies in"),
         (str(clips)[:-1], clips, "no clip of this index lies in"),  # a name that begins alike
     ):

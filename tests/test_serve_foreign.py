@@ -166,7 +166,7 @@ def test_an_older_index_needs_media_and_says_so(own, tmp_path):
 
 
 def test_media_folders_are_folders(tmp_path):
-    for media in (tmp_path / "nowhere", Path(__file__)):
+    for media in (tmp_path / "nowhere", Path(__file__), Path("long" * 999), Path("\0")):
         with pytest.raises(ConfigError, match="no folder"):
             read_settings(media=[media])
     (tmp_path / "link").symlink_to(tmp_path)

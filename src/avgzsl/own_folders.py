@@ -31,6 +31,14 @@ def state_folder() -> Path:
     return Path(os.environ.get(VARIABLE) or platformdirs.user_state_dir("avgzsl")) / "media"
 
 
+def folder_at(path: Path | str) -> Path | None:
+    """The folder at a path, as it is called without links; None where there is none, or none that can be seen."""
+    try:
+        return Path(path).resolve() if os.path.isdir(path) else None  # noqa: PTH112  (Path's raises where one may not look)
+    except (OSError, ValueError):
+        return None
+
+
 def remember(folder: Path) -> None:
     """Note a folder that the user named, as it is called without links.
 

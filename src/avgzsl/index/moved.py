@@ -8,6 +8,7 @@ from typing import NamedTuple
 from avgzsl import own_folders
 from avgzsl.errors import DataError
 from avgzsl.features.journal import JOURNAL, open_journal
+from avgzsl.features.manifest import is_text, printable
 from avgzsl.features.store import RECORD, is_store, read_record
 from avgzsl.files import write_json
 from avgzsl.index import clip_table, indexed_files
@@ -15,6 +16,7 @@ from avgzsl.index.collection import STORES, Collection, open_collection, writing
 from avgzsl.index.extraction import store_name
 from avgzsl.index.file_check import Checked, check, files_of
 from avgzsl.index.indexed_files import Indexed
+from avgzsl.own_folders import folder_at
 from avgzsl.types import MODALITIES
 
 
@@ -39,9 +41,11 @@ def index_move(
     its clips, and is told. `old` need not be there any more. Raises DataError when `new` is no folder, when no clip
     lies in `old`, and when none of the files is in `new`: then nothing is changed.
     """
-    collection, there = open_collection(index, url), Path(new).resolve()
-    if not there.is_dir():
-        raise DataError(f"{new}: {'a file' if there.exists() else 'not there'}; expected the folder of the moved files")
+    collection, there = open_collection(index, url), folder_at(new)
+    if there is None:
+        raise DataError(f"{new}: is no folder that can be looked into; expected the folder of the moved files")
+    if not is_text(str(there)):
+        raise DataError(f"{printable(there)}: its name is not UTF-8, and no record can hold it; rename the folder")
     with writing(collection) as db:
         files = files_of(db)
         inside = _inside(old, [path for path, _ in files], collection)

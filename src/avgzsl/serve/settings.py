@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from avgzsl.errors import ConfigError
+from avgzsl.own_folders import folder_at
 
 PREFIX = "AVGZSL_SERVE_"
 SHORTEST_TOKEN = 16
@@ -64,9 +65,10 @@ class Settings(BaseSettings):
     @field_validator("media")
     @classmethod
     def _there(cls, media: tuple[Path, ...]) -> tuple[Path, ...]:
-        if missing := [str(folder) for folder in media if not folder.is_dir()]:
+        there = {folder: folder_at(folder) for folder in media}
+        if missing := [folder for folder, found in there.items() if found is None]:
             raise ValueError(f"{missing[0]} is no folder; expected one in which the archive's files lie")
-        return tuple(folder.resolve() for folder in media)
+        return tuple(found for found in there.values() if found is not None)
 
     @model_validator(mode="after")
     def _guarded(self) -> "Settings":
