@@ -32,6 +32,12 @@ BEARER = {"authorization": f"Bearer {TOKEN}"}
 LARGE = 64 << 20
 MOST_LOG, MOST_MEMORY = 4 << 20, 400 << 20  # bytes written and grown by all attacks together
 _HEAD = b"host: 127.0.0.1\r\n"
+_START = """
+import resource
+from avgzsl.cli import main
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))  # what is usual
+main()
+"""
 _ODD = ["", "%00", "..", "%2e%2e", "\\", "'", "{}", "\u202e", "é", "%ff", "a" * 5000, "//", ";", "?", "#", "%"]
 
 
@@ -99,7 +105,7 @@ def _archive(work: Path) -> tuple[Path, Path]:
 
 @contextmanager
 def _serving(archive: Path, media: Path, work: Path) -> Iterator[Target]:
-    command = [sys.executable, "-c", "from avgzsl.cli import main; main()", "serve", str(archive), "--port", "0"]
+    command = [sys.executable, "-c", _START, "serve", str(archive), "--port", "0"]
     log = work / "server.log"
     with log.open("ab") as errors:
         more = {"AVGZSL_SERVE_TOKEN": TOKEN, "AVGZSL_SERVE_HEADER_SECONDS": "3", "AVGZSL_SERVE_OPEN_SECONDS": "3"}

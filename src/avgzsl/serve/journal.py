@@ -4,6 +4,7 @@ A line has the route's template and the status. What was searched for, which cli
 line, nor any header: neither queries nor tokens end up in a log.
 """
 
+import asyncio
 import json
 import logging
 import secrets
@@ -18,6 +19,7 @@ from avgzsl.serve.limits import INSIDE
 from avgzsl.serve.problems import LOG, problem
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_ENDING = "the server is being ended; ask again once it runs again"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -73,6 +75,9 @@ def journaled(app: ASGIApp, figures: Figures) -> ASGIApp:
         with figures.under_way.track_inprogress():
             try:
                 await app(scope, receive, noted)
+            except asyncio.CancelledError:  # uvicorn does that as it ends
+                if not status:
+                    await problem(HTTPStatus.SERVICE_UNAVAILABLE, _ENDING)(scope, receive, noted)
             except Exception as fault:
                 LOG.exception("broken", extra={"about": {"request": request}})
                 if not status:

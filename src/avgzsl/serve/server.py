@@ -26,7 +26,7 @@ from avgzsl.serve.settings import Settings
 from avgzsl.serve.shares import Shares
 
 GRACE = 2  # seconds that running requests have to end
-LAST = 4.5  # seconds after which the process ends, whatever still runs
+LAST = 3.5  # seconds after which the process ends, whatever still runs
 _BACKLOG = 100  # connections accepted in one go
 _LOGGING: dict[str, Any] = {
     "version": 1,
@@ -59,9 +59,9 @@ def serve(
     """Serve an index until SIGINT or SIGTERM, and give the signal.
 
     `told` hears the URL once it can be called, then `noted` what is not shown and why; `ending` is called when a signal
-    has come. Then running requests have GRACE seconds to end; after LAST seconds the process is ended, whatever else it
-    does. `encoders` are what `search.open_searcher` takes. Raises ConfigError for a port that is taken or an address
-    that is not this machine's, DataError for what is no index, RunError for an index of another run.
+    has come. Then running requests have GRACE seconds to end; LAST seconds after the signal the process is ended,
+    whatever it does then. `encoders` are what `search.open_searcher` takes. Raises ConfigError for a port that is taken
+    or an address that is not this machine's, DataError for what is no index, RunError for an index of another run.
     """
     logging.config.dictConfig(_LOGGING)
     limits = Limits(settings.decode_seconds, settings.decode_megabytes)
@@ -74,7 +74,8 @@ def serve(
             if hidden is not None:
                 noted(hidden)
 
-        with _Deadline() as deadline, started(archive, settings, decoders) as service:
+        deadline = _Deadline()
+        with started(archive, settings, decoders) as service:
             server = _Server(configured(make_app(service), settings), deadline)
             server.begun, server.ending = begun, ending
             with _heeded(server):
@@ -100,25 +101,17 @@ def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 class _Deadline:
-    """From a signal on there is so much time. Left in time, nothing happens."""
+    """From the first signal on the process has so much time, its own end included."""
 
     signal: int | None = None
-    _timer: threading.Timer | None = None
-
-    def __enter__(self) -> "_Deadline":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
     def set(self, signal: int) -> None:
         """The first signal counts."""
         if self.signal is None:
             self.signal = signal
-            self._timer = threading.Timer(LAST, os._exit, (128 + signal,))
-            self._timer.daemon = True
-            self._timer.start()
+            timer = threading.Timer(LAST, os._exit, (128 + signal,))
+            timer.daemon = True
+            timer.start()
 
 
 class _Server(uvicorn.Server):
