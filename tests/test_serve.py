@@ -16,6 +16,7 @@ import torch
 from avgzsl.answers import distance
 from avgzsl.errors import ConfigError, RunError
 from avgzsl.index.collection import open_collection, view
+from avgzsl.media.needs import SoundNeeds
 from avgzsl.runs import load_run, read_classes
 from avgzsl.serve import access, limits, sessions
 from avgzsl.serve.journal import JsonLines
@@ -212,6 +213,40 @@ def test_a_clip_that_is_too_long_is_refused(tmp_path):
     long = render(tmp_path / "long.mp4", SEEN[0], seed=1, seconds=3.0).read_bytes()
     with application(clip_seconds=2.0) as app:
         assert "2 s" in is_problem(client_of(app).post("/v1/classify", content=long), 422)
+
+
+def high(path, rate, seconds):
+    """A sound of many samples a second, in few bytes."""
+    import av
+
+    with av.open(str(path), "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=rate)
+        stream.layout = "mono"
+        silence = np.zeros((1, rate), np.int16)
+        for second in range(seconds):
+            frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = rate, second * rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+def test_a_small_file_of_much_sound_is_not_decoded(tmp_path, monkeypatch):
+    content = high(tmp_path / "high.flac", 192_000, 10)
+    assert len(content) < 20_000
+    with application(clip_seconds=10.0) as app:
+        detail = is_problem(client_of(app).post("/v1/classify", content=content), 422)
+        assert "192,000 samples a second" in detail and "2 s of such" in detail
+        monkeypatch.setattr(app.state.service.archive, "heard", lambda: 2.0)  # a backbone that hears no more of it
+        assert client_of(app).post("/v1/classify", content=content).status_code == 200
+
+
+def test_what_is_heard_is_what_the_backbone_takes(client, monkeypatch):
+    archive = client.app.state.service.archive
+    assert archive.heard() == np.inf
+    backbone = archive.searcher.clips.backbones["audio"]
+    monkeypatch.setattr(backbone, "needs", SoundNeeds(16_000, 9.5))
+    assert archive.heard() == 9.5
 
 
 # ---- the archive
