@@ -146,7 +146,7 @@ def test_boxes_in_boxes_without_end(tmp_path, mp4):
     count = 20_000
     nested = b"".join((8 * (count - i)).to_bytes(4, "big") + b"trak" for i in range(count))
     moov = (len(nested) + 8).to_bytes(4, "big") + b"moov" + nested
-    assert check_boxes(put(tmp_path / "a.mp4", mp4[: place(mp4, b"moov")] + moov)) == (set(), False)
+    assert check_boxes(put(tmp_path / "a.mp4", mp4[: place(mp4, b"moov")] + moov)) == (set(), False, 0.0)
 
 
 def test_sizes_of_64_bits_and_up_to_the_end(tmp_path, mp4):

@@ -27,6 +27,7 @@ A picture alone may stand still for long (ISO/IEC 13818-1 allows a minute), and 
 
 _REORDERED = 16  # frames that H.264 may decode before one that is shown earlier
 _NO_DECODING_TIMES = ("matroska,webm",)  # FFmpeg makes them up, wrongly where a second recording begins
+_SORTED = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg gives its packets by their stamps, not as they lie
 _ASTRAY = 2.0  # seconds for which one track may go on in a recording when another has left it
 
 
@@ -147,11 +148,9 @@ def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: A
         sure = back or time - stream.run.end > most
         jumps = back or _leaps(streams, stream, time, sure)
         newest = len(parts) - 1
-        if stream.run.part < newest:
-            following = stream.run.part + 1
-            later = max([place for place in range(following, newest + 1) if parts[place].at <= at] or [following])
-            if jumps or abs(time - parts[later].first) < abs(time - stream.run.end):
-                stream.runs.append(_Run(later, stream.count))
+        later = _later_part(streams, parts, stream, math.inf if name == _SORTED else time, at)
+        if later is not None and (jumps or _BACK < abs(time - stream.run.end) > abs(time - parts[later].first)):
+            stream.runs.append(_Run(later, stream.count))
         elif jumps:
             left = {key: one.run.end for key, one in streams.items() if one.timed and one.run.part == newest}
             parts.append(_Part(at, time, left, sure))
@@ -159,6 +158,16 @@ def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: A
     run = stream.run
     stream.count, stream.dts = stream.count + 1, dts
     run.first, run.last, run.end = min(run.first, time), max(run.last, time), max(run.end, time + length)
+
+
+def _later_part(streams: dict[int, _Stream], parts: list[_Part], stream: _Stream, time: float, at: int) -> int | None:
+    """The recording that another track has begun and to which a packet of this one, at byte `at`, can belong."""
+    begun = [place for place in range(stream.run.part + 1, len(parts)) if parts[place].at <= at]
+    if not begun:
+        return stream.run.part + 1 if stream.run.part + 1 < len(parts) else None
+    there = [one.run.end for one in streams.values() if one.timed and one.run.part == begun[-1]]
+    gone_on = bool(there) and time < max(there) - _ASTRAY  # it has been left, too: this is one more
+    return None if gone_on else begun[-1]
 
 
 def _goes_back(stream: _Stream, time: float, dts: float, key: bool, length: float) -> bool:

@@ -19,21 +19,22 @@ _MOST_PADDING = 1 << 20
 _KINDS = {b"soun": "audio", b"vide": "video"}
 
 _BEGINNINGS = {
-    "aiff": rb"FORM....AIF[FC]",
-    "apng": rb"\x89PNG\r\n\x1a\n",
-    "asf": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c",
-    "caf": rb"caff\x00\x01\x00\x00desc",
-    "flac": rb"fLaC[\x00\x80]\x00\x00\x22",
-    "flv": rb"FLV\x01[\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00",
-    "ivf": rb"DKIF\x00\x00\x20\x00",
-    "mxf": rb"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02",
-    "nut": rb"nut/multimedia container\x00",
-    "tta": rb"TTA1\x01\x00.\x00..",
-    "w64": rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00",
+    "aiff": (rb"FORM....AIF[FC]", 1),
+    "apng": (rb"\x89PNG\r\n\x1a\n", 1),
+    "asf": (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", 1),
+    "caf": (rb"caff\x00\x01\x00\x00desc", 1),
+    "flac": (rb"fLaC[\x00\x80]\x00\x00\x22", 1),
+    "flv": (rb"FLV\x01[\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00", 1),
+    "ivf": (rb"DKIF\x00\x00\x20\x00", 1),
+    "matroska,webm": (rb"\x1a\x45\xdf\xa3.{1,40}?\x42\x82.{1,8}?(?:webm|matroska)", 2),
+    "mxf": (rb"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02", 1),
+    "nut": (rb"nut/multimedia container\x00", 1),
+    "tta": (rb"TTA1\x01\x00.\x00..", 1),
+    "w64": (rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00", 1),
 }
-"""How a file begins, of kinds of which FFmpeg reads the first of several."""
+"""How a file begins, and how many FFmpeg reads where one follows the other, of kinds of which it does not read all."""
 
-_LONGEST_BEGINNING = 24
+_LONGEST_BEGINNING = 64
 
 
 class _Box(NamedTuple):
@@ -70,16 +71,29 @@ def check_riff(path: Path) -> None:
             at = end + stated % 2
 
 
-def check_boxes(path: Path) -> tuple[set[str], bool]:
+class Movie(NamedTuple):
     """What the index of an MP4 or QuickTime file lists of "audio" and "video", and whether it comes in fragments.
 
+    `seconds` is how long all fragments are together, or 0 where that is not told.
+    """
+
+    kinds: set[str]
+    fragmented: bool
+    seconds: float
+
+
+def check_boxes(path: Path) -> Movie:
+    """What an MP4 or QuickTime file is.
+
     What has neither a sample nor a length is not listed. Raises MediaError when the file ends within the index, or the
-    index does not hold together; where it comes in fragments, each before its media, also when it ends within those;
-    and for two files, one behind the other, of which FFmpeg reads the first. (In other files the index tells how long
-    the media is. What of it is missing is noticed when a span needs it, and the spans before it are whole.)
+    index does not hold together; where it comes in fragments, each before its media, also when it ends within those, or
+    before what a list of them (the box sidx) names; and for two files, one behind the other, of which FFmpeg reads the
+    first. (In other files the index tells how long the media is. What of it is missing is noticed when a span needs it,
+    and the spans before it are whole.)
     """
     tracks: list[_Facts] = []
     filled: set[int] = set()  # tracks of which a fragment holds something
+    seconds = 0.0
     with path.open("rb") as stream:
         there, checked = os.fstat(stream.fileno()).st_size, {b"moov", b"moof"}
         for box in _boxes(stream, _Box(_FILE, 0, there)):
@@ -87,14 +101,17 @@ def check_boxes(path: Path) -> tuple[set[str], bool]:
                 checked.add(b"mdat")
             if box.name in checked and box.end > there:  # others may be what a camera or a tagger put behind them
                 raise _short(there, box.end)
+            if box.name == b"sidx":
+                _check_listed_bytes(stream, box, there)
             if box.name == b"moov":
                 if tracks and b"mdat" not in checked:
                     raise _several(box.start)
                 tracks += _listed(stream, box)
+                seconds = _seconds(stream, box)
             elif box.name == b"moof":
                 filled.update(_in_fragment(stream, box))
     kinds = {one["kind"] for one in tracks if not one["empty"] or one["number"] in filled}
-    return {_KINDS[kind] for kind in kinds if kind in _KINDS}, b"mdat" in checked
+    return Movie({_KINDS[kind] for kind in kinds if kind in _KINDS}, b"mdat" in checked, seconds)
 
 
 def check_segment(path: Path) -> bool:
@@ -114,17 +131,17 @@ def check_segment(path: Path) -> bool:
 
 
 def check_single(path: Path, name: str) -> None:
-    """Raise MediaError when another file of its kind follows behind one, of a kind of which FFmpeg reads the first."""
-    pattern = _BEGINNINGS.get(name)
-    if pattern is None:
+    """Raise MediaError when more files of its kind follow one another than FFmpeg reads."""
+    pattern, readable = _BEGINNINGS.get(name, (b"", 0))
+    if not readable:
         return
     with path.open("rb") as stream:
-        before, at = b"", 0
+        before, at, found = b"", 0, set()
         while block := stream.read(1 << 20):
-            for match in re.finditer(pattern, before + block, re.DOTALL):
-                if at - len(before) + match.start() > 0:
-                    raise _several(at - len(before) + match.start())
+            found |= {at - len(before) + one.start() for one in re.finditer(pattern, before + block, re.DOTALL)}
             before, at = (before + block)[-_LONGEST_BEGINNING:], at + len(block)
+    if len(found) > readable:
+        raise _several(sorted(found)[readable], readable)
 
 
 def _number(stream: BinaryIO) -> int | None:
@@ -143,9 +160,10 @@ def _short(there: int, stated: int) -> MediaError:
     return MediaError(f"has {there} bytes, though its header says {stated}: it is damaged or cut short")
 
 
-def _several(at: int) -> MediaError:
+def _several(at: int, readable: int = 1) -> MediaError:
+    count = {1: "the first", 2: "the first two"}[readable]
     return MediaError(
-        f"is several files, one behind the other (another begins at byte {at}), of which only the first can be read; "
+        f"is several files, one behind the other (another begins at byte {at}), of which only {count} can be read; "
         "take them apart, or join them with a program that makes one file of them"
     )
 
@@ -181,6 +199,20 @@ def _listed(stream: BinaryIO, moov: _Box) -> list[_Facts]:
     return tracks
 
 
+def _seconds(stream: BinaryIO, moov: _Box) -> float:
+    """What the box mehd says of the fragments that follow, or 0."""
+    scale, ticks = 0, 0
+    for box in _boxes(stream, moov):
+        for one in [box] if box.name == b"mvhd" else _boxes(stream, box) if box.name == b"mvex" else ():
+            stream.seek(one.start)
+            data = stream.read(32)
+            if one.name == b"mvhd" and len(data) == 32:
+                scale = int.from_bytes(data[20:24] if data[0] else data[12:16], "big")
+            elif one.name == b"mehd" and len(data) == 32:
+                ticks = int.from_bytes(data[4:12] if data[0] else data[4:8], "big")
+    return ticks / scale if scale else 0.0
+
+
 def _in_fragment(stream: BinaryIO, moof: _Box) -> Iterator[int]:
     """The numbers of the tracks of which the fragment holds something."""
     for box in _boxes(stream, moof):
@@ -188,6 +220,21 @@ def _in_fragment(stream: BinaryIO, moof: _Box) -> Iterator[int]:
             if part.name == b"tfhd":
                 stream.seek(part.start + 4)
                 yield int.from_bytes(stream.read(4), "big")
+
+
+def _check_listed_bytes(stream: BinaryIO, sidx: _Box, there: int) -> None:
+    """Raise MediaError when the file ends within the pieces that a list of fragments names, which follow the list."""
+    stream.seek(sidx.start)
+    data = stream.read(min(sidx.end - sidx.start, _MOST_PADDING))
+    if len(data) < 32:
+        return
+    head = 28 if data[0] else 20
+    first = int.from_bytes(data[head - 8 : head] if data[0] else data[head - 4 : head], "big")
+    count = int.from_bytes(data[head + 2 : head + 4], "big")
+    places = range(head + 4, min(head + 4 + 12 * count, len(data) - 3), 12)
+    end = sidx.end + first + sum(int.from_bytes(data[at : at + 4], "big") & 0x7FFF_FFFF for at in places)
+    if end > there:
+        raise _short(there, end)
 
 
 def _walk(stream: BinaryIO, parent: _Box) -> Iterator[_Box]:

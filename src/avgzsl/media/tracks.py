@@ -10,7 +10,7 @@ from avgzsl.media.kinds import LOCKED, is_locked
 from avgzsl.media.layouts import layout_of
 from avgzsl.media.shape import PixelShape
 from avgzsl.media.stamps import Scan, scan
-from avgzsl.media.structure import check_boxes, check_riff, check_segment
+from avgzsl.media.structure import Movie, check_boxes, check_riff, check_segment
 from avgzsl.media.tiles import Grid, read_grid
 from avgzsl.media.tones import NAMES
 
@@ -83,7 +83,8 @@ def survey(path: Path) -> Tracks:
         streams = [stream for kind in ("video", "audio") if (stream := _best(container, kind)) is not None]
         found = None
         readable = {kind for kind in ("video", "audio") if container.streams.best(kind) is not None}
-        if _check_structure(path, name, readable) or not all(_is_told(name, stream) for stream in streams):
+        movie = _check_structure(path, name, readable)
+        if (movie is not None and movie.fragmented) or not all(_is_told(name, stream) for stream in streams):
             streams, found = _scanned(path, container, streams, zero)
         if not streams:
             kinds = ", ".join(stream.type for stream in container.streams) or "none"
@@ -91,9 +92,13 @@ def survey(path: Path) -> Tracks:
         tracks = {stream.type: _track(container, stream, zero, found) for stream in streams}
         if len(tracks) == 2 and _is_plain_cover(container, streams[0], tracks["video"], tracks["audio"], found):
             del tracks["video"]
-        if name == _MATROSKA and found is not None:
-            tracks = _against_header(path, tracks, found, container)
-    joined = () if found is None else tuple(place - zero for place in found.joined)
+        joined: tuple[float, ...] = ()
+        if found is not None:
+            if name == _MATROSKA:
+                tracks = _against_header(path, tracks, found, container)
+            elif movie is not None and not found.joined:
+                check_whole(max(stamps.end for stamps in found.streams.values()) - zero, movie.seconds)
+            joined = tuple(place - zero for place in found.joined)
     return _with_tiles(path, Tracks(name, tracks.get("video"), tracks.get("audio"), joined))
 
 
@@ -116,8 +121,8 @@ def check_whole(ends: float, declared: float) -> None:
         raise MediaError(f"ends at {ends:.2f} s, though its header says {declared:.2f} s: it is damaged or cut short")
 
 
-def _check_structure(path: Path, name: str, found: set[str]) -> bool:
-    """Whether its packets tell more than its header.
+def _check_structure(path: Path, name: str, found: set[str]) -> Movie | None:
+    """What is told of an MP4 file; None of others.
 
     Raises MediaError when a file is not as long as the sizes in it say, when another follows behind it, or when its
     index lists a kind of stream that was not `found`.
@@ -125,11 +130,11 @@ def _check_structure(path: Path, name: str, found: set[str]) -> bool:
     if name in ("wav", "avi"):
         check_riff(path)
     elif name == _MP4:
-        listed, fragmented = check_boxes(path)
-        for kind in sorted(listed - found):
+        movie = check_boxes(path)
+        for kind in sorted(movie.kinds - found):
             raise MediaError(f"lists {kind} in its index, of which nothing can be read: it is damaged")
-        return fragmented
-    return name not in (*_INDEXED, *STILLS)
+        return movie
+    return None
 
 
 def _best(container: Any, kind: Kind) -> Any:
@@ -152,7 +157,7 @@ def _is_still(name: str, stream: Any) -> bool:
 
 
 def _is_told(name: str, stream: Any) -> bool:
-    return _is_still(name, stream) or bool(stream.duration and stream.duration > 0)
+    return _is_still(name, stream) or (name in _INDEXED and bool(stream.duration and stream.duration > 0))
 
 
 def _scanned(path: Path, container: Any, streams: list[Any], zero: float) -> tuple[list[Any], Scan]:
