@@ -15,7 +15,7 @@ from avgzsl.media.needs import FrameNeeds, SoundNeeds, Span
 from avgzsl.media.preview import preview, thumbnail
 from avgzsl.media.windows import windows
 from tests.media_files import RATE, numbered, numbers, tone, write
-from tests.media_kinds import beeps, film, held, joined, onsets, remuxed
+from tests.media_kinds import beeps, declared, film, held, joined, onsets, remuxed
 
 FRAMES, SOUND = FrameNeeds(size=48, fps=10.0), SoundNeeds(RATE)
 FRAGMENTS = {"movflags": "frag_keyframe+delay_moov"}
@@ -188,7 +188,6 @@ CODECS = {
     "h264.mkv": {"codec": "libx264"},
     "vp8.webm": {"codec": "libvpx", "sound_codec": "libopus", "samples": "flt"},
     "mpeg4.mkv": {"codec": "mpeg4", "sound_codec": "flac", "samples": "s16"},
-    "h264.mp4": {"codec": "libx264", "format_options": FRAGMENTS},
 }
 REORDERED = {"preset": "veryfast", "bf": "2", "g": "25"}
 
@@ -239,7 +238,7 @@ def test_recordings_of_reordered_frames_joined_end_to_end(tmp_path, name):
 
 
 @pytest.mark.parametrize("second", [-2000.0, -4.0, -1.0, 0.0, 3.03, 7.0, 20.0, 1000.0, 93_000.0])
-@pytest.mark.parametrize("name", ["h264.ts", "mpeg2.ts", "h264.mkv", "vp8.webm"])
+@pytest.mark.parametrize("name", ["h264.ts", "h264.mkv"])
 def test_the_second_recording_may_have_any_clock(tmp_path, name, second):
     source = film(tmp_path / f"source-{name}", **CODECS[name])
     first, later = (
@@ -253,9 +252,9 @@ def test_the_second_recording_may_have_any_clock(tmp_path, name, second):
         check_both(path)
 
 
-@pytest.mark.parametrize("leap", [4.0, 90.0, 1000.0])
+@pytest.mark.parametrize("leap", [4.0, 1000.0])
 @pytest.mark.parametrize("group", ["25", "250"])
-@pytest.mark.parametrize("name", ["h264.ts", "h264.mkv", "vp8.webm"])
+@pytest.mark.parametrize("name", ["h264.ts", "vp8.webm"])
 def test_stamps_that_leap_ahead_in_the_middle_of_a_recording(tmp_path, name, group, leap):
     source = film(tmp_path / f"source-{name}", options={"g": group}, **CODECS[name])
     with av.open(str(source)) as container:
@@ -331,6 +330,12 @@ WHOLE_ONLY = {
 }
 
 
+def test_two_films_in_fragments_say_so(tmp_path):
+    part = film(tmp_path / "part.mp4", format_options=FRAGMENTS)
+    with pytest.raises(MediaError, match="several files"):
+        decode(joined(tmp_path / "a.mp4", part, part), Span(), FRAMES, SOUND)
+
+
 @pytest.mark.parametrize("name", WHOLE_ONLY)
 def test_kinds_of_which_the_first_file_alone_can_be_read_say_so(tmp_path, name):
     codec, sound_codec, samples = WHOLE_ONLY[name]
@@ -363,11 +368,16 @@ def test_a_recording_that_begins_in_the_middle_of_a_group_of_pictures(tmp_path):
     part = film(tmp_path / "part.ts", options={"g": "25"})
     late = remuxed(part, tmp_path / "b.ts", lambda packet, time: 0.0 if time > 0.45 else None)
     got = decode(joined(tmp_path / "a.ts", part, late), Span(), FRAMES, SOUND)
-    assert len(in_step(got)) == 4
+    assert len(onsets(got.waveform)) == 4 and got.info["joined"]
+    shown = numbers(got.frames)
+    assert shown[31:37] == [74] * 6 and all(
+        before <= after for before, after in pairwise(shown[40:])
+    )  # none is made up
+    assert abs(shown[int(10 * onsets(got.waveform)[3] + 0.5)] - 50) <= 3
 
 
 def test_a_long_file_is_read_once_and_a_huge_one_at_its_end(tmp_path, monkeypatch):
-    file = held(tmp_path / "a.mkv", [i / 2 for i in range(80)], 40.0, told=False)
+    file = held(tmp_path / "a.mkv", [i / 2 for i in range(80)], 40.0, told=False, options={"g": "10"})
     stamps._scan.cache_clear()
     whole = decode(file, Span(20.0, 21.0), FRAMES)
     for begin in range(5):
@@ -379,3 +389,91 @@ def test_a_long_file_is_read_once_and_a_huge_one_at_its_end(tmp_path, monkeypatc
     again = decode(file, Span(20.0, 21.0), FRAMES)
     assert numbers(again.frames) == numbers(whole.frames) == [40] * 5 + [41] * 5
     assert again.info == whole.info and 0 < len(taken) < 60
+
+
+# Tracks without a sample, and covers
+
+EMPTY = {
+    "a.mp4": ("libx264", "aac", {}),
+    "a.mov": ("mpeg4", "aac", {}),
+    "a.mkv": ("libx264", "flac", {}),
+    "a.webm": ("libvpx", "libopus", {}),
+    "a.ts": ("libx264", "aac", {}),
+    "mpeg2.ts": ("mpeg2video", "mp2", {}),
+    "a.avi": ("mpeg4", "pcm_s16le", {}),
+    "a.flv": ("libx264", "aac", {}),
+    "a.mpg": ("mpeg2video", "mp2", {}),
+    "fragments.mp4": ("libx264", "aac", FRAGMENTS),
+}
+
+
+@pytest.mark.parametrize("kept", ["video", "audio"])
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_track_without_a_sample_is_absent(tmp_path, name, kept):
+    codec, sound_codec, options = EMPTY[name]
+    file = declared(tmp_path / name, codec, sound_codec, kept, **options)
+    got = decode(file, Span(), FRAMES, SOUND)
+    assert abs(got.info["duration"] - 3.0) < 0.15
+    if kept == "video":
+        assert got.waveform is None and got.info["audio"] is None and len(got.frames) == 30
+        assert numbers(got.frames)[25] in (61, 62, 63)
+    else:
+        assert got.frames is None and got.info["video"] is None and abs(len(got.waveform) - 3 * RATE) < 0.1 * RATE
+    assert [one.frames is None for one in pieces(file)] == [kept == "audio"] * 3
+
+
+def test_a_film_in_fragments_that_was_cut_before_its_sound_is_noticed_where_a_list_or_a_length_tells(tmp_path):
+    listed = film(tmp_path / "a.mp4", format_options={"movflags": "frag_keyframe+empty_moov+dash+global_sidx"})
+    data = listed.read_bytes()
+    for last in (data.index(b"moof", data.index(b"moof") + 1), data.rindex(b"moof")):
+        listed.write_bytes(data[: last - 4])
+        with pytest.raises(MediaError, match="cut short"):
+            decode(listed, Span(), FRAMES, SOUND)
+    file = declared(tmp_path / "b.mp4", "libx264", "aac", "video", movflags="frag_keyframe+empty_moov")
+    assert decode(file, Span(), FRAMES, SOUND).waveform is None
+    data = file.read_bytes()
+    at, end = data.index(b"moov") - 4, data.index(b"mvex") - 4
+    scale = int.from_bytes(data[data.index(b"mvhd") + 16 :][:4], "big")
+    length = (16).to_bytes(4, "big") + b"mehd" + bytes(4) + (9 * scale).to_bytes(4, "big")
+    sized = bytearray(data[: end + 8] + length + data[end + 8 :])
+    for place in (at, end):
+        sized[place : place + 4] = (int.from_bytes(sized[place : place + 4], "big") + 16).to_bytes(4, "big")
+    file.write_bytes(sized)
+    with pytest.raises(MediaError, match=r"ends at 3\.0\d s, though its header says 9\.00 s"):
+        decode(file, Span(), FRAMES, SOUND)
+
+
+COVERS = {
+    "h264.mp4": ("libx264", {}),
+    "h264.mov": ("libx264", {}),
+    "jpeg.mp4": ("mjpeg", {"pixels": "yuvj420p"}),
+    "png.mov": ("png", {"pixels": "rgb24"}),
+    "jpeg.mkv": ("mjpeg", {"pixels": "yuvj420p"}),
+    "vp8.mkv": ("libvpx", {}),
+    "h264.m4a": ("libx264", {}),
+}
+
+
+@pytest.mark.parametrize("name", COVERS)
+def test_a_plain_picture_that_is_shown_for_a_moment_of_a_sound_file_is_its_cover(tmp_path, name):
+    codec, options = COVERS[name]
+    sounds = {"sound": 5.0, "sound_codec": "aac"}
+    for end in (0.04, 1.0):
+        file = held(tmp_path / name, [0.0], end, codec=codec, **sounds, **options)
+        got = decode(file, Span(), FRAMES, SOUND)
+        assert got.frames is None and got.info["video"] is None and len(onsets(got.waveform)) == 2
+    whole = decode(held(tmp_path / name, [0.0], 5.0, codec=codec, **sounds, **options), Span(), FRAMES, SOUND)
+    assert len(whole.frames) >= 50 and len(onsets(whole.waveform)) == 2
+    alone = decode(held(tmp_path / name, [0.0], 1.0, codec=codec, **options), Span(), FRAMES)
+    assert len(alone.frames) == 10
+    two = decode(held(tmp_path / name, [0.0, 0.5], 1.0, codec=codec, **sounds, **options), Span(), FRAMES, SOUND)
+    assert numbers(two.frames) == [0] * 5 + [1] * 5  # a film that ends early
+
+
+def test_in_a_file_that_calls_itself_sound_one_picture_is_a_cover_however_long_it_is_shown(tmp_path):
+    file = held(tmp_path / "a.mp4", [0.0], 5.0, sound=5.0)
+    data = file.read_bytes()
+    assert decode(file, Span(), FRAMES, SOUND).frames is not None
+    for brand in (b"M4A ", b"M4B "):
+        file.write_bytes(data.replace(b"ftypisom", b"ftyp" + brand, 1))
+        assert decode(file, Span(), FRAMES, SOUND).frames is None

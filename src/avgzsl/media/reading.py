@@ -10,6 +10,7 @@ from typing import Any
 from avgzsl.errors import MediaError
 from avgzsl.media.container import opened, prepare
 from avgzsl.media.shape import PixelShape
+from avgzsl.media.stamps import Join
 from avgzsl.media.tracks import Track
 
 _EARLIER = (0.0, 10.0, 60.0)  # seconds: an index may point behind the time that was asked for
@@ -21,6 +22,8 @@ _IN_PACKETS = (
     *("wav", "w64", "flac", "aiff", "caf"),
 )
 _WHOLE_SOUND = ("aac", "alac", "flac", "opus", "vorbis")  # codecs of which every packet decodes by itself
+
+_HEADLESS = 5.0  # seconds before the first key frame of a later recording
 
 _TAGS, _THEORA_COMMENT = (b"ID3", b"TAG", b"APETAGEX"), 0x81
 
@@ -94,7 +97,7 @@ def _length(frame: Any, stream: Any) -> float:
 
 
 def _frames(
-    container: Any, stream: Any, joins: tuple[tuple[int, float], ...] = (), entry: float | None = None
+    container: Any, stream: Any, joins: tuple[Join, ...] = (), entry: float | None = None
 ) -> Iterator[tuple[int | None, Any]]:
     """(time stamp of the first packet, frame), what is damaged from the first key frame on refused.
 
@@ -134,29 +137,41 @@ def _frames(
         raise problem
 
 
-def _packets(
-    container: Any, stream: Any, joins: tuple[tuple[int, float], ...], entry: float | None
-) -> Iterator[tuple[Any, bool]]:
+def _packets(container: Any, stream: Any, joins: tuple[Join, ...], entry: float | None) -> Iterator[tuple[Any, bool]]:
     """The packets of a stream, and whether a recording begins; the stamps of later ones moved behind those before.
 
-    With `entry`, those from the first key frame on that has this stamp, in seconds, or a later one.
+    With `entry`, those from the first key frame on that has this stamp, in seconds, or a later one. A later recording
+    may begin in the middle of a group of pictures; what would be predicted from another one's frames is passed over.
+    Raises MediaError when that is more than a few seconds.
     """
-    later, count, ticks, waits = list(joins), 0, 0, entry is not None
+    later, count, ticks, enters, headless = list(joins), 0, 0, entry is not None, None
     for packet in container.demux(stream):
-        begins = bool(packet.size and later and count == later[0][0])
+        begins = bool(packet.size and later and count == later[0].packets)
         if begins:
-            ticks = round(later.pop(0)[1] / stream.time_base)
+            join = later.pop(0)
+            ticks = round(join.seconds / stream.time_base)
+            headless = _seconds(packet, stream) if join.back else None
             if packet.is_keyframe:
                 yield _end_of_recording(stream), False
                 stream.codec_context.flush_buffers()
         if packet.size:
             count += 1
             packet.pts, packet.dts = (None if one is None else one + ticks for one in (packet.pts, packet.dts))
-            early = entry is not None and packet.pts is not None and float(packet.pts * stream.time_base) < entry
-            if waits and (early or not packet.is_keyframe):
+            time = _seconds(packet, stream)
+            enters = enters and (not packet.is_keyframe or (entry is not None and time < entry))
+            if headless is not None and not packet.is_keyframe:
+                if time - ticks * stream.time_base > headless + _HEADLESS:
+                    raise MediaError(f"a recording in it, at {time:.0f} s, begins without a key frame; make it anew")
                 continue
-            waits = False
+            headless = None
+            if enters:
+                continue
         yield packet, begins
+
+
+def _seconds(packet: Any, stream: Any) -> float:
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    return math.inf if stamp is None else float(stamp * stream.time_base)
 
 
 def _end_of_recording(stream: Any) -> Any:

@@ -9,8 +9,9 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from avgzsl.errors import MediaError
 from avgzsl.media.container import check_file, opened
@@ -27,31 +28,38 @@ A picture alone may stand still for long (ISO/IEC 13818-1 allows a minute), and 
 
 _REORDERED = 16  # frames that H.264 may decode before one that is shown earlier
 _NO_DECODING_TIMES = ("matroska,webm",)  # FFmpeg makes them up, wrongly where a second recording begins
-_SORTED = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg gives its packets by their stamps, not as they lie
 _ASTRAY = 2.0  # seconds for which one track may go on in a recording when another has left it
+
+
+class Join(NamedTuple):
+    """Where a later recording begins in a stream: after so many packets; the seconds to be added to its stamps.
+
+    `back` is whether stamps go back there. Where they leap ahead, the same recording may go on.
+    """
+
+    packets: int
+    seconds: float
+    back: bool
 
 
 @dataclass(frozen=True)
 class Stamps:
-    """Of one stream: seconds on the file's clock, of its first frame, its last, and the last one's end.
-
-    `joins` has for every later recording the number of its first packet within the stream, and the seconds to be
-    added to its stamps.
-    """
+    """Of one stream: seconds on the file's clock, of its first frame, its last, and the last one's end."""
 
     packets: int
     first: float
     last: float
     end: float
-    joins: tuple[tuple[int, float], ...]
+    joins: tuple[Join, ...]
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Every stream that has packets, and where later recordings begin, in seconds."""
+    """Every stream that has packets, where later recordings begin, in seconds, and whether all packets were read."""
 
     streams: dict[int, Stamps]
     joined: tuple[float, ...]
+    whole: bool
 
 
 @dataclass
@@ -89,6 +97,7 @@ class _Part:
     first: float
     left: dict[int, float]
     sure: bool
+    back: bool
 
 
 def scan(path: Path, used: tuple[int, ...], after: float | None = None) -> Scan:
@@ -117,7 +126,7 @@ def _scan(path: Path, used: tuple[int, ...], after: float | None, version: tuple
             if stream.index not in streams:
                 streams[stream.index] = _Stream(stream.index in used, _step(stream), [_Run(0, 0)])
             _take(streams, parts, stream.index, packet, name)
-    return _placed(streams, parts)
+    return _placed(streams, parts, after is None)
 
 
 def _enter(container: Any, after: float) -> None:
@@ -141,19 +150,19 @@ def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: A
     dts = -math.inf if packet.dts is None or name in _NO_DECODING_TIMES else float(packet.dts * base)
     at = packet.pos or 0
     if not parts:
-        parts.append(_Part(at, time, {}, True))
+        parts.append(_Part(at, time, {}, True, False))
     if stream.timed and stream.count:
         back = _goes_back(stream, time, dts, packet.is_keyframe, length)
         most = _SILENT if packet.stream.type == "audio" else _STILL if packet.is_keyframe else math.inf
         sure = back or time - stream.run.end > most
         jumps = back or _leaps(streams, stream, time, sure)
         newest = len(parts) - 1
-        later = _later_part(streams, parts, stream, math.inf if name == _SORTED else time, at)
+        later = _later_part(streams, parts, stream, time, at)
         if later is not None and (jumps or _BACK < abs(time - stream.run.end) > abs(time - parts[later].first)):
             stream.runs.append(_Run(later, stream.count))
         elif jumps:
             left = {key: one.run.end for key, one in streams.items() if one.timed and one.run.part == newest}
-            parts.append(_Part(at, time, left, sure))
+            parts.append(_Part(at, time, left, sure, back))
             stream.runs.append(_Run(newest + 1, stream.count))
     run = stream.run
     stream.count, stream.dts = stream.count + 1, dts
@@ -183,7 +192,7 @@ def _leaps(streams: dict[int, _Stream], stream: _Stream, time: float, sure: bool
     return gap > _GAP and not goes_on and (sure or bool(others))
 
 
-def _placed(streams: dict[int, _Stream], parts: list[_Part]) -> Scan:
+def _placed(streams: dict[int, _Stream], parts: list[_Part], whole: bool) -> Scan:
     """All recordings one behind the other."""
     shifts, end = [0.0] * len(parts), 0.0
     joined = []
@@ -200,18 +209,19 @@ def _placed(streams: dict[int, _Stream], parts: list[_Part]) -> Scan:
     found = {}
     for index, one in streams.items():
         moved = [(run, shifts[run.part] if one.timed else 0.0) for run in one.runs]
+        joins = [
+            Join(run.begins, shift, parts[run.part].back)
+            for (_, before), (run, shift) in pairwise(moved)
+            if shift != before
+        ]
         found[index] = Stamps(
             one.count,
             min(run.first + shift for run, shift in moved),
             max(run.last + shift for run, shift in moved),
             max(run.end + shift for run, shift in moved),
-            tuple(
-                (run.begins, shift)
-                for (run, shift), (_, before) in zip(moved[1:], moved, strict=False)
-                if shift != before
-            ),
+            tuple(joins),
         )
-    return Scan(found, tuple(joined))
+    return Scan(found, tuple(joined), whole)
 
 
 def _check_together(streams: dict[int, _Stream], place: int, part: _Part) -> None:

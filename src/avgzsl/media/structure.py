@@ -104,7 +104,7 @@ def check_boxes(path: Path) -> Movie:
             if box.name == b"sidx":
                 _check_listed_bytes(stream, box, there)
             if box.name == b"moov":
-                if tracks and b"mdat" not in checked:
+                if tracks:
                     raise _several(box.start)
                 tracks += _listed(stream, box)
                 seconds = _seconds(stream, box)

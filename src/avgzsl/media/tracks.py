@@ -9,7 +9,7 @@ from avgzsl.media.container import STILLS, opened
 from avgzsl.media.kinds import LOCKED, is_locked
 from avgzsl.media.layouts import layout_of
 from avgzsl.media.shape import PixelShape
-from avgzsl.media.stamps import Scan, scan
+from avgzsl.media.stamps import Join, Scan, scan
 from avgzsl.media.structure import Movie, check_boxes, check_riff, check_segment
 from avgzsl.media.tiles import Grid, read_grid
 from avgzsl.media.tones import NAMES
@@ -45,7 +45,7 @@ class Track:
     zero: float
     info: dict[str, Any]
     last: float | None = None
-    joins: tuple[tuple[int, float], ...] = ()
+    joins: tuple[Join, ...] = ()
     grid: Grid | None = None
 
     @property
@@ -180,7 +180,7 @@ def _scanned(path: Path, container: Any, streams: list[Any], zero: float) -> tup
 
 def _is_plain_cover(container: Any, stream: Any, video: Track, audio: Track, found: Scan | None) -> bool:
     """Whether a picture is one frame that is shown for less than half of the sound, or stands in a file of sound."""
-    frames = len(stream.index_entries) if found is None else found.streams[stream.index].packets
+    frames = len(stream.index_entries) if found is None else found.streams[stream.index].packets if found.whole else 0
     if container.format.name not in _COVERS or frames != 1 or video.end is None or audio.end is None:
         return False
     brand = container.metadata.get("major_brand")
@@ -192,6 +192,8 @@ def _track(container: Any, stream: Any, zero: float, found: Scan | None) -> Trac
     if stream.codec_context is None:
         raise MediaError(f"its {kind} (stream {stream.index}) is of a codec that is not read, or unknown")
     start = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base) - zero
+    if found is not None and found.whole and kind == "video":
+        start = found.streams[stream.index].first - zero
     track = Track(name, kind, stream.index, start, None, zero, _info(container, stream, kind))
     if _is_still(name, stream):
         return track
