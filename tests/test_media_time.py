@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 import av
 import numpy as np
@@ -477,3 +478,41 @@ def test_in_a_file_that_calls_itself_sound_one_picture_is_a_cover_however_long_i
     for brand in (b"M4A ", b"M4B "):
         file.write_bytes(data.replace(b"ftypisom", b"ftyp" + brand, 1))
         assert decode(file, Span(), FRAMES, SOUND).frames is None
+
+
+# Films of these kinds that others made
+
+CASES = Path(__file__).parents[2] / "shared" / "data" / "cases"
+RIGHT = {  # seconds, frames at 10 a second, sound
+    "covers/plain_h264.m4a": (4.0, None, True),
+    "empty-track/nopicture.ts": (1.94, None, True),
+    "empty-track/nosound.mkv": (2.0, 20, False),
+    "empty-track/nosound.mp4": (2.0, 20, False),
+    "joined/back.ts": (6.05, 61, True),
+    "joined/far.ts": (6.05, 61, True),
+    "joined/two.mp3": (6.05, None, True),
+    "joined/two.ogg": (6.0, None, True),
+    "joined/two.ts": (6.05, 61, True),
+    "joined/two.webm": (6.03, 61, True),
+    "long-last-frame/one.mp4": (5.0, 50, False),
+    "long-last-frame/one_sound.webm": (5.0, 50, True),
+    "long-last-frame/slides.mkv": (6.0, 60, False),
+    "long-last-frame/static_end_sound.mp4": (6.0, 60, True),
+    "long-last-frame/still.avif": (None, 1, False),
+    "longer-other-track/sub.mkv": (3.02, 30, True),
+    "longer-other-track/two_audio.mp4": (3.0, 30, True),
+}
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the films that others made are not part of the repository")
+@pytest.mark.parametrize("name", RIGHT)
+def test_films_of_these_kinds_that_others_made(name):
+    seconds, frames, heard = RIGHT[name]
+    got = decode(CASES / name, Span(), FRAMES, SOUND)
+    assert got.info["duration"] == (None if seconds is None else pytest.approx(seconds, abs=0.03))
+    assert (None if got.frames is None else len(got.frames)) == frames and (got.waveform is not None) == heard
+    if seconds:
+        assert len(pieces(CASES / name)) == round(seconds)
+    if name.startswith("joined"):
+        assert onsets(got.waveform) == pytest.approx([1.0, 2.0, 4.05, 5.05], abs=0.1)
+        assert [len(onsets(decode(CASES / name, Span(t, t + 1.0), None, SOUND).waveform)) for t in (0.7, 3.7)] == [1, 1]
