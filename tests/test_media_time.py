@@ -377,6 +377,12 @@ def test_a_recording_that_begins_in_the_middle_of_a_group_of_pictures(tmp_path):
     assert abs(shown[int(10 * onsets(got.waveform)[3] + 0.5)] - 50) <= 3
 
 
+def test_stamps_in_disorder_are_refused_soon(tmp_path):
+    part = film(tmp_path / "part.ts", seconds=0.2)
+    with pytest.raises(MediaError, match="begin anew 1000 times"):
+        decode(joined(tmp_path / "a.ts", *[part] * 1100), Span(), FRAMES, SOUND)
+
+
 def test_a_long_file_is_read_once_and_a_huge_one_at_its_end(tmp_path, monkeypatch):
     file = held(tmp_path / "a.mkv", [i / 2 for i in range(80)], 40.0, told=False, options={"g": "10"})
     stamps._scan.cache_clear()

@@ -26,6 +26,7 @@ _GAP, _SILENT, _STILL = 1.0, 10.0, 60.0
 A picture alone may stand still for long (ISO/IEC 13818-1 allows a minute), and then goes on without a key frame.
 """
 
+_MOST = 1000  # recordings in one file
 _REORDERED = 16  # frames that H.264 may decode before one that is shown earlier
 _NO_DECODING_TIMES = ("matroska,webm",)  # FFmpeg makes them up, wrongly where a second recording begins
 _ASTRAY = 2.0  # seconds for which one track may go on in a recording when another has left it
@@ -161,6 +162,8 @@ def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: A
         if later is not None and (jumps or _BACK < abs(time - stream.run.end) > abs(time - parts[later].first)):
             stream.runs.append(_Run(later, stream.count))
         elif jumps:
+            if len(parts) == _MOST:
+                raise MediaError(f"its time stamps begin anew {_MOST} times: they are in disorder; make the file anew")
             left = {key: one.run.end for key, one in streams.items() if one.timed and one.run.part == newest}
             parts.append(_Part(at, time, left, sure, back))
             stream.runs.append(_Run(newest + 1, stream.count))
@@ -171,12 +174,13 @@ def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: A
 
 def _later_part(streams: dict[int, _Stream], parts: list[_Part], stream: _Stream, time: float, at: int) -> int | None:
     """The recording that another track has begun and to which a packet of this one, at byte `at`, can belong."""
-    begun = [place for place in range(stream.run.part + 1, len(parts)) if parts[place].at <= at]
-    if not begun:
-        return stream.run.part + 1 if stream.run.part + 1 < len(parts) else None
-    there = [one.run.end for one in streams.values() if one.timed and one.run.part == begun[-1]]
+    following = range(stream.run.part + 1, len(parts))
+    if not following:
+        return None
+    later = next((place for place in reversed(following) if parts[place].at <= at), following[0])
+    there = [one.run.end for one in streams.values() if one.timed and one.run.part == later]
     gone_on = bool(there) and time < max(there) - _ASTRAY  # it has been left, too: this is one more
-    return None if gone_on else begun[-1]
+    return None if gone_on else later
 
 
 def _goes_back(stream: _Stream, time: float, dts: float, key: bool, length: float) -> bool:
