@@ -278,6 +278,16 @@ def test_a_picture_that_stands_still_while_the_sound_goes_on_is_no_leap(tmp_path
     assert numbers(got.frames) == wanted and "joined" not in got.info
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts"])
+def test_a_picture_that_goes_on_after_the_sound_may_stand_still(tmp_path, name):
+    times = [0.0, 1.0, 2.9, 5.0, 9.0, 9.5]
+    got = decode(held(tmp_path / name, times, 10.0, sound=3.0, told=False), Span(), FRAMES, SOUND)
+    assert "joined" not in got.info and onsets(got.waveform) == pytest.approx([1.0, 2.0], abs=0.1)
+    begin = got.info["video"]["start"]
+    wanted = [bisect_right(times, 0.1 * i + 2e-3) - 1 for i in range(len(got.frames))]
+    assert numbers(got.frames) == wanted and got.info["duration"] - begin > 9.5
+
+
 def test_a_picture_alone_may_stand_still_for_a_minute_and_longer_without_a_key_frame(tmp_path):
     times = [0.0, 50.0, 100.0, 200.0]
     options = {"preset": "ultrafast", "g": "1000", "sc_threshold": "0"}
