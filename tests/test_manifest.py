@@ -172,3 +172,62 @@ def test_a_long_manifest_is_quick_to_read(root):
     with (root.parent / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("path", "label", "start", "end"), *rows])
     assert len(read_manifest(root.parent / "labels.csv", root)) == 3000
+
+
+# Links: a listing and a manifest have one rule
+
+
+def both(root: Path, name: str) -> list[str]:
+    """What a listing, and a manifest of one path, say of it: "read", or the error."""
+    told = []
+    for read in (lambda: list_folder(root), lambda: read_manifest(manifest(root, f"path\n{name}\n"), root)):
+        try:
+            told.append("read" if name in {row.path for row in read()} else "absent")
+        except DataError as problem:
+            told.append(str(problem))
+    return told
+
+
+def test_a_link_to_a_file_within_is_read(root):
+    (root / "other").mkdir()
+    (root / "other" / "e.mp4").symlink_to(root / "a.mp4")
+    (root / "other" / "f.mp4").symlink_to(Path("..") / "a.mp4")
+    assert both(root, "other/e.mp4") == ["read", "read"] == both(root, "other/f.mp4")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize("chained", [False, True])
+def test_a_link_out_of_the_folder_is_refused_and_named(root, folder, chained):
+    away = root.parent / "away"
+    away.mkdir()
+    (away / "x.mp4").write_bytes(b"x")
+    target, link = (away, root / "link") if folder else (away / "x.mp4", root / "link.mp4")
+    if chained:
+        (root / "first.txt").symlink_to(target)
+        target = root / "first.txt"
+    link.symlink_to(target)
+    listed, read = both(root, "link/x.mp4" if folder else "link.mp4")
+    for told in (listed, read):
+        assert "out" in told and str(away) in told, told
+    assert "put copies" in listed
+
+
+def test_a_root_that_is_a_link_and_links_to_what_is_no_clip(root):
+    (root.parent / "notes.txt").write_text("words")
+    (root / "notes.txt").symlink_to(root.parent / "notes.txt")
+    (root / "gone.mp4").symlink_to(root / "nothing.mp4")
+    (root / "circle.mp4").symlink_to(root / "circle.mp4")
+    (root / "round").symlink_to(root)
+    (root.parent / "other name").symlink_to(root)
+    for place in (root, root.parent / "other name"):
+        assert [row.path for row in list_folder(place)] == ["a.mp4", "d.wav", "sub dir/b,c.mp4"]
+    assert "not there" in problems(root, "path\ngone.mp4\n")
+    assert "circle.mp4" in problems(root, "path\ncircle.mp4\n")
+
+
+def test_folders_that_link_to_each_other_end(root):
+    for a in range(8):
+        (root / f"{a}").mkdir()
+        for b in range(8):
+            (root / f"{a}" / f"to {b}").symlink_to(root / f"{b}")
+    assert len(list_folder(root)) == 3

@@ -65,15 +65,18 @@ def read_clips(root: Path, manifest: Path | None = None, merge_spellings: bool =
 def list_folder(root: Path, merge_spellings: bool = False) -> list[Row]:
     """Every media file below `root` (by its suffix), in order of path; its label is the subfolder of `root` it is in.
 
-    Files in `root` itself have no label. Hidden files and folders are left out. Raises DataError when there is none.
+    Files in `root` itself have no label. Hidden files and folders are left out. As in a manifest, links to files are
+    followed within `root`. Raises DataError when there is none, and for links to media files or folders outside it.
     """
     if not root.is_dir():
         raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected a folder of clips")
-    paths = sorted(
-        path.relative_to(root)
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path.relative_to(root))
-    )
+    outside: list[Path] = []
+    paths = sorted(path.relative_to(root) for path in _media(root, root.resolve(), outside))
+    if outside:
+        raise DataError(
+            f"{root}: {len(outside)} links lead out of the folder of the clips, as {outside[0]} to "
+            f"{outside[0].resolve()}; give the folder in which the files are, or put copies in the place of the links"
+        )
     if not paths:
         raise DataError(f"{root}: no clips; expected media files (such as .mp4, .mkv, .wav), one subfolder a class")
     rows = [
@@ -172,8 +175,8 @@ def _path(given: str, root: Path, inside: Path, wrong: list[str]) -> str | None:
     place = root / given
     try:
         resolved, there = place.resolve(), place.is_file()
-    except OSError as problem:  # a name that is too long
-        wrong.append(f"{given}: {problem.strerror}")
+    except (OSError, RuntimeError) as problem:  # a name that is too long; links in a circle
+        wrong.append(f"{given}: {getattr(problem, 'strerror', None) or problem}")
         return None
     if not resolved.is_relative_to(inside):
         wrong.append(f"{given}: lies outside the folder of the clips ({resolved}); expected a path inside {root}")
@@ -272,5 +275,21 @@ def _contradictions(rows: Iterable[Row]) -> Iterator[str]:
         yield f"seen is given for some classes, but not for {', '.join(silent)}"
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _media(folder: Path, inside: Path, outside: list[Path]) -> Iterator[Path]:
+    """The media files below a folder; links that lead out of the real folder `inside` are noted in `outside`.
+
+    What a link to a folder leads to is listed where it is, not twice.
+    """
+    try:
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except PermissionError:
+        return
+    for entry in entries:
+        is_folder, is_link = entry.is_dir(), entry.is_symlink()
+        is_media = entry.suffix.lower() in SUFFIXES and entry.is_file()
+        if is_link and (is_folder or is_media) and not entry.resolve().is_relative_to(inside):
+            outside.append(entry)
+        elif is_media:
+            yield entry
+        elif is_folder and not is_link:
+            yield from _media(entry, inside, outside)
