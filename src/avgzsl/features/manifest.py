@@ -21,7 +21,7 @@ YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0"
 SUFFIXES = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
     *(".webm", ".wmv", ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"),
-    *(".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"),
+    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"),
 )
 
 
