@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from avgzsl.media import preview as previews
 from avgzsl.media.decode import decode, probe
 from avgzsl.media.needs import FrameNeeds
 from avgzsl.media.preview import preview, thumbnail
@@ -114,6 +115,27 @@ def test_a_shape_that_changes_in_the_middle(tmp_path):
     with frames_from(file, survey(file).video, 0.0) as frames:
         sizes = [shown_size(frame) for _, frame in frames]
     assert sizes[:8] == [(256.0, 192)] * 8 and sizes[-8:] == [(pytest.approx(341.3, abs=0.1), 192)] * 8
+
+
+def test_a_preview_keeps_its_size_and_the_shapes(tmp_path):
+    first = film(tmp_path / "1.ts", squeezed(144, 192), WIDE, "mpeg2video").read_bytes()
+    second = film(tmp_path / "2.ts", squeezed(144, 192, (192, 341)), Fraction(64, 27), "mpeg2video").read_bytes()
+    for name, parts in (("wider", first + second), ("narrower", second + first)):
+        file = tmp_path / f"{name}.ts"
+        file.write_bytes(parts)
+        with frames_from(file, survey(file).video, 0.0) as frames:
+            pairs = [(0.0, frame) for _, frame in frames]
+        made = list(_fitted(file, pairs))
+        assert len({picture.shape for picture in made}) == 1
+        for picture in (made[2], made[-2]):
+            wide, high = extent(picture)
+            assert abs(wide - high) <= 4 and high > 90
+
+
+def _fitted(file, pairs):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(previews, "chosen", lambda *_: iter(pairs))
+        yield from previews._fitting(file, survey(file).video, [], 480)
 
 
 def test_turned_films_with_wide_pixels(tmp_path):

@@ -78,8 +78,9 @@ def is_locked(path: Path) -> bool:
     """Whether what is in a file is encrypted."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content[4:8] in (b"ftyp", b"moov", b"styp", b"mdat", b"wide", b"free"):
-            places = (content[start:end] for name, start, end in boxes(content, 0, len(content)) if name == b"moov")
-            index = next(places, b"")
+            found = ((start, end) for name, start, end in boxes(content, 0, len(content)) if name == b"moov")
+            start, end = next(found, (0, 0))
+            index = content[start : min(end, start + _MOST_HEADER)]
             return any(match[1] in _ENTRIES for match in re.finditer(rb"stsd.{12}(....)", index, re.DOTALL))
         if content[:4] == _MATROSKA:
             at = content.find(b"\x62\x40", 0, _MOST_HEADER)  # how the content is coded

@@ -63,11 +63,24 @@ def preview(path: Path, out: Path, span: Span = WHOLE, size: int = 480) -> None:
 
 
 def _fitting(path: Path, track: Track, times: list[float], size: int) -> Iterator[np.ndarray]:
+    """Pictures of one size: later ones of another shape stand in the middle of black."""
+    room: tuple[int, int] | None = None
     for _, frame in chosen(path, track, times):
-        shown = shown_size(frame)
-        scale = min(1.0, size / max(shown))
-        width, height = (max(2, round(side * scale)) for side in shown)
-        yield upright(rgb(frame, width, height), frame)
+        wide, high = shown_size(frame)
+        scale = min(1.0, size / max(wide, high)) if room is None else min(room[0] / wide, room[1] / high)
+        width, height = max(2, round(wide * scale)), max(2, round(high * scale))
+        room = room or (width, height)
+        yield upright(_centred(rgb(frame, width, height), *room), frame)
+
+
+def _centred(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    if picture.shape[:2] == (height, width):
+        return picture
+    whole = np.zeros((height, width, 3), np.uint8)
+    picture = picture[:height, :width]
+    top, left = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
+    whole[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return whole
 
 
 def _jpeg(picture: np.ndarray) -> bytes:
