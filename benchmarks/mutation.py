@@ -24,6 +24,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,6 +103,8 @@ def warm() -> None:
     import torch
     import yaml  # noqa: F401
 
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
     torch.set_num_threads(1)
 
 
@@ -142,7 +145,7 @@ def _child(tree: Path, tests: list[str], log: Path, limit: float) -> None:
         import pytest
 
         files = [f"tests/test_{name}.py" for name in tests]
-        # jaxtyping and hypothesis are there already, which pytest would warn of
+        # pytest would warn of its plugins that they are there already
         options = ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
         code = int(pytest.main(["-x", "-q", "--tb=no", *options, *files]))
     except BaseException:
