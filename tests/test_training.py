@@ -242,6 +242,16 @@ def test_early_stopping_takes_the_first_of_equals_and_looks_at_this_stage_alone(
         assert end == 1 - 0.125 * kept
 
 
+def test_early_stopping_counts_looks_not_epochs():
+    """With a look every third epoch and at the last, the records between have no HM and play no part."""
+    for scores, epochs, kept in (([0.3, 0.2, 0.9], 6, 3), ([0.3, 0.4, 0.4], 9, 6), ([0.1, 0.2, 0.3, 0.4], 10, 10)):
+        left = iter(scores)
+        job = Job(monitor=lambda left=left: {"val_HM": next(left)}, monitor_every=3)
+        end = one_epoch(lambda w, batch: {"a": w}, job=job, epochs=10, patience=1, lr=0.125, momentum=0.0)
+        assert len(job.history) == epochs
+        assert end == 1 - 0.125 * kept
+
+
 def test_checkpoints_are_written_at_most_so_often_and_at_the_end(tmp_path, monkeypatch):
     saved: list[tuple[int, bool]] = []
     monkeypatch.setattr("avgzsl.training.write_checkpoint", lambda path, one: saved.append((one.epoch, one.finished)))
