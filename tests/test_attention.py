@@ -179,3 +179,25 @@ def test_the_monitor_is_not_asked_during_the_posthoc_fit(data):
     job = Job(monitor=lambda: asked.append(1) or {"val_HM": 0.5}, monitor_every=1)
     build("avgzslnet", settings={**QUICK, "attention_epochs": 3}).fit(*data.training(), job)
     assert len(asked) == QUICK["epochs"]
+
+
+def test_a_posthoc_fit_that_was_cut_off_goes_on_with_the_finished_networks(data, tmp_path):
+    """Its checkpoint holds all networks, so that the first stage need not be done again."""
+    settings = {**QUICK, "epochs": 3, "attention_epochs": 4}
+    expected = build("cjme", settings=settings).fit(*data.training()).state()
+    heard: list[tuple[str, int]] = []
+
+    def stop(stage, done, *rest):
+        heard.append((stage, done))
+        if heard == [("networks", 1), ("networks", 2), ("networks", 3), ("attention", 1), ("attention", 2)]:
+            raise KeyboardInterrupt
+
+    job = Job(progress=stop, checkpoint=tmp_path / "c", checkpoint_seconds=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        build("cjme", settings=settings).fit(*data.training(), job)
+    heard.append(("again", 0))
+    again = (
+        build("cjme", settings=settings).fit(*data.training(), Job(progress=stop, checkpoint=tmp_path / "c")).state()
+    )
+    assert heard[6:] == [("attention", 2), ("attention", 3), ("attention", 4)]
+    assert again.keys() == expected.keys() and all(torch.equal(value, again[key]) for key, value in expected.items())
