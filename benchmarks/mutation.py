@@ -197,7 +197,8 @@ class Kept:
         key = sha256(str((case.module, case.source)).encode()).hexdigest()
         tests = self._hash(case, found.by if found.killed else "")
         with self.path.open("a") as stream:
-            stream.write(json.dumps({"key": key, "tests": tests, "what": str(case), **found._asdict()}) + "\n")
+            self.found[key] = {"key": key, "tests": tests, "what": str(case), **found._asdict()}
+            stream.write(json.dumps(self.found[key]) + "\n")
 
     def _hash(self, case: Case, by: str) -> str:
         """Of the test that killed it, or of all tests of its module, and of what they are made with."""
@@ -229,26 +230,27 @@ def outcomes(cases: list[Case], work: Path) -> Iterator[tuple[Case, Outcome]]:
     """Each case with what became of it, from before or from now; the copy is as it was after each."""
     tree = copied(work)
     kept = Kept(work / "mutation.jsonl", tree / "tests")
-    limits: dict[str, float] = {}
     for number, case in enumerate(cases):
         found = kept.get(case)
         if found is None:
             log = work / f"{case.module.replace('/', '-')}.txt"
-            if case.module not in limits:
-                log.with_suffix(".json").unlink(missing_ok=True)
-                whole = run(tree, TESTS[case.module], log, PATIENCE)
-                if whole.killed:
-                    sys.exit(f"{case.module}: its tests fail without any fault ({whole.by}); see {log}")
-                limits[case.module] = 10 + 4 * whole.seconds
             path = tree / "src" / "avgzsl" / f"{case.module}.py"
-            whole_source = path.read_text()
+            source = path.read_text()
+            whole = Case(case.module, Mutant(0, 0, "", 1, "", "none"), source)
+            usual = kept.get(whole)
+            if usual is None:
+                log.with_suffix(".json").unlink(missing_ok=True)
+                usual = run(tree, TESTS[case.module], log, PATIENCE)
+                if usual.killed:
+                    sys.exit(f"{case.module}: its tests fail without any fault ({usual.by}); see {log}")
+                kept.put(whole, usual)
             try:
                 path.write_text(case.source)
                 # compiled files are known by whole seconds and size, which two mutants may share
                 os.utime(path, (time.time() + 10 * number, time.time() + 10 * number))
-                found = run(tree, TESTS[case.module], log, limits[case.module])
+                found = run(tree, TESTS[case.module], log, 10 + 4 * usual.seconds)
             finally:
-                path.write_text(whole_source)
+                path.write_text(source)
                 os.utime(path, (1, 1))
             kept.put(case, found)
         yield case, found
