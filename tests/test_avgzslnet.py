@@ -99,7 +99,7 @@ SETTINGS = [
     {},
     {"distance": "mse", "symmetric": False},
     {"margin": 0.2},
-    {"attention": "joint"},
+    {"attention": "joint", "attention_threshold": 0.001},  # fresh embeddings are all about as uncertain
     {"attention": "joint", "attention_loss": "bce", "symmetric": False},
 ]
 

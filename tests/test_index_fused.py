@@ -11,7 +11,7 @@ from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
 from avgzsl.index.collection import view
 from avgzsl.index.engines import engines, open_engine, scans
 from avgzsl.index.engines.base import Scanner
-from avgzsl.index.fused import bound, fused, nearest_distances, query, reach, rounding, spaces, usable
+from avgzsl.index.fused import bound, fused, nearest_distances, query, reach, rounding, spaces, usable, video_share
 from avgzsl.index.nearest import nearest
 from avgzsl.methods.base import Embeddings
 from avgzsl.protocol import Mode, take
@@ -188,6 +188,23 @@ def test_what_is_absent_is_not_read():
         keep = usable(clips, mode).numpy()
         for similarity in SIMILARITIES:
             assert np.array_equal(fused(clips, mode, similarity)[keep], fused(spoiled, mode, similarity)[keep])
+
+
+def test_which_clips_can_be_scored_in_a_mode_and_how_much_their_video_counts():
+    """All four kinds of clips: with both, with sound, with pictures, with neither."""
+    audio, video = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, False])
+    z = torch.ones(4, 2)
+    apart = Embeddings(z, z, None, audio, video, torch.tensor([0.25, 0.9, 0.1, 0.5]))
+    together = Embeddings(None, None, z, audio, video)
+    sound, pictures, equal, attended = MODES
+    assert usable(apart, sound).tolist() == usable(together, sound).tolist() == audio.tolist()
+    assert usable(apart, pictures).tolist() == usable(together, pictures).tolist() == video.tolist()
+    assert usable(apart, equal).tolist() == usable(apart, attended).tolist() == [True, True, True, False]
+    assert usable(together, equal).tolist() == [True, False, False, False]
+    assert video_share(apart, equal).tolist() == [0.5, 0.0, 1.0, 0.0]
+    assert video_share(apart, attended).tolist() == [0.25, 0.0, 1.0, 0.0]
+    assert video_share(Embeddings(z, z, None, audio, video), attended).tolist() == [0.5, 0.0, 1.0, 0.0]
+    assert video_share(apart, attended).dtype == torch.float64
 
 
 def test_modes_are_those_that_the_method_serves():
