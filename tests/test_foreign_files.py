@@ -459,3 +459,11 @@ def test_a_fasttext_header_of_any_numbers_is_a_named_error(tmp_path):
         (tmp_path / "w.bin").write_bytes(content)
         with pytest.raises(DataError, match=r"w\.bin"):
             open_words(tmp_path / "w.bin")
+
+
+def test_inspecting_says_it_where_no_file_of_a_modality_can_be_read(tmp_path):
+    for path in (write_set(tmp_path / "set") / "features" / "audio").rglob("*.h5"):
+        path.write_bytes(b"damaged")
+    found = CliRunner().invoke(app, ["inspect", str(tmp_path / "set")])
+    assert isinstance(found.exception, SystemExit) and found.exit_code == 1, found.exception
+    assert "damaged or cut short" in " ".join(found.output.split())

@@ -13,7 +13,7 @@ def print_inspection(found: Mapping[str, Any]) -> None:
     console.print(f"{found['path']}: layout {found['layout']}", markup=False)
     ranges = Table("modality", "dimension", "min", "max", "mean length", title="Features")
     for modality, about in found["modalities"].items():
-        numbers = (f"{about[key]:.4g}" for key in ("min", "max", "mean_norm"))
+        numbers = ("–" if about[key] is None else f"{about[key]:.4g}" for key in ("min", "max", "mean_norm"))
         ranges.add_row(modality, str(about["dimension"]), *numbers)
     for table in found["text"]:
         ranges.add_row(f"text ({table['file']})", str(table["dimension"]), "", "", "")
