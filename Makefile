@@ -53,6 +53,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
 	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.damage --clips $(CLIPS) $(VIDEOS) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.attack --document docs/security.md
 
 # hours: tunes every method on every class split; what was done is kept in out/results
 results: $(STAMP)

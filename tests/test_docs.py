@@ -1,5 +1,6 @@
 """The documents say what is there."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -53,6 +54,18 @@ def test_every_make_target_named_in_the_documents_exists():
         for name in re.findall(r"(?:^    |`|^)make (\w+)", file.read_text(), re.M)
     }
     assert named <= targets
+
+
+def test_every_test_that_the_documents_name_exists():
+    for file in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for path, name in re.findall(r"`(tests/\w+\.py)(?:::(\w+))?`", file.read_text()):
+            assert (ROOT / path).is_file(), f"{file.name}: {path}"
+            there = {
+                node.name
+                for node in ast.walk(ast.parse((ROOT / path).read_text()))
+                if isinstance(node, ast.FunctionDef)
+            }
+            assert not name or name in there, f"{file.name}: {path}::{name}"
 
 
 def test_links_lead_somewhere():
