@@ -17,8 +17,9 @@ HOST = b"host: 127.0.0.1\r\n"
 PATIENCE = 60.0  # seconds after which a test has failed; nothing is expected to take them
 
 
-def command(*arguments):
-    return [sys.executable, "-c", "from avgzsl.cli import main; main()", "serve", *map(str, arguments)]
+def command(*arguments, first=""):
+    """The command, after the statements `first`."""
+    return [sys.executable, "-c", f"{first}\nfrom avgzsl.cli import main\nmain()", "serve", *map(str, arguments)]
 
 
 def environment(**settings):
@@ -59,13 +60,13 @@ class Served:
 
 
 @contextmanager
-def served(*arguments, index=None, folder=None, **settings):
+def served(*arguments, index=None, folder=None, first="", **settings):
     """A server on a free port; `folder` is where its temporary files go."""
     with tempfile.TemporaryDirectory() as own:
         more = {} if folder is None else {"TMPDIR": str(folder)}
         with (Path(own) / "errors").open("wb") as errors, ExitStack() as ends:
             process = subprocess.Popen(
-                command(index or world() / "index", "--port", "0", *arguments),
+                command(index or world() / "index", "--port", "0", *arguments, first=first),
                 env=environment(**settings) | more,
                 stdout=subprocess.PIPE,
                 stderr=errors,

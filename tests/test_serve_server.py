@@ -32,7 +32,8 @@ def has_ended(here, code):
 
 
 def test_a_running_upload_is_finished_before_the_server_ends(clip, tmp_path):
-    with served(folder=tmp_path) as here:
+    patient = "from avgzsl.serve import server; server.GRACE = server.LAST = 60"
+    with served(folder=tmp_path, first=patient) as here:
         answered, begun, ending = [], threading.Event(), threading.Event()
 
         def slowly():
