@@ -439,12 +439,29 @@ def test_a_track_without_a_sample_is_absent(tmp_path, name, kept):
     assert [one.frames is None for one in pieces(file)] == [kept == "audio"] * 3
 
 
+def test_an_index_that_lists_a_track_without_samples(tmp_path):
+    file = film(tmp_path / "a.mp4")
+    data = bytearray(file.read_bytes())
+    sound = data.index(b"trak", data.index(b"trak") + 1)
+    for name, place in ((b"stts", 8), (b"stsc", 8), (b"stco", 8), (b"stsz", 12)):
+        at = data.index(name, sound) + place
+        data[at : at + 4] = bytes(4)
+    file.write_bytes(data)
+    with pytest.raises(MediaError, match="nothing"):
+        decode(file, Span(), FRAMES, SOUND)  # three seconds long, and lost
+    at = data.index(b"mdhd", sound) + 20
+    data[at : at + 4] = bytes(4)
+    file.write_bytes(data)
+    got = decode(file, Span(), FRAMES, SOUND)
+    assert got.waveform is None and got.info["audio"] is None and len(got.frames) == 30
+
+
 def test_a_film_in_fragments_that_was_cut_before_its_sound_is_noticed_where_a_list_or_a_length_tells(tmp_path):
     listed = film(tmp_path / "a.mp4", format_options={"movflags": "frag_keyframe+empty_moov+dash+global_sidx"})
     data = listed.read_bytes()
     for last in (data.index(b"moof", data.index(b"moof") + 1), data.rindex(b"moof")):
         listed.write_bytes(data[: last - 4])
-        with pytest.raises(MediaError, match="cut short"):
+        with pytest.raises(MediaError, match="bytes, though its header says"):
             decode(listed, Span(), FRAMES, SOUND)
     file = declared(tmp_path / "b.mp4", "libx264", "aac", "video", movflags="frag_keyframe+empty_moov")
     assert decode(file, Span(), FRAMES, SOUND).waveform is None

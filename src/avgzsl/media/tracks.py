@@ -83,9 +83,13 @@ def survey(path: Path) -> Tracks:
         streams = [stream for kind in ("video", "audio") if (stream := _best(container, kind)) is not None]
         found = None
         readable = {kind for kind in ("video", "audio") if container.streams.best(kind) is not None}
-        movie = _check_structure(path, name, readable)
+        movie = _check_structure(path, name)
         if (movie is not None and movie.fragmented) or not all(_is_told(name, stream) for stream in streams):
+            empty = {stream.type for stream in streams}
             streams, found = _scanned(path, container, streams, zero)
+            readable -= empty - {stream.type for stream in streams}
+        for kind in sorted(movie.kinds - readable) if movie is not None else ():
+            raise MediaError(f"lists {kind} in its index, of which nothing can be read: it is damaged")
         if not streams:
             kinds = ", ".join(stream.type for stream in container.streams) or "none"
             raise MediaError(f"has neither picture nor sound (streams: {kinds})")
@@ -121,19 +125,15 @@ def check_whole(ends: float, declared: float) -> None:
         raise MediaError(f"ends at {ends:.2f} s, though its header says {declared:.2f} s: it is damaged or cut short")
 
 
-def _check_structure(path: Path, name: str, found: set[str]) -> Movie | None:
+def _check_structure(path: Path, name: str) -> Movie | None:
     """What is told of an MP4 file; None of others.
 
-    Raises MediaError when a file is not as long as the sizes in it say, when another follows behind it, or when its
-    index lists a kind of stream that was not `found`.
+    Raises MediaError when a file is not as long as the sizes in it say, or when another follows behind it.
     """
     if name in ("wav", "avi"):
         check_riff(path)
     elif name == _MP4:
-        movie = check_boxes(path)
-        for kind in sorted(movie.kinds - found):
-            raise MediaError(f"lists {kind} in its index, of which nothing can be read: it is damaged")
-        return movie
+        return check_boxes(path)
     return None
 
 
@@ -157,7 +157,10 @@ def _is_still(name: str, stream: Any) -> bool:
 
 
 def _is_told(name: str, stream: Any) -> bool:
-    return _is_still(name, stream) or (name in _INDEXED and bool(stream.duration and stream.duration > 0))
+    if _is_still(name, stream):
+        return True
+    filled = name != _MP4 or len(stream.index_entries) > 0
+    return name in _INDEXED and filled and bool(stream.duration and stream.duration > 0)
 
 
 def _scanned(path: Path, container: Any, streams: list[Any], zero: float) -> tuple[list[Any], Scan]:
