@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small arrays, several test processes: threads only get in the way
@@ -14,6 +15,8 @@ os.environ["AVGZSL_STATE"] = tempfile.mkdtemp(prefix="avgzsl-test-state-")  # be
 from jaxtyping import install_import_hook
 
 install_import_hook("avgzsl", "beartype.beartype")
+hypothesis.settings.register_profile("suite", deadline=None)  # no example races a clock; the time limit ends what hangs
+hypothesis.settings.load_profile("suite")
 
 atexit.register(shutil.rmtree, os.environ["AVGZSL_STATE"], ignore_errors=True)
 # files of which every test carries a mark; others mark single tests
