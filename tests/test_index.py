@@ -383,7 +383,7 @@ def test_killed_at_random_moments_nothing_acknowledged_is_lost(engine, tmp_path,
     for turn in range(10):
         pid, told = nursery(tmp_path, batch, batch + 1000)
         wait_for(told.read_text)  # it has begun
-        searches, least = chance.randrange(5), 1 + turn % 3  # and is under way
+        searches, least = chance.randrange(3), 1 + turn % 3  # and is under way
         while searches > 0 or len(told.read_text().split()) < least:
             searches -= 1
             now = batches_of(found_ids(collection, 100_000))
