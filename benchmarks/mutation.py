@@ -166,8 +166,8 @@ def _child(tree: Path, tests: list[str], log: Path, limit: float) -> None:
         import pytest
 
         files = [f"tests/test_{name}.py" for name in tests]
-        # pytest would warn of its plugins that they are there already
-        options = ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        # tests of the engines say nothing of fused.py that others do not; pytest would warn of plugins loaded before
+        options = ["-k", "not engine", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
         code = int(pytest.main(["-x", "-q", "--tb=no", *options, *files], plugins=[Quickest(log.with_suffix(".json"))]))
     except BaseException:
         traceback.print_exc()
