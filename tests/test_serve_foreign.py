@@ -270,7 +270,8 @@ def test_what_was_kept_of_a_file_is_not_shown_once_it_changed(archive):
     with application(made) as app:
         client = client_of(app)
         assert client.get("/v1/clips/thumbnail", params={"id": ID}).status_code == 200
-        shutil.copyfile(clips / SILENT, clips / ID)
+        size = (clips / ID).stat().st_size
+        (clips / ID).write_bytes((clips / SILENT).read_bytes().ljust(size, b"\0")[:size])  # only its time tells
         is_problem(client.get("/v1/clips/thumbnail", params={"id": ID}), 410)
 
 
