@@ -12,6 +12,7 @@ from avgzsl.experiment import choose_modes
 from avgzsl.methods import build
 from avgzsl.methods.base import Method
 from avgzsl.protocol import Mode, measure, modes, penalties, pseudo_unseen_folds, pseudo_unseen_penalties, score
+from avgzsl.scoring import calibrate
 from avgzsl.training import Job
 from avgzsl.trial import find_penalties, result_rows
 from tests.worlds import world
@@ -87,6 +88,36 @@ def test_attention_and_equal_weights_have_their_own_penalty():
     full = data.split("test").has_audio & data.split("test").has_video
     for one, gamma in zip(both, (1.0, 2.0), strict=True):
         assert set(one.scored.gamma[full].tolist()) == {gamma}
+
+
+def test_every_mode_has_its_own_scores_and_penalty():
+    """Of the clips that have what the mode needs, by the method's scores in that mode; attention is one more."""
+    data = world(missing=0.3, noise=0.8)
+    settings = {"epochs": 3, "batch_size": 64, "attention_epochs": 30, "attention_lr": 0.03}
+    method = build("avgzslnet", settings=settings).fit(*data.training())
+    val, classes = data.split("val"), data.classes
+    there = modes(method, val)
+    assert there == [AUDIO, VIDEO, BOTH, Mode("both", "attention")]
+    gammas = penalties(method, val, classes, there)
+    embeddings, text = method.embed_clips(val), method.embed_text(classes.text)
+    for mode in there:
+        full = val.where(val.has_audio & val.has_video if mode.modality == "both" else val.has(mode.modality))
+        scores = method.scores(full, classes.text, *mode)
+        assert gammas[mode] == pytest.approx(calibrate(scores, full.labels, classes.seen), abs=1e-5)
+        found = score(method, embeddings, text, val.labels, mode, gammas)
+        part = val if mode.modality == "both" else full
+        assert torch.allclose(found.scores, method.scores(part, classes.text, *mode), atol=1e-5)
+        assert torch.equal(found.labels, part.labels)
+    assert len(set(gammas.values())) == 4
+
+
+def test_folds_are_three_by_default(method):
+    calls: list[tuple[int, int]] = []
+    many = world(seen=9, unseen=2, clips=6)
+    parts = many.split("train"), many.split("val"), many.classes
+    assert int(many.classes.seen.sum()) // 2 == 4  # there could be four
+    pseudo_unseen_penalties(method, *parts, [AUDIO], Job(), told=lambda *told: calls.append(told))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_mode_without_a_clip_is_a_clear_error(data, method):
