@@ -73,7 +73,8 @@ def spoil(path, by):
 
 
 def run(*arguments):
-    ran = CliRunner().invoke(cli.app, [str(one) for one in arguments])
+    wide = {"COLUMNS": "1000"}  # no cell of a table is wrapped
+    ran = CliRunner().invoke(cli.app, [str(one) for one in arguments], env=wide)
     return ran.exit_code, " ".join(ran.output.split())
 
 

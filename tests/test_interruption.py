@@ -20,7 +20,7 @@ ENDS = {signal.SIGINT: "interrupted; ", signal.SIGTERM: "terminated; "}
 # what the main thread is at: Python, a library that hears of no signal, a thread that outlives it
 BUSY = {
     "python": "while True: pass",
-    "library": "import hashlib; hashlib.pbkdf2_hmac('sha256', b'x', b'y', 1 << 34)",
+    "library": "import hashlib; hashlib.pbkdf2_hmac('sha256', b'x', b'y', (1 << 31) - 1)",
     "thread": "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start(); time.sleep(600)",
     "swallowed": "import time\nwhile True:\n    try:\n        time.sleep(600)\n    except BaseException:\n        pass",
 }

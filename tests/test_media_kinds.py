@@ -53,13 +53,13 @@ OTHERS = {
     "program": (b"\x7fELF\2\1\1" + bytes(600), "a program"),
     "database": (b"SQLite format 3\0" + bytes(600), "a database"),
     "array": (b"\x93NUMPY\1\0" + bytes(600), "NumPy"),
-    "words": ("Just some words, and an é.\n" * 300).encode() and (b"Just some words.\n" * 300, "is text"),
-    "one word": (b"no", "is text"),
-    "accents": ("Größe und Länge\n".encode() * 99, "is text"),
-    "utf-16": ("words\n" * 50).encode("utf-16") and (("words\n" * 50).encode("utf-16"), "is text"),
-    "playlist": (b"#EXTM3U\n#EXTINF:4,\na.ts\n", "is text"),
-    "json": (b'{"a": 1}', "is text"),
-    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "is text"),
+    "words": ("Just some words, and an é.\n" * 300).encode() and (b"Just some words.\n" * 300, "text"),
+    "one word": (b"no", "text"),
+    "accents": ("Größe und Länge\n".encode() * 99, "text"),
+    "utf-16": ("words\n" * 50).encode("utf-16") and (("words\n" * 50).encode("utf-16"), "text"),
+    "playlist": (b"#EXTM3U\n#EXTINF:4,\na.ts\n", "text"),
+    "json": (b'{"a": 1}', "text"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "text"),
 }
 
 

@@ -376,7 +376,7 @@ def test_what_is_not_shown_says_why_in_the_place_of_its_picture(browser, spoiled
         "changed": "Changed since",
         "gone": "The file is gone",
         "elsewhere": "outside of the folders that this server may show",
-        "text": "cannot be decoded",
+        "text": "of a kind that is not read: text",
     }.items():
         card = page.locator(".card").filter(has=page.get_by_title(f"{name}.mp4"))
         card.scroll_into_view_if_needed()

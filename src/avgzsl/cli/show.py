@@ -108,8 +108,7 @@ def cells_progress() -> Iterator["Told"]:
     try:
         yield note
     finally:
-        if live.is_started:
-            live.stop()
+        _stop(live)
 
 
 def failures(results: "Sequence[Result]", aside: int) -> int:
@@ -132,8 +131,15 @@ def _bars(*columns: Any) -> Iterator[Any]:
     try:
         yield bar
     finally:
-        if bar.live.is_started:
-            bar.stop()
+        _stop(bar.live)
+
+
+def _stop(live: Any) -> None:
+    """Whatever comes next begins on a line of its own, also where stderr is no terminal."""
+    if live.is_started:
+        live.stop()
+        if not live.console.is_terminal:
+            live.console.line()
 
 
 def tables(evaluation: "Evaluation", method: str) -> None:

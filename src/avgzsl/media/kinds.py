@@ -65,9 +65,7 @@ def require_known(path: Path) -> None:
         if re.match(pattern, begin, re.DOTALL) and not _is_a_program_in_name_only(begin):
             raise MediaError(f"is of a kind that is not read: {what}")
     if _is_text(begin):
-        raise MediaError(
-            "is text (words, a playlist, a list of files, …), which is not read; a video, sound or picture is"
-        )
+        raise MediaError("is of a kind that is not read: text (words, a playlist, a list of files, …)")
     _require_full_samples(begin)
 
 
