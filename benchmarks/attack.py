@@ -122,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--document", type=Path)
     options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"  # tries are forks, which have none of the threads that torch would wait for
     lines, missed = ["| attack | tries | did no harm |", "|---|---:|---:|"], 0
     print("\n".join(lines))
     with tempfile.TemporaryDirectory() as folder:

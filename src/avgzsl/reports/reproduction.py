@@ -79,7 +79,7 @@ def reproduce(
         calibration=calibration, layout=layout, processes=processes, told=told,
     )  # fmt: skip
     failed = [result for result in results if result.error is not None]
-    page = Page("AVGZSLNet reproduced", _about(datasets, names, seeds, calibration, preset, tuned, failed))
+    page = Page("AVGZSLNet reproduced", _about(datasets, entries, seeds, calibration, preset, tuned, failed))
     files = [file for name in chosen if name in TABLES for file in _write_table(name, results, out, page)]
     if any(name in FIGURES for name in chosen):
         files += _write_figures(chosen, results, next(iter(datasets.values())), entries, out, page)
@@ -185,7 +185,7 @@ def _figure6(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) ->
 
 def _about(
     datasets: dict[str, Dataset],
-    methods: Sequence[str],
+    entries: Sequence[Entry],
     seeds: int,
     calibration: str,
     preset: str | None,
@@ -201,7 +201,7 @@ def _about(
         f"Data: {Path(first.source).name}, layout {first.layout}; class splits: {', '.join(datasets)}; "
         f"fingerprints {', '.join(data.fingerprint[:12] for data in datasets.values())}.",
         f"Settings: {settings}{rest}. Calibration: {calibration}. {seeds} seeds. "
-        f"Code version {code_version(*methods)}.",
+        f"Code version {code_version(*sorted({entry.method for entry in entries}))}.",
         f"Measured: mean ± standard deviation over {over}. Published: from the paper, on the authors' AudioSetZSL "
         "features; the two compare only on those features.",
         *(f"Note: {note}" for note in first.notes),
