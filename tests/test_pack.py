@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from avgzsl import backbones, encoders, pack, packing, predict, runs
+from avgzsl import backbones, encoders, pack, predict, runs, trust
 from avgzsl.carried import with_bare_names, with_card, with_weights
 from avgzsl.data import ClipSet, Dataset, Encoder
 from avgzsl.encoders import load_backbones, same_encoder
@@ -17,10 +17,11 @@ from avgzsl.errors import AvgzslError, RunError, WeightsError
 from avgzsl.experiment import evaluate, save_results, train
 from avgzsl.features.extract import extract
 from avgzsl.index.archive import index, index_add
-from avgzsl.index.collection import open_collection
+from avgzsl.index.collection import create, open_collection
 from avgzsl.methods import build
 from avgzsl.recogniser import class_table, load_recogniser
 from avgzsl.reports.model_card import model_card
+from avgzsl.runs import load_run
 from avgzsl.text import load as load_text
 from avgzsl.weights import WeightFile, identify
 from tests import clip_runs
@@ -233,7 +234,7 @@ def test_a_full_disk_leaves_nothing(run, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(packing.shutil, "copyfile", full)
+    monkeypatch.setattr(trust.shutil, "copyfile", full)
     with pytest.raises(AvgzslError, match="No space left on device"):
         pack(run, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -491,6 +492,29 @@ def test_a_run_with_links_is_not_packed(run, secret, name, tmp_path):
     with pytest.raises(RunError, match=f"{name}: is a link"):
         pack(foreign, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["history.jsonl", "recognition.json", "model.safetensors", "results.json"])
+def test_a_file_of_holes_is_not_written_out(run, name, tmp_path):
+    foreign = with_record(run, tmp_path / "foreign")
+    with (foreign / name).open("wb") as stream:
+        stream.write(b"{}")
+        stream.truncate(1 << 40)
+    with pytest.raises(AvgzslError, match=name):
+        pack(foreign, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["history.jsonl", "README.md", "more.txt", "weights/more.csv", "weights/sub", "cards"])
+def test_an_index_takes_nothing_along_that_a_link_in_a_run_leads_to(run, secret, name, tmp_path):
+    foreign = with_record(run, tmp_path / "foreign")
+    (foreign / name).unlink(missing_ok=True)
+    (foreign / name).parent.mkdir(exist_ok=True)
+    (foreign / name).symlink_to(secret.parent if name in ("cards", "weights/sub") else secret)
+    created = create(tmp_path / "index", load_run(foreign), "memory")
+    assert b"canary" not in inside(tmp_path / "index")
+    assert (tmp_path / "index" / "run" / "model.safetensors").is_file()
+    created.close()
 
 
 def test_the_licences_of_another_store_are_not_told(tmp_path, run):

@@ -7,7 +7,6 @@ A run that somebody else made may name any file of this machine. So a file is co
 if the user names it, too; and only if it is one of those that the record knows by their hashes.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from avgzsl.data import Encoder
 from avgzsl.encoders import CARD_SUFFIXES, OVERRIDES, packaged_card
 from avgzsl.errors import WeightsError
-from avgzsl.trust import is_plain_way, plain_name
+from avgzsl.trust import copy_regular, is_plain_way, plain_name
 from avgzsl.weights import FOLDER_VARIABLE, identify, models_folder
 
 # of weights and vectors; names on the hub may have dots, too
@@ -152,7 +151,7 @@ def _copy_file(source: Path, target: Path) -> None:
     if target.exists() and identify(target) != identify(source):
         raise WeightsError(f"{source}: another file of that name is packed already; rename one of the two")
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    copy_regular(source, target, WeightsError)
 
 
 def _files(folder: Path) -> Iterator[Path]:

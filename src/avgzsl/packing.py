@@ -6,7 +6,6 @@ The folder is a run: `predict` takes it as it is. It also has the layout of hugg
 machine stay here.
 """
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from avgzsl.encoders import CARDS, WEIGHTS, models_of, spec_of
 from avgzsl.errors import RunError, WeightsError
 from avgzsl.files import whole_folder, write_json, write_text
 from avgzsl.reports.model_card import licences, model_card, read_results
-from avgzsl.trust import require_no_links
+from avgzsl.trust import copy_regular, require_no_links
 
 README = "README.md"
 _AS_THEY_ARE = (runs.CLASSES, runs.MODEL, runs.HISTORY, RECOGNITION)
@@ -64,7 +63,7 @@ def _fill(folder: Path, run: runs.Run, weights: bool, models: Path | None, named
     config = run.config.model_copy(update={"data": about})
     for name in _AS_THEY_ARE:
         if (run.folder / name).exists():
-            shutil.copyfile(run.folder / name, folder / name)
+            copy_regular(run.folder / name, folder / name, RunError)
     results = read_results(run.folder)
     if results is not None:
         notes = [note.replace(data.path, about.path) for note in results["provenance"].get("notes", [])]

@@ -9,6 +9,7 @@ else may have made it. Opening it sends nothing, runs nothing, reads nothing bes
 import errno
 import json
 import os
+import shutil
 import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
@@ -70,6 +71,12 @@ def open_regular(path: Path, error: type[AvgzslError]) -> BinaryIO:
         stream.close()
         raise error(f"{path}: is no plain file any more; put a plain file in its place")
     return stream
+
+
+def copy_regular(source: Path, target: Path, error: type[AvgzslError]) -> None:
+    """Copy a plain file. Raises `error` for anything else, as for holes that the copy would fill; OSError."""
+    require_regular(source, error)
+    shutil.copyfile(source, target)
 
 
 def read_text(path: Path, error: type[AvgzslError], most: int = LIST_BYTES) -> str:

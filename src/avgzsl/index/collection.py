@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from avgzsl.calibration import RECOGNITION
 from avgzsl.encoders import CARDS, WEIGHTS
 from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
 from avgzsl.index import clip_table, embeddings
@@ -32,12 +33,14 @@ from avgzsl.media.version import DECODER
 from avgzsl.methods.base import Embeddings
 from avgzsl.protocol import Mode, take
 from avgzsl.registry import unknown
-from avgzsl.runs import CHECKPOINT, Run, load_run, run_id
-from avgzsl.trust import require_no_links
+from avgzsl.runs import CHECKPOINT, CLASSES, CONFIG, MODEL, Run, load_run, run_id
+from avgzsl.trust import copy_regular, require_no_links
 from avgzsl.types import MODALITIES
+from avgzsl.weights import identify
 
 RUN, ENGINE, STORES = "run", "engine", "stores"  # `stores`: features of media files
 _BEGUN = f"{RECORD}.begun"
+_NEEDED = (CONFIG, CLASSES, MODEL, RECOGNITION)  # of a run
 _APPLY = 16384  # clips that an engine takes at a time; as many at most are searched without it
 
 
@@ -193,13 +196,10 @@ def _write(made: Collection) -> None:
     """All that an empty index has; it is one when its record has its name."""
     folder = made.folder
     write_record(folder, made.record, _BEGUN)
-    copied = [file for file in made.run.folder.iterdir() if file.is_file() and not _passing(file)]
-    (folder / RUN).mkdir()
-    for file in copied:
-        shutil.copyfile(file, folder / RUN / file.name)
-    for part in (WEIGHTS, CARDS):  # of a packed run
-        if (made.run.folder / part).is_dir():
-            shutil.copytree(made.run.folder / part, folder / RUN / part)
+    for file in _files_of(made.run):
+        copy = folder / RUN / file.relative_to(made.run.folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy_regular(file, copy, RunError)
     clip_table.create(folder)
     for mode in made.stored:
         made.engine(mode).create()  # is it installed, is it there
@@ -343,6 +343,18 @@ def purge(collection: Collection, db: sqlite3.Connection) -> int:
     embeddings.wipe(collection.folder, dead, collection.record)
     clip_table.forget_dead(db)
     return len(dead)
+
+
+def _files_of(run: Run) -> list[Path]:
+    """What an index keeps of a run, which somebody else may have made: an index is shared.
+
+    Links, of which a hub's copy is made, are followed to what a run has to have and to what its record knows by hash.
+    """
+    files = [file for file in sorted(run.folder.iterdir()) if file.is_file() and not _passing(file)]
+    kept = [file for file in files if file.name in _NEEDED or not file.is_symlink()]
+    known = {one.sha256 for encoder in run.config.data.encoders.values() for one in encoder.weights}
+    carried = (file for part in (WEIGHTS, CARDS) for file in sorted((run.folder / part).rglob("*")) if file.is_file())
+    return [*kept, *(file for file in carried if identify(file).sha256 in known)]
 
 
 def _passing(file: Path) -> bool:
