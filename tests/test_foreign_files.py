@@ -191,7 +191,7 @@ def test_json_that_stumbles_is_no_record(copy, name, kind, tmp_path):
     begun = time.process_time()
     with pytest.raises(RunError, match=name):
         pack(copy, tmp_path / "out")
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 15
 
 
 @pytest.mark.parametrize("kind", NESTED)
@@ -237,7 +237,7 @@ def test_yaml_that_stumbles_is_no_preset_and_no_card(kind, tmp_path):
         build("avgzslnet", preset=tmp_path / "one.yaml")
     with pytest.raises(ConfigError, match=r"one\.yaml: (not a card|has more than)"):
         read_card(tmp_path / "one.yaml")
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 15
     assert len(str(refused.value)) < 3000
 
 
@@ -269,7 +269,7 @@ def test_sizes_that_the_model_has_not_are_refused_before_anything_is_made(copy, 
     begun = time.process_time()
     with pytest.raises(RunError, match=r"config\.json"):
         runs.load_run(copy)
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 15
 
 
 @pytest.mark.parametrize(

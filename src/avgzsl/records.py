@@ -1,7 +1,8 @@
 """Records on disk: JSON with a format version, read back and validated, with one set of messages."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -11,6 +12,11 @@ from avgzsl.trust import read_json
 _MOST, _SHOWN = 10, 300  # faults that are told, and letters of each
 
 Record = TypeVar("Record", bound=BaseModel)
+
+
+def reason(error: Mapping[str, Any]) -> str:
+    """What pydantic says of a value, without its own words before those of a check of ours."""
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def read_record(
@@ -33,7 +39,7 @@ def read_record(
     try:
         return model.model_validate(content)
     except ValidationError as problem:
-        found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors()]
+        found = [f"{'.'.join(map(str, one['loc']))}: {reason(one)}" for one in problem.errors()]
         wrong = "; ".join(" ".join(one.split())[:_SHOWN] for one in found[:_MOST])
         more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
         raise error(f"{path}: not {what} ({wrong}{more}); {remedy}") from problem

@@ -19,6 +19,7 @@ from pydantic import (
 
 from avgzsl.errors import ConfigError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.records import reason
 from avgzsl.trust import read_yaml
 
 _Channels = Annotated[tuple[float, float, float], Strict(False)]  # YAML has lists
@@ -191,4 +192,4 @@ def _describe(error: dict[str, Any]) -> str:
     # the first part is the modality that chose the model
     place = " ".join(".".join(str(part) for part in error["loc"][1:])[:80].split())
     given = "" if error["type"] == "missing" else f" (given: {str(error['input'])[:80]})"
-    return f"{place or 'card'}: {error['msg']}{given}"
+    return f"{place or 'card'}: {reason(error)}{given}"

@@ -18,6 +18,7 @@ from torch import Tensor
 from avgzsl.data import ClassTable, ClipSet
 from avgzsl.errors import ConfigError, DataError, ModalityError, NotFittedError, UnknownNameError
 from avgzsl.nets import unit_rows
+from avgzsl.records import reason
 from avgzsl.registry import unknown
 from avgzsl.scoring import fuse
 from avgzsl.similarity import SIMILARITIES, Name
@@ -206,7 +207,7 @@ def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
     except ValidationError as error:
         for one in error.errors():
             place = ".".join(map(str, one["loc"])) or cls.name
-            problems.append(f"{place}={_shown(one['input'])}: {one['msg']}")
+            problems.append(f"{place}={_shown(one['input'])}: {reason(one)}")
     if problems:
         raise ConfigError("\n  ".join([f"{cls.name}: {len(problems)} bad settings:", *problems]))
     return method

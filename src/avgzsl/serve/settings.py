@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from avgzsl.errors import ConfigError
 from avgzsl.own_folders import folder_at
+from avgzsl.records import reason
 
 PREFIX = "AVGZSL_SERVE_"
 SHORTEST_TOKEN = 16
@@ -93,7 +94,7 @@ def read_settings(**given: Any) -> Settings:
         wrong = []
         for one in problem.errors():
             field = ".".join(map(str, one["loc"]))
-            wrong.append(f"{field}: {one['msg']}" if field else one["msg"].removeprefix("Value error, "))
+            wrong.append(f"{field}: {reason(one)}" if field else reason(one))
         raise ConfigError("; ".join(wrong)) from problem
     except ValueError as problem:  # of pydantic-settings, for a variable that is no JSON
         raise ConfigError(
