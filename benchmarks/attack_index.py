@@ -17,12 +17,11 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from pebble import ProcessPool
 
+from avgzsl.children import Children
 from avgzsl.errors import AvgzslError
 from avgzsl.experiment import train
 from avgzsl.generators import generate
@@ -47,7 +46,7 @@ def attacks(work: Path) -> Iterator[Outcome]:
     indexes = _world(work)
     for kind, attack in KINDS.items():
         held = 0
-        with ProcessPool(1, context=get_context("spawn")) as pool, _Canary() as canary:
+        with Children(1) as children, _Canary() as canary:
             for number in range(TRIES):
                 chance = random.Random(f"{kind} {number}")
                 healthy = chance.choice(indexes)
@@ -61,7 +60,7 @@ def attacks(work: Path) -> Iterator[Outcome]:
                 attack(copy, mine, chance, canary.url)
                 before = _everything(mine), sorted(work.iterdir())
                 try:
-                    fine = pool.schedule(_used, (copy, work / "data", number), timeout=SECONDS).result()
+                    fine = children.submit(_used, copy, work / "data", number, seconds=SECONDS).result()
                 except Exception:  # it hung, or its process died
                     fine = False
                 held += fine and (_everything(mine), sorted(work.iterdir())) == before and not canary.heard

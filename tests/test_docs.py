@@ -1,6 +1,7 @@
 """The documents say what is there."""
 
 import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -44,6 +45,11 @@ def test_every_command_is_a_call_in_the_readmes_python():
         call = f"avgzsl.{name}(" if f"avgzsl.{name}(" in python else f"{name}("
         assert call in python
         assert callable(eval(call[:-1], scope))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_needs_what_is_installed_alone(path):
+    importlib.import_module(f"benchmarks.{path.stem}")
 
 
 def test_every_make_target_named_in_the_documents_exists():

@@ -231,3 +231,13 @@ def test_folders_that_link_to_each_other_end(root):
         for b in range(8):
             (root / f"{a}" / f"to {b}").symlink_to(root / f"{b}")
     assert len(list_folder(root)) == 3
+
+
+def test_a_list_that_misses_every_file_reads_each_folder_once(root, monkeypatch):
+    """As with a wrong root: a listing a line would take the square of the lines."""
+    listings = []
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda folder: (listings.append(folder), iterdir(folder))[1])
+    said = problems(root, "path\n" + "".join(f"sub dir/{i}.mp4\n" for i in range(500)))
+    assert said.count("not there") == 500
+    assert len(listings) <= 4  # two folders, in two forms

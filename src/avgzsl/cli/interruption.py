@@ -26,9 +26,9 @@ class Interruption(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ends the process as the signal says when SIGINT or SIGTERM comes, for Ctrl+C in a script's background not at all.
+    """Ends the process with one line and 128 + the signal when SIGINT or SIGTERM comes.
 
-    Files are whole or absent at any moment, so nothing is lost where a library that does not listen is cut off after
+    A signal that is ignored stays so, as Ctrl+C is for what a script starts with `&`. Files are whole or absent at any moment, so nothing is lost where a library that does not listen is cut off after
     SECONDS: whatever the main thread is at, a thread of its own hears of the signal.
     """
     if current_thread() is not main_thread():  # only that one may handle signals

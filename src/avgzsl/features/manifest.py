@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -15,6 +15,7 @@ from avgzsl.media.needs import Span
 from avgzsl.text.spellings import usual_spellings
 from avgzsl.trust import read_text
 
+Listed = dict[tuple[Path, Callable[[str], str]], dict[str, list[Path]]]
 GIVEN = ("path", "label", "split", "seen", "start", "end", "id")
 SPLITS = {"train": "train", "trn": "train", "val": "val", "test": "test", "tst": "test"}
 YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -111,13 +112,14 @@ def read_manifest(path: Path, root: Path, merge_spellings: bool = False) -> list
     problems: list[str] = []
     rows: dict[int, Row] = {}
     inside = root.resolve()
+    listed: Listed = {}
     for number, values in lines:
         if len(values) != len(header):
             problems.append(f"line {number}: {len(values)} values; expected {len(header)}, one a column")
             continue
         given = {name: value.strip() for name, value in zip(header, values, strict=True)}
         wrong: list[str] = []
-        row = _row(given, root, inside, wrong)
+        row = _row(given, root, inside, listed, wrong)
         problems += [f"line {number}: {one}" for one in wrong]
         if row is not None:
             rows[number] = row
@@ -147,9 +149,9 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, lines[1:]
 
 
-def _row(given: dict[str, str], root: Path, inside: Path, wrong: list[str]) -> Row | None:
+def _row(given: dict[str, str], root: Path, inside: Path, listed: Listed, wrong: list[str]) -> Row | None:
     """The clip of one line; None, and the reasons in `wrong`, for a line that is not right."""
-    path = _path(given["path"], root, inside, wrong)
+    path = _path(given["path"], root, inside, listed, wrong)
     split = _choice("split", given, SPLITS, wrong)
     seen = _choice("seen", given, YES_NO, wrong)
     start, end = _seconds("start", given, wrong), _seconds("end", given, wrong)
@@ -164,7 +166,7 @@ def _row(given: dict[str, str], root: Path, inside: Path, wrong: list[str]) -> R
     return Row(name, path, given.get("label") or None, split, seen, start or 0.0, end, more)
 
 
-def _path(given: str, root: Path, inside: Path, wrong: list[str]) -> str | None:
+def _path(given: str, root: Path, inside: Path, listed: Listed, wrong: list[str]) -> str | None:
     """The path from the root, of a file that is there and inside it."""
     if not given or "\0" in given:
         wrong.append(f"{given!r} is no path of a file")
@@ -181,7 +183,7 @@ def _path(given: str, root: Path, inside: Path, wrong: list[str]) -> str | None:
     if not resolved.is_relative_to(inside):
         wrong.append(f"{given}: lies outside the folder of the clips ({resolved}); expected a path inside {root}")
     elif not there:
-        like = None if place.exists() else _like(root, given)
+        like = None if place.exists() else _like(root, given, listed)
         if like is not None and _composed(like) == _composed(given):
             return like  # the same name, composed otherwise
         near = "" if like is None else f"; there is {like}"
@@ -193,23 +195,26 @@ def _path(given: str, root: Path, inside: Path, wrong: list[str]) -> str | None:
     return None
 
 
-def _like(root: Path, given: str) -> str | None:
+def _like(root: Path, given: str, listed: Listed) -> str | None:
     """The path of the one file whose name differs in nothing but the composition of accents, else in case."""
     if PurePosixPath(given).is_absolute():
         return None
     for form in (_composed, _caseless):
         here = [root]
         for part in PurePosixPath(given).parts:
-            here = [
-                entry
-                for folder in here
-                if folder.is_dir()
-                for entry in folder.iterdir()
-                if form(entry.name) == form(part)
-            ]
+            here = [entry for folder in here for entry in _named(folder, form, listed).get(form(part), [])]
         if len(here) == 1 and here[0].is_file() and here[0].resolve().is_relative_to(root.resolve()):
             return here[0].relative_to(root).as_posix()
     return None
+
+
+def _named(folder: Path, form: Callable[[str], str], listed: Listed) -> dict[str, list[Path]]:
+    """What is in a folder, by name in one form. A list of clips may miss thousands: each folder is read once."""
+    if (folder, form) not in listed:
+        names = listed[folder, form] = {}
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            names.setdefault(form(entry.name), []).append(entry)
+    return listed[folder, form]
 
 
 def _composed(name: str) -> str:
