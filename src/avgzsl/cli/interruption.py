@@ -28,8 +28,9 @@ class Interruption(BaseException):
 def interruptible() -> Iterator[None]:
     """Ends the process with one line and 128 + the signal when SIGINT or SIGTERM comes.
 
-    A signal that is ignored stays so, as Ctrl+C is for what a script starts with `&`. Files are whole or absent at any moment, so nothing is lost where a library that does not listen is cut off after
-    SECONDS: whatever the main thread is at, a thread of its own hears of the signal.
+    A signal that is ignored stays so, as Ctrl+C is for what a script starts with `&`. Files are whole or absent at any
+    moment, so nothing is lost where a library that does not listen is cut off after SECONDS: whatever the main thread
+    is at, a thread of its own hears of the signal.
     """
     if current_thread() is not main_thread():  # only that one may handle signals
         yield
