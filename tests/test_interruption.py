@@ -22,6 +22,10 @@ BUSY = {
     "python": "while True: pass",
     "library": "import hashlib; hashlib.pbkdf2_hmac('sha256', b'x', b'y', (1 << 31) - 1)",
     "thread": "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start(); time.sleep(600)",
+    "callback": (
+        "import time\nclass Slow:\n    def __del__(self):\n        time.sleep(600)\ndef drop():\n    Slow()\n"
+        "drop()\ntime.sleep(600)"
+    ),
     "swallowed": "import time\nwhile True:\n    try:\n        time.sleep(600)\n    except BaseException:\n        pass",
 }
 

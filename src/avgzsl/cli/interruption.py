@@ -4,12 +4,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock, Thread, current_thread, main_thread
 from time import sleep
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 SECONDS = 4.0
 _SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -42,6 +42,7 @@ def interruptible() -> Iterator[None]:
     before = signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
     asked = [number for number in _SAID if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     handlers = {number: signal.signal(number, _interrupt) for number in asked}
+    hook, sys.unraisablehook = sys.unraisablehook, _quiet(sys.unraisablehook)
     ending = False  # then `_end_late` goes on watching that the process ends
     try:
         yield
@@ -56,11 +57,17 @@ def interruptible() -> Iterator[None]:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(before)
+            sys.unraisablehook = hook
             tell.close()
 
 
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:
     raise Interruption(number)
+
+
+def _quiet(hook: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Where the interruption meets a callback that Python lets nothing out of, `_end_late` ends the process alone."""
+    return lambda caught: None if isinstance(caught.exc_value, Interruption) else hook(caught)
 
 
 def _already(number: int, _: FrameType | None) -> None:
