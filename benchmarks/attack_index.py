@@ -21,14 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from avgzsl.children import Children
+from avgzsl.archive.engines import VARIABLE
+from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
+from avgzsl.archive.search import search
 from avgzsl.errors import AvgzslError
-from avgzsl.experiment import train
+from avgzsl.experiments.run import read_config
+from avgzsl.experiments.train_evaluate import train
 from avgzsl.generators import generate
-from avgzsl.index.archive import index, index_add, index_info, index_rebuild, index_remove, index_verify
-from avgzsl.index.engines import VARIABLE
-from avgzsl.runs import read_config
-from avgzsl.search import search
+from avgzsl.support.children import Children
 from benchmarks.attack import Outcome
 
 TRIES, SECONDS = 40, 60

@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 import torch
 
-from avgzsl.datasets.class_lists import write_class_lists
-from avgzsl.datasets.feature_files import IDS, ROWS, write_features
-from avgzsl.experiment import train
+from avgzsl.data.reading.class_lists import write_class_lists
+from avgzsl.data.reading.feature_files import IDS, ROWS, write_features
+from avgzsl.experiments.train_evaluate import train
 from benchmarks.attack import CANARY, Outcome, command_held
 
 SEED = 0

@@ -20,10 +20,10 @@ from pathlib import Path
 import httpx
 import psutil
 
-from avgzsl.experiment import train
+from avgzsl.archive.indexing import index
+from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.extract import extract
 from avgzsl.generators import generate
-from avgzsl.index.archive import index
 from benchmarks.attack import Outcome
 
 SEED, PATIENCE = 0, 60.0

@@ -16,20 +16,20 @@ import httpx
 import torch
 from starlette.testclient import TestClient
 
-from avgzsl.experiment import train
+from avgzsl.archive import clip_table, indexed_files
+from avgzsl.archive.clip_table import Clip
+from avgzsl.archive.collection import append, apply, create, writing
+from avgzsl.archive.indexed_files import Indexed
+from avgzsl.experiments.run import load_run
+from avgzsl.experiments.train_evaluate import train
 from avgzsl.generators import generate
-from avgzsl.index import clip_table, indexed_files
-from avgzsl.index.clip_table import Clip
-from avgzsl.index.collection import append, apply, create, writing
-from avgzsl.index.indexed_files import Indexed
 from avgzsl.media.workers import Decoders
-from avgzsl.methods.base import Embeddings
-from avgzsl.own_folders import VARIABLE, remember
-from avgzsl.runs import load_run
-from avgzsl.serve.app import make_app
-from avgzsl.serve.collection import open_archive
-from avgzsl.serve.service import started
-from avgzsl.serve.settings import Settings
+from avgzsl.methods import Embeddings
+from avgzsl.server.app import make_app
+from avgzsl.server.index_archive import open_archive
+from avgzsl.server.service import started
+from avgzsl.server.settings import Settings
+from avgzsl.support.own_folders import VARIABLE, remember
 from benchmarks.attack import Outcome
 
 CANARY = b"canary-of-the-house-" * 40

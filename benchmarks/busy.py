@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from avgzsl.children import Children
+from avgzsl.support.children import Children
 
 
 def burn() -> None:

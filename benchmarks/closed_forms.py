@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from avgzsl.datasets import open_dataset
+from avgzsl.data.layouts import open_dataset
 from avgzsl.generators import generate
 from avgzsl.methods import build
 from benchmarks.spine import seconds

@@ -24,10 +24,10 @@ from typing import NamedTuple
 import numpy as np
 
 from avgzsl.features.extract import FAILURES
+from avgzsl.features.feature_store import is_store, open_store
 from avgzsl.features.manifest import list_folder
-from avgzsl.features.store import is_store, open_store
 from avgzsl.generators import generate
-from avgzsl.spreadsheet import read_table
+from avgzsl.support.spreadsheet import read_table
 from avgzsl.types import MODALITIES
 from benchmarks.tables import put
 

@@ -22,18 +22,17 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from avgzsl.index import clip_table
-from avgzsl.index.clip_table import Clip
-from avgzsl.index.collection import ENGINE, Collection, append, apply, view, writing
-from avgzsl.index.embeddings import FILE
-from avgzsl.index.fused import fused, query, usable
-from avgzsl.index.nearest import nearest
-from avgzsl.index.proposals import proposals
-from avgzsl.index.record import FORMAT, IndexRecord, write_record
-from avgzsl.methods import build
-from avgzsl.methods.base import Embeddings
-from avgzsl.protocol import Mode
-from avgzsl.runs import Run
+from avgzsl.archive import clip_table
+from avgzsl.archive.clip_table import Clip
+from avgzsl.archive.collection import ENGINE, Collection, append, apply, view, writing
+from avgzsl.archive.embeddings import FILE
+from avgzsl.archive.fused import fused, query, usable
+from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
+from avgzsl.archive.nearest import nearest
+from avgzsl.archive.proposals import proposals
+from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.run import Run
+from avgzsl.methods import Embeddings, build
 from avgzsl.types import MODALITIES
 from benchmarks.tables import put
 

@@ -24,12 +24,12 @@ import httpx
 import psutil
 import torch
 
-from avgzsl.experiment import train
+from avgzsl.archive.clip_table import Clip
+from avgzsl.archive.collection import Collection, append, apply, create, writing
+from avgzsl.experiments.run import load_run
+from avgzsl.experiments.train_evaluate import train
 from avgzsl.generators import generate
-from avgzsl.index.clip_table import Clip
-from avgzsl.index.collection import Collection, append, apply, create, writing
-from avgzsl.methods.base import Embeddings
-from avgzsl.runs import load_run
+from avgzsl.methods import Embeddings
 from benchmarks.tables import put
 
 BATCH = 10_000

@@ -36,14 +36,14 @@ WANTED = 0.95
 PATIENCE = 600  # seconds after which a run of tests counts as one that hangs; computing has its own limit
 # the tests of each module, the quickest to kill first
 TESTS = {
-    "losses": ["losses", "avgzslnet"],
-    "sampling": ["sampling"],
-    "scoring": ["scoring", "evaluation"],
-    "protocol": ["protocol", "tuning"],
-    "calibration": ["calibration"],
-    "attention": ["attention", "avgzslnet", "cjme"],
-    "training": ["training"],
-    "index/fused": ["index_fused"],
+    "learning/losses": ["losses", "avgzslnet"],
+    "learning/sampling": ["sampling"],
+    "scores/scoring": ["scoring", "evaluation"],
+    "experiments/protocol": ["protocol", "tuning"],
+    "experiments/calibration": ["calibration"],
+    "learning/attention": ["attention", "avgzslnet", "cjme"],
+    "learning/training": ["training"],
+    "archive/fused": ["index_fused"],
 }
 HELPERS = ("__init__", "conftest", "worlds", "index_world")
 

@@ -18,15 +18,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl.benchmark import Entry, Result, benchmark
-from avgzsl.datasets import class_splits, open_dataset
-from avgzsl.datasets.splitting import split
-from avgzsl.evaluation import spread
+from avgzsl.data.layouts import class_splits, open_dataset
+from avgzsl.data.splitting import split
+from avgzsl.experiments.benchmark import Entry, Result, benchmark
 from avgzsl.features.extract import extract
-from avgzsl.features.store import open_store
+from avgzsl.features.feature_store import open_store
 from avgzsl.methods import method_class
 from avgzsl.reports.summary import summary_markdown
-from avgzsl.similarity import cosine
+from avgzsl.scores.metrics import spread
+from avgzsl.scores.similarity import cosine
 from avgzsl.types import MODALITIES
 from benchmarks.tables import put
 

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import torch
 
-from avgzsl.data import Dataset
-from avgzsl.datasets import class_splits, open_dataset
-from avgzsl.evaluation import Classification, spread
-from avgzsl.methods import build
-from avgzsl.methods.base import Method
-from avgzsl.protocol import Mode, measure, modes, penalties
-from avgzsl.training import Job
+from avgzsl.data.clips import Dataset
+from avgzsl.data.layouts import class_splits, open_dataset
+from avgzsl.experiments.protocol import Mode, measure, modes, penalties
+from avgzsl.learning.training import Job
+from avgzsl.methods import Method, build
+from avgzsl.scores.metrics import Classification, spread
 from benchmarks.tables import put
 
 BOTH = Mode("both", "equal")

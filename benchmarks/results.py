@@ -13,11 +13,11 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from avgzsl.benchmark import Entry, benchmark, open_splits
+from avgzsl.experiments.benchmark import Entry, benchmark, open_splits
+from avgzsl.experiments.tuning import Judge, tune
 from avgzsl.methods import method_class, methods
 from avgzsl.reports.entries import paper_entry
 from avgzsl.reports.summary import summary_markdown
-from avgzsl.tuning import Judge, tune
 from avgzsl.types import Calibration
 from benchmarks.tables import put
 

@@ -18,10 +18,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from avgzsl.data import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.learning.train_set import TrainSet, load_train_set
+from avgzsl.methods import check_settings
 from avgzsl.methods.avgzslnet import AVGZSLNet
-from avgzsl.methods.base import check_settings
-from avgzsl.trainset import TrainSet, load_train_set
 from benchmarks.spine import seconds
 from benchmarks.tables import put
 

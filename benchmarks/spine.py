@@ -24,18 +24,17 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from avgzsl.data import Dataset
-from avgzsl.datasets import class_splits, open_dataset
-from avgzsl.evaluation import spread
-from avgzsl.experiment import evaluate, train
+from avgzsl.data.clips import Dataset
+from avgzsl.data.layouts import class_splits, open_dataset
+from avgzsl.experiments.protocol import Mode, measure, penalties
+from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
-from avgzsl.methods import build
+from avgzsl.learning.sampling import PairSampler
+from avgzsl.learning.train_set import load_train_set
+from avgzsl.learning.training import Job
+from avgzsl.methods import build, dimensions
 from avgzsl.methods.avgzslnet import AVGZSLNet, Networks
-from avgzsl.methods.base import dimensions
-from avgzsl.protocol import Mode, measure, penalties
-from avgzsl.sampling import PairSampler
-from avgzsl.training import Job
-from avgzsl.trainset import load_train_set
+from avgzsl.scores.metrics import spread
 from benchmarks.tables import put
 
 FLOP_A_TUPLE = 6.14e6  # what the official step computes for a tuple: forward and backward through all of its networks

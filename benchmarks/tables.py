@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avgzsl.files import write_text
+from avgzsl.support.files import write_text
 
 
 def put(document: Path, name: str, table: str) -> None:

@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from avgzsl.datasets.avca_text import wrong_classes
+from avgzsl.data.layouts._avca_text import wrong_classes
+from avgzsl.experiments.two_stage import two_stage
 from avgzsl.generators import generate
-from avgzsl.two_stage import two_stage
 from avgzsl.types import TEXT_ORDERS
 from benchmarks.tables import put
 

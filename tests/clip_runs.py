@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from avgzsl import experiment, runs
 from avgzsl.backbones import load as load_backbone
-from avgzsl.data import ClassTable, ClipSet, Dataset, Encoder
+from avgzsl.data.clips import ClassTable, ClipSet, Dataset, Encoder
+from avgzsl.experiments import run as runs
+from avgzsl.experiments import train_evaluate as experiment
 from avgzsl.media.decode import decode
 from avgzsl.media.encode import encode
-from avgzsl.text import load as load_text
+from avgzsl.text.encoders import load as load_text
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230)}
 PITCHES = {"low": 180.0, "high": 2400.0}

@@ -15,9 +15,9 @@ from pathlib import Path
 import lancedb  # noqa: F401
 import torch  # noqa: F401
 
-from avgzsl.index.collection import Collection, append, apply, writing
-from avgzsl.index.record import read_record
-from avgzsl.runs import Run
+from avgzsl.archive.collection import Collection, append, apply, writing
+from avgzsl.archive.index_record import read_record
+from avgzsl.experiments.run import Run
 from tests.index_world import Compares, clips_of, random_embeddings
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from avgzsl.index.archive import index
+from avgzsl.archive.indexing import index
 
 STEPS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "sqlite3.connect", "shutil.copyfile")
 

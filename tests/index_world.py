@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from avgzsl.index import clip_table
-from avgzsl.index.clip_table import Clip
-from avgzsl.index.collection import Collection, append, apply, writing
-from avgzsl.index.fused import usable
-from avgzsl.index.record import FORMAT, IndexRecord, write_record
-from avgzsl.methods.base import Embeddings, Method
-from avgzsl.protocol import Mode, take
-from avgzsl.runs import Run
+from avgzsl.archive import clip_table
+from avgzsl.archive.clip_table import Clip
+from avgzsl.archive.collection import Collection, append, apply, writing
+from avgzsl.archive.fused import usable
+from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
+from avgzsl.experiments.protocol import Mode, take
+from avgzsl.experiments.run import Run
+from avgzsl.methods import Embeddings, Method
 
 SERVER = "http://localhost:6333"
 MODES = [Mode("audio", "equal"), Mode("video", "equal"), Mode("both", "equal"), Mode("both", "attention")]

@@ -14,17 +14,17 @@ from wave import open as open_wave
 import numpy as np
 from fastapi.testclient import TestClient
 
-from avgzsl.experiment import evaluate, save_results, train
+from avgzsl.archive.indexing import index
+from avgzsl.experiments.train_evaluate import evaluate, save_results, train
 from avgzsl.features.extract import extract
-from avgzsl.generators.clip_drawing import draw_clip
-from avgzsl.generators.clip_sounding import sound_clip
-from avgzsl.index.archive import index
+from avgzsl.generators._clip_drawing import draw_clip
+from avgzsl.generators._clip_sounding import sound_clip
 from avgzsl.media.encode import encode
 from avgzsl.media.workers import Decoders
-from avgzsl.serve.app import make_app
-from avgzsl.serve.collection import open_archive
-from avgzsl.serve.service import started
-from avgzsl.serve.settings import Settings
+from avgzsl.server.app import make_app
+from avgzsl.server.index_archive import open_archive
+from avgzsl.server.service import started
+from avgzsl.server.settings import Settings
 
 SIZE, FPS, SECONDS, RATE = 64, 8, 1.0, 16_000
 SEEN = ("red square low drum", "blue cross high flute", "green square high drum", "red bar low flute")

@@ -3,13 +3,12 @@
 import pytest
 import torch
 
-from avgzsl.attention import AttentionSettings, both_present, joint_weights, video_weight
-from avgzsl.data import Dataset
-from avgzsl.methods import build
-from avgzsl.methods.base import Method, dimensions
-from avgzsl.nets import Attention
-from avgzsl.training import Job
-from avgzsl.trainset import load_train_set
+from avgzsl.data.clips import Dataset
+from avgzsl.learning.attention import AttentionSettings, both_present, joint_weights, video_weight
+from avgzsl.learning.nets import Attention
+from avgzsl.learning.train_set import load_train_set
+from avgzsl.learning.training import Job
+from avgzsl.methods import Method, build, dimensions
 from tests.test_cjme import slow_attention, unit
 from tests.worlds import world
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.data import Dataset
-from avgzsl.datasets import cache as cache_module
-from avgzsl.datasets import class_splits, open_dataset
-from avgzsl.datasets.avca_text import mislabelled, wrong_classes
-from avgzsl.datasets.inspection import inspect
+from avgzsl.data.clips import Dataset
+from avgzsl.data.inspection.inspect import inspect
+from avgzsl.data.layouts import class_splits, open_dataset
+from avgzsl.data.layouts._avca_text import mislabelled, wrong_classes
+from avgzsl.data.reading import cache as cache_module
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from tests.small_avca import FEATURES, MANUAL, STAGES, TEST, TRAIN, VAL, feature_file, vectors, write_avca, write_lists
 from tests.small_set import read_file, write_set

@@ -10,11 +10,11 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import cli
-from avgzsl.datasets import open_dataset
-from avgzsl.datasets.inspection import inspect
+from avgzsl.data.inspection.inspect import inspect
+from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.generators import generate
-from avgzsl.generators.clip_model import ATTRIBUTES, BLUR, world_of
+from avgzsl.generators._clip_model import ATTRIBUTES, BLUR, world_of
 from tests.small_avca import MANUAL, STAGES, count, vectors, write_avca, write_lists
 from tests.small_set import read_file
 

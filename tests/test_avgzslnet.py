@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from avgzsl.methods import build
+from avgzsl.learning.train_set import load_train_set
+from avgzsl.methods import build, dimensions
 from avgzsl.methods.avgzslnet import ALL_TERMS, AVGZSLNet, Networks
-from avgzsl.methods.base import dimensions
-from avgzsl.trainset import load_train_set
 from tests.test_cjme import slow_attention
 from tests.worlds import world
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cosine_similarity, normalize
 
 from avgzsl import backbones, open_dataset
-from avgzsl.backbones.base import Backbone
+from avgzsl.backbones import Backbone
 from avgzsl.errors import DataError, WeightsError
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import FrameNeeds

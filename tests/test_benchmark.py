@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from avgzsl import benchmark as grid
-from avgzsl.benchmark import Entry, benchmark, left_aside
 from avgzsl.errors import ConfigError, RunError, UnknownNameError
-from avgzsl.experiment import evaluate, train
+from avgzsl.experiments import benchmark as grid
+from avgzsl.experiments.benchmark import Entry, benchmark, left_aside
+from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
 
 RIDGE = Entry("ridge", "least-squares", {"": {"ridge": 0.01}})
@@ -116,7 +116,7 @@ def test_a_damaged_cell_is_a_clear_error(data, out, tmp_path):
 
 CHILD = """
 import sys
-from avgzsl.benchmark import Entry, benchmark
+from avgzsl.experiments.benchmark import Entry, benchmark
 
 if __name__ == "__main__":
     benchmark(sys.argv[1], [Entry("ridge", "least-squares", {"": {"ridge": 0.01}})], sys.argv[2], seeds=range(40),

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avgzsl.datasets import cache as cache_module
-from avgzsl.datasets import feature_files, open_dataset, pairing
+from avgzsl.data.layouts import open_dataset
+from avgzsl.data.reading import cache as cache_module
+from avgzsl.data.reading import feature_files, pairing
 from avgzsl.errors import AvgzslError, DataError
 from tests.small_set import ORDER, SEEN, UNSEEN, change, feature_file, write_lists, write_set, write_vectors
 
@@ -244,7 +245,7 @@ def test_an_entry_without_a_class_is_built_again_when_it_is_wanted(root: Path) -
 
 
 def test_two_processes_build_at_once(root: Path, cache: Path) -> None:
-    code = "import sys; from avgzsl.datasets import open_dataset; print(open_dataset(sys.argv[1]).fingerprint)"
+    code = "import sys; from avgzsl.data.layouts import open_dataset; print(open_dataset(sys.argv[1]).fingerprint)"
     command = [sys.executable, "-c", code, str(root)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     prints = [process.communicate()[0].strip() for process in running]

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from avgzsl.calibration import (
+from avgzsl.data.clips import Dataset
+from avgzsl.errors import RunError
+from avgzsl.experiments.calibration import (
     FORMAT,
     RECOGNITION,
     REJECTED,
@@ -18,11 +20,8 @@ from avgzsl.calibration import (
     reject_thresholds,
     write_recognition,
 )
-from avgzsl.data import Dataset
-from avgzsl.errors import RunError
-from avgzsl.methods import build
-from avgzsl.methods.base import Method
-from avgzsl.protocol import Mode, modes, penalties
+from avgzsl.experiments.protocol import Mode, modes, penalties
+from avgzsl.methods import Method, build
 from tests.worlds import world
 
 AUDIO, VIDEO, BOTH = Mode("audio", "equal"), Mode("video", "equal"), Mode("both", "equal")

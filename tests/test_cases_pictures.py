@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from avgzsl import cli
-from avgzsl.features.store import open_store
+from avgzsl.features.feature_store import open_store
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.media.preview import preview, thumbnail

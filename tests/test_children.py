@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from avgzsl import children as module
-from avgzsl.children import Children, Lost, TooLong
 from avgzsl.errors import ProcessError
+from avgzsl.support import children as module
+from avgzsl.support.children import Children, Lost, TooLong
 from tests import broken_work as work
 from tests.processes import gone, runs, started, wait_for
 
@@ -214,7 +214,7 @@ def test_stopping_ends_what_is_under_way_and_leaves_nothing():
 
 PARENT = """
 import sys
-from avgzsl.children import Children
+from avgzsl.support.children import Children
 from tests import broken_work
 
 pool = Children(1)
@@ -226,7 +226,7 @@ CHILD = """
 import sys
 from multiprocessing.connection import Connection
 sys.platform = sys.argv[1]
-from avgzsl.children import end_with
+from avgzsl.support.children import end_with
 from tests import broken_work
 
 end_with(Connection(int(sys.argv[2]), writable=False))

@@ -6,14 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from avgzsl.attention import joint_weights
 from avgzsl.errors import ConfigError, ModalityError
-from avgzsl.methods import build
-from avgzsl.methods.base import dimensions
+from avgzsl.experiments.protocol import modes
+from avgzsl.learning.attention import joint_weights
+from avgzsl.learning.train_set import load_train_set
+from avgzsl.learning.training import Job
+from avgzsl.methods import build, dimensions
 from avgzsl.methods.cjme import CJME
-from avgzsl.protocol import modes
-from avgzsl.training import Job
-from avgzsl.trainset import load_train_set
 from tests.worlds import world
 
 QUICK = {"epochs": 6, "batch_size": 64, "lr": 0.1, "milestones": (4,), "attention_epochs": 2}

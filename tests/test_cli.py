@@ -170,7 +170,7 @@ def test_a_set_without_unseen_classes_trains_and_says_why_there_is_no_gzsl(data,
 
 
 def test_demo_prints_both_tables_and_names_its_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("avgzsl.demo.train", lambda *a, **k: _short_training(*a, **k))
+    monkeypatch.setattr("avgzsl.showcase.train", lambda *a, **k: _short_training(*a, **k))
     monkeypatch.setattr("avgzsl.generators.clips.FEWEST", 1)
     code, printed = avgzsl("demo", "--out", tmp_path / "demo", "--scale", 0.001)
     assert code == 0
@@ -184,6 +184,6 @@ def test_demo_prints_both_tables_and_names_its_files(tmp_path, monkeypatch):
 
 
 def _short_training(*arguments, **options):
-    from avgzsl.experiment import train
+    from avgzsl.experiments.train_evaluate import train
 
     return train(*arguments, **options, settings={"epochs": 2, "batch_size": 512, "attention_epochs": 1})

@@ -11,8 +11,8 @@ from scipy.signal import find_peaks
 
 from avgzsl.errors import ConfigError
 from avgzsl.generators import generate
-from avgzsl.generators.clip_drawing import COLOURS, MOTIONS, SHAPES, draw_clip
-from avgzsl.generators.clip_sounding import PITCHES, RHYTHMS, TIMBRES, sound_clip
+from avgzsl.generators._clip_drawing import COLOURS, MOTIONS, SHAPES, draw_clip
+from avgzsl.generators._clip_sounding import PITCHES, RHYTHMS, TIMBRES, sound_clip
 from avgzsl.generators.clips import SEEN, UNSEEN, WORDS, name, phrases
 from avgzsl.media.encode import encode
 

@@ -10,11 +10,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from avgzsl.data import ClassTable, ClipSet, Dataset
+from avgzsl.data.clips import ClassTable, ClipSet, Dataset
 from avgzsl.errors import ConfigError, DataError, ModalityError, NotFittedError, UnknownNameError
-from avgzsl.methods import build, method_class, methods
-from avgzsl.methods.base import Method
-from avgzsl.training import Job, Schedule
+from avgzsl.learning.training import Job, Schedule
+from avgzsl.methods import Method, build, method_class, methods
 from tests.worlds import same_clips, world
 
 EVERY = pytest.mark.parametrize("name", methods())
@@ -110,8 +109,8 @@ def chunks_of(count: int) -> Iterator[None]:
     for name in methods():
         method_class(name)
     patched = {name for name, module in sys.modules.items() if name.startswith("avgzsl.") and "_CHUNK" in vars(module)}
-    support = {"base", "_examples", "_projections", "gcca", "least_squares"}
-    assert patched >= {"avgzsl.trainset", *(f"avgzsl.methods.{name}" for name in support)}
+    support = {"_base", "_examples", "_projections", "gcca", "least_squares"}
+    assert patched >= {"avgzsl.learning.train_set", *(f"avgzsl.methods.{name}" for name in support)}
     with pytest.MonkeyPatch.context() as patch:
         for name in patched:
             patch.setattr(sys.modules[name], "_CHUNK", count)

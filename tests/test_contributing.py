@@ -10,8 +10,7 @@ import pytest
 
 from avgzsl import methods as package
 from avgzsl.errors import UnknownNameError
-from avgzsl.methods import build, method_class, methods
-from avgzsl.methods.base import Method
+from avgzsl.methods import Method, build, method_class, methods
 from tests import test_conformance
 from tests.worlds import world
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.data import Dataset
-from avgzsl.datasets import class_splits, layouts, open_dataset
+from avgzsl.data.clips import Dataset
+from avgzsl.data.layouts import class_splits, layouts, open_dataset
 from avgzsl.errors import DataError, UnknownNameError
 from tests.small_set import (
     FOLDERS,

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from avgzsl.datasets import open_dataset
-from avgzsl.datasets.inspection import inspect
+from avgzsl.data.inspection.inspect import inspect
+from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import DataError
 from tests.small_set import (
     ORDER,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avgzsl.datasets.inspection import inspect
+from avgzsl.data.inspection.inspect import inspect
 from avgzsl.errors import DataError
 from tests.small_set import (
     FOLDERS,

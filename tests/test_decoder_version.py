@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from avgzsl.archive.indexing import index, index_add, index_info
+from avgzsl.archive.search import open_searcher, search
 from avgzsl.errors import DataError, RunError
-from avgzsl.experiment import train
+from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.extract import extract
-from avgzsl.features.store import open_store
-from avgzsl.index.archive import index, index_add, index_info
+from avgzsl.features.feature_store import open_store
 from avgzsl.media.version import DECODER
-from avgzsl.search import open_searcher, search
 from tests.small_clips import write_clip, write_clips
 
 OPTIONS = {"audio": "descriptors", "video": "descriptors", "workers": 1}

@@ -11,8 +11,8 @@ from avgzsl.backbones import _picture_statistics, _sound_statistics
 from avgzsl.backbones._picture_statistics import FPS, SIZE, describe_frames, travel
 from avgzsl.backbones._sound_statistics import describe_sound, periodicity, rhythm
 from avgzsl.errors import ConfigError
-from avgzsl.generators.clip_drawing import COLOURS, MOTIONS, SHAPES, draw_clip
-from avgzsl.generators.clip_sounding import PITCHES, RHYTHMS, TIMBRES, sound_clip
+from avgzsl.generators._clip_drawing import COLOURS, MOTIONS, SHAPES, draw_clip
+from avgzsl.generators._clip_sounding import PITCHES, RHYTHMS, TIMBRES, sound_clip
 
 PICTURE_WORDS = (tuple(COLOURS), tuple(SHAPES), tuple(MOTIONS))
 SOUND_WORDS = (tuple(RHYTHMS), tuple(PITCHES), tuple(TIMBRES))

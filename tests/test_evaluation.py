@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, recall_score
 
 from avgzsl.errors import ConfigError, DataError
-from avgzsl.evaluation import (
+from avgzsl.scores.metrics import (
     ausuc,
     average_precision,
     class_accuracy,
@@ -20,7 +20,7 @@ from avgzsl.evaluation import (
     retrieval,
     spread,
 )
-from avgzsl.scoring import Curve, calibrate, predict, rank, sweep
+from avgzsl.scores.scoring import Curve, calibrate, predict, rank, sweep
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 NAN = float("nan")

@@ -16,7 +16,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from avgzsl import backbones, cli, open_dataset, text
+from avgzsl import backbones, cli, open_dataset
 from avgzsl.errors import ConfigError, DataError, MediaError, RunError, WeightsError
 from avgzsl.features import engines
 from avgzsl.features.embedding import embed_batch
@@ -25,7 +25,8 @@ from avgzsl.features.extract import Extraction, extract
 from avgzsl.features.journal import open_journal
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import Decoded, SoundNeeds, Span
-from avgzsl.weights import WeightFile
+from avgzsl.support.weights import WeightFile
+from avgzsl.text import encoders as text
 from tests.processes import group_of, started, wait_for
 from tests.small_clips import CLASSES, write_clip, write_clips, write_wav
 

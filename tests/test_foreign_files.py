@@ -13,30 +13,30 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from avgzsl import benchmark, runs, tuning, two_stage
-from avgzsl.audio_net import _read as read_audio_record
 from avgzsl.backbones._cards import read_card
-from avgzsl.calibration import read_recognition
-from avgzsl.checkpoint import read_checkpoint
 from avgzsl.cli import app
-from avgzsl.datasets import open_dataset
-from avgzsl.datasets.avca_lists import read_rows
-from avgzsl.datasets.class_lists import read_names
+from avgzsl.data.layouts import open_dataset
+from avgzsl.data.reading.avca_lists import read_rows
+from avgzsl.data.reading.class_lists import read_names
 from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError, WeightsError
-from avgzsl.experiment import evaluate, train
-from avgzsl.features import store as stores
+from avgzsl.experiments import benchmark, tuning, two_stage
+from avgzsl.experiments import run as runs
+from avgzsl.experiments.calibration import read_recognition
+from avgzsl.experiments.train_evaluate import evaluate, train
+from avgzsl.features import feature_store as stores
 from avgzsl.features.class_splits import ClassSplit, read_class_split, write_class_split
 from avgzsl.features.journal import open_journal
 from avgzsl.features.manifest import read_manifest
-from avgzsl.methods import build, method_class
-from avgzsl.methods.base import parse_override
+from avgzsl.learning.audio_net import _read as read_audio_record
+from avgzsl.learning.checkpoint import read_checkpoint
+from avgzsl.methods import build, method_class, parse_override
 from avgzsl.packing import pack
 from avgzsl.reports.model_card import read_results
+from avgzsl.support.trust import DENSEST, LARGE, parse_json, parse_yaml, read_regular, require_regular
+from avgzsl.support.weights import find_folder, identify
 from avgzsl.text.class_vectors import read_class_vectors
+from avgzsl.text.encoders.words import open_words
 from avgzsl.text.overrides import read_overrides
-from avgzsl.text.words import open_words
-from avgzsl.trust import DENSEST, LARGE, parse_json, parse_yaml, read_regular, require_regular
-from avgzsl.weights import find_folder, identify
 from tests.small_set import write_set
 from tests.test_store import make
 
@@ -346,7 +346,7 @@ def test_a_model_of_holes_is_not_read(copy):
 
 def test_a_large_file_that_was_written_is_read(tmp_path, monkeypatch):
     (tmp_path / "large").write_bytes(bytes(1 << 20))
-    monkeypatch.setattr("avgzsl.trust.LARGE", 1 << 10)
+    monkeypatch.setattr("avgzsl.support.trust.LARGE", 1 << 10)
     require_regular(tmp_path / "large", DataError)
     assert LARGE > 1 << 20 and DENSEST > 1032
 
@@ -443,7 +443,7 @@ def test_long_lists_take_no_time(tmp_path):
     names = [f"class {n}" for n in range(50_000)]
     (tmp_path / "all_class.txt").write_text("\n".join(names))
     (tmp_path / "seen_class.txt").write_text("\n".join(f"other {n}" for n in range(50_000)))
-    from avgzsl.datasets.class_lists import read_class_lists
+    from avgzsl.data.reading.class_lists import read_class_lists
 
     begun = time.process_time()
     with pytest.raises(DataError, match="and 49990 more that are not in"):

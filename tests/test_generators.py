@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.data import ClipSet, Dataset
-from avgzsl.datasets import open_dataset
-from avgzsl.datasets.inspection import inspect
+from avgzsl.data.clips import ClipSet, Dataset
+from avgzsl.data.inspection.inspect import inspect
+from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
 from avgzsl.generators import audioset_zsl, generate, generators
-from avgzsl.generators.clip_model import make_clips, make_world
+from avgzsl.generators._clip_model import make_clips, make_world
 
 PUBLISHED = Path(__file__).parents[2] / "shared" / "data" / "benchmarks" / "AudioSetZSL"
 SMALL = {"audio_dim": 12, "video_dim": 10, "text_dim": 8}

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avgzsl.data import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError, DataError
+from avgzsl.learning.training import Job
 from avgzsl.methods import build, method_class, methods
-from avgzsl.training import Job
 
 QUICK = {"epochs": 2, "batch_size": 4, "milestones": (), "lr": 0.01, "attention_epochs": 1, "max_steps": 30}
 EDGES = ("duplicate text", "constant dimension", "constant feature", "zero clip", "equal clips", "huge", "tiny")

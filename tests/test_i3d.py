@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import batch_norm, conv3d
 
-from avgzsl.backbones import i3d
+from avgzsl.backbones import Backbone, i3d
 from avgzsl.backbones._i3d_network import I3D, MaxPool, pad_same
 from avgzsl.backbones._pieces import pieces
-from avgzsl.backbones.base import Backbone
 from avgzsl.errors import DataError, WeightsError
 
 CPU = torch.device("cpu")

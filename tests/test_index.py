@@ -18,12 +18,12 @@ import pytest
 import torch
 
 from avgzsl import open_dataset
-from avgzsl.errors import AvgzslError, ConfigError, DataError, ModalityError, RunError, UnknownNameError
-from avgzsl.experiment import train
-from avgzsl.features.class_splits import ClassSplit, write_class_split
-from avgzsl.features.store import EncoderRecord
-from avgzsl.index import clip_table
-from avgzsl.index.archive import (
+from avgzsl.archive import clip_table
+from avgzsl.archive.clip_table import Clip
+from avgzsl.archive.collection import Collection, append, apply, open_collection, purge, remove, view, writing
+from avgzsl.archive.embeddings import FILE
+from avgzsl.archive.fused import fused
+from avgzsl.archive.indexing import (
     index,
     index_add,
     index_info,
@@ -31,15 +31,15 @@ from avgzsl.index.archive import (
     index_remove,
     index_verify,
 )
-from avgzsl.index.clip_table import Clip
-from avgzsl.index.collection import Collection, append, apply, open_collection, purge, remove, view, writing
-from avgzsl.index.embeddings import FILE
-from avgzsl.index.fused import fused
-from avgzsl.index.nearest import nearest
-from avgzsl.index.repair import rebuild, verify
-from avgzsl.index.where import parse
-from avgzsl.protocol import Mode
-from avgzsl.runs import load_run
+from avgzsl.archive.nearest import nearest
+from avgzsl.archive.repair import rebuild, verify
+from avgzsl.archive.where import parse
+from avgzsl.errors import AvgzslError, ConfigError, DataError, ModalityError, RunError, UnknownNameError
+from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.run import load_run
+from avgzsl.experiments.train_evaluate import train
+from avgzsl.features.class_splits import ClassSplit, write_class_split
+from avgzsl.features.feature_store import EncoderRecord
 from tests.index_world import (
     MODES,
     brute_force,
@@ -203,7 +203,7 @@ def canonical(text: str) -> str:
 
 
 def test_a_condition_on_many_clips_is_met_through_the_engine(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr("avgzsl.index.nearest._DIRECT", 10)
+    monkeypatch.setattr("avgzsl.archive.nearest._DIRECT", 10)
     collection = collection_of(tmp_path, clips)
     wanted = [name for name in expected_ids(collection, clips, 300) if clips.has_audio[int(name[5:])]]
     assert found_ids(collection, 20, where="has_audio = yes") == wanted[:20]

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from avgzsl.archive import collection, writer
+from avgzsl.archive import indexing as archive
+from avgzsl.archive.collection import open_collection, writing
+from avgzsl.archive.indexing import index, index_add, index_info, index_verify
 from avgzsl.errors import AvgzslError, DataError, UnknownNameError
-from avgzsl.experiment import train
-from avgzsl.index import archive, collection, writer
-from avgzsl.index.archive import index, index_add, index_info, index_verify
-from avgzsl.index.collection import open_collection, writing
+from avgzsl.experiments.train_evaluate import train
 from tests.small_set import write_set
 
 CLIPS = 20  # of the split val

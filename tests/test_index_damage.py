@@ -14,17 +14,17 @@ import pyarrow as pa
 import pytest
 import torch
 
+from avgzsl.archive import clip_table
+from avgzsl.archive.collection import Collection, open_collection
+from avgzsl.archive.embeddings import FILE
+from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_verify
+from avgzsl.archive.nearest import nearest
+from avgzsl.archive.repair import verify
+from avgzsl.archive.search import search
 from avgzsl.errors import AvgzslError, DataError, RunError
-from avgzsl.experiment import train
+from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.journal import open_journal
-from avgzsl.index import clip_table
-from avgzsl.index.archive import index, index_add, index_info, index_rebuild, index_verify
-from avgzsl.index.collection import Collection, open_collection
-from avgzsl.index.embeddings import FILE
-from avgzsl.index.nearest import nearest
-from avgzsl.index.repair import verify
-from avgzsl.protocol import Mode
-from avgzsl.search import search
 from tests.index_world import collection_of, random_embeddings
 from tests.small_set import write_set
 
@@ -433,7 +433,7 @@ def test_a_greatest_length_that_is_too_small_is_told_and_mended(tmp_path):
     db.execute("update lengths set largest = 0.001")
     db.close()
     assert "greatest length" in verify(collection).engine[0]
-    from avgzsl.index.repair import rebuild
+    from avgzsl.archive.repair import rebuild
 
     rebuild(Collection(collection.folder, collection.record, collection.run))
     assert verify(collection) == ([], [])

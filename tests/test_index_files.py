@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from avgzsl import cli, own_folders
+from avgzsl import cli
+from avgzsl.archive import clip_table, indexed_files
+from avgzsl.archive.collection import open_collection, view
+from avgzsl.archive.file_check import index_files
+from avgzsl.archive.indexed_files import Indexed
+from avgzsl.archive.indexing import index, index_add, index_remove, index_verify
+from avgzsl.archive.moved import index_move
+from avgzsl.archive.search import search
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.extract import extract
-from avgzsl.index import clip_table, indexed_files
-from avgzsl.index.archive import index, index_add, index_remove, index_verify
-from avgzsl.index.collection import open_collection, view
-from avgzsl.index.file_check import index_files
-from avgzsl.index.indexed_files import Indexed
-from avgzsl.index.moved import index_move
-from avgzsl.search import search
+from avgzsl.support import own_folders
 from tests.serve_world import SEEN, UNSEEN, render, world
 
 NAMES = ("a/one.mp4", "a/two.mp4", "b/three.mp4")
@@ -239,7 +240,7 @@ def test_what_is_out_of_reach_is_not_pruned(archive, clips, monkeypatch):
 
 
 def test_features_without_files_cannot_be_pruned(tmp_path):
-    from avgzsl.experiment import train
+    from avgzsl.experiments.train_evaluate import train
     from tests.small_set import write_set
 
     data = write_set(tmp_path / "set")

@@ -12,16 +12,16 @@ import pytest
 from typer.testing import CliRunner
 
 from avgzsl import cli
+from avgzsl.archive.engines import VARIABLE, address
+from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
+from avgzsl.archive.retrieval import index_evaluate
+from avgzsl.archive.search import open_searcher, search
 from avgzsl.errors import AvgzslError, ConfigError, DataError
-from avgzsl.experiment import train
-from avgzsl.index.archive import index, index_add, index_info, index_rebuild, index_remove, index_verify
-from avgzsl.index.engines import VARIABLE, address
-from avgzsl.index.retrieval import index_evaluate
+from avgzsl.experiments.train_evaluate import train
 from avgzsl.media.workers import Decoders
-from avgzsl.search import open_searcher, search
-from avgzsl.serve.archive import Wanted
-from avgzsl.serve.collection import open_archive
-from avgzsl.trust import bare_address
+from avgzsl.server.contract import Wanted
+from avgzsl.server.index_archive import open_archive
+from avgzsl.support.trust import bare_address
 from tests.small_set import write_set
 
 KEY = "a key that only its server may have"

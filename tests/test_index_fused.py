@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from avgzsl.archive.collection import view
+from avgzsl.archive.engines import Scanner, engines, open_engine, scans
+from avgzsl.archive.fused import bound, fused, nearest_distances, query, reach, rounding, spaces, usable, video_share
+from avgzsl.archive.nearest import nearest
 from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
-from avgzsl.index.collection import view
-from avgzsl.index.engines import engines, open_engine, scans
-from avgzsl.index.engines.base import Scanner
-from avgzsl.index.fused import bound, fused, nearest_distances, query, reach, rounding, spaces, usable, video_share
-from avgzsl.index.nearest import nearest
-from avgzsl.methods.base import Embeddings
-from avgzsl.protocol import Mode, take
-from avgzsl.similarity import SIMILARITIES
+from avgzsl.experiments.protocol import Mode, take
+from avgzsl.methods import Embeddings
+from avgzsl.scores.similarity import SIMILARITIES
 from tests.index_world import MODES, SERVER, Compares, brute_force, collection_of, compared, random_embeddings
 
 
@@ -216,7 +215,7 @@ def qdrant_here(monkeypatch):
     """The client's own store in memory, brute force in Python, in place of a server."""
     import qdrant_client
 
-    from avgzsl.index.engines import qdrant
+    from avgzsl.archive.engines import qdrant
 
     class Local(qdrant_client.QdrantClient):
         def close(self):
@@ -259,7 +258,7 @@ def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp
 
 
 def test_an_engine_that_says_it_scans_and_does_not_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("avgzsl.index.engines.lancedb.SCANS", True)
+    monkeypatch.setattr("avgzsl.archive.engines.lancedb.SCANS", True)
     collection = collection_of(tmp_path, random_embeddings(100, 6, seed=0), "euclidean", "lancedb")
     with pytest.raises(ConfigError, match="lancedb says that it scans"):
         nearest(collection, torch.randn(6), 10, Mode("both", "equal"))

@@ -14,17 +14,17 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import cli
+from avgzsl.archive import clip_table
+from avgzsl.archive.collection import open_collection, writing
+from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
+from avgzsl.archive.retrieval import index_evaluate
+from avgzsl.archive.search import search
 from avgzsl.errors import AvgzslError
-from avgzsl.experiment import evaluate, train
-from avgzsl.features.store import open_store
-from avgzsl.index import clip_table
-from avgzsl.index.archive import index, index_add, index_info, index_rebuild, index_remove, index_verify
-from avgzsl.index.collection import open_collection, writing
-from avgzsl.index.retrieval import index_evaluate
+from avgzsl.experiments.train_evaluate import evaluate, train
+from avgzsl.features.feature_store import open_store
 from avgzsl.media.workers import Decoders
-from avgzsl.search import search
-from avgzsl.serve.archive import Wanted
-from avgzsl.serve.collection import open_archive
+from avgzsl.server.contract import Wanted
+from avgzsl.server.index_archive import open_archive
 from tests.test_store import make as write_store
 
 ENGINES = ("memory", "lancedb")

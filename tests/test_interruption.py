@@ -101,7 +101,7 @@ def test_folders_of_sockets_of_killed_commands_are_cleared(small_set: Path, tmp_
 HOLD = """
 import time
 from multiprocessing.util import get_temp_dir
-from avgzsl.children import Children
+from avgzsl.support.children import Children
 with Children(1) as children:
     children.submit(len, []).result(60)
     print(get_temp_dir(), flush=True)

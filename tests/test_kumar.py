@@ -9,10 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import conv2d
 
-from avgzsl.backbones import kumar
+from avgzsl.backbones import Backbone, kumar
 from avgzsl.backbones._mel import log_mel, mel_filters, slaney_hertz, slaney_mel
 from avgzsl.backbones._pieces import pieces
-from avgzsl.backbones.base import Backbone
 from avgzsl.errors import DataError, WeightsError
 
 CPU = torch.device("cpu")

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from avgzsl import losses
-from avgzsl.losses import PairDistances
+from avgzsl.learning import losses
+from avgzsl.learning.losses import PairDistances
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 DISTANCE = pytest.mark.parametrize("distance", ["euclidean", "mse"])

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from scipy.signal import resample_poly
 
 from avgzsl.errors import ConfigError
-from avgzsl.media import reading
+from avgzsl.media import frames as reading
 from avgzsl.media.decode import decode, probe
 from avgzsl.media.needs import FrameNeeds, SoundNeeds, Span
 from tests.media_files import RATE, numbered, numbers, tone, write

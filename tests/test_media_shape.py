@@ -10,9 +10,9 @@ from PIL import Image
 
 from avgzsl.media import preview as previews
 from avgzsl.media.decode import decode, probe
+from avgzsl.media.frames import frames_from
 from avgzsl.media.needs import FrameNeeds
 from avgzsl.media.preview import preview, thumbnail
-from avgzsl.media.reading import frames_from
 from avgzsl.media.shape import shown_size
 from avgzsl.media.tracks import survey
 from tests.media_pictures import film, matroska_film

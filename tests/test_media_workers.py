@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avgzsl.children import Children
 from avgzsl.errors import ConfigError, MediaError, ProcessError
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
 from avgzsl.media.workers import Decoders, Limits, Request
+from avgzsl.support.children import Children
 from tests import broken_work as work
 from tests.media_files import RATE, numbered, numbers, tone, write
 from tests.processes import gone, runs, started, wait_for

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from avgzsl.nets import Attention, Decoder, Projection, dropout_relu, linear_layer, unit_rows
+from avgzsl.learning.nets import Attention, Decoder, Projection, dropout_relu, linear_layer, unit_rows
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -5,13 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from avgzsl.data import ClipSet
+from avgzsl.data.clips import ClipSet
 from avgzsl.errors import ModalityError
-from avgzsl.methods import build
+from avgzsl.experiments.protocol import Mode, measure, modes
+from avgzsl.learning.train_set import load_train_set
+from avgzsl.methods import build, dimensions
 from avgzsl.methods._one_projection import OneProjection
-from avgzsl.methods.base import dimensions
-from avgzsl.protocol import Mode, measure, modes
-from avgzsl.trainset import load_train_set
 from tests.worlds import world
 
 QUICK = {"epochs": 6, "batch_size": 64, "lr": 0.1, "milestones": (4,)}

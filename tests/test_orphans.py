@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from avgzsl.benchmark import Entry, benchmark
+from avgzsl.experiments.benchmark import Entry, benchmark
 from avgzsl.generators import generate
 from tests import broken_work as work
 from tests.processes import group_of, started, wait_for
@@ -14,7 +14,7 @@ from tests.processes import group_of, started, wait_for
 RIDGE = Entry("ridge", "least-squares", {"": {"ridge": 0.01}})
 SCRIPT = """
 import sys
-from avgzsl.benchmark import Entry, benchmark
+from avgzsl.experiments.benchmark import Entry, benchmark
 
 benchmark(sys.argv[1], [Entry("ridge", "least-squares", {"": {"ridge": 0.01}})], sys.argv[2], seeds=range(1000),
           class_split="class-split", processes=2, told=lambda *told: print("cell", flush=True))
@@ -44,7 +44,7 @@ def test_the_processes_of_a_killed_benchmark_end(data, tmp_path, moment):
 def test_a_cell_whose_process_is_killed_costs_itself_alone(data, tmp_path, monkeypatch):
     how = {"seeds": range(2), "class_split": "class-split", "processes": 2}
     with monkeypatch.context() as patch:
-        patch.setattr("avgzsl.benchmark._compute_beside", work.killed)
+        patch.setattr("avgzsl.experiments.benchmark._compute_beside", work.killed)
         results = benchmark(data, [RIDGE], tmp_path, **how)
     assert [result.error for result in results] == [
         "its process was ended (the process ended with code -9); is there memory left?"

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from h5py import h5d, h5p, h5s, h5t
 
-from avgzsl.datasets import feature_files
-from avgzsl.datasets.feature_files import IDS, ROWS, read_features, shape_of
+from avgzsl.data.reading import feature_files
+from avgzsl.data.reading.feature_files import IDS, ROWS, read_features, shape_of
 from avgzsl.errors import DataError
-from avgzsl.trust import require_regular
+from avgzsl.support.trust import require_regular
 
 SECRET = "canary-3f9a"
 VALUES = np.arange(6, dtype="f4").reshape(3, 2)
@@ -211,7 +211,7 @@ def test_sizes_that_the_file_does_not_hold_are_refused_in_time(make, tmp_path):
 
 @pytest.mark.parametrize("how", [{}, {"compression": "gzip", "compression_opts": 9, "shuffle": True}])
 def test_zeros_that_were_written_are_no_attack(how, tmp_path, monkeypatch):
-    monkeypatch.setattr("avgzsl.datasets.own_dataset.LARGE", 1 << 20)
+    monkeypatch.setattr("avgzsl.data.reading.own_dataset.LARGE", 1 << 20)
     with h5py.File(tmp_path / "features.h5", "w") as file:
         file.create_dataset(ROWS, data=np.zeros((4096, 4096), "f4"), **how)
     assert shape_of(tmp_path / "features.h5") == (4096, 4096)
@@ -219,8 +219,8 @@ def test_zeros_that_were_written_are_no_attack(how, tmp_path, monkeypatch):
 
 
 def test_what_does_not_fit_into_memory_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("avgzsl.datasets.own_dataset.LARGE", 1 << 20)
-    monkeypatch.setattr("avgzsl.datasets.own_dataset._free_memory", lambda: 20 << 20)
+    monkeypatch.setattr("avgzsl.data.reading.own_dataset.LARGE", 1 << 20)
+    monkeypatch.setattr("avgzsl.data.reading.own_dataset._free_memory", lambda: 20 << 20)
     with h5py.File(tmp_path / "features.h5", "w") as file:
         file[ROWS] = np.ones((1 << 12, 1 << 10), "f4")
     with pytest.raises(DataError, match=r"'data' takes 0\.0 GB of memory to read, and 0\.0 GB are free"):

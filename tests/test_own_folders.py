@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from avgzsl import own_folders
 from avgzsl.features.extract import extract
-from avgzsl.features.store import open_store
-from avgzsl.own_folders import covering, open_inside, remember, remembered
+from avgzsl.features.feature_store import open_store
+from avgzsl.support import own_folders
+from avgzsl.support.own_folders import covering, open_inside, remember, remembered
 from tests.serve_world import SEEN, render
 
 

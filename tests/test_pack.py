@@ -9,21 +9,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from avgzsl import backbones, encoders, pack, predict, runs, trust
-from avgzsl.carried import with_bare_names, with_card, with_weights
-from avgzsl.data import ClipSet, Dataset, Encoder
-from avgzsl.encoders import load_backbones, same_encoder
+from avgzsl import backbones, pack, predict
+from avgzsl.archive.collection import create, open_collection
+from avgzsl.archive.indexing import index, index_add
+from avgzsl.data.clips import ClipSet, Dataset, Encoder
 from avgzsl.errors import AvgzslError, RunError, WeightsError
-from avgzsl.experiment import evaluate, save_results, train
+from avgzsl.experiments import run as runs
+from avgzsl.experiments.run import load_run
+from avgzsl.experiments.train_evaluate import evaluate, save_results, train
 from avgzsl.features.extract import extract
-from avgzsl.index.archive import index, index_add
-from avgzsl.index.collection import create, open_collection
 from avgzsl.methods import build
-from avgzsl.recogniser import class_table, load_recogniser
+from avgzsl.recognition import encoders
+from avgzsl.recognition.encoders import load_backbones, same_encoder
+from avgzsl.recognition.portable import with_bare_names, with_card, with_weights
+from avgzsl.recognition.recogniser import class_table, load_recogniser
 from avgzsl.reports.model_card import model_card
-from avgzsl.runs import load_run
-from avgzsl.text import load as load_text
-from avgzsl.weights import WeightFile, identify
+from avgzsl.support import trust
+from avgzsl.support.weights import WeightFile, identify
+from avgzsl.text.encoders import load as load_text
 from tests import clip_runs
 from tests.conftest import SHARED
 from tests.test_cards import sound_card

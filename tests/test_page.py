@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
-from avgzsl.index.archive import index
+from avgzsl.archive.indexing import index
 from tests.serve_world import SEEN, UNSEEN, application, listening_alone, render, world
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

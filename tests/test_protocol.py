@@ -5,16 +5,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from avgzsl.data import Dataset, restrict
+from avgzsl.data.clips import Dataset, restrict
 from avgzsl.errors import ConfigError, DataError, ModalityError
-from avgzsl.evaluation import class_accuracy, harmonic_mean
-from avgzsl.experiment import choose_modes
-from avgzsl.methods import build
-from avgzsl.methods.base import Method
-from avgzsl.protocol import Mode, measure, modes, penalties, pseudo_unseen_folds, pseudo_unseen_penalties, score
-from avgzsl.scoring import calibrate
-from avgzsl.training import Job
-from avgzsl.trial import find_penalties, result_rows
+from avgzsl.experiments.protocol import (
+    Mode,
+    measure,
+    modes,
+    penalties,
+    pseudo_unseen_folds,
+    pseudo_unseen_penalties,
+    score,
+)
+from avgzsl.experiments.train_evaluate import choose_modes
+from avgzsl.experiments.trial import find_penalties, result_rows
+from avgzsl.learning.training import Job
+from avgzsl.methods import Method, build
+from avgzsl.scores.metrics import class_accuracy, harmonic_mean
+from avgzsl.scores.scoring import calibrate
 from tests.worlds import world
 
 AUDIO, VIDEO, BOTH = Mode("audio", "equal"), Mode("video", "equal"), Mode("both", "equal")

@@ -8,7 +8,7 @@ from avgzsl.errors import WeightsError
 from avgzsl.features.engines import Setup, load
 from avgzsl.features.engines import ray as engine
 from avgzsl.features.extract import extract
-from avgzsl.weights import WeightFile
+from avgzsl.support.weights import WeightFile
 from tests.small_clips import write_clips
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")

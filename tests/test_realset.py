@@ -2,11 +2,11 @@
 
 import pytest
 
-from avgzsl.datasets import class_splits, open_dataset
-from avgzsl.datasets.inspection import inspect
+from avgzsl.data.inspection.inspect import inspect
+from avgzsl.data.layouts import class_splits, open_dataset
+from avgzsl.experiments.protocol import Mode, measure, penalties
+from avgzsl.learning.training import Job
 from avgzsl.methods import build
-from avgzsl.protocol import Mode, measure, penalties
-from avgzsl.training import Job
 
 BOTH = Mode("both", "equal")
 

@@ -10,8 +10,8 @@ from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 import avgzsl
-from avgzsl import calibration, cli, experiment, runs
-from avgzsl.data import ClipSet, Dataset
+from avgzsl import cli
+from avgzsl.data.clips import ClipSet, Dataset
 from avgzsl.errors import (
     AvgzslError,
     ConfigError,
@@ -21,15 +21,18 @@ from avgzsl.errors import (
     UnknownNameError,
     WeightsError,
 )
+from avgzsl.experiments import calibration
+from avgzsl.experiments import run as runs
+from avgzsl.experiments import train_evaluate as experiment
+from avgzsl.experiments.protocol import Mode, modes, penalties
 from avgzsl.features.embedding import Task
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import SoundNeeds, Span
 from avgzsl.methods import build
-from avgzsl.protocol import Mode, modes, penalties
-from avgzsl.recognise import find_clips, predict, recognise
-from avgzsl.recogniser import class_table, load_recogniser
-from avgzsl.text import load as load_text
-from avgzsl.weights import WeightFile
+from avgzsl.recognition.recognise import find_clips, predict, recognise
+from avgzsl.recognition.recogniser import class_table, load_recogniser
+from avgzsl.support.weights import WeightFile
+from avgzsl.text.encoders import load as load_text
 from tests import clip_runs
 from tests.worlds import world
 
@@ -76,7 +79,7 @@ def here(monkeypatch) -> None:
                 except AvgzslError as problem:
                     yield problem
 
-    monkeypatch.setattr("avgzsl.recognise.Decoders", InProcess)
+    monkeypatch.setattr("avgzsl.recognition.recognise.Decoders", InProcess)
 
 
 def edit(folder: Path, file: str, change) -> None:
@@ -448,7 +451,7 @@ def test_other_weights_than_the_runs_are_refused(run, files, monkeypatch):
 
 
 def test_an_encoder_without_weights_is_known_by_its_spec(run, monkeypatch):
-    from avgzsl import text
+    from avgzsl.text import encoders as text
 
     class Other:
         spec, dimension, open_vocabulary, weights = "other:64", 64, True, ()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from avgzsl.errors import ConfigError
-from avgzsl.registry import require
+from avgzsl.support.registry import require
 
 
 @pytest.mark.parametrize(

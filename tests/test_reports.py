@@ -11,12 +11,12 @@ import torch
 from matplotlib.image import imread
 from rich.console import Console
 
-from avgzsl import scoring
 from avgzsl.errors import AvgzslError, ConfigError
-from avgzsl.evaluation import ausuc
 from avgzsl.reports.plots import per_class_chart, seen_unseen_curve
 from avgzsl.reports.predictions import write_predictions
 from avgzsl.reports.tables import markdown, render
+from avgzsl.scores import scoring
+from avgzsl.scores.metrics import ausuc
 
 ROWS = [
     {"task": "classification", "modality": "audio", "fusion": None, "calibration": "validation", "gamma": -0.12345678,

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from avgzsl.benchmark import Entry
+from avgzsl.experiments.benchmark import Entry
 from avgzsl.generators import generate
 from avgzsl.methods import method_class, methods
 from avgzsl.reports import reproduction

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import torch
 
-from avgzsl import runs
-from avgzsl.data import Encoder
-from avgzsl.datasets import open_dataset
+from avgzsl.data.clips import Encoder
+from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, RunError, UnknownNameError
-from avgzsl.experiment import evaluate, train
+from avgzsl.experiments import run as runs
+from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
-from avgzsl.weights import WeightFile
+from avgzsl.support.weights import WeightFile
 from tests.processes import started
 
 SETTINGS = {"epochs": 6, "batch_size": 512, "milestones": (4,), "attention_epochs": 2}
@@ -81,7 +81,7 @@ def test_what_recognition_takes_from_validation_is_what_evaluation_calibrates_wi
 def test_the_encoders_of_the_data_are_kept_and_others_cannot_resume(run, data, tmp_path, monkeypatch):
     text = Encoder("words:vectors.bin", (WeightFile("vectors.bin", "a" * 64),))
     known = replace(open_dataset(data), encoders={"audio": Encoder("descriptors"), "text": text})
-    monkeypatch.setattr("avgzsl.experiment.open_dataset", lambda *_, **__: known)
+    monkeypatch.setattr("avgzsl.experiments.train_evaluate.open_dataset", lambda *_, **__: known)
     kept = train(data, out=tmp_path / "run", settings=SETTINGS)
     assert runs.load_run(kept.folder).config.data.encoders == known.encoders
     assert contents(kept.folder)["model.safetensors"] == contents(run.folder)["model.safetensors"]
@@ -193,8 +193,8 @@ def test_a_full_disk_leaves_the_previous_state(run, data, tmp_path, monkeypatch)
 
 CHILD = """
 import os, signal, sys
-import avgzsl.files
-from avgzsl.experiment import train
+import avgzsl.support.files
+from avgzsl.experiments.train_evaluate import train
 
 data, out, epochs, *numbers = sys.argv[1:]
 kill_in_write, kill_after, kill_at_call = map(int, numbers)

@@ -7,7 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avgzsl.sampling import ClipSampler, PairSampler, deal, draw_class_pairs, draw_clips, index_classes, new_deck
+from avgzsl.learning.sampling import (
+    ClipSampler,
+    PairSampler,
+    deal,
+    draw_class_pairs,
+    draw_clips,
+    index_classes,
+    new_deck,
+)
 
 
 def labels_of(*sizes: int) -> torch.Tensor:

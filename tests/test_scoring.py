@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avgzsl.errors import ConfigError, DataError, ModalityError
-from avgzsl.scoring import best_of, calibrate, calibrated, fuse, predict, rank, sweep, top
+from avgzsl.scores.scoring import best_of, calibrate, calibrated, fuse, predict, rank, sweep, top
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 quick = settings(max_examples=80, deadline=None)
@@ -373,7 +373,7 @@ def test_calibrate_lies_inside_the_interval_between_neighbouring_floats(low):
 
 @pytest.mark.parametrize("value", [-1e30, 1e30])
 def test_an_open_end_is_a_penalty_beyond_the_last_threshold_however_large(value):
-    from avgzsl.scoring import _middles
+    from avgzsl.scores.scoring import _middles
 
     thresholds = torch.tensor([value], dtype=torch.float64)
     first, last = _middles(thresholds).tolist()

@@ -10,16 +10,16 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import cli
-from avgzsl.data import ClipSet
-from avgzsl.datasets import open_dataset
+from avgzsl.archive.collection import open_collection
+from avgzsl.archive.indexing import index, index_add, index_info, index_remove
+from avgzsl.archive.retrieval import index_evaluate, index_retrieval
+from avgzsl.archive.search import open_searcher, search, text_point
+from avgzsl.data.clips import ClipSet
+from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, ModalityError, RunError, UnknownNameError
-from avgzsl.experiment import evaluate, train
-from avgzsl.index.archive import index, index_add, index_info, index_remove
-from avgzsl.index.collection import open_collection
-from avgzsl.index.retrieval import index_evaluate, index_retrieval
-from avgzsl.runs import load_run
-from avgzsl.search import open_searcher, search, text_point
-from avgzsl.text import load as load_text
+from avgzsl.experiments.run import load_run
+from avgzsl.experiments.train_evaluate import evaluate, train
+from avgzsl.text.encoders import load as load_text
 from tests import clip_runs
 from tests.small_set import feature_file, read_file, write_file, write_set
 from tests.test_store import clips as stored_clips

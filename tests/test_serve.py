@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.answers import distance
+from avgzsl.archive.collection import open_collection, view
 from avgzsl.errors import ConfigError, RunError
-from avgzsl.index.collection import open_collection, view
+from avgzsl.experiments.run import load_run, read_classes
 from avgzsl.media.needs import SoundNeeds
-from avgzsl.runs import load_run, read_classes
-from avgzsl.serve import access, limits, sessions
-from avgzsl.serve.journal import JsonLines
-from avgzsl.serve.problems import Refused
-from avgzsl.serve.projection import plane
-from avgzsl.serve.settings import read_settings
-from avgzsl.serve.shares import Shares, neighbourhood
+from avgzsl.recognition.answers import distance
+from avgzsl.server import access, limits, sessions
+from avgzsl.server.problems import Refused
+from avgzsl.server.projection import plane
+from avgzsl.server.request_log import JsonLines
+from avgzsl.server.settings import read_settings
+from avgzsl.server.shares import Shares, neighbourhood
 from tests.serve_world import (
     HERE,
     PROBLEM,
@@ -135,7 +135,7 @@ def test_an_uploaded_clip_stands_where_the_same_clip_of_the_archive_stands(clien
 
 
 def test_classify_says_what_predict_says(client, clip, tmp_path):
-    from avgzsl.recognise import predict
+    from avgzsl.recognition.recognise import predict
 
     (tmp_path / "own.mp4").write_bytes(clip)
     (told,) = predict(world() / "run", [tmp_path / "own.mp4"], top=6, reject=True)
@@ -783,12 +783,12 @@ def test_a_fault_is_told_to_the_log_alone(client, monkeypatch, caplog):
     def broken(self):
         raise KeyError("the secret of the house")
 
-    monkeypatch.setattr("avgzsl.serve.collection.CollectionArchive.describe", broken)
-    with caplog.at_level(logging.INFO, "avgzsl.serve"):
+    monkeypatch.setattr("avgzsl.server.index_archive.CollectionArchive.describe", broken)
+    with caplog.at_level(logging.INFO, "avgzsl.server"):
         response = client.get("/v1/info")
     detail = is_problem(response, 500)
     assert "secret" not in response.text and response.headers["x-request-id"] in detail
-    lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "avgzsl.serve"]
+    lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "avgzsl.server"]
     fault = next(line for line in lines if "traceback" in line)
     assert "the secret of the house" in fault["traceback"] and fault["request"] in detail
 
@@ -799,7 +799,7 @@ def test_logs_and_figures_hold_neither_queries_nor_tokens(guarded, caplog):
         client.get("/v1/search?q=embarrassing", headers={"authorization": f"Bearer {TOKEN}"})
         client.get("/no/such/embarrassing/place")
         client.post("/v1/session", json={"token": TOKEN})
-    told = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "avgzsl.serve"]
+    told = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "avgzsl.server"]
     assert told[0]["route"] == "/v1/search" and {"status", "seconds", "time"} <= told[0].keys()
     figures = client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"}).text
     assert 'avgzsl_requests_total{method="GET",route="/v1/search",status="200"} 1.0' in figures

@@ -14,12 +14,12 @@ import pytest
 import uvicorn
 from starlette.datastructures import Headers
 
-from avgzsl.serve import connections
-from avgzsl.serve.connections import Connection
-from avgzsl.serve.limits import INSIDE
-from avgzsl.serve.sending import FileAnswer
-from avgzsl.serve.server import configured
-from avgzsl.serve.settings import Settings
+from avgzsl.server import connections
+from avgzsl.server.connections import Connection
+from avgzsl.server.limits import INSIDE
+from avgzsl.server.process import configured
+from avgzsl.server.sending import FileAnswer
+from avgzsl.server.settings import Settings
 from tests.serve_process import HOST, PATIENCE, TOKEN, everything, served, status
 from tests.serve_world import application, render
 
@@ -374,7 +374,7 @@ def test_what_is_added_to_a_file_while_it_is_sent_is_left_out(tmp_path):
 
 SCARCE = """
 import asyncio, logging, resource, socket, sys, time
-from avgzsl.serve.connections import Listening
+from avgzsl.server.connections import Listening
 logging.basicConfig(stream=sys.stderr, format="line %(message)s")
 
 async def main():

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from avgzsl.media.needs import Span
-from avgzsl.serve.archive import Media
-from avgzsl.serve.kept import Kept
-from avgzsl.serve.routes import clips
-from avgzsl.serve.scratch import Scratch
+from avgzsl.server.contract import Media
+from avgzsl.server.kept import Kept
+from avgzsl.server.routes import clips
+from avgzsl.server.scratch import Scratch
 from tests.serve_world import HERE, SEEN, SILENT, application, client_of, is_problem, sound_bytes, world
 
 ID = "red-square-low-drum/test-0.mp4"

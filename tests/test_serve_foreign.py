@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from avgzsl.archive import clip_table, indexed_files
+from avgzsl.archive.indexed_files import Indexed
+from avgzsl.archive.indexing import index, index_add
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.extract import extract
-from avgzsl.index import clip_table, indexed_files
-from avgzsl.index.archive import index, index_add
-from avgzsl.index.indexed_files import Indexed
 from avgzsl.media.workers import Decoders
-from avgzsl.own_folders import remember
-from avgzsl.serve.collection import open_archive
-from avgzsl.serve.settings import read_settings
+from avgzsl.server.index_archive import open_archive
+from avgzsl.server.settings import read_settings
+from avgzsl.support.own_folders import remember
 from tests.serve_world import SEEN, SILENT, application, client_of, is_problem, render, sound_bytes, world
 
 ID = "red-square-low-drum/test-0.mp4"

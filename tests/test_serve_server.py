@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from avgzsl.errors import ConfigError, DataError
-from avgzsl.serve import server
-from avgzsl.serve.scratch import scratch
-from avgzsl.serve.server import serve
-from avgzsl.serve.settings import Settings
+from avgzsl.server import process as server
+from avgzsl.server.process import serve
+from avgzsl.server.scratch import scratch
+from avgzsl.server.settings import Settings
 from tests.serve_process import HOST, PATIENCE, TOKEN, command, environment, served, status
 from tests.serve_world import render, world
 
@@ -32,7 +32,7 @@ def has_ended(here, code):
 
 
 def test_a_running_upload_is_finished_before_the_server_ends(clip, tmp_path):
-    patient = "from avgzsl.serve import server; server.GRACE = server.LAST = 60"
+    patient = "from avgzsl.server import process; process.GRACE = process.LAST = 60"
     with served(folder=tmp_path, first=patient) as here:
         answered, begun, ending = [], threading.Event(), threading.Event()
 

@@ -4,7 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
-from avgzsl.serve.settings import PREFIX, Settings
+from avgzsl.server.settings import PREFIX, Settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from avgzsl.serve.limits import Line
-from avgzsl.serve.problems import Refused
+from avgzsl.server.limits import Line
+from avgzsl.server.problems import Refused
 from tests.serve_world import HERE, SEEN, application, render
 
 ENDS = {"whole": 200, "no clip": 422, "empty": 422, "too large": 413, "late": 503, "gone": 400, "cancelled": 503}
@@ -70,7 +70,7 @@ def ended(how, clip):
 
 @pytest.mark.parametrize(("path", "how"), [("/v1/search", "whole"), *(("/v1/classify", how) for how in ENDS)])
 def test_no_place_nothing_read_and_every_end_gives_the_place_back(clip, tmp_path, monkeypatch, path, how):
-    monkeypatch.setattr("avgzsl.serve.service._UPLOADS_WAITING", 0)
+    monkeypatch.setattr("avgzsl.server.service._UPLOADS_WAITING", 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     async def main(app):

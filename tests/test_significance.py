@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from avgzsl.errors import ConfigError, DataError
-from avgzsl.evaluation import spread
 from avgzsl.reports.significance import average_ranks, bootstrap_difference, compare_methods, critical_difference
+from avgzsl.scores.metrics import spread
 
 Q05 = {2: 1.960, 3: 2.344, 4: 2.569, 5: 2.728, 6: 2.850, 7: 2.948, 8: 3.031, 9: 3.102, 10: 3.164}  # Demsar's table 5a
 Q10 = {2: 1.645, 3: 2.052, 4: 2.291, 5: 2.460, 6: 2.589, 7: 2.693, 8: 2.780, 9: 2.855, 10: 2.920}

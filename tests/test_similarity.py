@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.similarity import SIMILARITIES, cosine, dot, euclidean, mse
+from avgzsl.scores.similarity import SIMILARITIES, cosine, dot, euclidean, mse
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 

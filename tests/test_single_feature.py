@@ -10,13 +10,13 @@ from safetensors.torch import load, save
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from avgzsl.data import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError, DataError, ModalityError, NotFittedError
+from avgzsl.learning.training import Job
 from avgzsl.methods import build, method_class, methods
 from avgzsl.methods._examples import Examples, Scale
 from avgzsl.methods._single import Input, SingleFeature
 from avgzsl.methods.conse import softmax_regression
-from avgzsl.training import Job
 from tests.worlds import world
 
 SINGLE = [name for name in methods() if issubclass(method_class(name), SingleFeature)]

@@ -10,19 +10,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avgzsl.archive.sources import open_source
 from avgzsl.cli import app
-from avgzsl.data import ClassTable, ClipSet, Dataset
-from avgzsl.datasets import open_dataset
-from avgzsl.datasets.inspection import inspect
-from avgzsl.datasets.merging import merged
-from avgzsl.datasets.splitting import split
+from avgzsl.data.clips import ClassTable, ClipSet, Dataset
+from avgzsl.data.inspection.inspect import inspect
+from avgzsl.data.layouts import open_dataset
+from avgzsl.data.merging import merged
+from avgzsl.data.splitting import split
 from avgzsl.errors import DataError
-from avgzsl.experiment import evaluate, train
+from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.features.class_splits import read_class_split
 from avgzsl.features.extract import extract
+from avgzsl.features.feature_store import open_store
 from avgzsl.features.manifest import read_manifest
-from avgzsl.features.store import open_store
-from avgzsl.index.sources import open_source
 from avgzsl.text.spellings import class_key, same_vectors, spelling_notes, usual_spellings, vector_notes
 from tests.small_clips import write_wav
 

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from avgzsl import cli, open_dataset
-from avgzsl.datasets.class_lists import write_class_lists
-from avgzsl.datasets.splitting import Clip, divide, split
+from avgzsl.data.reading.class_lists import write_class_lists
+from avgzsl.data.splitting import Clip, divide, split
 from avgzsl.errors import ConfigError, DataError
-from avgzsl.features.store import EncoderRecord, StoredClip, write
+from avgzsl.features.feature_store import EncoderRecord, StoredClip, write
 
 CLASSES = tuple(f"class {letter}" for letter in "abcdefghij")
 

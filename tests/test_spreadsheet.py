@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from avgzsl.errors import DataError
 from avgzsl.features.extract import FAILURES, extract
 from avgzsl.reports.predictions import write_predictions
-from avgzsl.spreadsheet import escaped, read_table, table, unescaped, write_table
+from avgzsl.support.spreadsheet import escaped, read_table, table, unescaped, write_table
 
 FORMULAS = [
     *("=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", '=HYPERLINK("http://x","y")'),

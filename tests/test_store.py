@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from avgzsl import open_dataset
-from avgzsl.data import Encoder
-from avgzsl.datasets.export import export
-from avgzsl.datasets.inspection import inspect
+from avgzsl.data.clips import Encoder
+from avgzsl.data.export import export
+from avgzsl.data.inspection.inspect import inspect
 from avgzsl.errors import AvgzslError, DataError, UnknownNameError
-from avgzsl.features import store as stores
+from avgzsl.features import feature_store as stores
 from avgzsl.features.class_splits import ClassSplit, write_class_split
-from avgzsl.features.store import EncoderRecord, StoredClip, open_store, verify, write
-from avgzsl.weights import WeightFile
+from avgzsl.features.feature_store import EncoderRecord, StoredClip, open_store, verify, write
+from avgzsl.support.weights import WeightFile
 
 CLASSES = ("bell", "drum", "flute")
 ENCODERS = {

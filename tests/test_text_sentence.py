@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl import text
 from avgzsl.errors import ConfigError, DataError, WeightsError
-from avgzsl.weights import identify
+from avgzsl.support.weights import identify
+from avgzsl.text import encoders as text
 
 library = pytest.importorskip("sentence_transformers")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl import text
 from avgzsl.errors import ConfigError, DataError
+from avgzsl.text import encoders as text
 from avgzsl.text.fasttext_file import open_fasttext
 from avgzsl.text.word2vec_file import open_word2vec
 

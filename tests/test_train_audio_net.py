@@ -12,11 +12,11 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import backbones
-from avgzsl.audio_clips import open_spectrograms, seen_training_rows
-from avgzsl.audio_net import Settings, clip_loss, train_audio_net
 from avgzsl.backbones.kumar import spectrogram
 from avgzsl.cli import app
 from avgzsl.errors import DataError, RunError
+from avgzsl.learning.audio_clips import open_spectrograms, seen_training_rows
+from avgzsl.learning.audio_net import Settings, clip_loss, train_audio_net
 
 QUICK = Settings(epochs=3, batch_size=4)
 

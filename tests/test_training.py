@@ -7,13 +7,12 @@ from itertools import count
 import pytest
 import torch
 
-from avgzsl.checkpoint import read_checkpoint
-from avgzsl.data import Dataset
-from avgzsl.device import pick_device
+from avgzsl.data.clips import Dataset
 from avgzsl.errors import ConfigError, RunError
-from avgzsl.methods import build, method_class
-from avgzsl.methods.base import Method
-from avgzsl.training import Job, Schedule, learning_rate, train
+from avgzsl.learning.checkpoint import read_checkpoint
+from avgzsl.learning.training import Job, Schedule, learning_rate, train
+from avgzsl.methods import Method, build, method_class
+from avgzsl.support.device import pick_device
 from tests.worlds import world
 
 QUICK = {"epochs": 12, "batch_size": 64, "lr": 0.1, "milestones": (8,), "attention_epochs": 3}
@@ -213,7 +212,7 @@ def test_progress_hears_every_epoch_and_the_time_left(tmp_path, monkeypatch):
             raise Killed
 
     ticks = count()
-    monkeypatch.setattr("avgzsl.training.time.monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("avgzsl.learning.training.time.monotonic", lambda: float(next(ticks)))
     job = Job(progress=told, checkpoint=tmp_path / "c", checkpoint_seconds=-1e9)
     with pytest.raises(Killed):
         one_epoch(lambda w, batch: {"a": w}, job=job, epochs=6)
@@ -254,7 +253,9 @@ def test_early_stopping_counts_looks_not_epochs():
 
 def test_checkpoints_are_written_at_most_so_often_and_at_the_end(tmp_path, monkeypatch):
     saved: list[tuple[int, bool]] = []
-    monkeypatch.setattr("avgzsl.training.write_checkpoint", lambda path, one: saved.append((one.epoch, one.finished)))
+    monkeypatch.setattr(
+        "avgzsl.learning.training.write_checkpoint", lambda path, one: saved.append((one.epoch, one.finished))
+    )
     job = Job(checkpoint=tmp_path / "c", checkpoint_seconds=1e9)
     one_epoch(lambda w, batch: {"a": w}, job=job, epochs=4)
     assert saved == [(4, False), (4, True)]

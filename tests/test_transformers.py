@@ -8,11 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from avgzsl import backbones, text
+from avgzsl import backbones
+from avgzsl.backbones import Backbone
 from avgzsl.backbones._transformers import evenly, windows
-from avgzsl.backbones.base import Backbone
 from avgzsl.errors import DataError, WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.text import encoders as text
 
 transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -7,13 +7,13 @@ import pytest
 import torch
 import yaml
 
-from avgzsl.data import Dataset
+from avgzsl.data.clips import Dataset
 from avgzsl.errors import ConfigError, RunError
+from avgzsl.experiments.protocol import Mode, measure, penalties
+from avgzsl.experiments.trial import validation_hm
+from avgzsl.experiments.tuning import Trial, left_aside, tune
+from avgzsl.learning.training import Job
 from avgzsl.methods import build
-from avgzsl.protocol import Mode, measure, penalties
-from avgzsl.training import Job
-from avgzsl.trial import validation_hm
-from avgzsl.tuning import Trial, left_aside, tune
 from tests.worlds import world
 
 
@@ -73,7 +73,7 @@ def test_trials_of_other_code_are_kept_and_made_anew(data, tmp_path, monkeypatch
     tune(data, "least-squares", tmp_path, trials=2)
     assert left_aside(tmp_path, "least-squares") == 0
     old = (tmp_path / "trials.jsonl").read_text()
-    monkeypatch.setattr("avgzsl.tuning.code_version", lambda *methods: "another version")
+    monkeypatch.setattr("avgzsl.experiments.tuning.code_version", lambda *methods: "another version")
     assert left_aside(tmp_path, "least-squares") == 2
     tune(data, "least-squares", tmp_path, trials=3, told=lambda done, total, trial: told.append(trial))
     lines = (tmp_path / "trials.jsonl").read_text()
@@ -144,7 +144,7 @@ def test_a_trial_that_fails_is_kept_and_stops_nothing(data, tmp_path, monkeypatc
             return 0.5
         raise ConfigError("the loss is no longer finite")
 
-    monkeypatch.setattr("avgzsl.tuning.validation_hm", hm)
+    monkeypatch.setattr("avgzsl.experiments.tuning.validation_hm", hm)
     best = tune(data, "least-squares", tmp_path / "a", trials=3)
     assert best["ridge"]
     assert json.loads((tmp_path / "a" / "trials.jsonl").read_text().splitlines()[0])["error"].startswith("the loss")

@@ -10,14 +10,16 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from avgzsl import cli, experiment, runs
-from avgzsl.datasets import open_dataset
+from avgzsl import cli
+from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
-from avgzsl.evaluation import classification
+from avgzsl.experiments import run as runs
+from avgzsl.experiments import train_evaluate as experiment
+from avgzsl.experiments.protocol import Mode, measure, modes, penalties
+from avgzsl.experiments.two_stage import best_epoch, find_gammas, grid_penalty, two_stage
 from avgzsl.methods import build
-from avgzsl.protocol import Mode, measure, modes, penalties
-from avgzsl.scoring import calibrate
-from avgzsl.two_stage import best_epoch, find_gammas, grid_penalty, two_stage
+from avgzsl.scores.metrics import classification
+from avgzsl.scores.scoring import calibrate
 from tests.small_avca import TEST, write_avca
 from tests.small_set import change, write_set
 from tests.worlds import world

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from avgzsl.data import ClassTable, ClipSet, Dataset
+from avgzsl.data.clips import ClassTable, ClipSet, Dataset
 
 
 def world(

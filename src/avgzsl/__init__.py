@@ -1,26 +1,30 @@
 """avgzsl: audio-visual generalized zero-shot learning that anyone can run.
 
 The calls behind the commands stand here, loaded when first used; those that share their name with a part of the package
-stand there: `avgzsl.methods.methods`, `avgzsl.datasets.layouts`, `avgzsl.demo.demo`.
+stand there: `avgzsl.methods.methods`, `avgzsl.data.layouts.layouts`, `avgzsl.showcase.demo`.
 """
 
 import importlib
 from typing import Any
 
+from avgzsl.support import moved
+
 __version__ = "0.1.0"
+
+moved.answer_old_paths()
 
 _WHERE = {
     "extract": "avgzsl.features.extract",
-    "split": "avgzsl.datasets.splitting",
-    "export": "avgzsl.datasets.export",
-    "train": "avgzsl.experiment",
-    "evaluate": "avgzsl.experiment",
-    "predict": "avgzsl.recognise",
+    "split": "avgzsl.data.splitting",
+    "export": "avgzsl.data.export",
+    "train": "avgzsl.experiments.train_evaluate",
+    "evaluate": "avgzsl.experiments.train_evaluate",
+    "predict": "avgzsl.recognition.recognise",
     "pack": "avgzsl.packing",
-    "inspect": "avgzsl.datasets.inspection",
-    "open_dataset": "avgzsl.datasets",
+    "inspect": "avgzsl.data.inspection.inspect",
+    "open_dataset": "avgzsl.data.layouts",
     "generate": "avgzsl.generators",
-    "load_run": "avgzsl.runs",
+    "load_run": "avgzsl.experiments.run",
 }
 
 __all__ = ["__version__", *sorted(_WHERE)]

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from avgzsl import runs
-from avgzsl.calibration import RECOGNITION, read_recognition
-from avgzsl.carried import with_bare_names, with_card, with_weights
-from avgzsl.encoders import CARDS, WEIGHTS, models_of, spec_of
 from avgzsl.errors import RunError, WeightsError
-from avgzsl.files import whole_folder, write_json, write_text
+from avgzsl.experiments import run as runs
+from avgzsl.experiments.calibration import RECOGNITION, read_recognition
+from avgzsl.recognition.encoders import CARDS, WEIGHTS, models_of, spec_of
+from avgzsl.recognition.portable import with_bare_names, with_card, with_weights
 from avgzsl.reports.model_card import licences, model_card, read_results
-from avgzsl.trust import copy_regular, require_no_links
+from avgzsl.support.files import whole_folder, write_json, write_text
+from avgzsl.support.trust import copy_regular, require_no_links
 
 README = "README.md"
 _AS_THEY_ARE = (runs.CLASSES, runs.MODEL, runs.HISTORY, RECOGNITION)

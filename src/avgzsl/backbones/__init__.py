@@ -10,16 +10,17 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from avgzsl import registry
+from avgzsl.backbones._base import Backbone, check_clips
 from avgzsl.backbones._cards import read_card
 from avgzsl.backbones._exported import load_exported
-from avgzsl.backbones.base import Backbone
-from avgzsl.device import pick_device
 from avgzsl.errors import ModalityError, UnknownNameError
+from avgzsl.support import registry
+from avgzsl.support.device import pick_device
+from avgzsl.support.weights import identify, models_folder
 from avgzsl.types import Modality
-from avgzsl.weights import identify, models_folder
 
-_SUPPORT = ("base", "engines")
+__all__ = ["Backbone", "backbones", "check_clips", "load"]
+
 _CARDS = Path(__file__).parent / "cards"
 
 
@@ -53,11 +54,11 @@ def load(spec: str, modality: Modality, *, device: str = "auto", models: Path | 
 
 
 def _modules() -> list[str]:
-    return registry.available(sys.modules[__name__], support=_SUPPORT)
+    return registry.available(sys.modules[__name__])
 
 
 def _module(name: str) -> ModuleType:
-    return registry.load(sys.modules[__name__], "backbone", name, support=_SUPPORT)
+    return registry.load(sys.modules[__name__], "backbone", name)
 
 
 def _find_card(spec: str, models: Path | None) -> Path:

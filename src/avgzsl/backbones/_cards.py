@@ -19,8 +19,8 @@ from pydantic import (
 
 from avgzsl.errors import ConfigError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
-from avgzsl.records import reason
-from avgzsl.trust import read_yaml
+from avgzsl.support.records import reason
+from avgzsl.support.trust import read_yaml
 
 _Channels = Annotated[tuple[float, float, float], Strict(False)]  # YAML has lists
 _CHUNK = 16

@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from avgzsl.backbones import engines
+from avgzsl.backbones import _engines as engines
+from avgzsl.backbones._base import check_clips
 from avgzsl.backbones._cards import Card, Output, read_card
-from avgzsl.backbones.base import check_clips
-from avgzsl.backbones.engines import Engine
+from avgzsl.backbones._engines import Engine
 from avgzsl.errors import ModalityError, WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.support.weights import WeightFile, find, identify
 from avgzsl.types import Modality
-from avgzsl.weights import WeightFile, find, identify
 
 
 @dataclass(eq=False)

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from avgzsl.backbones.base import check_clips
+from avgzsl.backbones._base import check_clips
 from avgzsl.errors import WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
-from avgzsl.weights import WeightFile
 
 _FILTERS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}  # by PIL's numbers
 _AT_ONCE = 16  # inputs of one clip that go through the model together

@@ -12,7 +12,7 @@ from torch import Tensor
 from avgzsl.backbones._transformers import Pretrained, windows
 from avgzsl.errors import WeightsError
 from avgzsl.media.needs import SoundNeeds
-from avgzsl.pretrained import find_checkpoint
+from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
 
 DESCRIPTION = "ast:FOLDER_OR_NAME: Audio Spectrogram Transformer, averaged over windows of 10 s (transformers)"

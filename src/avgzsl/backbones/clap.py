@@ -11,7 +11,7 @@ from torch import Tensor
 
 from avgzsl.backbones._transformers import Pretrained, windows
 from avgzsl.media.needs import SoundNeeds
-from avgzsl.pretrained import find_checkpoint
+from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
 
 DESCRIPTION = "clap:FOLDER_OR_NAME: CLAP's sound embedding, averaged over windows of 10 s (transformers)"

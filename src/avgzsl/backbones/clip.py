@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from avgzsl.backbones._transformers import Pretrained, frame_needs, pixels
-from avgzsl.pretrained import find_checkpoint
+from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
 
 DESCRIPTION = "clip:FOLDER_OR_NAME: CLIP's picture embedding, averaged over eight frames (transformers)"

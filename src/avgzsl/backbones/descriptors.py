@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from avgzsl.backbones._base import check_clips
 from avgzsl.backbones._picture_statistics import FPS, PICTURE_DIMENSION, SIZE, describe_frames
 from avgzsl.backbones._sound_statistics import RATE, SOUND_DIMENSION, describe_sound
-from avgzsl.backbones.base import check_clips
 from avgzsl.errors import ConfigError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
-from avgzsl.weights import WeightFile
 
 DESCRIPTION = (
     f"no weights: log-mel, pitch and rhythm statistics, {SOUND_DIMENSION}-d; colour, edge and motion histograms, "

@@ -16,14 +16,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from avgzsl.backbones._base import check_clips
 from avgzsl.backbones._i3d_network import I3D
 from avgzsl.backbones._pieces import averages, pieces
 from avgzsl.backbones._state import fill, read_state
-from avgzsl.backbones.base import check_clips
 from avgzsl.errors import WeightsError
 from avgzsl.media.needs import FrameNeeds
+from avgzsl.support.weights import WeightFile, find, identify
 from avgzsl.types import Modality
-from avgzsl.weights import WeightFile, find, identify
 
 DESCRIPTION = "I3D (Carreira and Zisserman 2017), RGB, 1024-d; weights: rgb_imagenet.pt or model_rgb.pth"
 MODALITIES: tuple[Modality, ...] = ("video",)

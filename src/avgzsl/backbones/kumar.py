@@ -15,14 +15,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
+from avgzsl.backbones._base import check_clips
 from avgzsl.backbones._mel import log_mel, mel_filters
 from avgzsl.backbones._pieces import averages, pieces
 from avgzsl.backbones._state import fill, read_state
-from avgzsl.backbones.base import check_clips
 from avgzsl.errors import WeightsError
 from avgzsl.media.needs import SoundNeeds
+from avgzsl.support.weights import WeightFile, find, identify
 from avgzsl.types import Modality
-from avgzsl.weights import WeightFile, find, identify
 
 DESCRIPTION = "audio network of the paper (Kumar et al. 2018), 1024-d; weights: the authors' or of train-audio-net"
 MODALITIES: tuple[Modality, ...] = ("audio",)

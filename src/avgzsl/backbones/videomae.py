@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from avgzsl.backbones._transformers import Pretrained, evenly, frame_needs, pixels
-from avgzsl.pretrained import find_checkpoint
+from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
 
 DESCRIPTION = "videomae:FOLDER_OR_NAME: VideoMAE's encoder, averaged over its patches (transformers)"

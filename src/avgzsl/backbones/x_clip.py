@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from avgzsl.backbones._transformers import Pretrained, evenly, frame_needs, pixels
-from avgzsl.pretrained import find_checkpoint
+from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
 
 DESCRIPTION = "x-clip:FOLDER_OR_NAME: X-CLIP's video embedding (transformers)"

@@ -25,9 +25,9 @@ def benchmark(
     processes: Annotated[int | None, typer.Option(help="At once; by default as many as cores.", min=1)] = None,
 ) -> None:
     """Run the grid of methods, class splits and seeds; print the comparison and what failed (exit code 1)."""
-    from avgzsl.benchmark import benchmark as run_grid
-    from avgzsl.benchmark import left_aside, open_splits
     from avgzsl.cli import show
+    from avgzsl.experiments.benchmark import benchmark as run_grid
+    from avgzsl.experiments.benchmark import left_aside, open_splits
     from avgzsl.methods import method_class
     from avgzsl.methods import methods as names
     from avgzsl.reports.entries import check_preset, paper_entry

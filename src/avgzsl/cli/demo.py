@@ -14,7 +14,7 @@ def demo(
     """Render clips with sound, extract features, train AVGZSLNet, recognise a clip of a phrase it never saw."""
     from avgzsl.cli import show
     from avgzsl.cli.predict import show as show_clip
-    from avgzsl.demo import demo as run_demo
+    from avgzsl.showcase import demo as run_demo
 
     stages = {
         "rendering": show.counting_progress("render"),

@@ -27,12 +27,12 @@ def evaluate(
     json: Annotated[Path | None, typer.Option("--json", help="Also write all results to this file.")] = None,
 ) -> None:
     """Evaluate a run: tables, one row per clip, seen-unseen curve and accuracy per class."""
-    from avgzsl import experiment
     from avgzsl.cli import show
     from avgzsl.errors import RunError
-    from avgzsl.files import write_json
-    from avgzsl.reports.files import write_evaluation
-    from avgzsl.trust import require_no_way_out
+    from avgzsl.experiments import train_evaluate as experiment
+    from avgzsl.reports.evaluation_files import write_evaluation
+    from avgzsl.support.files import write_json
+    from avgzsl.support.trust import require_no_way_out
 
     with show.counting_progress(f"evaluate, calibration {calibration}") as told:
         evaluation = experiment.evaluate(

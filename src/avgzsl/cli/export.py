@@ -17,7 +17,7 @@ def export(
 ) -> None:
     """Write features, class vectors and class lists as the field's public code reads them."""
     from avgzsl.cli import show
-    from avgzsl.datasets.export import export as write
+    from avgzsl.data.export import export as write
 
     if dropped := write(data, out, class_split=class_split, layout=layout, incomplete=incomplete):
         print(f"dropped {dropped} clips without sound or picture")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from avgzsl.index.file_check import Checked
+    from avgzsl.archive.file_check import Checked
 
 Index = Annotated[Path, typer.Argument(help="Folder of an index.")]
 Source = Annotated[Path, typer.Argument(help="A store, a folder of features, or a folder of clips.")]
@@ -39,7 +39,7 @@ def index(
     prune: Prune = False,
 ) -> None:
     """Index clips with a run, extracting their features where needed; clips that are there unchanged are skipped."""
-    from avgzsl.index.archive import index as fill
+    from avgzsl.archive.indexing import index as fill
 
     with _progress() as told:
         media = {"manifest": manifest, "models": models, "audio": audio, "video": video}
@@ -59,7 +59,7 @@ def index_add(
     prune: Prune = False,
 ) -> None:
     """Add clips to an index, with the run that made it."""
-    from avgzsl.index.archive import index_add as add
+    from avgzsl.archive.indexing import index_add as add
 
     with _progress() as told:
         media = {"manifest": manifest, "models": models, "audio": audio, "video": video}
@@ -76,8 +76,8 @@ def index_remove(
     url: Url = None,
 ) -> None:
     """Remove clips from an index."""
+    from avgzsl.archive.indexing import index_remove as remove
     from avgzsl.errors import ConfigError
-    from avgzsl.index.archive import index_remove as remove
 
     if not ids and not purge:
         raise ConfigError("nothing to remove; give ids of clips, or --purge to erase what was removed before")
@@ -87,7 +87,7 @@ def index_remove(
 
 def index_rebuild(index: Index, url: Url = None) -> None:
     """Make the engine of an index anew from the stored embeddings."""
-    from avgzsl.index.archive import index_rebuild as rebuild
+    from avgzsl.archive.indexing import index_rebuild as rebuild
 
     rebuild(index, url=url)
     print(f"{index}: rebuilt")
@@ -99,7 +99,7 @@ def index_info(
     """Say what an index is and how much it holds."""
     from json import dumps
 
-    from avgzsl.index.archive import index_info as info
+    from avgzsl.archive.indexing import index_info as info
 
     about = info(index, url=url)
     print(dumps(about, indent=2) if json else "\n".join(f"{name}: {_plain(value)}" for name, value in about.items()))
@@ -113,8 +113,8 @@ def index_verify(
     url: Url = None,
 ) -> None:
     """Read all of an index and say what is damaged, and which files changed or are gone; then the exit code is 1."""
-    from avgzsl.index.archive import index_verify as verify
-    from avgzsl.index.file_check import index_files
+    from avgzsl.archive.file_check import index_files
+    from avgzsl.archive.indexing import index_verify as verify
 
     faults = verify(index, url=url)
     for fault in [*faults.truth, *faults.engine]:
@@ -138,7 +138,7 @@ def index_move(
     url: Url = None,
 ) -> None:
     """Tell an index that its files were moved; the exit code is 1 if some are not there, or are others."""
-    from avgzsl.index.moved import index_move as move
+    from avgzsl.archive.moved import index_move as move
 
     with _progress("files") as told:
         moved = move(index, old, new, url=url, told=told)
@@ -157,7 +157,7 @@ def index_evaluate(
 
     from rich.console import Console
 
-    from avgzsl.index.retrieval import index_evaluate as evaluate
+    from avgzsl.archive.retrieval import index_evaluate as evaluate
     from avgzsl.reports.tables import render
 
     found = evaluate(index, split, url=url)

@@ -13,7 +13,7 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell what is there: classes, clips per class and split, ranges, problems (exit code 1 if there are any)."""
-    from avgzsl.datasets.inspection import inspect as look
+    from avgzsl.data.inspection.inspect import inspect as look
 
     found = look(data, layout=layout)
     if json:
@@ -21,7 +21,7 @@ def inspect(
 
         print(writer.dumps(found, indent=2))
     else:
-        from avgzsl.reports.inspection import print_inspection
+        from avgzsl.reports.inspection_report import print_inspection
 
         print_inspection(found)
     sys.exit(1 if found["problems"] else 0)

@@ -17,7 +17,7 @@ def methods() -> None:
 
 def layouts() -> None:
     """List the layouts of data on disk that can be read."""
-    from avgzsl.datasets import layouts as described
+    from avgzsl.data.layouts import layouts as described
 
     for name, about in described().items():
         print(f"{name}: {about}")
@@ -26,7 +26,7 @@ def layouts() -> None:
 def encoders() -> None:
     """List the encoders of sound, picture and class names, as --audio, --video and --text take them."""
     from avgzsl.backbones import backbones
-    from avgzsl.text import encoders as text_encoders
+    from avgzsl.text.encoders import encoders as text_encoders
 
     for title, described in (("--audio, --video", backbones()), ("--text", text_encoders())):
         print(title)

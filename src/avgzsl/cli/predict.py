@@ -11,7 +11,7 @@ import typer
 from avgzsl.types import Fusion
 
 if TYPE_CHECKING:
-    from avgzsl.recognise import Result
+    from avgzsl.recognition.recognise import Result
 
 
 def predict(
@@ -36,8 +36,8 @@ def predict(
 ) -> None:
     """Tell the classes of clips, seen in training or not (exit code 1 if a clip could not be read)."""
     from avgzsl.errors import ConfigError
-    from avgzsl.recognise import find_clips, recognise
-    from avgzsl.recogniser import load_recogniser
+    from avgzsl.recognition.recognise import find_clips, recognise
+    from avgzsl.recognition.recogniser import load_recogniser
 
     if text is not None and classes is None:
         raise ConfigError(f"--text {text} encodes names, and none are given; add --classes, or leave it out")

@@ -8,7 +8,7 @@ import typer
 from avgzsl.types import Fusion
 
 if TYPE_CHECKING:
-    from avgzsl.search import Hit
+    from avgzsl.archive.search import Hit
 
 Modality = Literal["audio", "video", "both"]
 _MARKS = {"gone": " (the file is gone)", "changed": " (changed since)", "touched": " (perhaps changed since)"}
@@ -50,9 +50,9 @@ def search(
     import dataclasses
     from json import dumps
 
+    from avgzsl.archive.search import open_searcher
+    from avgzsl.archive.search import search as find
     from avgzsl.errors import ConfigError
-    from avgzsl.search import open_searcher
-    from avgzsl.search import search as find
 
     idle = {"--text": text} if like is not None else {"--audio": audio, "--video": video}
     if given := [option for option, spec in idle.items() if spec is not None]:

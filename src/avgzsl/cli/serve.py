@@ -29,12 +29,12 @@ def serve(
 ) -> None:
     """Search an index in the browser. Limits come from the environment (docs/serving.md)."""
     from avgzsl.cli.show import printable
-    from avgzsl.registry import require
+    from avgzsl.support.registry import require
 
     for library in ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client"):
         require(library, "serve")
-    from avgzsl.serve.server import serve as run
-    from avgzsl.serve.settings import read_settings
+    from avgzsl.server.process import serve as run
+    from avgzsl.server.settings import read_settings
 
     def told(url: str) -> None:
         print(f"{index} is served at {url}  (Ctrl+C ends it)", flush=True)

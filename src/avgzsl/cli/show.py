@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from avgzsl.benchmark import Result, Told
-    from avgzsl.experiment import Evaluation
+    from avgzsl.experiments.benchmark import Result, Told
+    from avgzsl.experiments.train_evaluate import Evaluation
     from avgzsl.features.extract import Progress as Extraction
     from avgzsl.features.extract import Told as Extracted
-    from avgzsl.training import Progress
+    from avgzsl.learning.training import Progress
 
 
 @contextmanager

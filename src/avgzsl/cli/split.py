@@ -23,8 +23,8 @@ def split(
 ) -> None:
     """Propose train, val and test clips and seen and unseen classes, and write them down for `train`."""
     from avgzsl.cli import show
-    from avgzsl.datasets import open_dataset
-    from avgzsl.datasets.splitting import split as propose
+    from avgzsl.data.layouts import open_dataset
+    from avgzsl.data.splitting import split as propose
     from avgzsl.errors import DataError
 
     file, division = propose(

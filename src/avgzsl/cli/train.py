@@ -36,11 +36,11 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard curves.")] = False,
 ) -> None:
     """Train a method on the seen classes and evaluate it on the test split (calibration: val)."""
-    from avgzsl import experiment
     from avgzsl.cli import show
-    from avgzsl.methods.base import parse_override
+    from avgzsl.experiments import train_evaluate as experiment
+    from avgzsl.methods import parse_override
     from avgzsl.reports.curves import with_tensorboard
-    from avgzsl.reports.files import write_evaluation
+    from avgzsl.reports.evaluation_files import write_evaluation
 
     with show.training_progress() as progress:
         run = experiment.train(

@@ -25,10 +25,10 @@ def train_audio_net(
     """Train the backbone `kumar`; then use it as --audio kumar:OUT/kumar.safetensors."""
     from pydantic import ValidationError
 
-    from avgzsl.audio_net import RECORD, WEIGHTS, Settings
-    from avgzsl.audio_net import train_audio_net as run
     from avgzsl.cli import show
     from avgzsl.errors import ConfigError
+    from avgzsl.learning.audio_net import RECORD, WEIGHTS, Settings
+    from avgzsl.learning.audio_net import train_audio_net as run
 
     try:
         settings = Settings(loss=loss, epochs=epochs, batch_size=batch_size, lr=lr)

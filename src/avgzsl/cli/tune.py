@@ -23,10 +23,10 @@ def tune(
 ) -> None:
     """Search the ranges a method declares, on validation only; every trial is kept, an interrupted search goes on."""
     from avgzsl.cli import show
-    from avgzsl.datasets import open_dataset
-    from avgzsl.methods.base import parse_override
-    from avgzsl.tuning import PRESET, TRIALS, Trial, left_aside
-    from avgzsl.tuning import tune as search
+    from avgzsl.data.layouts import open_dataset
+    from avgzsl.experiments.tuning import PRESET, TRIALS, Trial, left_aside
+    from avgzsl.experiments.tuning import tune as search
+    from avgzsl.methods import parse_override
 
     def told(done: int, total: int, trial: Trial) -> None:
         found = f"failed: {trial.error}" if trial.hm is None else f"validation HM {100 * trial.hm:.1f} %"

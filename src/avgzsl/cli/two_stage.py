@@ -31,10 +31,10 @@ def two_stage(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
 ) -> None:
     """Choose epoch and penalties on stage 1, train on train and validation, test."""
-    from avgzsl import two_stage as protocol
     from avgzsl.cli import show
-    from avgzsl.methods.base import parse_override
-    from avgzsl.reports.files import write_evaluation
+    from avgzsl.experiments import two_stage as protocol
+    from avgzsl.methods import parse_override
+    from avgzsl.reports.evaluation_files import write_evaluation
 
     with show.training_progress() as progress:
         evaluation = protocol.two_stage(

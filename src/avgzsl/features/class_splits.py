@@ -9,11 +9,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
-from avgzsl.files import write_json
-from avgzsl.records import read_record
-from avgzsl.registry import unknown
+from avgzsl.support.files import write_json
+from avgzsl.support.records import read_record
+from avgzsl.support.registry import unknown
+from avgzsl.support.trust import require_no_way_out
 from avgzsl.text.spellings import written_as
-from avgzsl.trust import require_no_way_out
 
 FOLDER, MANIFEST = "splits", "manifest"
 _NAME = re.compile(r"\w[\w.-]*")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from avgzsl.backbones.base import Backbone
+from avgzsl.backbones import Backbone
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Decoded, Span
 from avgzsl.media.workers import Request

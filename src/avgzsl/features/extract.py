@@ -10,16 +10,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from avgzsl import own_folders
 from avgzsl.errors import ConfigError, DataError, MediaError, RunError
 from avgzsl.features import class_splits, engines
 from avgzsl.features.embedding import Backbones, Outcome, Task
 from avgzsl.features.engines import Run, Setup
+from avgzsl.features.feature_store import EncoderRecord, Part, Store, StoredClip, is_store, write
 from avgzsl.features.journal import JOURNAL, Journal, open_journal
 from avgzsl.features.manifest import Row, is_text, printable, read_clips
-from avgzsl.features.store import EncoderRecord, Part, Store, StoredClip, is_store, write
-from avgzsl.features.windows import cut, measure
-from avgzsl.spreadsheet import write_table
+from avgzsl.features.window_clips import cut, measure
+from avgzsl.support import own_folders
+from avgzsl.support.spreadsheet import write_table
 from avgzsl.text.spellings import spelling_notes, vector_notes
 from avgzsl.types import Modality
 
@@ -88,12 +88,12 @@ def extract(
     """Features of every clip in the folder `clips`, or of those that a manifest lists, into the store `out`.
 
     `audio`, `video` are specs of backbones, `text` that of the encoder of the class names (`overrides`: see
-    `text.load`). With `window` and `hop` (seconds) longer clips are cut. `workers` files are decoded at once, `batch`
-    clips embedded together; with the same `batch`, every engine and every number of workers gives the same bytes.
-    Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed, tries
-    again what failed, and drops what is no longer listed. Clips that fail do not stop the others. The folder is noted
-    as one of the user's own (`own_folders`). With `merge_spellings`, labels that are one class written differently
-    become the most usual of them.
+    `text.encoders.load`). With `window` and `hop` (seconds) longer clips are cut. `workers` files are decoded at once,
+    `batch` clips embedded together; with the same `batch`, every engine and every number of workers gives the same
+    bytes. Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed,
+    tries again what failed, and drops what is no longer listed. Clips that fail do not stop the others. The folder is
+    noted as one of the user's own (`own_folders`). With `merge_spellings`, labels that are one class written
+    differently become the most usual of them.
 
     Raises DataError for a bad manifest or when no clip gives features, ConfigError, WeightsError, and RunError when
     `out` is something else, is of other backbones, or is being written.
@@ -155,7 +155,7 @@ def _encode(
         if overrides is not None:
             raise ConfigError(f"overrides {overrides} are for a text encoder, and none was given")
         return None
-    from avgzsl.text import load as load_text
+    from avgzsl.text.encoders import load as load_text
 
     encoder = load_text(spec, overrides=overrides, models=models)
     encoders["text"] = EncoderRecord(spec=encoder.spec, dimension=encoder.dimension, weights=encoder.weights)

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from avgzsl.errors import DataError
-from avgzsl.features.store import COLUMNS
+from avgzsl.features.feature_store import COLUMNS
 from avgzsl.media.needs import Span
+from avgzsl.support.trust import read_text
 from avgzsl.text.spellings import usual_spellings
-from avgzsl.trust import read_text
 
 Listed = dict[tuple[Path, Callable[[str], str]], dict[str, list[Path]]]
 GIVEN = ("path", "label", "split", "seen", "start", "end", "id")

@@ -10,19 +10,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from avgzsl import registry
 from avgzsl.errors import ConfigError, DataError
-from avgzsl.files import whole_folder
+from avgzsl.support import registry
+from avgzsl.support.files import whole_folder
 
-SUPPORT = ("checks", "clip_drawing", "clip_model", "clip_sounding")
 REPORT = "generated.txt"  # in the folder, where a kind has something to say about what it made
 
 
 def generators() -> dict[str, str]:
     """Names of what can be generated, each with one line about it."""
     package = sys.modules[__name__]
-    names = registry.available(package, support=SUPPORT)
-    return {name: str(registry.load(package, "generator", name, support=SUPPORT).DESCRIPTION) for name in names}
+    names = registry.available(package)
+    return {name: str(registry.load(package, "generator", name).DESCRIPTION) for name in names}
 
 
 def generate(
@@ -41,7 +40,7 @@ def generate(
     Same kind, scale, seed and options: the same files, byte for byte.
     Raises UnknownNameError, ConfigError for a bad number or option, DataError when `out` is not empty.
     """
-    module = registry.load(sys.modules[__name__], "generator", kind, support=SUPPORT)
+    module = registry.load(sys.modules[__name__], "generator", kind)
     _check_options(kind, module.write, options)
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

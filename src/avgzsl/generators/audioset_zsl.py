@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from avgzsl.datasets.class_lists import write_class_lists
-from avgzsl.datasets.feature_files import write_features
-from avgzsl.generators.checks import FEWEST, check_numbers
-from avgzsl.generators.clip_model import make_clips, make_world
+from avgzsl.data.reading.class_lists import write_class_lists
+from avgzsl.data.reading.feature_files import write_features
+from avgzsl.generators._checks import FEWEST, check_numbers
+from avgzsl.generators._clip_model import make_clips, make_world
 
 DESCRIPTION = "33 classes with the seen/unseen split, counts and imbalance of AudioSetZSL; 1024-d audio and video"
 FOLDERS = ("trn", "val", "tst")

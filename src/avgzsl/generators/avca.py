@@ -1,7 +1,7 @@
 """Generated features for the clips, class splits and word vectors of the AVCA benchmark, in its layout.
 
 Names, clip lists and text vectors are the published ones, which `splits` and `w2v` hold; features are made up: what a
-class looks and sounds like is a random linear image of its text vector, blurred (`clip_model.world_of`). A train list
+class looks and sounds like is a random linear image of its text vector, blurred (`_clip_model.world_of`). A train list
 that is not published (VGGSound's) is made up too, nine clips for each one in stage_1_val_seen, the ratio of the other
 two data sets; `generated.txt` in the folder says so.
 """
@@ -14,13 +14,13 @@ from typing import Literal
 import h5py
 import numpy as np
 
-from avgzsl.datasets.avca_lists import STAGES, TRAINING, as_spelled, manual_names, read_rows, stage_classes
-from avgzsl.datasets.class_lists import read_names
+from avgzsl.data.reading.avca_lists import STAGES, TRAINING, as_spelled, manual_names, read_rows, stage_classes
+from avgzsl.data.reading.class_lists import read_names
 from avgzsl.errors import DataError
-from avgzsl.files import write_text
 from avgzsl.generators import REPORT
-from avgzsl.generators.checks import FEWEST, check_numbers
-from avgzsl.generators.clip_model import World, make_clips, world_of
+from avgzsl.generators._checks import FEWEST, check_numbers
+from avgzsl.generators._clip_model import World, make_clips, world_of
+from avgzsl.support.files import write_text
 from avgzsl.text.class_vectors import read_class_vectors
 from avgzsl.types import Modality
 

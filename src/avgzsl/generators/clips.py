@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from avgzsl.errors import ConfigError
-from avgzsl.files import write_text
-from avgzsl.generators.checks import check_numbers
-from avgzsl.generators.clip_drawing import COLOURS, MOTIONS, SHAPES, draw_clip
-from avgzsl.generators.clip_sounding import PITCHES, RHYTHMS, TIMBRES, sound_clip
+from avgzsl.generators._checks import check_numbers
+from avgzsl.generators._clip_drawing import COLOURS, MOTIONS, SHAPES, draw_clip
+from avgzsl.generators._clip_sounding import PITCHES, RHYTHMS, TIMBRES, sound_clip
 from avgzsl.media.encode import encode
+from avgzsl.support.files import write_text
 
 DESCRIPTION = "rendered clips with sound, 32 classes named by phrases such as red square spinning with a slow low drum"
 SEEN, UNSEEN = 24, 8

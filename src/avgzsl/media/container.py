@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from avgzsl.errors import MediaError
+from avgzsl.media.channels import unlist
 from avgzsl.media.kinds import LOCKED, is_locked, require_known
-from avgzsl.media.layouts import unlist
 
 MOST_PIXELS = 1 << 26
 """Larger pictures are refused: a small file can hold one that fills the memory."""

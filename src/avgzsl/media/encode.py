@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from avgzsl.errors import MediaError
-from avgzsl.files import write_whole
+from avgzsl.support.files import write_whole
 
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 """Samples a second that AAC knows."""

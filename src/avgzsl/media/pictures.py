@@ -10,8 +10,8 @@ from jaxtyping import Float, UInt8
 from avgzsl.errors import ConfigError, MediaError
 from avgzsl.media.colours import rgb
 from avgzsl.media.container import MOST_PIXELS
+from avgzsl.media.frames import ROUNDING, frames_from
 from avgzsl.media.needs import FrameNeeds
-from avgzsl.media.reading import ROUNDING, frames_from
 from avgzsl.media.shape import shown_size
 from avgzsl.media.tiles import assembled
 from avgzsl.media.tracks import Track, check_whole

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from avgzsl.errors import MediaError
-from avgzsl.files import write_whole
 from avgzsl.media.colours import rgb
 from avgzsl.media.container import about
 from avgzsl.media.decode import WHOLE, within
@@ -19,6 +18,7 @@ from avgzsl.media.shape import shown_size
 from avgzsl.media.sound import waveform
 from avgzsl.media.tracks import Track, survey
 from avgzsl.media.turning import upright
+from avgzsl.support.files import write_whole
 
 LONGEST = 60.0
 """Seconds of a preview."""

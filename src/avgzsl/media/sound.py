@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from avgzsl.errors import MediaError
-from avgzsl.media.layouts import full_range
-from avgzsl.media.reading import frames_from
+from avgzsl.media.channels import full_range
+from avgzsl.media.frames import frames_from
 from avgzsl.media.tracks import Track, check_whole
 
 RATES = (1_000, 768_000)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avgzsl.errors import MediaError
+from avgzsl.media.channels import layout_of
 from avgzsl.media.container import STILLS, opened
 from avgzsl.media.kinds import LOCKED, is_locked
-from avgzsl.media.layouts import layout_of
 from avgzsl.media.shape import PixelShape
 from avgzsl.media.stamps import Join, Scan, scan
 from avgzsl.media.structure import Movie, check_boxes, check_riff, check_segment

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from avgzsl.children import Children, Lost, TooLong
 from avgzsl.errors import AvgzslError, ConfigError, MediaError, ProcessError
 from avgzsl.media.decode import WHOLE, decode
 from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
+from avgzsl.support.children import Children, Lost, TooLong
 
 _CLIPS = 250  # after which a process is replaced: what libraries leave behind in memory does not add up
 

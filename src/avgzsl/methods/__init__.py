@@ -5,20 +5,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from avgzsl import registry
-from avgzsl.methods.base import Method, check_settings
+from avgzsl.methods._base import (
+    Embeddings,
+    Method,
+    check_settings,
+    check_training,
+    clip_features,
+    dimensions,
+    fitted,
+    late,
+    parse_override,
+)
+from avgzsl.support import registry
 
-_SUPPORT = ("base",)
+__all__ = [
+    "Embeddings",
+    "Method",
+    "build",
+    "check_settings",
+    "check_training",
+    "clip_features",
+    "dimensions",
+    "fitted",
+    "late",
+    "method_class",
+    "methods",
+    "parse_override",
+]
 
 
 def methods() -> list[str]:
     """Names of all methods."""
-    return registry.available(sys.modules[__name__], support=_SUPPORT)
+    return registry.available(sys.modules[__name__])
 
 
 def method_class(name: str) -> type[Method]:
     """The class of a method. Raises UnknownNameError with near matches."""
-    module = registry.load(sys.modules[__name__], "method", name, support=_SUPPORT)
+    module = registry.load(sys.modules[__name__], "method", name)
     return Method.registered[module.__name__]
 
 

@@ -13,12 +13,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
-from avgzsl.device import pick_device
+from avgzsl.learning.sampling import ClassPrior, ClipSampler, PairSampler
+from avgzsl.learning.training import SETTINGS, Job, Sampler, Schedule, train
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
-from avgzsl.sampling import ClassPrior, ClipSampler, PairSampler
-from avgzsl.similarity import Name
-from avgzsl.training import SETTINGS, Job, Sampler, Schedule, train
+from avgzsl.scores.similarity import Name
+from avgzsl.support.device import pick_device
 
 
 class BalancedSampler(PairSampler):

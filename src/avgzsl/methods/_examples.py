@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
-from avgzsl.data import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError, ModalityError
-from avgzsl.methods.base import clip_features
+from avgzsl.methods._base import clip_features
 from avgzsl.types import Modality
 
 Scale = Literal["none", "l2", "z-score"]

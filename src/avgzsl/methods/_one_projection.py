@@ -11,13 +11,13 @@ from jaxtyping import Int
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
-from avgzsl.data import ClassTable, ClipSet, restrict
+from avgzsl.data.clips import ClassTable, ClipSet, restrict
 from avgzsl.errors import ModalityError
-from avgzsl.losses import DISTANCES, hinge
+from avgzsl.learning.losses import DISTANCES, hinge
+from avgzsl.learning.train_set import TrainSet
+from avgzsl.learning.training import SETTINGS, Job, train
+from avgzsl.methods._base import check_training, fitted
 from avgzsl.methods._projections import Encoders, ProjectionMethod
-from avgzsl.methods.base import check_training, fitted
-from avgzsl.training import SETTINGS, Job, train
-from avgzsl.trainset import TrainSet
 from avgzsl.types import MODALITIES
 
 

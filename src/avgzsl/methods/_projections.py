@@ -13,16 +13,16 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
-from avgzsl.attention import AttentionSettings, both_present, train_posthoc, video_weight
-from avgzsl.data import ClassTable, ClipSet
-from avgzsl.device import pick_device
-from avgzsl.losses import Distance
-from avgzsl.methods.base import Embeddings, Method, clip_features, dimensions, fitted, late
-from avgzsl.nets import Attention, Projection, linear_layer, unit_rows
-from avgzsl.sampling import PairSampler
-from avgzsl.similarity import Name
-from avgzsl.training import SETTINGS, Job, Schedule
-from avgzsl.trainset import TrainSet, load_train_set
+from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.learning.attention import AttentionSettings, both_present, train_posthoc, video_weight
+from avgzsl.learning.losses import Distance
+from avgzsl.learning.nets import Attention, Projection, linear_layer, unit_rows
+from avgzsl.learning.sampling import PairSampler
+from avgzsl.learning.train_set import TrainSet, load_train_set
+from avgzsl.learning.training import SETTINGS, Job, Schedule
+from avgzsl.methods._base import Embeddings, Method, clip_features, dimensions, fitted, late
+from avgzsl.scores.similarity import Name
+from avgzsl.support.device import pick_device
 from avgzsl.types import MODALITIES, Fusion, Modality
 
 _CHUNK = 8192

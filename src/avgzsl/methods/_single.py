@@ -9,12 +9,12 @@ from jaxtyping import Float
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from avgzsl.data import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError
+from avgzsl.learning.nets import unit_rows
+from avgzsl.learning.training import SETTINGS, Job
+from avgzsl.methods._base import Embeddings, Method, check_training, dimensions, fitted
 from avgzsl.methods._examples import Examples, Scale, Statistics, joined, standardised, statistics, usable_rows
-from avgzsl.methods.base import Embeddings, Method, check_training, dimensions, fitted
-from avgzsl.nets import unit_rows
-from avgzsl.training import SETTINGS, Job
 from avgzsl.types import MODALITIES, Modality, TestModality
 
 Input = Literal["audio", "video", "concat"]

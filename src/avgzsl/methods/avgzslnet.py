@@ -14,10 +14,10 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
-from avgzsl.attention import joint_weights
-from avgzsl.data import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError
-from avgzsl.losses import (
+from avgzsl.learning.attention import joint_weights
+from avgzsl.learning.losses import (
     DISTANCES,
     PairDistances,
     clip_anchored,
@@ -26,11 +26,11 @@ from avgzsl.losses import (
     reconstruction,
     text_anchored,
 )
+from avgzsl.learning.nets import Decoder
+from avgzsl.learning.train_set import TrainSet
+from avgzsl.learning.training import SETTINGS, Job, train
+from avgzsl.methods._base import check_training, fitted
 from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod, summed
-from avgzsl.methods.base import check_training, fitted
-from avgzsl.nets import Decoder
-from avgzsl.training import SETTINGS, Job, train
-from avgzsl.trainset import TrainSet
 from avgzsl.types import Modality
 
 Term = Literal["rec", "cta", "ctv", "ta", "at", "tv", "vt"]

@@ -22,14 +22,14 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
-from avgzsl.attention import joint_weights
-from avgzsl.data import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError
-from avgzsl.losses import DISTANCES, Distance, hinge, mean_where
+from avgzsl.learning.attention import joint_weights
+from avgzsl.learning.losses import DISTANCES, Distance, hinge, mean_where
+from avgzsl.learning.train_set import TrainSet
+from avgzsl.learning.training import SETTINGS, Job, train
+from avgzsl.methods._base import check_training, fitted
 from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod
-from avgzsl.methods.base import check_training, fitted
-from avgzsl.training import SETTINGS, Job, train
-from avgzsl.trainset import TrainSet
 from avgzsl.types import Modality
 
 # name of a modality's triplet

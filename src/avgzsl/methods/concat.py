@@ -13,11 +13,11 @@ from jaxtyping import Float
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from avgzsl.data import ClipSet
+from avgzsl.data.clips import ClipSet
+from avgzsl.learning.training import SETTINGS
+from avgzsl.methods._base import Embeddings, fitted
 from avgzsl.methods._one_projection import OneProjection
 from avgzsl.methods._projections import Encoders, ProjectionMethod
-from avgzsl.methods.base import Embeddings, fitted
-from avgzsl.training import SETTINGS
 from avgzsl.types import MODALITIES, Modality
 
 

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from avgzsl.errors import DataError
+from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
-from avgzsl.similarity import Name
-from avgzsl.training import SETTINGS, Job
+from avgzsl.scores.similarity import Name
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)

@@ -13,8 +13,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from avgzsl.learning.training import SETTINGS
 from avgzsl.methods._compatibility import Compatibility, violations
-from avgzsl.training import SETTINGS
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)

@@ -15,10 +15,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._examples import Examples, solve_positive
 from avgzsl.methods._single import SingleFeature
-from avgzsl.similarity import Name
-from avgzsl.training import SETTINGS, Job
+from avgzsl.scores.similarity import Name
 
 _POWERS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
 

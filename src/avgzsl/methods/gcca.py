@@ -19,13 +19,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from avgzsl.data import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError
+from avgzsl.learning.nets import unit_rows
+from avgzsl.learning.training import SETTINGS, Job
+from avgzsl.methods._base import Embeddings, Method, check_training, clip_features, dimensions, fitted, late
 from avgzsl.methods._examples import cholesky, usable_rows
-from avgzsl.methods.base import Embeddings, Method, check_training, clip_features, dimensions, fitted, late
-from avgzsl.nets import unit_rows
-from avgzsl.similarity import Name
-from avgzsl.training import SETTINGS, Job
+from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES
 
 _CHUNK = 8192

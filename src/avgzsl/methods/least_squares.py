@@ -13,12 +13,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from avgzsl.data import ClassTable, ClipSet
-from avgzsl.methods.base import Embeddings, Method, check_training, clip_features, dimensions, fitted, late
-from avgzsl.nets import unit_rows
-from avgzsl.similarity import Name
-from avgzsl.training import SETTINGS, Job
-from avgzsl.trainset import TrainSet, load_train_set
+from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.learning.nets import unit_rows
+from avgzsl.learning.train_set import TrainSet, load_train_set
+from avgzsl.learning.training import SETTINGS, Job
+from avgzsl.methods._base import Embeddings, Method, check_training, clip_features, dimensions, fitted, late
+from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Modality
 
 _CHUNK = 8192

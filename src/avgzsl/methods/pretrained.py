@@ -13,11 +13,11 @@ from jaxtyping import Float, Float64
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
+from avgzsl.learning.nets import unit_rows
+from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
-from avgzsl.nets import unit_rows
-from avgzsl.similarity import Name
-from avgzsl.training import SETTINGS, Job
+from avgzsl.scores.similarity import Name
 
 _RANK = 1e-12  # relative size below which an eigenvalue counts as zero
 

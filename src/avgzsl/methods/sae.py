@@ -16,10 +16,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
-from avgzsl.similarity import Name
-from avgzsl.training import SETTINGS, Job
+from avgzsl.scores.similarity import Name
 
 _RANK = 1e-12  # relative size below which a sum of eigenvalues counts as zero
 

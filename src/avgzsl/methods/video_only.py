@@ -2,8 +2,8 @@
 
 from pydantic.dataclasses import dataclass
 
+from avgzsl.learning.training import SETTINGS
 from avgzsl.methods._one_projection import OneProjection
-from avgzsl.training import SETTINGS
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)

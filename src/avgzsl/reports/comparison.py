@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from avgzsl.benchmark import Result
-from avgzsl.evaluation import spread
+from avgzsl.experiments.benchmark import Result
 from avgzsl.reports.published import Line, PaperTable
-from avgzsl.spreadsheet import escaped
+from avgzsl.scores.metrics import spread
+from avgzsl.support.spreadsheet import escaped
 
 FIGURES = ("S", "U", "HM")
 COLUMNS = ("model", "modality", *FIGURES, *(f"{f}_sd" for f in FIGURES), *(f"published_{f}" for f in FIGURES))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.errors import ConfigError
-from avgzsl.training import Progress
+from avgzsl.learning.training import Progress
 
 
 def with_tensorboard(folder: Path, progress: Progress | None = None) -> Progress:

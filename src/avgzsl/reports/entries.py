@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from avgzsl.benchmark import Entry
 from avgzsl.errors import ConfigError
+from avgzsl.experiments.benchmark import Entry
+from avgzsl.experiments.tuning import PRESET
 from avgzsl.methods import method_class
 from avgzsl.methods.avgzslnet import ALL_TERMS
 from avgzsl.reports.published import TABLES
-from avgzsl.tuning import PRESET
 
 # entries that are a method under another name, or with a setting of their own
 _SPECIAL: dict[str, tuple[str, dict[str, Any]]] = {

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from avgzsl.files import write_text
 from avgzsl.reports.comparison import FIGURES, Measured
 from avgzsl.reports.published import PaperTable
+from avgzsl.support.files import write_text
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8888; --soft: #8882; }

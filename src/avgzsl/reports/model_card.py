@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from avgzsl.calibration import Recognition
-from avgzsl.datasets import open_dataset
+from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, RunError
+from avgzsl.experiments.calibration import Recognition
+from avgzsl.experiments.run import RESULTS, Config, DataRecord
 from avgzsl.reports.tables import markdown
-from avgzsl.runs import RESULTS, Config, DataRecord
-from avgzsl.trust import read_json
+from avgzsl.support.trust import read_json
 
 _HEADER = """---
 library_name: avgzsl
@@ -63,7 +63,7 @@ def licences(data: DataRecord) -> dict[str, int]:
     """
     if data.layout != "store":
         return {}
-    from avgzsl.features.store import open_store
+    from avgzsl.features.feature_store import open_store
 
     try:
         dataset = open_dataset(

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from avgzsl.errors import ConfigError
-from avgzsl.evaluation import ausuc, harmonic_mean
-from avgzsl.files import write_whole
-from avgzsl.scoring import Curve
+from avgzsl.scores.metrics import ausuc, harmonic_mean
+from avgzsl.scores.scoring import Curve
+from avgzsl.support.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

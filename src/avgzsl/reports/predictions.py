@@ -8,8 +8,8 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from avgzsl.errors import ConfigError
-from avgzsl.files import write_whole
-from avgzsl.spreadsheet import escaped
+from avgzsl.support.files import write_whole
+from avgzsl.support.spreadsheet import escaped
 
 ENDINGS = (".csv", ".parquet")
 

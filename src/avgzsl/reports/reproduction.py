@@ -7,16 +7,14 @@ from statistics import fmean
 
 import torch
 
-from avgzsl.benchmark import Entry, Result, Told, benchmark, left_aside, open_splits
-from avgzsl.code_version import code_version
-from avgzsl.data import Dataset
-from avgzsl.datasets import class_splits as splits_of
+from avgzsl.data.clips import Dataset
+from avgzsl.data.layouts import class_splits as splits_of
 from avgzsl.errors import DataError, UnknownNameError
-from avgzsl.files import write_text
-from avgzsl.methods import build
-from avgzsl.methods.base import Method
-from avgzsl.protocol import modes, score
-from avgzsl.registry import unknown
+from avgzsl.experiments.benchmark import Entry, Result, Told, benchmark, left_aside, open_splits
+from avgzsl.experiments.code_version import code_version
+from avgzsl.experiments.protocol import modes, score
+from avgzsl.learning.training import Job
+from avgzsl.methods import Method, build
 from avgzsl.reports.cd_figure import cd_figure
 from avgzsl.reports.comparison import as_csv, as_latex, as_markdown, measured_lines
 from avgzsl.reports.entries import FIGURES, check_preset, needed, paper_entry
@@ -25,7 +23,8 @@ from avgzsl.reports.published import TABLES
 from avgzsl.reports.retrieval_figure import retrieval_figure, top_retrieved
 from avgzsl.reports.significance import compare_methods
 from avgzsl.reports.tsne_figure import choose_clips, tsne_figure
-from avgzsl.training import Job
+from avgzsl.support.files import write_text
+from avgzsl.support.registry import unknown
 from avgzsl.types import Calibration
 
 _FIGURE5 = "Figure 5: for some class names, the ten clips that two methods retrieve first, in every test mode"

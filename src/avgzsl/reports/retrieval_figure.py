@@ -16,9 +16,9 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from avgzsl.errors import DataError, UnknownNameError
-from avgzsl.registry import unknown
 from avgzsl.reports.plots import finish
-from avgzsl.scoring import rank, require_labels
+from avgzsl.scores.scoring import rank, require_labels
+from avgzsl.support.registry import unknown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from avgzsl.errors import ConfigError, DataError
-from avgzsl.evaluation import spread
+from avgzsl.scores.metrics import spread
 
 SAME = 12  # decimals: score differences that agree in so many differ by rounding, not by a clip
 
@@ -146,7 +146,7 @@ def bootstrap_difference(
     """Mean difference of two methods and its percentile interval, by a hierarchical bootstrap (Davison, Hinkley 1997).
 
     `pairs` holds, for each class split, the differences of the two methods under the same seeds. Splits are drawn with
-    replacement, then seeds within each drawn one; the mean is `evaluation.spread`'s, over splits of means over seeds.
+    replacement, then seeds within each drawn one; the mean is `metrics.spread`'s, over splits of means over seeds.
     With few splits the interval is too narrow: in simulation, of normal differences with 3 splits, one of 95 % held the
     true mean in 76 % of cases, with 10 in 92 %. With one split it knows of seeds alone; with a single value there is
     none, and its ends are NaN. Raises DataError for no value, or one that is not finite, and ConfigError for a

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from avgzsl.benchmark import Result
-from avgzsl.files import write_json, write_text
+from avgzsl.experiments.benchmark import Result
 from avgzsl.reports.comparison import spread_of
 from avgzsl.reports.significance import bootstrap_difference
+from avgzsl.support.files import write_json, write_text
 
 _FIGURES = ("S", "U", "HM", "ZSL", "AUSUC")
 _NAMES = {

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from avgzsl.errors import DataError
 from avgzsl.reports.plots import PALETTE, finish
-from avgzsl.scoring import require_labels
-from avgzsl.similarity import euclidean
+from avgzsl.scores.scoring import require_labels
+from avgzsl.scores.similarity import euclidean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl.weights import WeightFile
+from avgzsl.support.weights import WeightFile
 
 
 @runtime_checkable

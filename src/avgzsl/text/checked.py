@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.errors import DataError
+from avgzsl.support.weights import WeightFile
 from avgzsl.text.base import TextEncoder
 from avgzsl.text.names import check_names, shown
-from avgzsl.weights import WeightFile
 
 
 @dataclass(frozen=True, eq=False)

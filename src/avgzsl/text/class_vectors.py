@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from avgzsl.errors import DataError
+from avgzsl.support.trust import read_regular
+from avgzsl.support.weights import reason
 from avgzsl.text.restricted_pickle import read_pickled_dict
-from avgzsl.trust import read_regular
-from avgzsl.weights import reason
 
 _LARGEST_VECTOR = 1 << 20  # bytes: a zip of 1 MB may unpack to 1 GB
 _LARGEST_FILE = 4 << 30

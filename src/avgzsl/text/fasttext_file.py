@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from avgzsl.errors import DataError
-from avgzsl.registry import require
+from avgzsl.support.registry import require
 
 MAGIC = struct.pack("<i", 793712314)
 _HEADER = struct.Struct("<2i12id")  # magic, version, dim, ws, …, model, bucket, minn, maxn, lrUpdateRate, t

@@ -8,9 +8,9 @@ import io
 from pathlib import Path
 
 from avgzsl.errors import AvgzslError, DataError
+from avgzsl.support.trust import read_text
+from avgzsl.support.weights import models_folder
 from avgzsl.text.names import check_names
-from avgzsl.trust import read_text
-from avgzsl.weights import models_folder
 
 COLUMNS = ("original", "manual")
 

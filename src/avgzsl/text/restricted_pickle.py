@@ -19,8 +19,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from avgzsl.errors import DataError
+from avgzsl.support.weights import reason
 from avgzsl.text.pickle_instructions import check_instructions, refuse
-from avgzsl.weights import reason
 
 _SHOWN = 80  # letters of a name
 _AXES = 8  # of an array

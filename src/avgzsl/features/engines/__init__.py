@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from avgzsl import registry
 from avgzsl.backbones import load as load_backbone
 from avgzsl.errors import WeightsError
 from avgzsl.features.embedding import Backbones, Outcome, Task
+from avgzsl.support import registry
+from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
-from avgzsl.weights import WeightFile
 
 Run = Callable[[Iterable[list[Task]], "Setup", Backbones], Iterator[list[Outcome]]]
 

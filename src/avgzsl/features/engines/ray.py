@@ -13,9 +13,9 @@ from avgzsl.errors import AvgzslError
 from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests
 from avgzsl.features.engines import Setup, load
 from avgzsl.features.engines.local import one_thread
-from avgzsl.registry import require
+from avgzsl.support.registry import require
+from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
-from avgzsl.weights import WeightFile
 
 DESCRIPTION = "a Ray cluster (extra `cluster`): decoding and embedding on every machine, from files that all can read"
 _QUEUED = 2  # batches an actor, so that none waits for the next

@@ -1,0 +1,53 @@
+"""Are the files of an index there, and those that were indexed?"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from avgzsl.archive import indexed_files
+from avgzsl.archive.collection import open_collection, view
+from avgzsl.archive.indexed_files import FileState, Indexed
+
+Told = Callable[[int, int], None]
+
+
+class Checked(NamedTuple):
+    """A file that clips are of: where it is, what it was, and what has become of it."""
+
+    path: str
+    file: Indexed | None
+    state: FileState
+
+
+def index_files(index: str | Path, *, hash: bool = False, told: Told | None = None) -> list[Checked]:
+    """What has become of each file of an index, in order of path.
+
+    A file of the size and time that it had is the same; one of another time is compared by its hash, with `hash` every
+    one. `told` hears how many of how many are done. Raises DataError, RunError for what is no index of its run.
+    """
+    with view(open_collection(index)) as seen:
+        files = files_of(seen.db)
+    return check(((path, path, file) for path, file in files), len(files), hash, told)
+
+
+def files_of(db: sqlite3.Connection) -> list[tuple[str, Indexed | None]]:
+    """The files of all clips, in order of path, and what they were."""
+    paths = [path for (path,) in db.execute("select distinct path from clips where path is not null order by path")]
+    noted = indexed_files.noted(db, paths)
+    return [(path, noted.get(path)) for path in paths]
+
+
+def check(
+    files: Iterable[tuple[str, str, Indexed | None]], total: int, hash: bool = False, told: Told | None = None
+) -> list[Checked]:
+    """What has become of files that the index has at a path, which are looked for at another: (path, where, what)."""
+    found = []
+    for done, (path, where, file) in enumerate(files, 1):
+        state = indexed_files.state(where, file)
+        if hash and state == "same" and file is not None and not indexed_files.has_bytes_of(where, file):
+            state = "changed"
+        found.append(Checked(path, file, state))
+        if told is not None:
+            told(done, total)
+    return found

@@ -1,0 +1,105 @@
+"""An archive that was moved: its index, told where the files lie now."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from avgzsl.archive import clip_table, indexed_files
+from avgzsl.archive.collection import STORES, Collection, open_collection, writing
+from avgzsl.archive.extraction import store_name
+from avgzsl.archive.file_check import Checked, check, files_of
+from avgzsl.archive.indexed_files import Indexed
+from avgzsl.errors import DataError
+from avgzsl.features.feature_store import RECORD, is_store, read_record
+from avgzsl.features.journal import JOURNAL, open_journal
+from avgzsl.features.manifest import is_text, printable
+from avgzsl.support import own_folders
+from avgzsl.support.files import write_json
+from avgzsl.support.own_folders import folder_at
+from avgzsl.types import MODALITIES
+
+
+class Moved(NamedTuple):
+    """How many clips have another path now, and what was found at the new paths of their files."""
+
+    clips: int
+    files: list[Checked]
+
+
+def index_move(
+    index: str | Path,
+    old: str | Path,
+    new: str | Path,
+    *,
+    url: str | None = None,
+    told: Callable[[int, int], None] | None = None,
+) -> Moved:
+    """Say that what lay in the folder `old` lies in `new`: all clips of it get their new paths at once, or none does.
+
+    Each file is looked for there and compared with what was indexed (`file_check`); one that is gone or another keeps
+    its clips, and is told. `old` need not be there any more. Raises DataError when `new` is no folder, when no clip
+    lies in `old`, and when none of the files is in `new`: then nothing is changed.
+    """
+    collection, there = open_collection(index, url), folder_at(new)
+    if there is None:
+        raise DataError(f"{new}: is no folder that can be looked into; expected the folder of the moved files")
+    if not is_text(str(there)):
+        raise DataError(f"{printable(there)}: its name is not UTF-8, and no record can hold it; rename the folder")
+    with writing(collection) as db:
+        files = files_of(db)
+        inside = _inside(old, [path for path, _ in files], collection)
+        names = {path: str(there / path[len(inside) :]) for path, _ in files if path.startswith(inside)}
+        found = check(
+            ((names[path], names[path], file) for path, file in files if path in names), len(names), told=told
+        )
+        if all(one.state == "gone" for one in found):
+            raise DataError(
+                f"{there}: none of the {len(found)} files that lay in {inside} is there; nothing was changed. Give the "
+                f"folder in which {found[0].path[len(str(there)) :].lstrip(os.sep)!r} lies"
+            )
+        _move_stores(collection, Path(inside), there)
+        with clip_table.transaction(db, write=True):
+            begin, behind = str(there).rstrip(os.sep) + os.sep, len(inside) + 1  # of SQL, which counts from 1
+            change = "update clips set path = ? || substr(path, ?) where substr(path, 1, ?) = ?"
+            count = db.execute(change, (begin, behind, len(inside), inside)).rowcount
+            indexed_files.forget(db, names)
+            indexed_files.note(db, ((one.path, file) for one in found if (file := _as_now(one)) is not None))
+    collection.close()
+    own_folders.remember(there)
+    return Moved(count, found)
+
+
+def _inside(old: str | Path, paths: list[str], collection: Collection) -> str:
+    """How the paths of the files in `old` begin, as it is spelled, absolute or without links. Raises DataError."""
+    spelled = [os.path.normpath(old), os.path.abspath(old), os.path.realpath(old)]  # noqa: PTH100  (as it is spelled)
+    for begin in (one.rstrip(os.sep) + os.sep for one in spelled):
+        if any(path.startswith(begin) for path in paths):
+            return begin
+    example = f"its files lie elsewhere, as {paths[0]}" if paths else "its clips have no files"
+    raise DataError(f"{collection.folder}: no clip of this index lies in {spelled[-1]}; {example}")
+
+
+def _as_now(one: Checked) -> Indexed | None:
+    """What to note of a file: what it was, and the time that it has now, where its hash says that it is the same."""
+    if one.file is None or one.state != "same":
+        return one.file
+    return one.file._replace(mtime_ns=Path(one.path).stat().st_mtime_ns)
+
+
+def _move_stores(collection: Collection, old: Path, new: Path) -> None:
+    """Features of files in `old` are those of files in `new`: they are not extracted again when these are added to."""
+    for folder in sorted((collection.folder / STORES).glob("*")):
+        if not is_store(folder) or not (folder / JOURNAL).is_file():
+            continue
+        record = read_record(folder)
+        if not Path(record.root).is_relative_to(old):
+            continue
+        root = new / Path(record.root).relative_to(old)
+        specs = {modality: record.encoders[modality].spec for modality in MODALITIES if modality in record.encoders}
+        place = folder.with_name(store_name(collection.run, root, specs))
+        if place.exists():
+            continue
+        with open_journal(folder / JOURNAL):  # nobody is extracting into it
+            write_json(folder / RECORD, record.model_copy(update={"root": str(root)}).model_dump(mode="json"))
+        folder.rename(place)

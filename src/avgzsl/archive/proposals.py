@@ -1,0 +1,102 @@
+"""Which clips may be the nearest to a point: positions, and how near any other clip can be at most.
+
+An engine that orders by inner product is asked for the largest ones. One that gives the inner products of all its
+vectors at once needs no bound over fused vectors where distances are not squared: the distances to sound and to picture
+follow from two products, and with them, but for rounding, the score itself.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from avgzsl.archive import clip_table
+from avgzsl.archive.collection import View
+from avgzsl.archive.engines import Scanner
+from avgzsl.archive.fused import bound, nearest_distances, query, reach
+from avgzsl.errors import ConfigError, DataError
+from avgzsl.experiments.protocol import Mode
+from avgzsl.types import MODALITIES
+
+_MEND = "`avgzsl index-rebuild`"
+_BLOCK = 1 << 17  # clips whose distances fit into a cache
+
+Proposals = tuple[Int64[np.ndarray, " k"], float]
+Propose = Callable[[int, float], Proposals]
+"""(n, least): of all clips that may score `least`, the n that may score most; and what no other of them exceeds."""
+
+
+def proposals(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
+    """Of the clips that the engine has. Raises AvgzslError where it refuses, DataError where clips are missing."""
+    if not seen.state.applied:  # what it has is being thrown away
+        return lambda n, least: (np.zeros(0, np.int64), -np.inf)
+    for stored in [mode] if mode in seen.collection.stored else seen.collection.stored:
+        if stored not in seen.collection.checked:
+            _require_all(seen, stored, seen.collection.engine(stored).count())
+            seen.collection.checked.add(stored)
+    return _asked(seen, point, mode) if mode in seen.collection.stored else _scanned(seen, point, mode)
+
+
+def _require_all(seen: View, mode: Mode, there: int) -> None:
+    """Raises DataError unless there are at least as many vectors as clips: others would never be found."""
+    needs = {"audio": "has_audio", "video": "has_video", "both": "(has_audio or has_video)"}[mode.modality]
+    if "joint" in seen.collection.record.parts and mode.modality == "both":
+        needs = "has_audio and has_video"
+    asked = f"select count(*) from clips where position < ? and {needs}"
+    (wanted,) = seen.db.execute(asked, (seen.state.applied,)).fetchone()
+    if there < wanted:
+        folder = seen.collection.folder
+        raise DataError(f"{folder}: the engine has {there} of {wanted} clips in {mode}; mend it: {_MEND}")
+
+
+def _asked(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
+    similarity = seen.collection.run.method.similarity
+    asked, largest = query(point, similarity), clip_table.longest(seen.db, str(mode))
+
+    def propose(n: int, least: float) -> Proposals:
+        enough = reach(least, largest, point, similarity)
+        positions, products = seen.collection.engine(mode).query(asked, n, enough)
+        if not np.isfinite(products).all() or (np.diff(products) > 0).any():
+            raise DataError(f"{seen.collection.folder}: the engine answers with what is no order; mend it: {_MEND}")
+        if len(positions) < n and enough == -np.inf:  # these were all
+            inside = (positions >= 0) & (positions < seen.state.applied)
+            _require_all(seen, mode, len(np.unique(positions[inside])))
+        rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, point, similarity)
+        return positions, rest
+
+    return propose
+
+
+def _scanned(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
+    """Mode `both` with plain Euclidean distances, by the vectors of each modality."""
+    sound, picture = (_products(seen, point, Mode(modality, "equal")) for modality in MODALITIES)
+    limits = np.empty(seen.state.applied, np.float32)
+    for start in range(0, len(limits), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        audio, video = (nearest_distances(products[part], longest, point) for products, longest in (sound, picture))
+        share = np.nan_to_num(seen.rows[part, -1][: len(audio)], nan=0.5) if mode.fusion == "attention" else 0.5
+        with np.errstate(invalid="ignore"):  # no sound, no picture: infinitely far
+            mean = (1 - share) * audio + share * video  # a sum of what is positive keeps its digits
+        alone = np.isinf(audio) | np.isinf(video)
+        np.negative(np.where(alone, np.minimum(audio, video), mean), out=limits[part])
+
+    def propose(n: int, least: float) -> Proposals:
+        there = int(np.count_nonzero(limits >= max(least, float(np.finfo(np.float32).min))))  # not those infinitely far
+        top = torch.from_numpy(limits).topk(min(n, there))
+        return top.indices.numpy(), float(top.values[-1]) if n < there else -np.inf
+
+    return propose
+
+
+def _products(seen: View, point: Float[Tensor, " d"], mode: Mode) -> tuple[Float32[np.ndarray, " n"], float]:
+    """The inner product of each clip that the engine has, -inf without the modality; the greatest length."""
+    engine = seen.collection.engine(mode)
+    if not isinstance(engine, Scanner):
+        kind = seen.collection.record.engine
+        raise ConfigError(f"the engine {kind} says that it scans, and has no `products`; mend SCANS in its module")
+    found = engine.products(query(point, "euclidean"))[: seen.state.applied]
+    short = seen.state.applied - len(found)
+    products = np.pad(found, (0, short), constant_values=-np.inf) if short else found
+    return products, clip_table.longest(seen.db, str(mode))

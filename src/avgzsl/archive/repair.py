@@ -1,0 +1,105 @@
+"""Is an index what was written, and the engine made anew from the stored embeddings."""
+
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from avgzsl.archive import clip_table, embeddings
+from avgzsl.archive.collection import Collection, View, apply, drop_vectors, longest, view, writing
+from avgzsl.archive.fused import fused, rounding, usable
+from avgzsl.errors import AvgzslError
+from avgzsl.experiments.protocol import Mode, take
+
+_CHUNK = 16384
+
+
+class Faults(NamedTuple):
+    """What is wrong: `truth` must be restored or indexed again, `engine` is mended by a rebuild."""
+
+    truth: list[str]
+    engine: list[str]
+
+
+def verify(collection: Collection) -> Faults:
+    """Read all that is stored: the table, each row against its checksum, each vector of the engine against its row.
+
+    Raises ConfigError where the user has not said where the engine is.
+    """
+    collection.address()
+    try:
+        with view(collection) as seen:
+            truth = _table_faults(seen) + _row_faults(seen)
+            asked = [] if truth or not seen.state.applied else collection.stored
+            engine = [fault for mode in asked for fault in _engine_faults(seen, mode)]
+    except AvgzslError as problem:
+        return Faults([str(problem)], [])
+    except MemoryError:
+        return Faults([f"{collection.folder}: says that it has more clips than memory holds"], [])
+    return Faults(truth, engine)
+
+
+def rebuild(collection: Collection) -> None:
+    """Throw away what the engine has and make it anew; searches under way and meanwhile miss nothing."""
+    collection.address()  # before anything is thrown away
+    with writing(collection) as db:
+        clip_table.next_generation(db, applied=0)
+        drop_vectors(collection)
+        apply(collection, db, enough=1)
+
+
+def _table_faults(seen: View) -> list[str]:
+    said = [line for (line,) in seen.db.execute("pragma integrity_check")]
+    return [] if said == ["ok"] else [f"{clip_table.FILE}: {line}" for line in said[:10]]
+
+
+def _row_faults(seen: View) -> list[str]:
+    wrong = []
+    for position, name, checksum in seen.db.execute("select position, id, checksum from clips order by position"):
+        if position >= len(seen.rows) or zlib.crc32(seen.rows[position].tobytes()) != checksum:
+            wrong.append(name)
+    if not wrong:
+        return []
+    some = ", ".join(map(repr, wrong[:5])) + (" …" if len(wrong) > 5 else "")
+    return [f"{embeddings.FILE}: the embeddings of {len(wrong)} clips are not as they were written: {some}"]
+
+
+def _engine_faults(seen: View, mode: Mode) -> list[str]:
+    """A random direction tells any two vectors apart: one query for all compares every vector with its row."""
+    size = seen.collection.record.dimension + 1
+    direction = np.random.default_rng(0).standard_normal(size).astype(np.float32)
+    direction[-1] = -1.0  # as in every query
+    here = seen.positions("position < ?", (seen.state.applied,))
+    expected, largest = _products(seen, here, mode, direction)
+    if largest > clip_table.longest(seen.db, str(mode)):
+        return [f"engine, {mode}: the greatest length of a vector is {largest:g}, which is not what is noted"]
+    try:
+        engine = seen.collection.engine(mode)
+        positions, products = engine.query(direction, max(engine.count(), 1))
+    except AvgzslError as problem:
+        return [f"engine, {mode}: {problem}"]
+    found = np.full(seen.state.end, np.nan)
+    inside = positions < seen.state.end
+    found[positions[inside]] = products[inside]
+    wanted = ~np.isnan(expected)
+    allowed = rounding(direction, clip_table.longest(seen.db, str(mode)), seen.collection.run.method.similarity)
+    close = np.abs(found[here] - expected) <= allowed
+    wrong = here[wanted & ~close]
+    if not len(wrong):
+        return []
+    return [f"engine, {mode}: {len(wrong)} of {int(wanted.sum())} clips are missing or not as they were written"]
+
+
+def _products(
+    seen: View, here: np.ndarray, mode: Mode, direction: np.ndarray
+) -> tuple[Float64[np.ndarray, " n"], float]:
+    """Of each clip's fused vector with the direction, NaN for clips that are not in the mode; the greatest length."""
+    expected, largest = np.full(len(here), np.nan), 0.0
+    for start in range(0, len(here), _CHUNK):
+        clips = seen.embeddings(here[start : start + _CHUNK])
+        keep = usable(clips, mode)
+        vectors = fused(take(clips, keep), mode, seen.collection.run.method.similarity)
+        expected[start : start + _CHUNK][keep.numpy()] = vectors.astype(np.float64) @ direction
+        largest = max(largest, longest(vectors))
+    return expected, largest

@@ -1,0 +1,229 @@
+"""Where the clips of an index come from: a store of features with their files, or a data set of features alone."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avgzsl.archive.clip_table import Clip
+from avgzsl.archive.indexed_files import Indexed
+from avgzsl.data.clips import ClipSet, Dataset, Encoder
+from avgzsl.data.layouts import find_layout, open_dataset
+from avgzsl.data.reading.stored_splits import clip_splits, not_finite
+from avgzsl.errors import DataError, RunError, UnknownNameError
+from avgzsl.experiments.run import Run
+from avgzsl.features.class_splits import ClassSplit, read_class_split
+from avgzsl.features.feature_store import Store, is_store, open_store, read_record
+from avgzsl.features.manifest import SUFFIXES
+from avgzsl.media.version import DECODER
+from avgzsl.recognition.encoders import same_encoder, spec_of
+from avgzsl.support.registry import unknown
+from avgzsl.text.spellings import written_as
+from avgzsl.types import MODALITIES
+
+_AS_TRAINED = {"layout", "class_split", "drop_bad_rows", "text_order", "merge_spellings"}  # how the run read its data
+_BATCH = 8192  # as many as a method embeds at once: the same bits as in evaluation
+
+
+class Batch(NamedTuple):
+    """Some clips: what is known of them, and their features."""
+
+    clips: list[Clip]
+    features: ClipSet
+
+
+class Source(NamedTuple):
+    """Clips to be indexed: how many, and batches of them."""
+
+    total: int
+    batches: Iterator[Batch]
+
+
+def kind_of(source: Path | str) -> Literal["store", "features", "media"]:
+    """What a folder holds. Raises DataError when it is none of them."""
+    path = Path(source)
+    if is_store(path):
+        return "store"
+    try:
+        find_layout(path, None)
+        return "features"
+    except DataError:
+        if path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.rglob("*")):
+            return "media"
+        raise
+
+
+def decoder_of(source: Path | str) -> int | None:
+    """Which version of the decoder the features of a source are of; None where nobody knows: a folder of features.
+
+    Raises DataError when it is no source.
+    """
+    kind = kind_of(source)
+    if kind == "store":
+        return read_record(Path(source)).decoder
+    return DECODER if kind == "media" else None
+
+
+def open_source(run: Run, source: Path | str, split: str | None) -> Source:
+    """The clips of a store or of a folder of features, or of one of its splits.
+
+    What the run was trained on is split as it was then. Raises RunError when the features are not of the run's
+    encoders, DataError, UnknownNameError for the split.
+    """
+    path, about = Path(source), run.config.data
+    own = str(path.resolve()) == about.path
+    if kind_of(path) == "store":
+        store = open_store(path)
+        _require_encoders(run, store)
+        if own:
+            _, division = read_class_split(store.folder, about.class_split)
+            return from_store(store, _splits_of(run, store, division), split, _classes_of(run, store, division))
+        return from_store(store, dict(enumerate(_column(store, "split"))), split)
+    as_trained: dict[str, Any] = about.model_dump(include=_AS_TRAINED) if own else {}
+    dataset = open_dataset(path, **as_trained)
+    return from_dataset(dataset, list(dataset.splits) if split is None else [split])
+
+
+def _classes_of(run: Run, store: Store, division: ClassSplit) -> list[str | None]:
+    """The class of each clip, as the run names it."""
+    about, written = run.config.data, division.labels(_column(store, "label"))
+    alike = written_as((*about.seen, *about.unseen), set(filter(None, written))) if about.merge_spellings else {}
+    return [None if label is None else alike.get(label, label) for label in written]
+
+
+def _splits_of(run: Run, store: Store, division: ClassSplit) -> dict[int, str | None]:
+    """The split of each row of the store that the run was trained on, without the rows that the run dropped.
+
+    A class split moves clips of unseen classes out of train, whatever the manifest says.
+    """
+    splits, _ = clip_splits(store, division)
+    dropped = not_finite(store) if run.config.data.drop_bad_rows else np.zeros(len(store), bool)
+    return {row: str(splits[row]) or None for row in np.flatnonzero(~dropped).tolist()}
+
+
+def from_dataset(dataset: Dataset, splits: Sequence[str]) -> Source:
+    """The clips of some splits. Raises DataError for an id that comes twice."""
+    parts = [(name, dataset.split(name)) for name in splits]
+    _require_unique(dataset.source, [clip for _, clips in parts for clip in clips.ids.tolist()])
+
+    def batches() -> Iterator[Batch]:
+        for split, clips in parts:
+            for rows in torch.arange(len(clips)).split(_BATCH):
+                part = clips.take(rows)
+                labels = [dataset.classes.names[label] for label in part.labels.tolist()]
+                about: list[dict[str, Any]] = [{"label": label, "split": split} for label in labels]
+                yield _batch(part, about)
+
+    return Source(sum(len(clips) for _, clips in parts), batches())
+
+
+def from_store(
+    store: Store,
+    splits: Mapping[int, str | None],
+    split: str | None = None,
+    labels: Sequence[str | None] | None = None,
+) -> Source:
+    """The clips of a store, labelled or not: those in the rows of `splits`, which says the split of each, or in one.
+
+    They come split by split and class by class, as they do in evaluation; `labels` are the store's own, if not given.
+    Raises UnknownNameError for the split.
+    """
+    labels = _column(store, "label") if labels is None else labels
+    parts: dict[str | None, list[int]] = {}
+    for row in sorted(splits, key=lambda row: labels[row] or ""):
+        parts.setdefault(splits[row], []).append(row)
+    if split is not None and split not in parts:
+        raise UnknownNameError(f"{store.folder}: {unknown('split', split, {name for name in parts if name})}")
+    chosen = [(name, np.array(rows, np.int64)) for name, rows in parts.items() if split in (None, name)]
+
+    def batches() -> Iterator[Batch]:
+        for name, rows in chosen:
+            for start in range(0, len(rows), _BATCH):
+                here = rows[start : start + _BATCH]
+                about = zip(_about(store, here), here.tolist(), strict=True)
+                yield _batch(
+                    _features(store, here), [{**known, "label": labels[row], "split": name} for known, row in about]
+                )
+
+    return Source(sum(len(rows) for _, rows in chosen), batches())
+
+
+def _column(store: Store, name: str) -> list[Any]:
+    values: list[Any] = store.clips[name].to_pylist()
+    return values
+
+
+def _features(store: Store, rows: np.ndarray) -> ClipSet:
+    arrays = {m: store.feature(m) for m in MODALITIES}
+    features = {m: None if x is None else torch.from_numpy(np.array(x[rows])) for m, x in arrays.items()}
+    table = store.clips.take(rows)
+    has = {m: torch.tensor(table[f"has_{m}"].to_pylist(), dtype=torch.bool) for m in MODALITIES}
+    ids = np.array(table["id"].to_pylist(), dtype=str)
+    labels = torch.zeros(len(rows), dtype=torch.int64)  # embedding does not look at them
+    return ClipSet(features["audio"], features["video"], labels, ids, has["audio"], has["video"])
+
+
+def _about(store: Store, rows: np.ndarray) -> list[dict[str, Any]]:
+    kept = [name for name in ("start", "end", "licence", "source") if name in store.clips.column_names]
+    table = store.clips.take(rows).select(["path", "info", *Indexed._fields, *kept]).to_pylist()
+    root = Path(store.record.root)
+
+    def known(row: dict[str, Any]) -> dict[str, Any]:
+        file = Indexed(*(row[name] for name in Indexed._fields))
+        return {**{k: row[k] for k in kept}, "end": _end(row), "path": str(root / row["path"]), "file": file}
+
+    return [known(row) for row in table]
+
+
+def _end(row: dict[str, Any]) -> float | None:
+    """Of the clip; of the file, where the clip has none of its own and the file has a duration."""
+    end: float | None = row["end"] if row["end"] is not None else json.loads(row["info"] or "{}").get("duration")
+    return end
+
+
+def _batch(part: ClipSet, about: list[dict[str, Any]]) -> Batch:
+    has = {m: part.has(m).tolist() for m in MODALITIES}
+    clips = []
+    for i, known in enumerate(about):
+        flags = {f"has_{m}": has[m][i] for m in MODALITIES}
+        features = [x[i] for m in MODALITIES if (x := part.feature(m)) is not None and has[m][i]]
+        known = {"id": str(part.ids[i]), **known, **flags}
+        clips.append(Clip(hash=_content_hash(known, features), **known))
+    return Batch(clips, part)
+
+
+def _content_hash(known: dict[str, Any], features: Sequence[Tensor]) -> str:
+    """Where a file lies and when it was written is not what a clip is: an archive may move."""
+    digest = sha256(repr(sorted((k, v) for k, v in known.items() if k not in ("path", "file"))).encode())
+    for feature in features:
+        digest.update(feature.float().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _require_unique(source: str, ids: list[str]) -> None:
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
+    twice = sorted({name for name in ids if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+    raise DataError(
+        f"{source}: {len(twice)} ids stand for several clips, as {twice[0]!r}; index one split with --split, or give "
+        "each clip an id of its own"
+    )
+
+
+def _require_encoders(run: Run, store: Store) -> None:
+    """Features of other networks would be embedded without complaint, and mean nothing."""
+    known = run.config.data.encoders
+    for modality in MODALITIES:
+        ours, theirs = known.get(modality), store.record.encoders.get(modality)
+        if ours is not None and theirs is not None and not same_encoder(ours, Encoder(theirs.spec, theirs.weights)):
+            spec = spec_of(run, ours)
+            raise RunError(
+                f"{store.folder}: its {modality} features are of {theirs.spec}, but {run.folder} was trained on those "
+                f"of {spec}; extract them with the run's own: `avgzsl extract CLIPS --{modality} {spec} …`"
+            )

@@ -1,0 +1,1 @@
+"""The one currency, clips and classes, and how a folder of any layout becomes it."""

@@ -1,0 +1,79 @@
+"""A data set written down in the layout of AudioSetZSL, which the field's public code reads."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from avgzsl.data.clips import ClipSet, Dataset
+from avgzsl.data.layouts import open_dataset
+from avgzsl.data.reading.class_lists import write_class_lists
+from avgzsl.data.reading.feature_files import write_features
+from avgzsl.data.reading.source import FOLDERS
+from avgzsl.errors import DataError
+from avgzsl.support.files import whole_folder
+from avgzsl.types import MODALITIES
+
+Incomplete = Literal["refuse", "drop"]
+
+
+def export(
+    data: Path | str,
+    out: Path | str,
+    *,
+    class_split: str | None = None,
+    layout: str | None = None,
+    incomplete: Incomplete = "refuse",
+) -> int:
+    """Write the data set in `data`, of any layout, to the folder `out`, whole or not at all; gives the clips dropped.
+
+    The layout has one class split a folder of features, since which clips are tested hangs on it. It cannot say that a
+    clip lacks a modality: such clips are refused, or dropped. Clips are in order of class; ids are kept.
+    Raises DataError for those, when `out` is not empty, or for a class name that cannot name a file.
+    """
+    dataset, folder = open_dataset(data, layout=layout, class_split=class_split), Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: is not an empty folder, and nothing is overwritten; choose another place")
+    if wrong := [name for name in dataset.classes.names if "/" in name or "\\" in name or name in (".", "..")]:
+        raise DataError(f"{', '.join(map(repr, wrong))} cannot name a file of features; rename these classes")
+    with whole_folder(folder) as temporary:
+        return _write(temporary, dataset, incomplete)
+
+
+def _write(folder: Path, dataset: Dataset, incomplete: Incomplete) -> int:
+    names = dataset.classes.names
+    seen = dict(zip(names, dataset.classes.seen.tolist(), strict=True))
+    write_class_lists(folder / "class-split", seen)
+    (folder / "features" / "text").mkdir(parents=True)
+    vectors = dict(zip(names, dataset.classes.text.numpy(), strict=True))
+    np.save(folder / "features" / "text" / "word_embeddings-dict.npy", np.array(vectors, dtype=object))
+    dropped = 0
+    for split in dataset.splits:
+        clips = _complete(dataset, split, incomplete)
+        dropped += len(dataset.split(split)) - len(clips)
+        for label, name in enumerate(names):
+            _write_class(folder, split, name, clips.where(clips.labels == label))
+    return dropped
+
+
+def _complete(dataset: Dataset, split: str, incomplete: Incomplete) -> ClipSet:
+    """The clips that have every modality that the data set has."""
+    clips = dataset.split(split)
+    whole = clips.has_audio if clips.audio is not None else clips.has_video
+    if clips.audio is not None and clips.video is not None:
+        whole = clips.has_audio & clips.has_video
+    if incomplete == "refuse" and not whole.all():
+        lacking = clips.ids[~whole.numpy()].tolist()
+        raise DataError(
+            f"{dataset.source}: {len(lacking)} clips in {split} lack sound or picture, which this layout cannot say: "
+            f"{', '.join(lacking[:5])}{', …' if lacking[5:] else ''}; drop them (--incomplete drop)"
+        )
+    return clips.where(whole)
+
+
+def _write_class(folder: Path, split: str, name: str, clips: ClipSet) -> None:
+    for modality in MODALITIES:
+        rows = clips.feature(modality)
+        if rows is not None:
+            path = folder / "features" / modality / FOLDERS[split] / f"{name}.h5"
+            write_features(path, rows.numpy(), clips.ids)

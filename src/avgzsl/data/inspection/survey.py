@@ -1,0 +1,128 @@
+"""One pass over every feature file of a source, class by class, that collects what is wrong instead of stopping."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from avgzsl.data.reading.pairing import AsFiled, finite, mismatches, not_finite, read_files, some
+from avgzsl.data.reading.source import Source, Wanted
+from avgzsl.errors import DataError
+from avgzsl.types import Modality
+
+
+@dataclass
+class Range:
+    """What the rows of one modality span; rows that are not finite are not counted."""
+
+    rows: int = 0
+    zero: int = 0
+    lowest: float = np.inf
+    highest: float = -np.inf
+    norms: float = 0.0
+    dimensions: Counter[int] = field(default_factory=Counter)
+    sizes: dict[str, int] = field(default_factory=dict)
+    splits_of: dict[bytes, set[str]] = field(default_factory=dict)
+
+    def add(self, rows: Float32[np.ndarray, "n d"], split: str, file: str) -> None:
+        """Count the rows of one file."""
+        self.dimensions[rows.shape[1]] += 1
+        self.sizes[file] = rows.shape[1]
+        good = rows[finite(rows)]
+        if not len(good):
+            return
+        norms = np.sqrt(np.einsum("ij,ij->i", good, good, dtype=np.float64))
+        self.rows += len(good)
+        self.zero += int((norms == 0).sum())
+        self.lowest, self.highest = min(self.lowest, float(good.min())), max(self.highest, float(good.max()))
+        self.norms += float(norms.sum())
+        for row in good[norms > 0]:
+            self.splits_of.setdefault(blake2b(row.data, digest_size=12).digest(), set()).add(split)
+
+    def summary(self) -> dict[str, Any]:
+        """For people and JSON; numbers are None where there are no rows."""
+        some_rows = self.rows > 0
+        return {
+            "dimension": self.dimensions.most_common(1)[0][0] if self.dimensions else None,
+            "min": self.lowest if some_rows else None,
+            "max": self.highest if some_rows else None,
+            "mean_norm": self.norms / self.rows if some_rows else None,
+        }
+
+
+@dataclass
+class Survey:
+    """Clips per class and stage, ranges per modality, and what was found wrong (problems) or odd (remarks)."""
+
+    clips: dict[str, dict[str, int]] = field(default_factory=dict)
+    ranges: dict[Modality, Range] = field(default_factory=dict)
+    places: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def survey(source: Source, wanted: Wanted) -> Survey:
+    """Read every file of what is `wanted`; files that are absent are not its concern."""
+    result = Survey(ranges={modality: Range() for modality in source.modalities})
+    for stage, names in wanted.items():
+        for name in names:
+            _add(result, source, stage, name)
+    for modality, span in result.ranges.items():
+        usual = span.summary()["dimension"]
+        result.problems += [
+            f"{file}: {size} numbers a clip; expected {usual}, as most {modality} files have"
+            for file, size in span.sizes.items()
+            if size != usual
+        ]
+    return result
+
+
+def remarks(result: Survey) -> list[str]:
+    """What a reader accepts but a person should know: zero rows, and rows or ids that stand in several places."""
+    said = []
+    for modality, span in result.ranges.items():
+        if span.zero:
+            said.append(f"{span.zero} rows of {modality} are all zero")
+        leaked = sum(1 for splits in span.splits_of.values() if len(splits) > 1)
+        if leaked:
+            said.append(f"{leaked} different rows of {modality} stand, number for number, in more than one split")
+        if repeated := span.rows - span.zero - len(span.splits_of):
+            said.append(f"{repeated} rows of {modality} repeat another row, number for number")
+    return said
+
+
+def shared_ids(result: Survey) -> list[str]:
+    """Ids that stand in several splits (the same clip in training and test?) or in several classes."""
+    problems = []
+    across = sorted(clip for clip, places in result.places.items() if len({split for split, _ in places}) > 1)
+    if across:
+        problems.append(f"{len(across)} ids stand in more than one split: {some(across)}; no clip may be in two")
+    classes = sorted(clip for clip, places in result.places.items() if len({name for _, name in places}) > 1)
+    if classes:
+        problems.append(f"{len(classes)} ids stand in more than one class: {some(classes)}")
+    return problems
+
+
+def _add(result: Survey, source: Source, stage: str, name: str) -> None:
+    filed = []
+    for modality, path in source.files(stage, name).items():
+        if not path.exists():
+            continue
+        try:
+            one = read_files({modality: path})
+        except DataError as problem:
+            result.problems.append(str(problem))
+            continue
+        filed.append(one)
+        result.ranges[modality].add(one.features[modality], stage, str(path))
+        for clip in one.ids.get(modality, np.array([], np.str_)).tolist():
+            result.places.setdefault(clip, set()).add((stage, name))
+    pair = AsFiled(
+        {modality: path for one in filed for modality, path in one.files.items()},
+        {modality: rows for one in filed for modality, rows in one.features.items()},
+        {modality: ids for one in filed for modality, ids in one.ids.items()},
+    )
+    result.problems += [*mismatches(pair), *not_finite(pair)]
+    result.clips.setdefault(name, {})[stage] = max((len(rows) for rows in pair.features.values()), default=0)

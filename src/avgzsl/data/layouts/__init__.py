@@ -1,0 +1,99 @@
+"""Data sets on disk: one layout a file, found by listing this folder.
+
+A layout module has NAME, DESCRIPTION, recognise(path), class_splits(path), read(path, class_split, drop_bad_rows) and,
+for `inspect`, either inspect(path) or, where the features are one HDF5 file a class, source(path, class_split),
+class_lists(path, class_split), vector_files(path) and remarks(path). One that knows more than the right order of text
+vectors lists them in ORDERS, and its `read` takes one.
+"""
+
+import difflib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+from avgzsl.data.clips import Dataset
+from avgzsl.data.merging import merged
+from avgzsl.errors import ConfigError, DataError, UnknownNameError
+from avgzsl.support import registry
+from avgzsl.text.spellings import class_notes
+from avgzsl.types import TEXT_ORDERS, TextOrder
+
+
+def layouts() -> dict[str, str]:
+    """Names of the layouts that can be read, each with one line about it."""
+    names = registry.available(sys.modules[__name__])
+    return {name: str(_module(name).DESCRIPTION) for name in names}
+
+
+def open_dataset(
+    path: Path | str,
+    *,
+    layout: str | None = None,
+    class_split: str | None = None,
+    drop_bad_rows: bool = False,
+    text_order: TextOrder | str = "right",
+    merge_spellings: bool = False,
+) -> Dataset:
+    """Read the data set in the folder `path`; the layout is recognised unless it is given.
+
+    With `drop_bad_rows`, clips with values that are not finite are left out and counted in `Dataset.notes`; without,
+    they are an error. `text_order` "avca-published" gives the classes of layout avca the text vectors that the
+    published loaders give them, many of them wrong. Classes that are one class written differently, or have one text
+    vector, are told in the notes; with `merge_spellings` the former become one, which is seen if one of them is.
+    Raises DataError, naming file, finding and remedy;
+    UnknownNameError for a layout, class split or text order; ConfigError for a text order that the layout has not.
+    """
+    if text_order not in TEXT_ORDERS:
+        raise UnknownNameError(registry.unknown("text order", text_order, TEXT_ORDERS))
+    root, module = find_layout(path, layout)
+    if text_order != "right" and text_order not in getattr(module, "ORDERS", ()):
+        raise ConfigError(f"{root}: text order {text_order} is of layout avca; this is {module.NAME}, leave it out")
+    how = () if text_order == "right" else (text_order,)
+    dataset: Dataset = module.read(root, class_split, drop_bad_rows, *how)
+    if merge_spellings:
+        dataset = merged(dataset)
+    classes = dataset.classes
+    notes = class_notes(classes.names, classes.text.numpy(), classes.seen.numpy())
+    return replace(dataset, notes=(*dataset.notes, *notes))
+
+
+def class_splits(path: Path | str, layout: str | None = None) -> list[str]:
+    """Names of the class splits (which classes are seen) that the data set in `path` brings."""
+    root, module = find_layout(path, layout)
+    names: list[str] = module.class_splits(root)
+    return names
+
+
+def find_layout(path: Path | str, layout: str | None) -> tuple[Path, ModuleType]:
+    """The folder and the module of its layout. Raises DataError, UnknownNameError."""
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected a folder.{_near(root)}")
+    if layout is not None:
+        return root, _module(layout)
+    matching = [name for name in layouts() if _module(name).recognise(root)]
+    if not matching:
+        expected = "\n".join(f"  {name}: {description}" for name, description in layouts().items())
+        raise DataError(f"{root}: no layout recognised.{_nested(root)} A data set looks like one of these:\n{expected}")
+    if len(matching) > 1:
+        raise DataError(f"{root}: could be {' or '.join(matching)}; say which with layout=")
+    return root, _module(matching[0])
+
+
+def _module(name: str) -> ModuleType:
+    return registry.load(sys.modules[__name__], "layout", name)
+
+
+def _near(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f" {path.parent} is not there either."
+    folders = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
+    near = difflib.get_close_matches(path.name, folders, n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
+
+
+def _nested(root: Path) -> str:
+    around = [root.resolve().parent, *sorted(entry for entry in root.iterdir() if entry.is_dir())]
+    near = [str(entry) for entry in around if any(_module(name).recognise(entry) for name in layouts())]
+    return f" Did you mean {' or '.join(near[:3])}?" if near else ""

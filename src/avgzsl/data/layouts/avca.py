@@ -1,0 +1,134 @@
+"""The layout of the AVCA benchmark (UCF, ActivityNet, VGGSound): HDF5 files per stage and class, two class splits.
+
+`class_split` is `main_split` or `cls_split` for stage 2 (train: the three stages of training and validation; test),
+`main_split/stage-1` or `cls_split/stage-1` for stage 1 (train; val). Features of main_split are main_features, of
+cls_split cls_features. `text_order` is documented in docs/data.md.
+"""
+
+from pathlib import Path
+
+from avgzsl.data.clips import Dataset
+from avgzsl.data.layouts._avca_text import mislabelled, published_names
+from avgzsl.data.reading.assembly import assemble
+from avgzsl.data.reading.avca_lists import (
+    FIRST,
+    STAGES,
+    TESTING,
+    TRAINING,
+    clips_outside,
+    other_spellings,
+    read_stage_lists,
+    stage_classes,
+)
+from avgzsl.data.reading.class_lists import ClassLists, read_names
+from avgzsl.data.reading.class_table import class_table
+from avgzsl.data.reading.source import Source, merged
+from avgzsl.errors import DataError, UnknownNameError
+from avgzsl.support.registry import unknown
+from avgzsl.types import MODALITIES, TEXT_ORDERS, Modality, TextOrder
+
+NAME = "avca"
+DESCRIPTION = (
+    "features/{main,cls}_features/{audio,video}/STAGE/CLASS.h5, features/*/text/*word_embeddings*.npy, "
+    "class-split/{main,cls}_split/STAGE.{txt,csv}"
+)
+ORDERS = TEXT_ORDERS
+
+
+def recognise(path: Path) -> bool:
+    """Is this folder in the layout?"""
+    return bool(_divisions(path))
+
+
+def class_splits(path: Path) -> list[str]:
+    """main_split and cls_split, as far as there are features for them (or both, if for neither), and their stages 1."""
+    divisions = _divisions(path)
+    served = [name for name in divisions if (path / "features" / _part(name)).is_dir()] or divisions
+    return [name + stage for name in served for stage in ("", FIRST)]
+
+
+def class_lists(path: Path, class_split: str | None) -> ClassLists:
+    """The lists of a class split; of the first there is when none is named. Raises DataError, UnknownNameError."""
+    return read_stage_lists(path / "class-split", _chosen(path, class_split))
+
+
+def vector_files(path: Path, class_split: str | None = None) -> list[Path]:
+    """The files with word vectors beside the features of a class split. Raises DataError."""
+    part = _part(_chosen(path, class_split))
+    files = sorted((path / "features").glob(f"{part}/text/*word_embeddings*.npy"))
+    if not files:
+        raise DataError(
+            f"{path}/features/{part}/text: no *word_embeddings*.npy; expected the pickled dict of class name -> vector"
+        )
+    return files
+
+
+def source(path: Path, class_split: str | None = None) -> Source:
+    """The feature files of a class split: one source for its two stages. Raises DataError."""
+    name = _chosen(path, class_split).removesuffix(FIRST)
+    lists, features = path / "class-split", path / "features" / _part(name)
+    modalities: list[Modality] = [modality for modality in MODALITIES if (features / modality).is_dir()]
+    if not modalities:
+        raise DataError(f"{features}: neither audio nor video; expected {{audio,video}}/STAGE/CLASS.h5 for {name}")
+    every = sorted(read_names(lists / "all_class.txt"))
+    stages = [stage for stage in STAGES if (lists / name / f"{stage}.txt").is_file()]
+    return Source(
+        path,
+        NAME,
+        {stage: {modality: features / modality / stage for modality in modalities} for stage in stages},
+        {stage: frozenset(stage_classes(lists / name, stage, every)) for stage in stages},
+        {"stage_1": tuple(s for s in TRAINING if s in stages), "stage_2": tuple(s for s in TESTING if s in stages)},
+        _part(name),
+        other_spellings(lists, lists / name),
+    )
+
+
+def remarks(path: Path) -> list[str]:
+    """Clips that the class lists leave out, and what the published order of text vectors would mix up."""
+    wrong, total = mislabelled(path)
+    every = sorted(read_names(path / "class-split" / "all_class.txt"))
+    divisions = [name for name in class_splits(path) if not name.endswith(FIRST)]
+    among = [f"{name} {'{} of {}'.format(*mislabelled(path, name))}" for name in divisions]
+    return [
+        *(line for name in divisions for line in clips_outside(path / "class-split" / name, every)),
+        f"the order of text vectors in the published loaders gives {wrong} of {total} classes another class's vector "
+        f"(unseen test classes: {', '.join(among)}); here each class gets its own, unless text_order is avca-published",
+    ]
+
+
+def read(
+    path: Path, class_split: str | None, drop_bad_rows: bool, text_order: TextOrder | str = TEXT_ORDERS[0]
+) -> Dataset:
+    """Read the data set. Raises DataError, UnknownNameError."""
+    name = _chosen(path, class_split)
+    lists = class_lists(path, name)
+    files = vector_files(path, name)
+    every = sorted(read_names(path / "class-split" / "all_class.txt"))
+    notes = list(clips_outside(lists.folder, every, merged([lists.plan])))
+    if text_order == "avca-published":
+        files = files[:1]
+        lists = published_names(path, lists, files[0])
+        wrong, total = mislabelled(path)
+        notes.append(f"text vectors in AVCA's published order: {wrong} of {total} classes have another class's vector")
+    classes, used = class_table(lists, files)
+    if len(files) > 1:
+        notes.append(f"text vectors from {used.name}, one of {len(files)} files")
+    return assemble(source(path, name), lists, classes, name, drop_bad_rows, tuple(notes))
+
+
+def _divisions(path: Path) -> list[str]:
+    found = [file.parent.name for file in (path / "class-split").glob("*_split/stage_1_train.txt")]
+    return sorted(found, key=lambda name: (name != "main_split", name))
+
+
+def _part(class_split: str) -> str:
+    return class_split.removesuffix(FIRST).removesuffix("_split") + "_features"
+
+
+def _chosen(path: Path, class_split: str | None) -> str:
+    names = class_splits(path)
+    if class_split is None and names:
+        return names[0]
+    if class_split not in names:
+        raise UnknownNameError(f"{path}: {unknown('class split', str(class_split), names)}")
+    return class_split

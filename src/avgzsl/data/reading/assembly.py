@@ -1,0 +1,195 @@
+"""From cached rows and a class table to a Dataset; notes say what was done beyond reading."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from avgzsl.data.clips import ClassTable, ClipSet, Dataset, fingerprint
+from avgzsl.data.reading import cache
+from avgzsl.data.reading.cache_entry import GroupEntry, Span, unit
+from avgzsl.data.reading.class_lists import ClassLists
+from avgzsl.data.reading.source import Plan, Source, merged, plan_of, require_files
+from avgzsl.errors import DataError
+from avgzsl.types import MODALITIES, Modality
+
+
+class Piece(NamedTuple):
+    """The rows of one class in one stage."""
+
+    stage: str
+    name: str
+    label: int
+    span: Span
+
+    @property
+    def rows(self) -> int:
+        return self.span.stop - self.span.start
+
+
+class Part(NamedTuple):
+    """A split: its pieces in the order of the class table, and the entry that holds their rows."""
+
+    entry: GroupEntry
+    pieces: list[Piece]
+
+    def in_file_order(self) -> list[Piece]:
+        return sorted(self.pieces, key=lambda piece: (piece.span.start, piece.span.stop))
+
+
+def assemble(
+    source: Source,
+    lists: ClassLists,
+    classes: ClassTable,
+    class_split: str,
+    drop_bad_rows: bool,
+    notes: tuple[str, ...] = (),
+) -> Dataset:
+    """The Dataset of `classes` from the feature files of `source`. Raises DataError."""
+    plan = plan_of(source, lists)
+    wanted = merged([plan])
+    require_files(source, wanted)
+    parts = _parts(source, plan, classes.names, cache.load(source, wanted, drop_bad_rows))
+    _require_training(source, classes, parts)
+    ids = {split: _take(part.entry.ids, part.in_file_order()) for split, part in parts.items()}
+    unique, how = _unique_ids(ids, parts)
+    splits = MappedSplits(parts, unique)
+    content = [f"{piece.stage} {piece.span.content}" for part in parts.values() for piece in part.pieces]
+    said = (*notes, *_absent(source), *_ignored(source), *_repairs(parts), *how)
+    return Dataset(
+        classes,
+        splits,
+        fingerprint(classes, content),
+        str(source.root.resolve()),
+        source.layout,
+        class_split,
+        tuple(said),
+    )
+
+
+def _parts(source: Source, plan: Plan, names: tuple[str, ...], entries: Mapping[str, GroupEntry]) -> dict[str, Part]:
+    group_of = {stage: group for group, stages in source.groups.items() for stage in stages}
+    parts = {}
+    for split, stages in plan.items():
+        (group,) = {group_of[stage] for stage in stages}  # a layout puts the stages of a split into one group
+        spans = entries[group].spans
+        pieces = [
+            Piece(stage, name, label, spans[unit(stage, name)])
+            for stage, there in stages.items()
+            for label, name in enumerate(names)
+            if name in there
+        ]
+        parts[split] = Part(entries[group], pieces)
+    return parts
+
+
+class MappedSplits(Mapping[str, ClipSet]):
+    """Splits whose files are mapped when one is asked for and unmapped when it is dropped.
+
+    So the pages that were read of one split do not stay in memory beside the copy that training made of it.
+    """
+
+    def __init__(self, parts: dict[str, Part], ids: dict[str, Shaped[np.ndarray, " _n"]]) -> None:
+        self.parts = parts
+        self.ids = ids
+
+    def __getitem__(self, split: str) -> ClipSet:
+        return _clip_set(self.parts[split], self.ids[split])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+
+def _clip_set(part: Part, ids: Shaped[np.ndarray, " n"]) -> ClipSet:
+    pieces = part.in_file_order()
+    labels = np.repeat([piece.label for piece in pieces], [piece.rows for piece in pieces])
+    features: dict[Modality, Float[Tensor, "n d"]] = {
+        modality: torch.from_numpy(_take(_mapped_anew(rows), pieces)) for modality, rows in part.entry.features.items()
+    }
+    return ClipSet(features.get("audio"), features.get("video"), torch.from_numpy(labels.astype(np.int64)), ids)
+
+
+def _mapped_anew(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+    if not isinstance(rows, np.memmap):  # no rows, no map
+        return rows
+    return np.memmap(str(rows.filename), dtype=rows.dtype, mode="c", offset=rows.offset, shape=rows.shape)
+
+
+def _take(rows: Shaped[np.ndarray, "_n ..."], pieces: list[Piece]) -> Shaped[np.ndarray, "_k ..."]:
+    """The rows of these pieces, which are in the order of the file; a view, uncopied, where they are contiguous."""
+    spans = [piece.span for piece in pieces]
+    if all(one.stop == next_.start for one, next_ in pairwise(spans)):
+        return rows[spans[0].start : spans[-1].stop]
+    return np.concatenate([rows[span.start : span.stop] for span in spans])
+
+
+def _require_training(source: Source, classes: ClassTable, parts: Mapping[str, Part]) -> None:
+    pieces = parts["train"].pieces
+    there = {piece.name for piece in pieces if piece.rows}
+    empty = [
+        name for name, seen in zip(classes.names, classes.seen.tolist(), strict=True) if seen and name not in there
+    ]
+    if empty:
+        bare = [piece for piece in pieces if piece.name in empty[:5]]
+        files = ", ".join(str(path) for piece in bare for path in source.files(piece.stage, piece.name).values())
+        raise DataError(
+            f"{files}: no clips (left) to train on for the seen classes {', '.join(empty)}; "
+            "add clips, or list these classes as unseen"
+        )
+
+
+def _unique_ids(
+    ids: dict[str, Shaped[np.ndarray, " n"]], parts: Mapping[str, Part]
+) -> tuple[dict[str, Shaped[np.ndarray, " n"]], list[str]]:
+    """Ids that name one clip of the data set each: prefixed with the class, then also the split, where they must be."""
+    if _differ(ids):
+        return ids, []
+    by_class = {split: _joined(parts[split], names) for split, names in ids.items()}
+    if _differ(by_class):
+        return by_class, ["the same ids stand in several classes; ids are given as class/id"]
+    by_split = {split: np.array([f"{split}/{name}" for name in names], np.str_) for split, names in by_class.items()}
+    shared = sum(map(len, by_class.values())) - len(set().union(*(names.tolist() for names in by_class.values())))
+    return by_split, [
+        f"{shared} ids of a class stand in several splits; ids are given as split/class/id. "
+        "If they are the same clips, the test is not held out"
+    ]
+
+
+def _differ(ids: Mapping[str, Shaped[np.ndarray, " n"]]) -> bool:
+    names = [name for part in ids.values() for name in part.tolist()]
+    return len(set(names)) == len(names)
+
+
+def _joined(part: Part, names: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
+    owners = [piece.name for piece in part.in_file_order() for _ in range(piece.rows)]
+    return np.array([f"{owner}/{name}" for owner, name in zip(owners, names.tolist(), strict=True)], dtype=np.str_)
+
+
+def _absent(source: Source) -> list[str]:
+    return [f"no {modality} features" for modality in MODALITIES if modality not in source.modalities]
+
+
+def _ignored(source: Source) -> list[str]:
+    unlisted = source.unlisted()
+    return [f"ignored the files of classes that are not listed: {', '.join(unlisted)}"] if unlisted else []
+
+
+def _repairs(parts: Mapping[str, Part]) -> list[str]:
+    notes = []
+    every = [(unit(piece.stage, piece.name), piece) for part in parts.values() for piece in part.pieces]
+    if aligned := [place for place, piece in every if piece.span.aligned]:
+        notes.append(f"brought the rows of video into the order of the audio ids in: {', '.join(aligned)}")
+    if dropped := [(place, piece.span.dropped) for place, piece in every if piece.span.dropped]:
+        total = sum(count for _, count in dropped)
+        where = ", ".join(f"{place} {count}" for place, count in dropped)
+        notes.append(f"dropped {total} clips with values that are not finite: {where}")
+    if empty := [place for place, piece in every if not piece.rows]:
+        notes.append(f"no clips in: {', '.join(empty)}")
+    return notes

@@ -1,0 +1,144 @@
+"""The features of a source, read once and then memory-mapped from a cache outside the source.
+
+An entry is found by the absolute path of the source and by path, size and modification time of every feature file; it
+is built in a temporary folder and put in place by a rename, so it is whole or absent, whoever else builds it meanwhile.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+
+import platformdirs
+
+from avgzsl.data.reading.cache_entry import VERSION, GroupEntry, open_entry, unit, write_group, write_manifest
+from avgzsl.data.reading.feature_files import shape_of
+from avgzsl.data.reading.pairing import ClassClips, read_clips
+from avgzsl.data.reading.source import Source, Wanted
+from avgzsl.errors import AvgzslError, DataError
+from avgzsl.support.temporary import temporary_folder
+from avgzsl.types import Modality
+
+
+def cache_folder() -> Path:
+    """Where the caches are: AVGZSL_CACHE, else the user's cache folder."""
+    return Path(os.environ.get("AVGZSL_CACHE") or platformdirs.user_cache_dir("avgzsl")) / "features"
+
+
+def load(source: Source, wanted: Wanted, drop_bad_rows: bool) -> dict[str, GroupEntry]:
+    """The groups of `source`, holding at least what is `wanted`; built if there is no valid entry.
+
+    An entry with rows dropped stands beside the plain one, and is only used with `drop_bad_rows`.
+    Raises DataError for what is wrong in the source, AvgzslError when the cache cannot be written.
+    """
+    for _ in range(3):  # another process that sees the source change may remove an entry just as it is opened
+        state = _state(source)
+        # a plain entry proves that there are no bad rows
+        for variant in ("plain", "dropped") if drop_bad_rows else ("plain",):
+            entry = open_entry(cache_folder() / f"{state}-{variant}", _units(wanted))
+            if entry is not None:
+                return entry
+        _build(source, wanted, drop_bad_rows, state)
+    raise DataError(f"{source.root}: keeps changing while it is read; wait until nothing writes there, then try again")
+
+
+def _state(source: Source) -> str:
+    """The name of a source as it is now: `{where}-{what}`."""
+    digest = sha256(f"{VERSION} {source.layout}".encode())
+    for path in source.all_files():
+        try:
+            state = path.stat()
+        except OSError as problem:
+            raise DataError(f"{path}: not readable ({problem.strerror or problem})") from problem
+        digest.update(f"\0{path.relative_to(source.root)}\0{state.st_size}\0{state.st_mtime_ns}".encode())
+    return f"{_where(source)}-{digest.hexdigest()[:32]}"
+
+
+def _where(source: Source) -> str:
+    place = source.root.resolve() / source.part  # each set of features has an entry of its own
+    return sha256(os.fsencode(place)).hexdigest()[:16]
+
+
+def _units(wanted: Wanted) -> set[str]:
+    return {unit(stage, name) for stage, names in wanted.items() for name in names}
+
+
+def _build(source: Source, wanted: Wanted, drop_bad_rows: bool, state: str) -> None:
+    root = cache_folder()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(root / _where(source)) as temporary:
+            dropped = _write(temporary, source, wanted, drop_bad_rows)
+            _install(temporary, root / f"{state}-{'dropped' if dropped else 'plain'}", _units(wanted))
+        _remove_replaced(root, _where(source), state)
+    except OSError as problem:
+        raise AvgzslError(
+            f"{root}: the cache of {source.root} could not be written ({problem.strerror or problem}); nothing half is "
+            "left. Free some space, or set AVGZSL_CACHE to a folder with room for the features."
+        ) from problem
+
+
+def _write(folder: Path, source: Source, wanted: Wanted, drop_bad_rows: bool) -> int:
+    """Fill a new entry; gives the number of clips dropped."""
+    dimensions = _dimensions(source, wanted)
+    covers: set[str] = set()
+    groups = {}
+    for group, stages in source.groups.items():
+        parts = (_clips(source, stage, wanted.get(stage, ()), dimensions, drop_bad_rows) for stage in stages)
+        groups[group] = write_group(folder, group, chain.from_iterable(parts))
+        covers |= groups[group]["spans"].keys()
+    write_manifest(folder, source.root, covers, groups)
+    return sum(span["dropped"] for about in groups.values() for span in about["spans"].values())
+
+
+def _clips(
+    source: Source, stage: str, wanted: tuple[str, ...], dimensions: dict[Modality, int], drop_bad_rows: bool
+) -> Iterator[tuple[str, ClassClips]]:
+    """The units of a stage, one at a time, without those that are bad but not wanted."""
+    for name in sorted(source.listed[stage] | set(wanted)):
+        try:
+            clips = read_clips(source.files(stage, name), f"{name}/{stage}", drop_bad_rows)
+            for modality, rows in clips.features.items():
+                if rows.shape[1] != dimensions[modality]:
+                    raise DataError(
+                        _other_dimension(source, stage, name, modality, rows.shape[1], dimensions[modality])
+                    )
+        except DataError:
+            if name in wanted:
+                raise
+            continue  # bad, or without files: for the class split that lists it to complain about
+        yield unit(stage, name), clips
+
+
+def _dimensions(source: Source, wanted: Wanted) -> dict[Modality, int]:
+    """The dimension that most of the wanted files of a modality have."""
+    found: dict[Modality, list[int]] = {modality: [] for modality in source.modalities}
+    for stage, names in wanted.items():
+        for name in names:
+            for modality, path in source.files(stage, name).items():
+                found[modality].append(shape_of(path)[1])
+    return {modality: max(sorted(set(sizes)), key=sizes.count) for modality, sizes in found.items()}
+
+
+def _other_dimension(source: Source, stage: str, name: str, modality: Modality, found: int, expected: int) -> str:
+    path = source.files(stage, name)[modality]
+    return f"{path}: {found} numbers a clip; expected {expected}, as most classes have: extract all with one backbone"
+
+
+def _install(temporary: Path, entry: Path, wanted: set[str]) -> None:
+    """Put a new entry in place, unless a good one is there by now."""
+    if open_entry(entry, wanted) is None:
+        shutil.rmtree(entry, ignore_errors=True)
+        try:
+            temporary.rename(entry)
+        except OSError:
+            if open_entry(entry, wanted) is None:  # else another process was quicker
+                raise
+
+
+def _remove_replaced(root: Path, where: str, state: str) -> None:
+    for entry in root.glob(f"{where}-*"):
+        if not entry.name.startswith(state):
+            shutil.rmtree(entry, ignore_errors=True)

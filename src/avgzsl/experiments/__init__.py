@@ -1,0 +1,1 @@
+"""What is measured and how: protocol, runs on disk, calibration, tuning, benchmarks."""

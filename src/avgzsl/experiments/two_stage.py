@@ -1,0 +1,158 @@
+"""The two-stage protocol of the AVCA benchmark, on any class split that has a first stage.
+
+Stage 1 trains on `train` and is looked at after every epoch on the validation clips of seen and unseen classes: the
+epoch with the best HM (exact penalty, equal weights) is kept, and the penalty of each test mode is found there. Stage 2
+trains anew on train and validation together, for as many epochs, and is tested with those penalties. No test clip is
+looked at on the way.
+
+`per-modality` takes the exact best-HM penalty of each mode. `avca-published` is the published choice: for audio, for
+video and for both the best of 16 penalties from 0 to 3, on distances (of both: the sum of audio's and video's), and
+then the mean of the three for all of them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.data.layouts import class_splits, open_dataset
+from avgzsl.errors import ConfigError, RunError, UnknownNameError
+from avgzsl.experiments import run as runs
+from avgzsl.experiments.protocol import Mode, measure, modes, penalties, score
+from avgzsl.experiments.train_evaluate import Evaluation, choose_modes, save_results, train
+from avgzsl.experiments.trial import result_rows
+from avgzsl.learning.training import Progress, Schedule
+from avgzsl.methods import Method, build
+from avgzsl.scores.metrics import class_accuracy, harmonic_mean
+from avgzsl.scores.scoring import predict
+from avgzsl.support.registry import unknown
+from avgzsl.support.trust import parse_json, read_regular
+from avgzsl.types import TextOrder
+
+Penalty = Literal["per-modality", "avca-published"]
+PENALTIES: tuple[Penalty, ...] = get_args(Penalty)
+GRID = torch.linspace(0, 3, 16, dtype=torch.float64)
+FIRST = "stage-1"
+
+
+def two_stage(
+    data: str | Path,
+    method: str = "avgzslnet",
+    *,
+    out: str | Path,
+    class_split: str | None = None,
+    preset: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    penalty: Penalty | str = "per-modality",
+    drop_bad_rows: bool = False,
+    text_order: TextOrder | str = "right",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Train both stages into `out/stage-1` and `out/stage-2`, and test the second.
+
+    Raises ConfigError for a class split without a first stage, and what `train` raises.
+    """
+    if penalty not in PENALTIES:
+        raise UnknownNameError(unknown("penalty", penalty, PENALTIES))
+    second = _with_first_stage(data, class_split)
+    asked = dict(settings or {})
+    stopping = {**asked, **_keep_the_best(build(method, preset, asked))}
+    folder = Path(out)
+    same = {"preset": preset, "seed": seed, "device": device, "drop_bad_rows": drop_bad_rows, "text_order": text_order}
+    how: dict[str, Any] = {**same, "resume": resume, "progress": progress}
+    first = f"{second}/{FIRST}"
+    run = train(data, method, out=folder / FIRST, class_split=first, settings=stopping, validate_every=1, **how)
+    epochs = best_epoch(folder / FIRST)
+    stage_1 = open_dataset(data, class_split=first, drop_bad_rows=drop_bad_rows, text_order=text_order)
+    gammas = find_gammas(run.method, stage_1.split("val"), stage_1.classes, penalty)
+    again = {**asked, "epochs": epochs, "patience": 0} if epochs else asked
+    run = train(data, method, out=folder / "stage-2", class_split=second, settings=again, validate_every=0, **how)
+    evaluation = _test(run, data, gammas, penalty, epochs)
+    save_results(folder, evaluation)
+    return evaluation
+
+
+def best_epoch(run: Path) -> int | None:
+    """The first epoch with the best validation HM; None for a method that has no epochs."""
+    path = run / runs.HISTORY
+    try:
+        records = [parse_json(line) for line in read_regular(path, RunError).splitlines()]
+        looked = [record for record in records if "val_HM" in record]
+        return int(max(looked, key=lambda record: record["val_HM"])["epoch"]) if looked else None
+    except (OSError, ValueError, TypeError, LookupError) as problem:
+        raise RunError(f"{path}: not the history of a training ({problem}); train again") from problem
+
+
+def find_gammas(method: Method, val: ClipSet, classes: ClassTable, penalty: Penalty | str) -> dict[Mode, float]:
+    """The penalty of each test mode, from the validation clips of stage 1."""
+    wanted = modes(method, val)
+    if penalty == "per-modality":
+        return penalties(method, val, classes, wanted)
+    embeddings, text = method.embed_clips(val), method.embed_text(classes.text)
+    scale = {mode: 2.0 if mode == Mode("both", "equal") and embeddings.joint is None else 1.0 for mode in wanted}
+    betas = []
+    for mode in wanted:
+        if mode.fusion == "equal":
+            scored = score(method, embeddings, text, val.labels, mode, {})
+            betas.append(grid_penalty(scale[mode] * scored.scores, scored.labels, classes.seen))
+    mean = sum(betas) / len(betas)
+    return {mode: mean / scale[mode] for mode in wanted}  # our `both` is the mean of two distances, theirs the sum
+
+
+def grid_penalty(scores: Float[Tensor, "n c"], labels: Int[Tensor, " n"], seen: Bool[Tensor, " c"]) -> float:
+    """The first penalty of the published grid with the best HM."""
+
+    def hm(gamma: float) -> float:
+        right = class_accuracy(predict(scores, seen, gamma), labels, len(seen))
+        return harmonic_mean(float(right[seen].nanmean()), float(right[~seen].nanmean()))
+
+    return float(max(GRID.tolist(), key=hm))
+
+
+def _with_first_stage(data: str | Path, class_split: str | None) -> str:
+    names = class_splits(data)
+    served = [name for name in names if f"{name}/{FIRST}" in names]
+    if not served:
+        raise ConfigError(
+            f"{data}: no class split has a first stage ({', '.join(names)}); two-stage training is for data of layout "
+            "avca, use `avgzsl train`"
+        )
+    if class_split is not None and class_split not in served:
+        raise UnknownNameError(f"{data}: {unknown('class split with two stages', class_split, served)}")
+    return class_split or served[0]
+
+
+def _keep_the_best(method: Method) -> dict[str, Any]:
+    """Settings that make a training end with the weights of its best epoch, without ending early unless asked to."""
+    return {"patience": method.patience or method.epochs} if isinstance(method, Schedule) else {}
+
+
+def _test(
+    run: runs.Run, data: str | Path, gammas: dict[Mode, float], penalty: Penalty | str, epochs: int | None
+) -> Evaluation:
+    about = run.config.data
+    dataset = open_dataset(
+        data, class_split=about.class_split, drop_bad_rows=about.drop_bad_rows, text_order=about.text_order
+    )
+    clips = dataset.split("test")
+    wanted = choose_modes(run.method, modes(run.method, clips), "all", None)
+    measured = measure(run.method, clips, dataset.classes, wanted, gammas)
+    calibration = f"stage 1, {penalty}"
+    provenance = {
+        "run": runs.run_id(run.method),
+        **run.config.model_dump(mode="json"),
+        "split": "test",
+        "calibration": calibration,
+        "epochs": epochs,
+        "gammas": {str(mode): gamma for mode, gamma in gammas.items()},
+        "notes": list(dataset.notes),
+    }
+    rows = [row for one in measured for row in result_rows(one, dataset, calibration)]
+    return Evaluation(rows, provenance, measured, dataset, "test")

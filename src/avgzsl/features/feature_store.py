@@ -1,0 +1,290 @@
+"""Features of clips on disk, and which file, span and network each row came from.
+
+A store is a folder. `store.json` is written last and makes it whole: what the encoders were, the classes, and size and
+SHA-256 of the other files. `clips.parquet` has one row a clip, in the order of the arrays: the columns of COLUMNS, then
+those that the manifest had besides, as text. `audio.npy`, `video.npy` are n x d float32, zero where a clip lacks the
+modality; `text.npy` is c x t, in the order of `classes`. `splits/NAME.json` are class splits (`class_splits`),
+`failures.csv` the files that gave no row, `journal.sqlite` what lets an extraction go on (`journal`).
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+from pydantic import BaseModel, ConfigDict, Field
+
+from avgzsl.errors import DataError
+from avgzsl.media.version import DECODER
+from avgzsl.support import records
+from avgzsl.support.files import write_json, write_whole
+from avgzsl.support.trust import plain_name, require_regular
+from avgzsl.support.weights import WeightFile, identify
+from avgzsl.types import MODALITIES, Modality
+
+FORMAT = 1
+RECORD, CLIPS, TEXT = "store.json", "clips.parquet", "text.npy"
+COLUMNS = (
+    "id",  # of the clip, unique
+    "path",  # of the file, from the root of the clips
+    "label",  # class name, or null
+    "split",  # train, val, test, or null
+    "seen",  # whether the manifest says that its class is seen, or null
+    "start",  # seconds
+    "end",  # seconds, or null: to the end of the file
+    "has_audio",
+    "has_video",
+    "sha256",  # of the file
+    "size",  # of the file, in bytes
+    "mtime_ns",  # of the file: while it and the size are the same, the hash is believed
+    "info",  # JSON: what the file is, and which of its streams were used
+)
+_BLOCK = 4096  # clips held in memory while the table is written
+
+Part = Literal["audio", "video", "text"]
+
+
+class EncoderRecord(BaseModel):
+    """A backbone or text encoder: its spec, as `load` takes it, and what that was loaded from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    spec: str
+    dimension: int = Field(gt=0)
+    weights: tuple[WeightFile, ...] = ()
+
+
+class FileRecord(BaseModel):
+    """A file of the store as it was written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    size: int
+    sha256: str
+
+
+class StoreRecord(BaseModel):
+    """All that a store says of itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format: int
+    root: str
+    clips: int = Field(ge=0)
+    classes: tuple[str, ...]
+    columns: tuple[str, ...]
+    """What the manifest had besides the columns of COLUMNS."""
+    encoders: dict[Part, EncoderRecord]
+    files: dict[str, FileRecord]
+    decoder: int = Field(default=0, ge=0)
+    """`media.version.DECODER` of the features; older stores did not say."""
+
+
+class StoredClip(NamedTuple):
+    """One row: the values of COLUMNS and of the further columns, and a feature vector a modality that is there."""
+
+    about: Mapping[str, Any]
+    audio: Float32[np.ndarray, " _a"] | None
+    video: Float32[np.ndarray, " _v"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """An opened store; `clips` is a pyarrow.Table, the features are memory-mapped, None where nobody asked for them."""
+
+    folder: Path
+    record: StoreRecord
+    clips: Any
+    audio: Float32[np.ndarray, "_n _a"] | None
+    video: Float32[np.ndarray, "_n _v"] | None
+    text: Float32[np.ndarray, "_c _t"] | None
+
+    def __len__(self) -> int:
+        return self.record.clips
+
+    def feature(self, modality: Modality) -> Float32[np.ndarray, "_n _d"] | None:
+        """The features of a modality."""
+        return self.audio if modality == "audio" else self.video
+
+    def file(self, row: int) -> Path:
+        """The media file of the clip in a row; it may have gone since."""
+        return Path(self.record.root, self.clips["path"][row].as_py())
+
+
+def array_file(modality: Modality) -> str:
+    """The name of the file of features."""
+    return f"{modality}.npy"
+
+
+def is_store(folder: Path) -> bool:
+    """Is this folder a whole store?"""
+    return (folder / RECORD).is_file()
+
+
+def open_store(path: Path | str) -> Store:
+    """Open a store, whose features stay on disk. Raises DataError when it is not there, newer, damaged or unfinished.
+
+    Sizes, shapes and columns are checked; `verify` reads everything.
+    """
+    import pyarrow.parquet
+
+    folder = Path(path)
+    record = read_record(folder)
+    for name, file in record.files.items():
+        plain_name(name, folder / RECORD, DataError)
+        found = (folder / name).stat().st_size if (folder / name).is_file() else None
+        if found != file.size:
+            there = "is not there" if found is None else f"has {found} bytes"
+            raise DataError(f"{folder / name}: {there}; expected {file.size} bytes, as {RECORD} says. {_AGAIN}")
+    require_regular(folder / CLIPS, DataError)
+    try:
+        table = pyarrow.parquet.read_table(folder / CLIPS)
+    except (OSError, ValueError) as problem:  # pyarrow's errors are of these
+        raise DataError(f"{folder / CLIPS}: cannot be read ({problem}). {_AGAIN}") from problem
+    expected = [*COLUMNS, *record.columns]
+    if table.num_rows != record.clips or table.column_names != expected:
+        raise DataError(
+            f"{folder / CLIPS}: {table.num_rows} clips with the columns {', '.join(table.column_names)}; expected "
+            f"{record.clips} with {', '.join(expected)}. {_AGAIN}"
+        )
+    features = {m: _open_array(folder / array_file(m), record, m, record.clips) for m in MODALITIES}
+    text = _open_array(folder / TEXT, record, "text", len(record.classes)) if TEXT in record.files else None
+    return Store(folder, record, table, features["audio"], features["video"], text)
+
+
+def read_record(folder: Path) -> StoreRecord:
+    """What a store says of itself. Raises DataError."""
+    try:
+        return records.read_record(
+            folder / RECORD, StoreRecord, "a store's record", _AGAIN[0].lower() + _AGAIN[1:], DataError, FORMAT
+        )
+    except (FileNotFoundError, NotADirectoryError) as problem:
+        raise DataError(
+            f"{folder}: is not a store of features, or not finished (there is no {RECORD}); make it with, or go on "
+            "with, `avgzsl extract`"
+        ) from problem
+
+
+def verify(store: Store) -> None:
+    """Read every file. Raises DataError that names those which are not as they were written."""
+    files = store.record.files.items()
+    if wrong := [name for name, file in files if identify(store.folder / name).sha256 != file.sha256]:
+        raise DataError(f"{store.folder}: damaged: {', '.join(wrong)} (another SHA-256 than {RECORD} has). {_AGAIN}")
+
+
+def write(
+    folder: Path,
+    root: Path,
+    encoders: Mapping[Part, EncoderRecord],
+    classes: tuple[str, ...],
+    text: Float32[np.ndarray, "_c _t"] | None,
+    columns: tuple[str, ...],
+    count: int,
+    clips: Iterable[StoredClip],
+) -> Store:
+    """Write a store of `count` clips, which are taken one by one; while it is written there is none.
+
+    Raises AvgzslError when the disk refuses, DataError when the clips are not `count`.
+    """
+    (folder / RECORD).unlink(missing_ok=True)
+    for name in (*map(array_file, MODALITIES), CLIPS, TEXT):
+        (folder / name).unlink(missing_ok=True)
+    dimensions = {modality: encoders[modality].dimension for modality in MODALITIES if modality in encoders}
+
+    def fill(table: Path) -> None:
+        with ExitStack() as stack:
+            streams = {m: stack.enter_context((folder / array_file(m)).open("wb")) for m in dimensions}
+            for modality, stream in streams.items():
+                _start_array(stream, (count, dimensions[modality]))
+            written = _write_clips(table, (*COLUMNS, *columns), _appending(clips, streams, dimensions))
+            for stream in streams.values():
+                _sync(stream)
+        if written != count:
+            raise DataError(f"{folder}: {written} clips to write; expected {count}. {_AGAIN}")
+
+    write_whole(folder / CLIPS, fill)
+    names = [CLIPS, *map(array_file, dimensions)]
+    if text is not None:
+        write_whole(folder / TEXT, lambda temporary: _save(temporary, text))
+        names.append(TEXT)
+    record = StoreRecord(
+        format=FORMAT,
+        root=str(root.resolve()),
+        clips=count,
+        classes=classes,
+        columns=columns,
+        encoders=dict(encoders),
+        files={name: _file_record(folder / name) for name in names},
+        decoder=DECODER,
+    )
+    write_json(folder / RECORD, record.model_dump(mode="json"))
+    return open_store(folder)
+
+
+_AGAIN = "Run the same `avgzsl extract` again: what it finished before is kept"
+
+
+def _file_record(path: Path) -> FileRecord:
+    return FileRecord(size=path.stat().st_size, sha256=identify(path).sha256)
+
+
+def _open_array(path: Path, record: StoreRecord, part: Part, rows: int) -> Float32[np.ndarray, "_n _d"] | None:
+    if part not in record.encoders:
+        return None
+    shape = (rows, record.encoders[part].dimension)
+    require_regular(path, DataError)
+    try:
+        # nothing cannot be mapped
+        array = np.load(path, mmap_mode="r" if rows else None, allow_pickle=False)
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{path}: cannot be read ({problem}). {_AGAIN}") from problem
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.dtype("<f4"):
+        raise DataError(f"{path}: {array.dtype} {array.shape}; expected float32 {shape}. {_AGAIN}")
+    return array
+
+
+def _start_array(stream: BinaryIO, shape: tuple[int, int]) -> None:
+    # rows are appended, not written through a map: on a full disk that kills the process instead of raising
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
+
+
+def _appending(
+    clips: Iterable[StoredClip], streams: Mapping[Modality, BinaryIO], dimensions: Mapping[Modality, int]
+) -> Iterable[dict[str, Any]]:
+    """What the table says of each clip; its features are written on the way."""
+    zeros = {modality: np.zeros(size, dtype="<f4").tobytes() for modality, size in dimensions.items()}
+    for clip in clips:
+        for modality, stream in streams.items():
+            row = clip.audio if modality == "audio" else clip.video
+            stream.write(zeros[modality] if row is None else row.astype("<f4", copy=False).tobytes())
+        yield {**clip.about, "has_audio": clip.audio is not None, "has_video": clip.video is not None}
+
+
+def _write_clips(path: Path, names: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    kinds = {"start": pa.float64(), "end": pa.float64(), "size": pa.int64(), "mtime_ns": pa.int64()}
+    kinds |= dict.fromkeys(("seen", "has_audio", "has_video"), pa.bool_())
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
+    written, block = 0, []
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        for row in rows:
+            block.append(row)
+            if len(block) == _BLOCK:
+                writer.write_table(pa.Table.from_pylist(block, schema=schema))
+                written, block = written + len(block), []
+        writer.write_table(pa.Table.from_pylist(block, schema=schema))
+    return written + len(block)
+
+
+def _save(path: Path, array: Float32[np.ndarray, "_c _t"]) -> None:
+    with path.open("wb") as stream:
+        np.save(stream, array.astype("<f4"), allow_pickle=False)
+
+
+def _sync(stream: BinaryIO) -> None:
+    import os
+
+    stream.flush()
+    os.fsync(stream.fileno())

@@ -1,0 +1,1 @@
+"""What methods are made of: sampling, networks, losses, the one training loop."""

@@ -1,0 +1,289 @@
+"""The contract of a method: two encoders and a similarity.
+
+A method's dataclass fields are its hyper-parameters, its command-line options and its run record. Everything else in
+the package (evaluation, index, page) knows methods through `embed_clips`, `embed_text` and `scores` alone.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.errors import ConfigError, DataError, ModalityError, NotFittedError, UnknownNameError
+from avgzsl.learning.nets import unit_rows
+from avgzsl.learning.training import Job
+from avgzsl.scores.scoring import fuse
+from avgzsl.scores.similarity import SIMILARITIES, Name
+from avgzsl.support.records import reason
+from avgzsl.support.registry import unknown
+from avgzsl.support.trust import parse_yaml, read_yaml
+from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
+
+_CHUNK = 8192
+_SHOWN = 200  # letters of a bad value
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Clips in the space of the classes, on the CPU.
+
+    `audio` and `video` are embeddings of one modality each (None where the method has none), `joint` one of both
+    together. `video_weight` is the attention's weight of video per clip; None where the method has no attention.
+    """
+
+    audio: Float[Tensor, "n d"] | None
+    video: Float[Tensor, "n d"] | None
+    joint: Float[Tensor, "n d"] | None
+    has_audio: Bool[Tensor, " n"]
+    has_video: Bool[Tensor, " n"]
+    video_weight: Float[Tensor, " n"] | None = None
+
+
+def late(z: Mapping[Any, Tensor], clips: ClipSet, weight: Tensor | None = None) -> Embeddings:
+    """From the embeddings by name (`audio`, `video`, `joint`); a clip has a modality that it brings and that z has."""
+    absent = torch.zeros(len(clips), dtype=torch.bool)
+    audio, video = (clips.has(modality) if modality in z else absent for modality in MODALITIES)
+    return Embeddings(z.get("audio"), z.get("video"), z.get("joint"), audio, video, weight)
+
+
+class Method(ABC):
+    """Base of all methods; see the module's docstring and `docs/architecture.md`."""
+
+    name: ClassVar[str]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {}  # hyper-parameter -> values that tuning tries
+    near_chance: ClassVar[bool] = False  # a floor: it relates clips and text by nothing
+    modalities: tuple[TestModality, ...] = ()
+    fusions: tuple[Fusion, ...] = ("equal",)
+    registered: ClassVar[dict[str, type["Method"]]] = {}
+
+    def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if name is None:  # a shared base of several methods
+            return
+        taken = [
+            other for other in Method.registered.values() if other.name == name and other.__module__ != cls.__module__
+        ]
+        if taken:
+            raise ConfigError(
+                f"method name {name!r} of {cls.__module__} is taken by {taken[0].__module__}; choose another"
+            )
+        cls.name = name
+        Method.registered[cls.__module__] = cls
+
+    @property
+    @abstractmethod
+    def similarity(self) -> Name:
+        """Which similarity compares clips with classes."""
+
+    @abstractmethod
+    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "Method":
+        """Learn from seen clips and the text of seen classes; gives back self. `train` is left as it is."""
+
+    @abstractmethod
+    def embed_chunk(self, clips: ClipSet) -> Embeddings:
+        """Embed a few thousand clips; features of absent modalities are to be ignored."""
+
+    @abstractmethod
+    def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c d"]:
+        """Text vectors of any classes, seen or not, in the space of the clips."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """All that was learned, as tensors. Raises NotFittedError."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> "Method":
+        """Take over what another instance learned; `sizes` are the dimensions of audio, video and text features."""
+
+    def embed_clips(self, clips: ClipSet) -> Embeddings:
+        """Embed clips in chunks. Raises ModalityError when the features are not those of the training."""
+        chunks = [
+            self.embed_chunk(clips.take(rows)) for rows in torch.arange(max(len(clips), 1))[: len(clips)].split(_CHUNK)
+        ]
+
+        def joined(key: str) -> Any:
+            parts = [getattr(chunk, key) for chunk in chunks]
+            return None if parts[0] is None else torch.cat(parts)
+
+        return Embeddings(**{field.name: joined(field.name) for field in fields(Embeddings)})
+
+    def scores(
+        self,
+        clips: ClipSet,
+        text: Float[Tensor, "c t"],
+        modality: TestModality = "both",
+        fusion: Fusion = "equal",
+    ) -> Float[Tensor, "n c"]:
+        """How near each clip is to each class; higher is nearer, always.
+
+        Raises ModalityError for a modality or fusion the method does not serve, or that a clip lacks altogether.
+        """
+        return self.compare(self.embed_clips(clips), self.embed_text(text), modality, fusion)
+
+    def compare(
+        self,
+        clips: Embeddings,
+        text: Float[Tensor, "c d"],
+        modality: TestModality = "both",
+        fusion: Fusion = "equal",
+    ) -> Float[Tensor, "n c"]:
+        """`scores` from embeddings that are there already."""
+        self.check_serves(modality, fusion)
+        near = SIMILARITIES[self.similarity]
+        if modality == "both" and clips.joint is not None:
+            lacking = int((~(clips.has_audio & clips.has_video)).sum())
+            if lacking:
+                raise ModalityError(
+                    f"{lacking} of {len(clips.joint)} clips lack audio or video; {self.name} needs both, leave them out"
+                )
+            return near(clips.joint, text)
+        by = {m: None if z is None else near(z, text) for m, z in (("audio", clips.audio), ("video", clips.video))}
+        if modality != "both":
+            present = clips.has_audio if modality == "audio" else clips.has_video
+            score = by[modality]
+            if score is None or not present.all():
+                raise ModalityError(
+                    f"{int((~present).sum())} of {len(present)} clips have no {modality} to score them by"
+                )
+            return score
+        weight = clips.video_weight if fusion == "attention" else None
+        return fuse(by["audio"], by["video"], clips.has_audio, clips.has_video, weight)
+
+    def check_serves(self, modality: TestModality, fusion: Fusion) -> None:
+        """Raises ModalityError, saying what the method can do."""
+        if modality not in self.modalities:
+            raise ModalityError(f"{self.name} cannot be tested on {modality}; it serves {', '.join(self.modalities)}")
+        if modality == "both" and fusion not in self.fusions:
+            raise ModalityError(
+                f"{self.name} as it was trained has no {fusion} fusion; it has {', '.join(self.fusions)}"
+            )
+
+    @classmethod
+    def settings(cls) -> list[tuple[str, Any, str]]:
+        """Every hyper-parameter with its default and its meaning."""
+        tables = [base.__dict__.get("__pydantic_fields__", {}) for base in cls.__mro__]
+
+        def about(name: str) -> str:  # a shared base documents its own fields, which a subclass does not repeat
+            return next((table[name].description for table in tables if name in table and table[name].description), "")
+
+        return [(name, field.default, about(name)) for name, field in tables[0].items()]
+
+    @classmethod
+    def preset(cls, preset: str | Path | None) -> dict[str, Any]:
+        """The settings of a named preset or of a YAML file. Raises UnknownNameError or ConfigError."""
+        if preset is None:
+            return {}
+        if str(preset) in cls.presets:
+            return dict(cls.presets[str(preset)])
+        path = Path(preset)
+        if path.suffix not in {".yaml", ".yml"}:
+            raise UnknownNameError(
+                unknown(f"preset of {cls.name}", str(preset), cls.presets) + "; or give a .yaml file"
+            )
+        try:
+            settings = read_yaml(path, ConfigError)
+        except (OSError, ValueError) as problem:
+            raise ConfigError(f"{path}: cannot be read as a preset ({problem})") from problem
+        if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
+            raise ConfigError(f"{path}: a preset is a mapping of hyper-parameters, found {type(settings).__name__}")
+        return settings
+
+
+def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
+    """Build the method. Raises ConfigError that lists every unknown key, with near matches, and every bad value."""
+    adapter = TypeAdapter(cls)
+    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    problems = [unknown("hyper-parameter", key, known) for key in settings if key not in known]
+    try:
+        method = adapter.validate_python({key: value for key, value in settings.items() if key in known})
+    except ValidationError as error:
+        for one in error.errors():
+            place = ".".join(map(str, one["loc"])) or cls.name
+            problems.append(f"{place}={_shown(one['input'])}: {reason(one)}")
+    if problems:
+        raise ConfigError("\n  ".join([f"{cls.name}: {len(problems)} bad settings:", *problems]))
+    return method
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`key=value` with a YAML value; a comma makes a list. Raises ConfigError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{text!r} is not a setting; expected key=value, as in lr=0.1")
+    try:
+        return key, parse_yaml(f"[{value}]" if "," in value and not value.startswith("[") else value)
+    except ValueError as problem:
+        raise ConfigError(f"{text!r}: {value!r} is not a value ({problem})") from problem
+
+
+def fitted(value: Any, method: Method) -> Any:
+    """`value`, or NotFittedError when it is None: what was learned is not there yet."""
+    if value is None:
+        raise NotFittedError(f"{method.name} is not fitted yet; call fit, or load a run")
+    return value
+
+
+def check_training(train: ClipSet, classes: ClassTable) -> None:
+    """What every method needs of its training data. Raises DataError."""
+    if not bool(classes.seen.all()):
+        raise DataError("training was given unseen classes; pass what Dataset.training() gives")
+    if len(classes) < 2:
+        raise DataError(f"only one seen class ({', '.join(classes.names)}); learning to tell classes apart needs two")
+    count = torch.bincount(train.labels, minlength=len(classes))
+    if not bool(count.all()):
+        empty = [name for name, n in zip(classes.names, count.tolist(), strict=True) if n == 0]
+        raise DataError(f"no training clip of: {', '.join(empty)}; add clips or leave these classes out")
+    for modality in MODALITIES:
+        feature = train.feature(modality)
+        if feature is not None and not _all_finite(feature, train.has(modality)):
+            raise DataError(f"{modality} features hold NaN or infinite values; drop or repair these clips")
+
+
+def _all_finite(feature: Float[Tensor, "n d"], has: Bool[Tensor, " n"]) -> bool:
+    """In chunks: `isfinite` makes several copies of what it looks at."""
+    parts = zip(feature.split(_CHUNK), has.split(_CHUNK), strict=True)
+    return all(bool(torch.isfinite(rows[there]).all()) for rows, there in parts)
+
+
+def dimensions(train: ClipSet, classes: ClassTable) -> dict[str, int]:
+    """Feature dimensions of each modality that some clip of a seen class has, and of the text."""
+    sizes: dict[str, int] = {}
+    for modality in MODALITIES:
+        feature = train.feature(modality)
+        if feature is not None and bool((train.has(modality) & classes.seen[train.labels]).any()):
+            sizes[modality] = feature.shape[1]
+    return {**sizes, "text": classes.text.shape[1]}
+
+
+def clip_features(
+    clips: ClipSet, sizes: Mapping[str, int], normalise: bool, device: torch.device
+) -> dict[Modality, Float[Tensor, "n _d"]]:
+    """Features of the modalities that were trained on, preprocessed as in training; absent rows are zero.
+
+    Raises ModalityError for another dimension than the model was trained on.
+    """
+    features: dict[Modality, Tensor] = {}
+    for modality in MODALITIES:
+        given = clips.feature(modality)
+        if given is None or modality not in sizes:
+            continue
+        if given.shape[1] != sizes[modality]:
+            raise ModalityError(
+                f"{modality} features have {given.shape[1]} dimensions, the model was trained on {sizes[modality]}"
+            )
+        x = torch.where(clips.has(modality)[:, None], given.to(torch.float32), 0.0).to(device)
+        features[modality] = unit_rows(x) if normalise else x
+    return features

@@ -1,0 +1,125 @@
+"""What a clip's embedding says of a list of classes: the nearest, how near, and by which modality."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from avgzsl.data.clips import ClassTable
+from avgzsl.experiments.protocol import Mode
+from avgzsl.methods import Embeddings, Method
+from avgzsl.scores.scoring import top as nearest
+from avgzsl.scores.similarity import SIMILARITIES, Name
+from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A class as a clip sees it.
+
+    `score` is higher, `distance` lower the nearer; dot products have no distance. `distances` are those of each
+    modality alone, None for one that the clip lacks or that the method does not embed by itself. `support` is what each
+    modality adds to the score above its mean over all candidates; where both have one, their sum is the whole of it.
+    """
+
+    label: str
+    seen: bool
+    score: float
+    distance: float | None
+    distances: dict[Modality, float | None]
+    support: dict[Modality, float | None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The nearest classes of a clip, best first.
+
+    `modality` is that by which the clip was scored, `weights` what each modality counted (None where the method joins
+    them before it embeds). `gamma` is what seen classes were set back by, None where uncalibrated: the order of `top`
+    heeds it, scores and distances do not. `none_of_these` is None where no threshold was given for the mode.
+    """
+
+    modality: TestModality
+    fusion: Fusion | None
+    weights: dict[Modality, float | None]
+    gamma: float | None
+    none_of_these: bool | None
+    top: tuple[Candidate, ...]
+
+
+def answer(
+    method: Method,
+    clip: Embeddings,
+    classes: ClassTable,
+    text: Float[Tensor, "c d"],
+    mode: Mode,
+    gammas: Mapping[Mode, float],
+    thresholds: Mapping[Mode, float],
+    top: int,
+) -> Answer:
+    """The `top` nearest classes of one clip; `text` embeds `classes`, gammas and thresholds are in units of score.
+
+    In mode `both` a clip with one modality is scored by that one, with its penalty and threshold, as in evaluation.
+    Raises ModalityError for a clip that lacks what the mode needs, DataError for scores that are not finite.
+    """
+    mode = _mode_of(method, clip, mode)
+    scores = method.compare(clip, text, *mode)
+    gamma = gammas.get(mode)
+    found = nearest(scores, classes.seen, gamma or 0.0, min(top, len(classes)))[0][0].tolist()
+    weights = _weights(clip, mode)
+    alone = {m: _alone(method, clip, text, m) for m in MODALITIES}
+    support = {m: None if s is None else (weights[m] or 0.0) * (s - s.mean()) for m, s in alone.items()}
+    near = method.similarity
+
+    def candidate(c: int) -> Candidate:
+        return Candidate(
+            label=classes.names[c],
+            seen=bool(classes.seen[c]),
+            score=float(scores[0, c]),
+            distance=distance(float(scores[0, c]), near),
+            distances={m: None if s is None else distance(float(s[c]), near) for m, s in alone.items()},
+            support={m: None if s is None else float(s[c]) for m, s in support.items()},
+        )
+
+    threshold = thresholds.get(mode)
+    return Answer(
+        modality=mode.modality,
+        fusion=mode.fusion if mode.modality == "both" else None,
+        weights=weights,
+        gamma=gamma,
+        none_of_these=None if threshold is None else bool(float(scores[0, found[0]]) < threshold),
+        top=tuple(map(candidate, found)),
+    )
+
+
+def distance(score: float, similarity: Name) -> float | None:
+    """What a score is as a distance, lower is nearer, never negative; a dot product is none."""
+    if similarity == "dot":
+        return None
+    return max(0.0, 1 - score if similarity == "cosine" else -score)
+
+
+def _mode_of(method: Method, clip: Embeddings, mode: Mode) -> Mode:
+    """The mode that the clip can be tested in: another than asked for where it brings one modality of both."""
+    has = [m for m, present in (("audio", clip.has_audio), ("video", clip.has_video)) if bool(present.all())]
+    if mode.modality != "both" or len(has) == 2 or not has or has[0] not in method.modalities:
+        return mode
+    return Mode(has[0], "equal")
+
+
+def _weights(clip: Embeddings, mode: Mode) -> dict[Modality, float | None]:
+    if mode.modality != "both":
+        return {m: float(m == mode.modality) for m in MODALITIES}
+    if clip.joint is not None:
+        return dict.fromkeys(MODALITIES)
+    of_video = 0.5 if mode.fusion == "equal" or clip.video_weight is None else float(clip.video_weight[0])
+    return {"audio": 1 - of_video, "video": of_video}
+
+
+def _alone(method: Method, clip: Embeddings, text: Float[Tensor, "c d"], modality: Modality) -> Tensor | None:
+    """The clip's scores by one modality, float64; None where it is not embedded by itself."""
+    z, present = (clip.audio, clip.has_audio) if modality == "audio" else (clip.video, clip.has_video)
+    if z is None or not bool(present.all()):
+        return None
+    return SIMILARITIES[method.similarity](z, text)[0].double()

@@ -1,0 +1,177 @@
+"""The encoders of a run: what new clips and new names go through to meet the data that it was trained on.
+
+A run trained on features that avgzsl extracted knows its encoders and the hashes of their weights, and takes no others.
+One trained on features from elsewhere is told them, and only their dimensions can be checked; the text encoder also has
+to give the run's own classes their vectors. A packed run has cards of its own, and maybe weights: they come first.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from torch.nn.functional import cosine_similarity
+
+from avgzsl import backbones
+from avgzsl.backbones import Backbone
+from avgzsl.data.clips import ClassTable, Encoder
+from avgzsl.errors import ConfigError, DataError, RunError, WeightsError
+from avgzsl.experiments.run import Run
+from avgzsl.support.trust import is_plain_way
+from avgzsl.support.weights import WeightFile, identify, nothing_fetched
+from avgzsl.text import encoders as text
+from avgzsl.text.base import TextEncoder
+from avgzsl.types import Modality
+
+WEIGHTS, CARDS = "weights", "cards"  # in the folder of a packed run
+CARD_SUFFIXES = (".yaml", ".yml")
+OVERRIDES = ",overrides="
+_PACKAGED = Path(backbones.__file__).parent / "cards"
+_SAME = 0.99  # cosine of two vectors of one name that differ by rounding or a different normalisation alone
+
+
+def load_backbones(
+    run: Run, wanted: Iterable[Modality], given: Mapping[str, str], models: Path | None, device: str
+) -> dict[Modality, Backbone]:
+    """The backbone of each wanted modality. Raises RunError, ConfigError, UnknownNameError, WeightsError."""
+    loaded: dict[Modality, Backbone] = {}
+    for modality in wanted:
+        spec = _spec(run, modality, given.get(modality))
+        with nothing_fetched(modality not in given):
+            backbone = backbones.load(spec, modality, device=device, models=models_of(run, models))
+        _check(run, modality, backbone)
+        loaded[modality] = backbone
+    return loaded
+
+
+def load_text_encoder(
+    run: Run, classes: ClassTable, given: str | None, models: Path | None, device: str
+) -> TextEncoder:
+    """The run's text encoder, or the one given. Raises RunError, ConfigError, UnknownNameError, WeightsError.
+
+    One that the run cannot check by its hashes must give the run's classes their vectors, up to their length.
+    """
+    spec = _spec(run, "text", given)
+    with nothing_fetched(given is None):
+        encoder = text.load(spec, models=models_of(run, models), device=device)
+    _check(run, "text", encoder)
+    if "text" not in run.config.data.encoders:
+        _check_space(run, encoder, classes)
+    return encoder
+
+
+def models_of(run: Run, models: Path | None) -> Path | None:
+    """Where a run's encoders look for weights: in the folder given, else in its own, if it was packed with one."""
+    packed = run.folder / WEIGHTS
+    return packed if models is None and packed.is_dir() else models
+
+
+def spec_of(run: Run, encoder: Encoder) -> str:
+    """The spec by which an encoder of the run is loaded: a packed run's card is in its own folder."""
+    card = run.folder.resolve() / CARDS / Path(encoder.spec).name
+    packed = encoder.spec == card.name and card.suffix in CARD_SUFFIXES and card.is_file()
+    return str(card) if packed else encoder.spec
+
+
+def arguments(spec: str) -> list[str]:
+    """What a spec names besides an encoder: a card; a file, a folder or a name on the hub; overrides."""
+    if spec.endswith(CARD_SUFFIXES):
+        return [spec]
+    named, _, overrides = spec.partition(OVERRIDES)
+    return [one for one in (named.partition(":")[2], overrides) if one]
+
+
+def packaged_card(spec: str) -> Path | None:
+    """The card that comes with avgzsl under the name in the spec, if one does."""
+    name = spec.partition(":")[0]
+    card = _PACKAGED / f"{name}.yaml"
+    return card if is_plain_way(name) and card.is_file() else None
+
+
+def same_encoder(one: Encoder, other: Encoder) -> bool:
+    """Whether two encoders give the same vectors: by weights and card, wherever they lie; by spec where there are none.
+
+    What a card says makes the features as much as the weights do. One that comes with avgzsl stands in no record.
+    """
+    return _identity(one) == _identity(other)
+
+
+def _identity(encoder: Encoder) -> set[str]:
+    card = packaged_card(encoder.spec)
+    files = [*encoder.weights, *([] if card is None else [identify(card)])]
+    return {file.sha256 for file in files} or {encoder.spec}
+
+
+def _spec(run: Run, kind: str, given: str | None) -> str:
+    known = run.config.data.encoders
+    if given is not None:
+        return given
+    if kind not in known:
+        what = "text vectors" if kind == "text" else f"{kind} features"
+        raise RunError(
+            f"{run.folder}: was trained on {what} from elsewhere (layout {run.config.data.layout}), and does not know "
+            f"what made them; name the encoder that did with --{kind} (`avgzsl encoders` lists them)"
+        )
+    _require_known(run, kind, known[kind])
+    return spec_of(run, known[kind])
+
+
+def _require_known(run: Run, kind: str, encoder: Encoder) -> None:
+    """Raises WeightsError for a path in a run's record that leads to a file which the record does not know by its hash.
+
+    Somebody else may have made the run, and could name any file of this machine. One whose hash they know tells them
+    nothing new; no other is read. Names without a folder are looked for among the models, too, and checked when loaded.
+    """
+    known = {file.sha256 for file in encoder.weights}
+    for argument in arguments(encoder.spec):
+        path = Path(argument)
+        strange = path.is_file() and identify(path).sha256 not in known
+        if strange or (path.is_dir() and not _known_folder(path, encoder)):
+            raise WeightsError(
+                f"{path}: is not the {kind} encoder of {run.folder}, whose record has {_told(encoder.weights)} there; "
+                f"put that back, or name the encoder with --{kind}"
+            )
+
+
+def _known_folder(folder: Path, encoder: Encoder) -> bool:
+    """Has the folder files of the names that the record knows, and all of them as it knows them?"""
+    known = {file.name: file.sha256 for file in encoder.weights if is_plain_way(file.name)}
+    there = [name for name in known if (folder / name).is_file()]
+    return bool(there) and all(identify(folder / name).sha256 == known[name] for name in there)
+
+
+def _check(run: Run, kind: str, encoder: Backbone | TextEncoder) -> None:
+    """The dimension is the run's, and the weights are those that it knows, wherever they lie now."""
+    about = run.config.data
+    if encoder.dimension != about.dimensions[kind]:
+        raise ConfigError(
+            f"{encoder.spec}: gives {encoder.dimension} numbers, but {run.folder} was trained on {kind} vectors of "
+            f"{about.dimensions[kind]}; name the encoder that made them"
+        )
+    known = about.encoders.get(kind)  # type: ignore[call-overload]
+    if known is None:
+        return
+    if not same_encoder(Encoder(encoder.spec, encoder.weights), known):
+        raise WeightsError(
+            f"{encoder.spec}: is not the {kind} encoder of {run.folder}. Here it is {_told(encoder.weights)}, there "
+            f"{known.spec} with {_told(known.weights)}; put those weights back, or name their folder with --models"
+        )
+
+
+def _check_space(run: Run, encoder: TextEncoder, classes: ClassTable) -> None:
+    """Two encoders of one dimension are two spaces: a vector of one says nothing in the other."""
+    try:
+        encoded = encoder.encode(classes.names)
+    except DataError as problem:
+        raise ConfigError(
+            f"{encoder.spec}: cannot be what {run.folder} was trained with, it does not know its classes ({problem})"
+        ) from problem
+    same = cosine_similarity(encoded, classes.text.float(), dim=1)
+    if float(same.min()) < _SAME:
+        worst = classes.names[int(same.argmin())]
+        raise ConfigError(
+            f"{encoder.spec}: gives the class {worst!r} another vector than {run.folder} was trained with (cosine "
+            f"{float(same.min()):.2f}); name the encoder that made the run's vectors"
+        )
+
+
+def _told(weights: Iterable[WeightFile]) -> str:
+    return ", ".join(f"{file.name} {file.sha256[:12]}" for file in weights) or "no weights"

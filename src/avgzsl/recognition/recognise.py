@@ -1,0 +1,165 @@
+"""A clip to its classes, for any list of names.
+
+    recogniser = load_recogniser("run")
+    for result in recognise(recogniser, ["clip.mp4"], ["dog barking", "church bell"]):
+        print(result.path, result.top[0].label)
+
+Names that the run knows have the vectors that it was trained or tested with; others are encoded by its text encoder.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from avgzsl.data.clips import ClipSet
+from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, RunError
+from avgzsl.features.embedding import Outcome, Task, embed_batch, requests
+from avgzsl.features.manifest import list_folder
+from avgzsl.media.needs import Span
+from avgzsl.media.workers import Decoders
+from avgzsl.methods import Embeddings
+from avgzsl.recognition.answers import Answer, Candidate, answer
+from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
+from avgzsl.text.names import shown
+from avgzsl.types import Modality
+
+
+@dataclass(frozen=True)
+class Result:
+    """A clip and the answer for it, or the `error` that kept it from one; its span is in seconds, None is its end."""
+
+    path: str
+    span: tuple[float, float | None]
+    answer: Answer | None = None
+    error: str | None = None
+
+    @property
+    def top(self) -> tuple[Candidate, ...]:
+        """The nearest classes, best first; none where there is an error."""
+        return () if self.answer is None else self.answer.top
+
+    def json(self) -> dict[str, Any]:
+        """One level: path, span, error (or None) and, without one, the fields of the answer."""
+        about = {"path": self.path, "span": list(self.span), "error": self.error}
+        return about if self.answer is None else about | asdict(self.answer)
+
+
+def predict(
+    run: str | Path,
+    clips: Iterable[str | Path | Task],
+    classes: Sequence[str] | None = None,
+    *,
+    top: int = 5,
+    calibrated: bool = True,
+    reject: bool = False,
+    **how: Any,
+) -> list[Result]:
+    """`recognise` with a recogniser of the run; `how` is what `load_recogniser` takes."""
+    return list(recognise(load_recogniser(run, **how), clips, classes, top=top, calibrated=calibrated, reject=reject))
+
+
+def recognise(
+    recogniser: Recogniser,
+    clips: Iterable[str | Path | Task],
+    classes: Sequence[str] | None = None,
+    *,
+    top: int = 5,
+    calibrated: bool = True,
+    reject: bool = False,
+) -> Iterator[Result]:
+    """The `top` nearest of `classes` (by default the run's) for each clip, in order, as soon as it is there.
+
+    What is wrong with a clip is in its result. Classes that were seen in training are set back by the run's penalty if
+    `calibrated`; `reject` asks whether a clip's best class is too far for any. Raises ConfigError, DataError and
+    RunError for what is wrong with the question.
+    """
+    if isinstance(clips, str | Path):
+        raise ConfigError(f"one path, {shown([str(clips)])}, where clips should be; give a list of paths")
+    if top < 1:
+        raise ConfigError(f"top {top} was asked for; give a number from 1 on")
+    thresholds = recogniser.recognition.thresholds() if reject else {}
+    if reject and not thresholds:
+        raise RunError(
+            f"{recogniser.run.folder}: has no reject threshold, for no validation clip was recognised; leave --reject "
+            "out, or train with validation clips"
+        )
+    table = class_table(recogniser, classes)
+    text = recogniser.run.method.embed_text(table.text)
+    gammas = recogniser.recognition.gammas() if calibrated else {}
+
+    def result(clip: Task, outcome: Outcome) -> Result:
+        path, span = str(clip.file), (clip.span.start, clip.span.end)
+        try:
+            one = embed(recogniser, [outcome])
+            found = answer(recogniser.run.method, one, table, text, recogniser.mode, gammas, thresholds, top)
+        except AvgzslError as problem:
+            return Result(path, span, error=str(problem))
+        return Result(path, span, answer=found)
+
+    return (result(clip, outcome) for clip, outcome in extract_clips(recogniser, clips))
+
+
+def embed(recogniser: Recogniser, outcomes: Sequence[Outcome]) -> Embeddings:
+    """Extracted clips in the space of the classes, n rows. Raises MediaError for one that could not be extracted."""
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise MediaError(outcome.error)
+    clips = ClipSet(
+        audio=_rows(recogniser, outcomes, "audio"),
+        video=_rows(recogniser, outcomes, "video"),
+        labels=torch.zeros(len(outcomes), dtype=torch.long),
+        ids=np.arange(len(outcomes)),
+        has_audio=torch.tensor([one.audio is not None for one in outcomes]),
+        has_video=torch.tensor([one.video is not None for one in outcomes]),
+    )
+    return recogniser.run.method.embed_clips(clips)
+
+
+def extract_clips(recogniser: Recogniser, clips: Iterable[str | Path | Task]) -> Iterator[tuple[Task, Outcome]]:
+    """Each clip and its features, or why there are none; files are decoded in processes with limits."""
+    tasks = [clip if isinstance(clip, Task) else Task(Path(clip), Span()) for clip in clips]
+    if not tasks:
+        return
+    with Decoders(min(len(tasks), os.cpu_count() or 1)) as decoders:
+        for task, decoded in zip(tasks, decoders.map(requests(tasks, recogniser.backbones)), strict=True):
+            yield task, embed_batch([decoded], recogniser.backbones)[0]
+
+
+def find_clips(paths: Iterable[str]) -> list[Path]:
+    """Files as they are, the media files in folders, and what patterns such as `clips/*.mp4` match, in order of name.
+
+    A file that is not there is kept: recognition says so in its place. Raises DataError for a folder without media
+    files, or a pattern that matches nothing.
+    """
+    return [clip for path in paths for clip in _expanded(path)]
+
+
+def _expanded(path: str) -> list[Path]:
+    try:
+        if path and Path(path).is_dir():
+            return [Path(path, row.path) for row in list_folder(Path(path))]
+        if Path(path).exists() or not set("*?[") & set(path):
+            return [Path(path)]
+        root = Path(path).anchor
+        matching = sorted(match for match in Path(root).glob(path.removeprefix(root)) if match.is_file())
+    except (OSError, ValueError) as problem:  # a name too long, `**` inside a name
+        raise DataError(f"{shown([path])}: not a path or a pattern ({problem})") from problem
+    if not matching:
+        raise DataError(f"{path}: matches no file; give a file, a folder of clips, or another pattern")
+    return matching
+
+
+def _rows(recogniser: Recogniser, outcomes: Sequence[Outcome], modality: Modality) -> Float[Tensor, "n d"] | None:
+    """Feature rows, zeros for clips that lack the modality; None where the run was trained without it."""
+    size = recogniser.run.config.data.dimensions.get(modality)
+    if size is None:
+        return None
+    rows = [getattr(one, modality) for one in outcomes]
+    return torch.from_numpy(np.stack([np.zeros(size, np.float32) if row is None else row for row in rows]))

@@ -1,0 +1,51 @@
+"""The files of an evaluation: results, one row per clip, the seen-unseen curve, accuracy per class."""
+
+from pathlib import Path
+
+import torch
+
+from avgzsl.errors import ConfigError
+from avgzsl.experiments.protocol import Measured
+from avgzsl.experiments.train_evaluate import Evaluation
+from avgzsl.reports.plots import per_class_chart, seen_unseen_curve
+from avgzsl.reports.predictions import write_predictions
+from avgzsl.reports.tables import markdown
+from avgzsl.scores.scoring import top
+from avgzsl.support.files import write_json, write_text
+from avgzsl.support.registry import unknown
+
+_TOP = 5
+_FORMATS = ("csv", "parquet")
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path, predictions: str = "csv") -> list[Path]:
+    """Write everything to `folder`, and give back the files. Raises ConfigError for an unknown `predictions` format."""
+    if predictions not in _FORMATS:
+        raise ConfigError(unknown("format of predictions", predictions, _FORMATS))
+    method, about = evaluation.provenance["method"], evaluation.provenance
+    title = f"{method}, {evaluation.split} clips, calibration {about['calibration']}"
+    results, tables = folder / "results.json", folder / "tables.md"
+    write_json(results, evaluation.json())
+    write_text(tables, markdown(evaluation.results, method))
+    written = [results, tables]
+    curved = {str(one.scored.mode): one for one in evaluation.measured if one.curve is not None}
+    if curved:
+        written.append(folder / "seen-unseen.png")
+        points = {name: (one.classification.U, one.classification.S) for name, one in curved.items()}
+        curves = {name: one.curve for name, one in curved.items() if one.curve is not None}
+        seen_unseen_curve(written[-1], curves, points, title)
+    for one in evaluation.measured:
+        written += _write_mode(evaluation, one, folder, predictions, title)
+    return written
+
+
+def _write_mode(evaluation: Evaluation, one: Measured, folder: Path, form: str, title: str) -> list[Path]:
+    classes, clips = evaluation.dataset.classes, evaluation.dataset.split(evaluation.split)
+    mode, scored = one.scored.mode, one.scored
+    rows, chart = folder / f"predictions-{mode}.{form}", folder / f"per-class-{mode}.png"
+    best, values = top(scored.scores, classes.seen, scored.gamma, min(_TOP, len(classes)))
+    write_predictions(rows, clips.ids[scored.rows.numpy()], classes.names, scored.labels, best, values)
+    counts = torch.bincount(scored.labels, minlength=len(classes))
+    accuracy = one.classification.per_class
+    per_class_chart(chart, classes.names, classes.seen, accuracy, counts, f"{title}, {mode}")
+    return [rows, chart]

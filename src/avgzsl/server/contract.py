@@ -1,0 +1,92 @@
+"""What the API needs of an index: its contract, which `collection` fulfils."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from avgzsl.archive.indexed_files import Indexed
+from avgzsl.errors import AvgzslError
+from avgzsl.media.needs import Span
+from avgzsl.server.schema import ClipRow, Description, Hits, Recognised, RunTables
+from avgzsl.types import TestModality
+
+
+class Unanswerable(AvgzslError):
+    """A question that this archive cannot answer: words without a vector, a clip that it does not have."""
+
+
+class NoSuchClip(Unanswerable):
+    """An id that stands for no clip, or for one without a file."""
+
+
+class Media(NamedTuple):
+    """The file of an indexed clip, its span, and what the file was when it was indexed, if that is known."""
+
+    path: Path
+    span: Span
+    has_video: bool
+    file: Indexed | None = None
+
+
+class Wanted(NamedTuple):
+    """How many hits, compared by which modality (None: all that the run serves), of clips that meet which condition
+    (`archive.where`)."""
+
+    k: int
+    modality: TestModality | None
+    where: str | None
+
+
+class Cloud(NamedTuple):
+    """Clips and class names as points of one space, that of a modality."""
+
+    modality: TestModality
+    total: int
+    clips: list[ClipRow]
+    points: Float[Tensor, "_n d"]
+    texts: Float[Tensor, "_c d"]
+    labels: list[str]
+    seen: list[bool]
+
+
+@runtime_checkable
+class Archive(Protocol):
+    """Called from several threads. Raises Unanswerable, and what the index and the recognition raise."""
+
+    def describe(self) -> Description: ...
+
+    def search(self, text: str, without: str | None, wanted: Wanted) -> Hits:
+        """By a phrase, less what another phrase says."""
+        ...
+
+    def search_like(self, id: str, by: TestModality, wanted: Wanted) -> Hits:
+        """By the embedding of an indexed clip, which is not among the hits."""
+        ...
+
+    def search_clip(self, path: Path, by: TestModality, wanted: Wanted) -> Hits:
+        """By a file; only its modality `by` counts."""
+        ...
+
+    def classify(self, path: Path, names: list[str] | None, top: int) -> Recognised:
+        """A file among these names, or the classes of the run."""
+        ...
+
+    def heard(self) -> float:
+        """Seconds from the beginning of a file's sound that count; infinite where all do."""
+        ...
+
+    def clips(self, offset: int, limit: int, where: str | None) -> tuple[int, list[ClipRow]]:
+        """How many meet the condition, and some of them."""
+        ...
+
+    def media(self, id: str) -> Media:
+        """Where the file of a clip lies. Raises NoSuchClip."""
+        ...
+
+    def cloud(self, modality: TestModality | None, most: int) -> Cloud:
+        """At most so many clips, spread evenly over the archive, by a modality or all that the run serves."""
+        ...
+
+    def tables(self) -> RunTables: ...

@@ -1,0 +1,251 @@
+"""An index as the API's archive."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+import avgzsl
+from avgzsl.archive import indexed_files
+from avgzsl.archive.clip_table import Clip
+from avgzsl.archive.collection import View, view
+from avgzsl.archive.fused import fused, usable
+from avgzsl.archive.nearest import nearest
+from avgzsl.archive.search import Searcher, choose_mode, hits_of, open_searcher, point_of, text_point
+from avgzsl.archive.where import Condition, parse
+from avgzsl.data.clips import Encoder
+from avgzsl.errors import AvgzslError, DataError, RunError
+from avgzsl.experiments.run import HISTORY, RESULTS
+from avgzsl.features.embedding import Task, embed_batch, requests
+from avgzsl.learning.nets import unit_rows
+from avgzsl.media.needs import SoundNeeds, Span
+from avgzsl.media.workers import Decoders
+from avgzsl.methods import Embeddings
+from avgzsl.recognition.answers import answer
+from avgzsl.recognition.portable import with_bare_names
+from avgzsl.recognition.recognise import embed
+from avgzsl.recognition.recogniser import class_table
+from avgzsl.server.contract import Cloud, Media, NoSuchClip, Unanswerable, Wanted
+from avgzsl.server.handed_out import folders, of_other_places
+from avgzsl.server.problems import LOG
+from avgzsl.server.rows import clip_row, hit_row, recognised
+from avgzsl.server.schema import ClassRow, ClipRow, Description, Hits, Recognised, RunTables
+from avgzsl.types import TestModality
+
+_HIDDEN = {"path"}  # where clips lie is the server's own affair; their ids tell them apart
+ALL = Condition("true", ())
+_ROWS = TypeAdapter(list[dict[str, Any]])
+
+
+def open_archive(
+    index: Path, decoders: Decoders, own: bool, media: Iterable[Path] = (), **encoders: Any
+) -> "CollectionArchive":
+    """An index and its run's encoders, loaded where they are there: without them less can be asked.
+
+    Only callers on its `own` machine are told where they were looked for. `media` are folders whose files are handed
+    out besides those that the user named (`handed_out`). Raises DataError for what is no index,
+    RunError for an index of another run.
+    """
+    searcher = open_searcher(index, **encoders)
+    for mode in searcher.collection.stored:
+        searcher.collection.engine(mode)
+    return CollectionArchive(searcher, decoders, own, tuple(media))
+
+
+class CollectionArchive:
+    """Fulfils `archive.Archive`. Encoders are not made for several threads: each works for one at a time."""
+
+    def __init__(self, searcher: Searcher, decoders: Decoders, own: bool, media: tuple[Path, ...] = ()) -> None:
+        self.searcher, self.decoders, self._own, self._media = searcher, decoders, own, media
+        self.collection, self.run = searcher.collection, searcher.collection.run
+        self.classes = searcher.words.classes
+        self.marks = dict(zip(self.classes.names, self.classes.seen.tolist(), strict=True))
+        self._encoding, self._embedding = Lock(), Lock()
+        self._no_phrases: str | None = ""
+        self._no_phrases = self._reason(lambda: searcher.words.text)
+        self._no_uploads = self._reason(lambda: searcher.clips)
+
+    def describe(self) -> Description:
+        with view(self.collection) as seen:
+            count = dict(seen.db.execute("select label, count(*) from clips group by label").fetchall())
+        modes = self.collection.modes
+        both = [mode for mode in modes if mode.modality == "both"]
+        return Description(
+            name=self.collection.folder.resolve().name,
+            clips=sum(count.values()),
+            engine=self.collection.record.engine,
+            run=self.collection.record.run,
+            method=self.run.config.method,
+            fusion=both[-1].fusion if both else None,
+            modalities=list(dict.fromkeys(mode.modality for mode in modes)),
+            classes=[ClassRow(label=name, seen=mark, clips=count.get(name, 0)) for name, mark in self.marks.items()],
+            phrases=self._no_phrases is None and self.searcher.words.text.open_vocabulary,
+            uploads=self._no_uploads is None,
+            why_not=" ".join(why for why in (self._no_phrases, self._no_uploads) if why) or None,
+            version=avgzsl.__version__,
+        )
+
+    def search(self, text: str, without: str | None, wanted: Wanted) -> Hits:
+        try:
+            with self._encoding:
+                point = text_point(self.searcher, [text], [] if without is None else [without])
+        except (DataError, RunError) as problem:
+            raise Unanswerable(self._public(problem)) from problem
+        return self._at(point, wanted)
+
+    def search_like(self, id: str, by: TestModality, wanted: Wanted) -> Hits:
+        with view(self.collection) as seen:
+            point = point_of(self.collection, seen.embeddings(_position(seen, id)), by, id)
+        found = self._at(point, wanted._replace(k=wanted.k + 1))
+        return found.model_copy(update={"hits": [hit for hit in found.hits if hit.clip.id != id][: wanted.k]})
+
+    def search_clip(self, path: Path, by: TestModality, wanted: Wanted) -> Hits:
+        return self._at(point_of(self.collection, self._embed(path), by, "the clip"), wanted)
+
+    def classify(self, path: Path, names: list[str] | None, top: int) -> Recognised:
+        one, recogniser = self._embed(path), self.searcher.clips
+        try:
+            with self._encoding:
+                table = class_table(self.searcher.words, names)
+        except (DataError, RunError) as problem:
+            raise Unanswerable(self._public(problem)) from problem
+        method, recognition = self.run.method, recogniser.recognition
+        text = method.embed_text(table.text)
+        found = answer(method, one, table, text, recogniser.mode, recognition.gammas(), recognition.thresholds(), top)
+        return recognised(found)
+
+    def heard(self) -> float:
+        backbones = {} if self._no_uploads is not None else self.searcher.clips.backbones
+        seconds = [one.needs.seconds for one in backbones.values() if isinstance(one.needs, SoundNeeds)]
+        return next((one for one in seconds if one is not None), math.inf)
+
+    def clips(self, offset: int, limit: int, where: str | None) -> tuple[int, list[ClipRow]]:
+        condition = ALL if where is None else parse(where, _HIDDEN)
+        with view(self.collection) as seen:
+            chosen = f"from clips where {condition.sql}"  # columns of a closed list, values apart (index.where)
+            total = seen.db.execute(f"select count(*) {chosen}", condition.values).fetchone()[0]
+            page = f"select position {chosen} order by position limit ? offset ?"
+            positions = np.array(seen.db.execute(page, (*condition.values, limit, offset)).fetchall(), np.int64)
+            return total, self._rows(seen.clips(positions.reshape(-1)))
+
+    def media(self, id: str) -> Media:
+        with view(self.collection) as seen:
+            (clip,) = seen.clips(_position(seen, id))
+        if clip.path is None:
+            raise NoSuchClip(f"{id}: only the features of this clip were indexed, it has no file")
+        return Media(Path(clip.path), Span(clip.start or 0.0, clip.end), clip.has_video, clip.file)
+
+    def not_handed_out(self) -> str | None:
+        """How many clips have files that are not handed out, and what to give; None where there are none."""
+        with view(self.collection) as seen:
+            files = indexed_files.paths(seen.db)
+            elsewhere, unknown, example = of_other_places(files, folders(self._media))
+        why = []
+        if elsewhere:
+            why.append(f"{elsewhere} of files outside of the folders that you have indexed on this machine")
+        if unknown:
+            why.append(f"{unknown} of files of which this older index does not say what they were")
+        if example is None:
+            return None
+        return (
+            f"not shown are clips: {', and '.join(why)}, as {example!r}; if these are yours, allow the folder that "
+            f"they lie in with `--media FOLDER`, or add it anew with `avgzsl index-add {self.collection.folder} FOLDER`"
+        )
+
+    def cloud(self, modality: TestModality | None, most: int) -> Cloud:
+        mode, near = choose_mode(self.collection, modality, None), self.run.method.similarity
+        with view(self.collection) as seen:
+            here = seen.positions()
+            here = here[usable(seen.embeddings(here), mode).numpy()]
+            drawn = here[np.unique(np.linspace(0, len(here) - 1, min(most, len(here))).round().astype(int))]
+            clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
+        texts = self.run.method.embed_text(self.classes.text)
+        return Cloud(
+            modality=mode.modality,
+            total=len(here),
+            clips=self._rows(clips),
+            points=torch.from_numpy(fused(embeddings, mode, near)[:, :-1]),
+            texts=unit_rows(texts) if near == "cosine" else texts,
+            labels=list(self.classes.names),
+            seen=self.classes.seen.tolist(),
+        )
+
+    def tables(self) -> RunTables:
+        config, folder = self.run.config, self.run.folder
+        results = _read(folder / RESULTS, lambda text: _json(text)["results"])
+        history = _read(folder / HISTORY, lambda text: [_json(line) for line in text.splitlines()])
+        return RunTables(
+            method=config.method, seed=config.seed, settings=config.settings, results=results, history=history
+        )
+
+    def _at(self, point: Float[Tensor, " d"], wanted: Wanted) -> Hits:
+        mode = choose_mode(self.collection, wanted.modality, None)
+        condition = None if wanted.where is None else parse(wanted.where, _HIDDEN)
+        found = nearest(self.collection, point, wanted.k, mode, condition)
+        said = zip(self._rows(found.clips), hits_of(self.searcher, found, point, mode), strict=True)
+        return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in said])
+
+    def _embed(self, path: Path) -> Embeddings:
+        """A file in the space of the run; it is decoded in the server's processes."""
+        if self._no_uploads is not None:
+            raise Unanswerable(self._no_uploads)
+        recogniser = self.searcher.clips
+        (decoded,) = self.decoders.map(requests([Task(path, Span())], recogniser.backbones))
+        with self._embedding:
+            return embed(recogniser, embed_batch([decoded], recogniser.backbones))
+
+    def _reason(self, load: Callable[[], object]) -> str | None:
+        """Why an encoder cannot be loaded; None where it can."""
+        try:
+            load()
+        except AvgzslError as problem:
+            if self._own:
+                return self._public(problem)
+            LOG.warning(problem)
+            return "An encoder of the run cannot be used here; the server's log says why."
+        return None
+
+    def _public(self, problem: AvgzslError) -> str:
+        """What it says, without the places of the run and of its encoders, which are the server's own affair."""
+        said = str(problem).replace(str(self.run.folder), "the run")
+        specs = [one.spec for one in self.run.config.data.encoders.values()]
+        if self._no_phrases is None:
+            specs.append(self.searcher.words.text.spec)
+        for spec in specs:
+            said = said.replace(spec, with_bare_names(Encoder(spec)).spec)
+        return said
+
+    def _rows(self, clips: Sequence[Clip]) -> list[ClipRow]:
+        allowed = folders(self._media)
+        marks = [None if clip.label is None else self.marks.get(clip.label) for clip in clips]
+        return [clip_row(clip, mark, allowed) for clip, mark in zip(clips, marks, strict=True)]
+
+
+def _position(seen: View, id: str) -> Int64[np.ndarray, " 1"]:
+    """Raises NoSuchClip."""
+    found = seen.positions("id = ?", (id,))
+    if not len(found):
+        raise NoSuchClip(f"{id!r}: no clip of this archive has this id")
+    return found
+
+
+def _read(path: Path, rows: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """The JSON objects in a file of the run; none where it is not there. Raises RunError for a damaged one."""
+    try:
+        return _ROWS.validate_python(rows(path.read_text()) if path.exists() else [])
+    except (LookupError, TypeError, ValidationError) as problem:
+        raise RunError(f"{path}: holds something else than rows of figures; restore it from the run") from problem
+    except (OSError, ValueError) as problem:
+        raise RunError(f"{path}: cannot be read ({problem}); restore it from the run") from problem
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda _: None)  # NaN is no JSON

@@ -1,0 +1,173 @@
+"""Running the application: one process, one event loop; a signal lets running requests end, within limits."""
+
+import logging.config
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from avgzsl.errors import ConfigError
+from avgzsl.media.workers import Decoders, Limits
+from avgzsl.server.app import make_app
+from avgzsl.server.connections import Connection, Doors, Listening, room_for
+from avgzsl.server.index_archive import open_archive
+from avgzsl.server.problems import LOG
+from avgzsl.server.service import started
+from avgzsl.server.settings import Settings
+from avgzsl.server.shares import Shares
+
+GRACE = 2  # seconds that running requests have to end
+LAST = 3.5  # seconds after which the process ends, whatever still runs
+_BACKLOG = 100  # connections accepted in one go
+_LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "avgzsl.server.request_log.JsonLines"}},
+    "filters": {"repeats": {"()": "avgzsl.server.repeats.Repeats"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "json",
+            "filters": ["repeats"],
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "loggers": {
+        name: {"handlers": ["stderr"], "level": level, "propagate": False}
+        for name, level in {"avgzsl.server": "INFO", "uvicorn": "WARNING", "asyncio": "WARNING"}.items()
+    },
+}
+
+
+def serve(
+    index: str | Path,
+    settings: Settings,
+    told: Callable[[str], None],
+    ending: Callable[[], None] = lambda: None,
+    noted: Callable[[str], None] = LOG.warning,
+    **encoders: Any,
+) -> int:
+    """Serve an index until SIGINT or SIGTERM, and give the signal.
+
+    `told` hears the URL once it can be called, then `noted` what is not shown and why; `ending` is called when a signal
+    has come. Then running requests have GRACE seconds to end; LAST seconds after the signal the process is ended,
+    whatever it does then. `encoders` are what `open_searcher` takes. Raises ConfigError for a port that is taken
+    or an address that is not this machine's, DataError for what is no index, RunError for an index of another run.
+    """
+    logging.config.dictConfig(_LOGGING)
+    limits = Limits(settings.decode_seconds, settings.decode_megabytes)
+    with bound(settings.host, settings.port) as listening, Decoders(settings.decoders, limits) as decoders:
+        archive = open_archive(Path(index), decoders, settings.token is None, settings.media, **encoders)
+        hidden = archive.not_handed_out()
+
+        def begun() -> None:
+            told(url_of(listening))
+            if hidden is not None:
+                noted(hidden)
+
+        deadline = _Deadline()
+        with started(archive, settings, decoders) as service:
+            server = _Server(configured(make_app(service), settings), deadline)
+            server.begun, server.ending = begun, ending
+            with _heeded(server):
+                server.run(sockets=[listening])
+    return deadline.signal or 0
+
+
+def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves an application."""
+    doors = Doors(Shares(room_for(settings.connections), settings.address_share), settings.header_seconds)
+    return uvicorn.Config(
+        app,
+        http=partial(Connection, doors),  # type: ignore[arg-type]  # it is called as the class is
+        ws="none",
+        loop="asyncio",
+        backlog=_BACKLOG,
+        log_config=None,
+        access_log=False,  # it would hold queries
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+        h11_max_incomplete_event_size=32 << 10,
+    )
+
+
+class _Deadline:
+    """From the first signal on the process has so much time, its own end included."""
+
+    signal: int | None = None
+
+    def set(self, signal: int) -> None:
+        """The first signal counts."""
+        if self.signal is None:
+            self.signal = signal
+            timer = threading.Timer(LAST, os._exit, (128 + signal,))
+            timer.daemon = True
+            timer.start()
+
+
+class _Server(uvicorn.Server):
+    begun: Callable[[], None]
+    ending: Callable[[], None]
+
+    def __init__(self, config: uvicorn.Config, deadline: _Deadline) -> None:
+        super().__init__(config)
+        self._deadline = deadline
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.begun()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.ending()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._deadline.set(sig)
+        super().handle_exit(sig, frame)
+
+
+@contextmanager
+def _heeded(server: _Server) -> Iterator[None]:
+    """A signal that comes before uvicorn listens to it counts as well.
+
+    And uvicorn raises the one that ended it once more: whoever asked for the end is not to be told of it twice.
+    """
+    ends = (signal.SIGINT, signal.SIGTERM)
+    before = {one: signal.signal(one, server.handle_exit) for one in ends}
+    try:
+        yield
+    finally:
+        for one in ends:
+            signal.signal(one, before[one])
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[Listening]:
+    """A socket that listens. Raises ConfigError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        opened = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, UnicodeError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise ConfigError(
+            f"cannot listen on {host}, port {port} ({reason}); choose another with --port or --host"
+        ) from problem
+    with Listening(opened.family, opened.type, opened.proto, opened.detach()) as listening:
+        yield listening
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where a browser on this machine finds it."""
+    host, port = listening.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

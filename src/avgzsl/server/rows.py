@@ -1,0 +1,48 @@
+"""What the index and the recognition say, as the API says it."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from avgzsl.archive.clip_table import Clip
+from avgzsl.archive.search import Hit as Found
+from avgzsl.recognition.answers import Answer
+from avgzsl.server.content_types import media_type
+from avgzsl.server.handed_out import Folders, status
+from avgzsl.server.schema import ClipRow, Hit, Part, Recognised
+from avgzsl.types import Modality
+
+
+def clip_row(clip: Clip, seen: bool | None, allowed: Folders) -> ClipRow:
+    """A clip; `seen` is the mark of its label, `allowed` the folders whose files are handed out."""
+    file = status(clip.path, clip.file, allowed)
+    return ClipRow(
+        id=clip.id,
+        name=clip.id if clip.path is None else Path(clip.path).name,
+        label=clip.label,
+        seen=seen,
+        start=clip.start or 0.0,
+        end=clip.end,
+        split=clip.split,
+        licence=clip.licence,
+        source=clip.source,
+        has_audio=clip.has_audio,
+        has_video=clip.has_video,
+        has_file=file == "shown",
+        file=file,
+        media_type=None if clip.path is None else media_type(clip.path),
+    )
+
+
+def hit_row(clip: ClipRow, found: Found) -> Hit:
+    """A hit, with what each modality says of it."""
+
+    def part(modality: Modality) -> Part | None:
+        distance, weight = found.distances[modality], found.weights[modality]
+        return None if distance is None or weight is None else Part(distance=distance, weight=weight)
+
+    return Hit(clip=clip, score=found.score, distance=found.distance, audio=part("audio"), video=part("video"))
+
+
+def recognised(answer: Answer) -> Recognised:
+    """An answer as it is."""
+    return Recognised.model_validate(asdict(answer))

@@ -1,0 +1,112 @@
+"""How the server is bound and what it allows; every field may come from the environment, as AVGZSL_SERVE_PORT."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from avgzsl.errors import ConfigError
+from avgzsl.support.own_folders import folder_at
+from avgzsl.support.records import reason
+
+PREFIX = "AVGZSL_SERVE_"
+SHORTEST_TOKEN = 16
+
+
+class Settings(BaseSettings):
+    """Limits are per request unless they say otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on; any but a loopback address needs a token."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    token: SecretStr | None = None
+    """What callers must present; never given on the command line, where other users could read it."""
+    names: tuple[str, ...] = ()
+    """Names under which the server is called, besides localhost and addresses (a request for any other is refused)."""
+    media: tuple[Path, ...] = ()
+    """Folders whose files are shown though this user never indexed them here (an index that others made, or moved)."""
+    upload_bytes: int = Field(default=256 << 20, ge=1)
+    """Largest clip that may be uploaded."""
+    clip_seconds: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    """Longest clip that may be uploaded; where its sound has more than 48,000 samples a second, so much less."""
+    decode_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    """Time that a decoder may take for one clip."""
+    decode_megabytes: int = Field(default=2048, ge=64)
+    """Memory that a decoder may take for one clip."""
+    decoders: int = Field(default=2, ge=1)
+    """Clips decoded at a time, in all."""
+    answer_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
+    """Time until an answer begins, reading the request included."""
+    stream_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
+    """Time until an answer has been sent."""
+    requests: int = Field(default=128, ge=1)
+    """Requests under way at a time, in all; one more is told to come back later."""
+    connections: int = Field(default=512, ge=1)
+    """Connections open at a time, in all; for one more, the oldest without a request of its own is closed."""
+    address_share: float = Field(default=0.5, gt=0, le=1)
+    """The part of all connections, requests and places for uploads that one address may hold. Behind a proxy every
+    connection comes from one address: set it to 1 there, unless the proxy runs on this machine and says for whom it
+    asks (`X-Forwarded-For`), and then raise `connections`."""
+    header_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    """Time that a connection has to send the head of a request, the first as well as each later one."""
+    slowest_upload: int = Field(default=8192, ge=1)
+    """Bytes a second in which a body must come, on average, once `header_seconds` have passed."""
+    open_requests: int = Field(default=64, ge=1)
+    """Requests under way at a time for what needs no token, besides those of `requests`; health needs no place."""
+    open_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    """Time that a request for what needs no token may take, until it has come, is answered, and the answer is sent."""
+    kept_bytes: int = Field(default=1 << 30, ge=0)
+    """Thumbnails and previews kept on disk while the server runs, in all."""
+
+    @field_validator("media")
+    @classmethod
+    def _there(cls, media: tuple[Path, ...]) -> tuple[Path, ...]:
+        there = {folder: folder_at(folder) for folder in media}
+        if missing := [folder for folder, found in there.items() if found is None]:
+            raise ValueError(f"{missing[0]} is no folder; expected one in which the archive's files lie")
+        return tuple(found for found in there.values() if found is not None)
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Settings":
+        token = None if self.token is None else self.token.get_secret_value()
+        if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
+            raise ValueError(
+                f"the token needs {SHORTEST_TOKEN} or more printable ASCII characters, as `openssl rand -hex 32`"
+            )
+        if token is None and not is_loopback(self.host):
+            raise ValueError(
+                f"{self.host} can be reached from other machines; set {PREFIX}TOKEN to a secret of "
+                f"{SHORTEST_TOKEN} or more characters that callers must present, or listen on 127.0.0.1"
+            )
+        return self
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings from the environment; those `given` that are not None come first. Raises ConfigError."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as problem:
+        wrong = []
+        for one in problem.errors():
+            field = ".".join(map(str, one["loc"]))
+            wrong.append(f"{field}: {reason(one)}" if field else reason(one))
+        raise ConfigError("; ".join(wrong)) from problem
+    except ValueError as problem:  # of pydantic-settings, for a variable that is no JSON
+        raise ConfigError(
+            f"{problem}; tuples are written as JSON, as in {PREFIX}NAMES='[\"archive.local\"]'"
+        ) from problem
+
+
+def is_loopback(host: str) -> bool:
+    """Can only this machine reach it?"""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

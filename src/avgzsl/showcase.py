@@ -1,0 +1,75 @@
+"""The whole way on rendered clips: render, extract, train, evaluate, recognise a clip of a phrase never seen, index."""
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from avgzsl.archive.indexing import index
+from avgzsl.errors import DataError
+from avgzsl.experiments.train_evaluate import Evaluation, evaluate, save_results, train
+from avgzsl.features.extract import extract
+from avgzsl.features.feature_store import Store
+from avgzsl.generators import generate
+from avgzsl.recognition.recognise import Result, predict
+from avgzsl.reports.clip_report import write_clip_report
+from avgzsl.reports.evaluation_files import write_evaluation
+
+PRESET = "realset"  # for about a thousand clips
+
+
+class Demo(NamedTuple):
+    """What came of it: the figures, a clip recognised and its true class, and all that was written."""
+
+    evaluation: Evaluation
+    recognised: Result
+    truth: str
+    written: list[Path]
+
+
+def demo(
+    out: str | Path = "demo",
+    *,
+    scale: float = 0.02,
+    seed: int = 0,
+    rendering: AbstractContextManager[Any] | None = None,
+    extracting: AbstractContextManager[Any] | None = None,
+    training: AbstractContextManager[Any] | None = None,
+) -> Demo:
+    """Clips, store, run, report and index under `out`. Raises DataError if `out` is in use.
+
+    Each stage runs inside its context, which gives what hears of the stage's progress.
+    """
+    out = Path(out)
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"{out}: is not empty; remove it or choose another folder with --out")
+    with rendering or nullcontext() as told:
+        clips = generate("clips", out / "clips", scale=scale, seed=seed, progress=told)
+    with extracting or nullcontext() as told:
+        store = extract(
+            clips,
+            out / "store",
+            manifest=clips / "manifest.csv",
+            audio="descriptors",
+            video="descriptors",
+            text="hashed-words",
+            told=told,
+        ).store
+    with training or nullcontext() as told:
+        run = train(out / "store", preset=PRESET, out=out / "run", seed=seed, progress=told)
+    evaluation = evaluate(run)
+    save_results(run.folder, evaluation)
+    clip, truth = unseen_clip(store, evaluation)
+    (recognised,) = predict(run.folder, [clip])
+    files = [*sorted(path for path in run.folder.iterdir() if path.is_file())]
+    files += write_evaluation(evaluation, run.folder / "test-val")
+    files += write_clip_report(out / "report", store, evaluation, recognised, truth)
+    index(run.folder, out / "store", out / "index", engine="memory")
+    return Demo(evaluation, recognised, truth, [clips, out / "store", *files, out / "index"])
+
+
+def unseen_clip(store: Store, evaluation: Evaluation) -> tuple[Path, str]:
+    """The first clip of an unseen class in the split that was tested, and its class."""
+    clips, classes = evaluation.dataset.split(evaluation.split), evaluation.dataset.classes
+    first = int((~classes.seen[clips.labels]).nonzero()[0])
+    row = store.clips["id"].to_pylist().index(clips.ids[first])
+    return store.file(row), classes.names[int(clips.labels[first])]

@@ -1,0 +1,101 @@
+"""Checkpoints of the transformers library: a folder, local or copied from the hub, and what is loaded from it.
+
+Weights are safetensors alone, and no code that comes with them is run. A weight that the file lacks is an error: the
+library would fill it with random numbers.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avgzsl.errors import WeightsError
+from avgzsl.support.registry import require
+from avgzsl.support.weights import WeightFile, find_folder, identify, reason
+
+_EXTRA = "transformers"
+_WANTED = (
+    *("config.json", "preprocessor_config.json", "processor_config.json", "model.safetensors.index.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "vocab.txt", "merges.txt"),
+    "model*.safetensors",
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder with the weights and settings of one model; `name` is as it was asked for."""
+
+    name: str
+    folder: Path
+
+    @property
+    def files(self) -> tuple[WeightFile, ...]:
+        """What a model is loaded from, settings included: they make the feature as much as the weights do."""
+        return tuple(identify(path) for pattern in _WANTED for path in sorted(self.folder.glob(pattern)))
+
+    def model(self, architecture: str, device: torch.device) -> Any:
+        """The model at rest. Raises WeightsError when a weight is missing, damaged or of another shape."""
+        library = require("transformers", _EXTRA)
+        with _quiet(library), self._named(architecture):
+            model, found = getattr(library, architecture).from_pretrained(
+                self.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
+        if missing := sorted(found["missing_keys"]):
+            raise WeightsError(
+                f"{self.folder}: its weights lack {len(missing)} of {architecture}'s, such as {missing[0]}; fetch the "
+                "checkpoint again, or choose one of the whole model"
+            )
+        return model.requires_grad_(False).eval().to(device)
+
+    def part(self, kind: str, **options: Any) -> Any:
+        """A processor or tokenizer, by the library's name of its kind. Raises WeightsError."""
+        library = require("transformers", _EXTRA)
+        with _quiet(library), self._named(kind):
+            return getattr(library, kind).from_pretrained(self.folder, local_files_only=True, **options)
+
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as problem:  # a damaged folder can fail in many ways
+            raise WeightsError(
+                f"{self.folder}: {what} cannot be loaded from it ({reason(problem)}); expected a checkpoint with "
+                "safetensors, as transformers saves it"
+            ) from problem
+
+
+def find_checkpoint(kind: str, name: str, models: Path | None) -> Checkpoint:
+    """The checkpoint of model type `kind` in the folder `name`, in that of the models folder, or of the hub.
+
+    Raises WeightsError that says where it was looked for, or that a folder holds another type of model; ConfigError
+    where the library is not installed.
+    """
+    library = require("transformers", _EXTRA)
+    checkpoint = Checkpoint(name, find_folder(f"{kind} checkpoint", name, models, _WANTED, _EXTRA))
+    if not any(checkpoint.folder.glob("model*.safetensors")):
+        raise WeightsError(
+            f"{checkpoint.folder}: no model.safetensors; pickled weights are not read, convert them to safetensors"
+        )
+    with checkpoint._named("its config"):
+        found = library.AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True).model_type
+    if found != kind:
+        raise WeightsError(f"{checkpoint.folder}: holds a model of type {found}, expected {kind}")
+    return checkpoint
+
+
+@contextmanager
+def _quiet(library: Any) -> Iterator[None]:
+    """Without the library's progress bars and its report of weights that are left over, such as a classifier's."""
+    log = library.utils.logging
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bars:
+            log.enable_progress_bar()

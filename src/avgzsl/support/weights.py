@@ -1,0 +1,109 @@
+"""Where weights are looked for, and which they were: a local folder first, then the hub."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from avgzsl.errors import WeightsError
+from avgzsl.support.registry import require
+from avgzsl.support.trust import open_regular, require_regular
+
+FOLDER_VARIABLE = "AVGZSL_MODELS"
+_PIECE = 1 << 20
+_STAYS: ContextVar[bool] = ContextVar("stays", default=False)
+_SECONDS = 10  # until the hub counts as out of reach
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of weights: its name, and the SHA-256 of its content."""
+
+    name: str
+    sha256: str
+
+
+def models_folder(models: Path | None) -> Path:
+    """The folder given, else that of the environment variable AVGZSL_MODELS, else `models` in the current folder."""
+    return Path(models) if models is not None else Path(os.environ.get(FOLDER_VARIABLE, "models"))
+
+
+@contextmanager
+def nothing_fetched(stays: bool = True) -> Iterator[None]:
+    """Within this nothing is asked of the network, if `stays`."""
+    before = _STAYS.set(stays)
+    try:
+        yield
+    finally:
+        _STAYS.reset(before)
+
+
+def find(what: str, file: str, models: Path | None, published: str) -> Path:
+    """The file `file`: a path as it is, or a name in the models folder.
+
+    Raises WeightsError that names the file, where it was looked for, and where its authors publish it.
+    """
+    places = [Path(file), models_folder(models) / file]
+    for place in places:
+        if place.is_file():
+            return place
+    looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+    raise WeightsError(
+        f"{what}: its weights {Path(file).name} are not there (looked for {looked}); they are published at "
+        f"{published}. Put the file into a folder and name it with --models, or in {FOLDER_VARIABLE}"
+    )
+
+
+def find_folder(what: str, name: str, models: Path | None, patterns: Sequence[str], extra: str) -> Path:
+    """The folder `name`: a path as it is, or in the models folder, or the files `patterns` of that name on the hub.
+
+    Raises WeightsError that says where it was looked for, ConfigError when the library of the `extra` is not installed.
+    """
+    places = [Path(name), models_folder(models) / name]
+    for place in places:
+        if place.is_dir():
+            for file in place.rglob("*"):
+                if not file.is_dir():
+                    require_regular(file, WeightsError)
+            return place
+    hub = require("huggingface_hub", extra)
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=patterns, local_files_only=True))
+    except (OSError, ValueError):
+        pass  # not a name on the hub, or not copied yet
+    if _STAYS.get():
+        looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+        raise WeightsError(
+            f"{what} {name}: not on this machine (looked for {looked}), and nothing is fetched because a run names it: "
+            "somebody else may have made the run. Name it yourself, with --audio, --video or --text, to fetch it"
+        )
+    try:
+        revision = hub.HfApi().model_info(name, timeout=_SECONDS).sha  # one question that fails fast, without retries
+        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except Exception as problem:  # whatever the network does
+        looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+        raise WeightsError(
+            f"{what} {name}: not there (looked for {looked}) and not to be had under that name from "
+            f"https://huggingface.co ({reason(problem)}). Fetch the folder where there is a network, and give its path "
+            f"in place of {name}"
+        ) from problem
+
+
+def reason(problem: Exception) -> str:
+    """The first line of what a library says."""
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+
+
+def identify(path: Path) -> WeightFile:
+    """Name and hash of a file. Raises WeightsError when it cannot be read."""
+    digest = sha256()
+    try:
+        with open_regular(path, WeightsError) as stream:
+            while piece := stream.read(_PIECE):
+                digest.update(piece)
+    except OSError as problem:
+        raise WeightsError(f"{path}: cannot be read ({problem.strerror})") from problem
+    return WeightFile(path.name, digest.hexdigest())
