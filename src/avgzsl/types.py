@@ -1,5 +1,7 @@
-"""Names that every module shares: the modalities of a clip and of a test."""
+"""Names that every module shares: the modalities of a clip and of a test, and the two choices made in every call."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 Modality = Literal["audio", "video"]
@@ -13,3 +15,35 @@ TEST_MODALITIES: tuple[TestModality, ...] = get_args(TestModality)
 CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
 FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
 TEXT_ORDERS: tuple[TextOrder, ...] = get_args(TextOrder)
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """Which encoders clips and names go through, and where they run.
+
+    `audio` and `video` are specs of backbones, `text` that of a text encoder (`avgzsl encoders` lists them); None takes
+    those that a run or an index knows of itself. Weights are looked for in the folder `models`; `device` is auto, cpu,
+    cuda or cuda:N.
+    """
+
+    audio: str | None = None
+    video: str | None = None
+    text: str | None = None
+    models: Path | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """How a folder of data is read.
+
+    `layout` None is recognised; `class_split` None is the first, or only, one. With `drop_bad_rows`, clips with values
+    that are not finite are left out. `text_order`: which text vector a class gets. With `merge_spellings`, classes that
+    are one class written differently become one.
+    """
+
+    layout: str | None = None
+    class_split: str | None = None
+    drop_bad_rows: bool = False
+    text_order: TextOrder = "right"
+    merge_spellings: bool = False
