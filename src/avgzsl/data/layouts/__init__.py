@@ -17,7 +17,7 @@ from avgzsl.data.merging import merged
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.support import registry
 from avgzsl.text.spellings import class_notes
-from avgzsl.types import TEXT_ORDERS, TextOrder
+from avgzsl.types import TEXT_ORDERS, DataChoice, TextOrder
 
 
 def layouts() -> dict[str, str]:
@@ -44,18 +44,41 @@ def open_dataset(
     Raises DataError, naming file, finding and remedy;
     UnknownNameError for a layout, class split or text order; ConfigError for a text order that the layout has not.
     """
-    if text_order not in TEXT_ORDERS:
-        raise UnknownNameError(registry.unknown("text order", text_order, TEXT_ORDERS))
-    root, module = find_layout(path, layout)
-    if text_order != "right" and text_order not in getattr(module, "ORDERS", ()):
-        raise ConfigError(f"{root}: text order {text_order} is of layout avca; this is {module.NAME}, leave it out")
-    how = () if text_order == "right" else (text_order,)
-    dataset: Dataset = module.read(root, class_split, drop_bad_rows, *how)
-    if merge_spellings:
+    return as_dataset(path, DataChoice(layout, class_split, drop_bad_rows, _text_order(text_order), merge_spellings))
+
+
+def as_dataset(data: str | Path | Dataset, choice: DataChoice | None = None) -> Dataset:
+    """The data set in a folder, read by `choice`; one that is opened already is given back as it is.
+
+    Raises what `open_dataset` raises; ConfigError for an opened data set and a choice, which would change nothing.
+    """
+    if isinstance(data, Dataset):
+        if choice is not None:
+            raise ConfigError(f"{data.source}: is opened already, and {choice} would change nothing; give its folder")
+        return data
+    choice = choice or DataChoice()
+    _text_order(choice.text_order)
+    root, module = find_layout(data, choice.layout)
+    dataset = _read(root, module, choice)
+    if choice.merge_spellings:
         dataset = merged(dataset)
     classes = dataset.classes
     notes = class_notes(classes.names, classes.text.numpy(), classes.seen.numpy())
-    return replace(dataset, notes=(*dataset.notes, *notes))
+    as_read = replace(choice, layout=dataset.layout, class_split=dataset.class_split)
+    return replace(dataset, notes=(*dataset.notes, *notes), choice=as_read)
+
+
+def place_of(data: str | Path | Dataset, choice: DataChoice | None = None) -> tuple[Path, DataChoice]:
+    """In which folder a data set lies and how it is read there: enough to open it again, here or in another process.
+
+    Raises DataError for one that was made in memory; ConfigError as `as_dataset`.
+    """
+    if not isinstance(data, Dataset):
+        return Path(data), choice or DataChoice()
+    opened = as_dataset(data, choice)
+    if opened.choice is None:
+        raise DataError(f"{opened.source}: was made in memory and lies in no folder; give the folder of a data set")
+    return Path(opened.source), opened.choice
 
 
 def class_splits(path: Path | str, layout: str | None = None) -> list[str]:
@@ -63,6 +86,22 @@ def class_splits(path: Path | str, layout: str | None = None) -> list[str]:
     root, module = find_layout(path, layout)
     names: list[str] = module.class_splits(root)
     return names
+
+
+def _text_order(name: str) -> TextOrder:
+    if name not in TEXT_ORDERS:
+        raise UnknownNameError(registry.unknown("text order", name, TEXT_ORDERS))
+    return name
+
+
+def _read(root: Path, module: ModuleType, choice: DataChoice) -> Dataset:
+    """What the layout reads. Raises ConfigError for a text order that it does not have."""
+    order = choice.text_order
+    if order != "right" and order not in getattr(module, "ORDERS", ()):
+        raise ConfigError(f"{root}: text order {order} is of layout avca; this is {module.NAME}, leave it out")
+    more = {} if order == "right" else {"text_order": order}
+    dataset: Dataset = module.read(root, choice.class_split, choice.drop_bad_rows, **more)
+    return dataset
 
 
 def find_layout(path: Path | str, layout: str | None) -> tuple[Path, ModuleType]:
