@@ -1,29 +1,29 @@
-"""Data sets on disk: one layout a file, found by listing this folder.
+"""Data sets on disk: one layout a file, found by listing this folder and the entry points `avgzsl.layouts`.
 
-A layout module has NAME, DESCRIPTION, recognise(path), class_splits(path), read(path, class_split, drop_bad_rows) and,
-for `inspect`, either inspect(path) or, where the features are one HDF5 file a class, source(path, class_split),
-class_lists(path, class_split), vector_files(path) and remarks(path). One that knows more than the right order of text
-vectors lists them in ORDERS, and its `read` takes one.
+`Layout` is the contract of a layout's module; `avgzsl.testing` has the suite of tests for it.
 """
 
 import difflib
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import cast
 
 from avgzsl.data.clips import Dataset
+from avgzsl.data.layouts._base import Layout
 from avgzsl.data.merging import merged
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.support import registry
 from avgzsl.text.spellings import class_notes
-from avgzsl.types import TEXT_ORDERS, TextOrder
+from avgzsl.types import TEXT_ORDERS, DataChoice, TextOrder
+
+__all__ = ["Layout", "class_splits", "find_layout", "layouts", "open_dataset"]
 
 
 def layouts() -> dict[str, str]:
     """Names of the layouts that can be read, each with one line about it."""
     names = registry.available(sys.modules[__name__])
-    return {name: str(_module(name).DESCRIPTION) for name in names}
+    return {name: _module(name).DESCRIPTION for name in names}
 
 
 def open_dataset(
@@ -47,10 +47,12 @@ def open_dataset(
     if text_order not in TEXT_ORDERS:
         raise UnknownNameError(registry.unknown("text order", text_order, TEXT_ORDERS))
     root, module = find_layout(path, layout)
-    if text_order != "right" and text_order not in getattr(module, "ORDERS", ()):
-        raise ConfigError(f"{root}: text order {text_order} is of layout avca; this is {module.NAME}, leave it out")
-    how = () if text_order == "right" else (text_order,)
-    dataset: Dataset = module.read(root, class_split, drop_bad_rows, *how)
+    if text_order not in module.TEXT_ORDERS:
+        others = [name for name in layouts() if text_order in _module(name).TEXT_ORDERS]
+        raise ConfigError(
+            f"{root}: text order {text_order} is of layout {' or '.join(others)}; this is {module.NAME}, leave it out"
+        )
+    dataset = module.read(root, DataChoice(layout, class_split, drop_bad_rows, text_order, merge_spellings))
     if merge_spellings:
         dataset = merged(dataset)
     classes = dataset.classes
@@ -61,12 +63,11 @@ def open_dataset(
 def class_splits(path: Path | str, layout: str | None = None) -> list[str]:
     """Names of the class splits (which classes are seen) that the data set in `path` brings."""
     root, module = find_layout(path, layout)
-    names: list[str] = module.class_splits(root)
-    return names
+    return module.class_splits(root)
 
 
-def find_layout(path: Path | str, layout: str | None) -> tuple[Path, ModuleType]:
-    """The folder and the module of its layout. Raises DataError, UnknownNameError."""
+def find_layout(path: Path | str, layout: str | None) -> tuple[Path, Layout]:
+    """The folder and its layout. Raises DataError, UnknownNameError."""
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected a folder.{_near(root)}")
@@ -81,8 +82,8 @@ def find_layout(path: Path | str, layout: str | None) -> tuple[Path, ModuleType]
     return root, _module(matching[0])
 
 
-def _module(name: str) -> ModuleType:
-    return registry.load(sys.modules[__name__], "layout", name)
+def _module(name: str) -> Layout:
+    return cast(Layout, registry.load(sys.modules[__name__], "layout", name))
 
 
 def _near(path: Path) -> str:
