@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from avgzsl.experiments.train_evaluate import Evaluation
     from avgzsl.features.extract import Progress as Extraction
     from avgzsl.features.extract import Told as Extracted
-    from avgzsl.learning.training import Progress
+    from avgzsl.support.progress import Progress, Step
 
 
 @contextmanager
@@ -23,15 +23,15 @@ def training_progress() -> Iterator["Progress"]:
         tasks: dict[str, Any] = {}
         hm = ""
 
-        def note(stage: str, done: int, total: int, record: dict[str, Any], left: float) -> None:
+        def note(step: "Step") -> None:
             nonlocal hm
             bar.start()
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(f"train {stage}", total=total, state="")
-            if "val_HM" in record:
-                hm = f"  validation HM {100 * record['val_HM']:.1f} %"
-            state = f"loss {record['loss']:.4f}{hm}  {_clock(left)} left"
-            bar.update(tasks[stage], completed=done, state=state)
+            if step.task not in tasks:
+                tasks[step.task] = bar.add_task(f"train {step.task}", total=step.total, state="")
+            if "val_HM" in step.figures:
+                hm = f"  validation HM {100 * step.figures['val_HM']:.1f} %"
+            state = f"loss {step.figures['loss']:.4f}{hm}  {_clock(step.left or 0.0)} left"
+            bar.update(tasks[step.task], completed=step.done, state=state)
 
         yield note
 
