@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     from avgzsl.experiments.train_evaluate import Evaluation
     from avgzsl.features.extract import Progress as Extraction
     from avgzsl.features.extract import Told as Extracted
+    from avgzsl.reports.progress_bar import ProgressBar
     from avgzsl.support.progress import Progress, Step
+
+
+def progress() -> "ProgressBar":
+    """The bars of a command: `with show.progress() as progress`."""
+    from avgzsl.reports.progress_bar import ProgressBar
+
+    return ProgressBar()
 
 
 @contextmanager
