@@ -17,6 +17,7 @@ from avgzsl.backbones.kumar import KumarNet
 from avgzsl.experiments.protocol import Mode, measure
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
+from avgzsl.learning.attention import AttentionSettings
 from avgzsl.learning.training import Job, Schedule
 from avgzsl.methods import build, dimensions, method_class, methods
 from tests.test_transformers import save_clip
@@ -25,6 +26,7 @@ from tests.worlds import world
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 EVERY = pytest.mark.parametrize("name", methods())
 TRAINED = [name for name in methods() if issubclass(method_class(name), Schedule)]
+ATTENDED = [name for name in TRAINED if issubclass(method_class(name), AttentionSettings)]
 
 
 def made(name, **settings):
@@ -53,6 +55,13 @@ def data():
 def test_same_seed_same_bytes(name, data):
     first, second = fitted(name, data).state(), fitted(name, data).state()
     assert first.keys() == second.keys()
+    assert [key for key in first if not torch.equal(first[key], second[key])] == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"attention_loss": "bce"}, {"attention_loss": "bce", "precision": "bf16"}])
+@pytest.mark.parametrize("name", ATTENDED)
+def test_same_bytes_with_an_attention_that_is_trained_along(name, settings, data):
+    first, second = (fitted(name, data, settings={"attention": "joint", **settings}).state() for _ in range(2))
     assert [key for key in first if not torch.equal(first[key], second[key])] == []
 
 
