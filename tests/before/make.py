@@ -5,9 +5,9 @@ kind, one of them packed; an index of each engine that is a folder; a tuning and
 the test split. `expected.json` is what that code said of them (`tests/before_answers.py`).
 
 This file tells how that was done, and is not run again: what it made anew would say nothing of what is older. It ran in
-a folder that says nothing of its machine, since stores, runs and indexes record where their clips and data lay:
+a folder that says nothing of its machine, since stores, runs and indexes record where their clips and data lay. It and
+`tests/before_answers.py` were put into a checkout of that commit, and there:
 
-    git switch --detach 9df7108
     PYTHONPATH=.:src python tests/before/make.py
 """
 
