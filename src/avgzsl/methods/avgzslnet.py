@@ -26,7 +26,7 @@ from avgzsl.learning.losses import (
     reconstruction,
     text_anchored,
 )
-from avgzsl.learning.nets import Decoder
+from avgzsl.learning.nets import Decoder, take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import check_training, fitted
@@ -106,9 +106,9 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
             parts.append(("rec", reconstruction(decoded_text, data.text)[label_p].mean()))
         for modality in data.feature:
             z_m, presence = embedded[modality], data.presence(modality, pairs)
-            t = text.index_select(0, label_p), text.index_select(0, label_q)
+            t = take_rows(text, label_p), take_rows(text, label_q)
             parts += self._triplets(modality, z_m, t, presence, weights.get(modality))
-            decoded_p, text_p = decoded_text.index_select(0, label_p), data.text.index_select(0, label_p)
+            decoded_p, text_p = take_rows(decoded_text, label_p), take_rows(data.text, label_p)
             parts += self._decoding(modality, z_m, decoded_p, text_p, presence)
         return summed(parts)
 

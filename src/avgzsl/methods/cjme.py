@@ -26,6 +26,7 @@ from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError
 from avgzsl.learning.attention import joint_weights
 from avgzsl.learning.losses import DISTANCES, Distance, hinge, mean_where
+from avgzsl.learning.nets import take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import check_training, fitted
@@ -88,7 +89,7 @@ class CJME(AttendedMethod, name="cjme"):
         """The terms of L by name, factors included, each the mean over the tuples (p, q) where it is defined."""
         networks: Networks = fitted(self.networks_, self)
         text = networks.text(data.text).float()
-        t_p = text.index_select(0, data.labels[pairs[0]])
+        t_p = take_rows(text, data.labels[pairs[0]])
         z = self.embed_pairs(data, pairs, generator)
         weights: dict[str, Tensor] = {}
         terms: dict[str, Tensor] = {}
