@@ -127,8 +127,8 @@ def _grid(
         for name, dataset in datasets.items():
             method = build(entry.method, settings=entry.settings_for(name))
             settings = json.loads(json.dumps(settings_of(method)))
-            for seed in seeds:
-                grid.append((entry, Cell(method.name, settings, name, seed, calibration, dataset.fingerprint, code)))
+            fixed = method.name, settings, name
+            grid += [(entry, Cell(*fixed, seed, calibration, dataset.fingerprint, code)) for seed in seeds]
     return grid
 
 

@@ -57,12 +57,13 @@ def train(
 ) -> runs.Run:
     """Fit a method on the seen training clips of a data set and write the run to `out`.
 
-    `data` is a folder, read by `choice`, or an opened data set. `method` is a name, `path/to/file.py:Class`, a class, or
-    an object, of which another one with its settings is trained; None is the default method. With `resume`, goes on where a killed training stood
-    and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history every `validate_every`
-    epochs (0: never) and changes no weight unless the method's `patience` asks for early stopping. Validation clips
-    also give the run the penalties and thresholds with which it recognises clips. What the reader should know of the
-    data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a stage, with its numbers.
+    `data` is a folder, read by `choice`, or an opened data set. `method` is a name, `path/to/file.py:Class`, a class or
+    an object whose settings are taken (it stays unfitted); None is the default method. With `resume`, goes on where a
+    killed training stood and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history
+    every `validate_every` epochs (0: never) and changes no weight unless the method's `patience` asks for early
+    stopping. Validation clips also give the run the penalties and thresholds with which it recognises clips. What the
+    reader should know of the data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a
+    stage, with its numbers.
 
     Parameters are many since each changes one thing, most callers name none but `out`, and a value that held some of
     them would be one more thing to know. Raises DataError, ConfigError, RunError.

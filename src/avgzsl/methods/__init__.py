@@ -10,18 +10,17 @@ from typing import Any, Literal
 
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import (
-    Embeddings,
     Method,
     check_settings,
     check_training,
     clip_features,
     dimensions,
     fitted,
-    late,
     parse_override,
     settings_of,
 )
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
+from avgzsl.methods._embeddings import Embeddings, late
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
 from avgzsl.support.registry import Plugins

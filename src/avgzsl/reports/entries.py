@@ -27,9 +27,9 @@ def needed(what: Iterable[str]) -> list[str]:
 def paper_entry(name: str, class_splits: Iterable[str], preset: str | Path | None) -> Entry:
     """An entry with its settings for each class split: those of the preset if there is one for its method, else none.
 
-    `name` is a line of a table, or a method: its name or `path/to/file.py:Class`. `preset` is the name of one, or a folder of tuned ones as `avgzsl tune` writes them:
-    `METHOD/CLASS-SPLIT/preset.yaml`, or `METHOD/preset.yaml` for every class split. Raises ConfigError for a file that
-    is no preset of the method.
+    `name` is a line of a table, or a method: its name or `path/to/file.py:Class`. `preset` is the name of one, or a
+    folder of tuned ones as `avgzsl tune` writes them: `METHOD/CLASS-SPLIT/preset.yaml`, or `METHOD/preset.yaml` for
+    every class split. Raises UnknownNameError, and ConfigError for a file that is no preset of the method.
     """
     lines = variants()
     method, special = lines.get(name, (name, {}))
@@ -44,8 +44,9 @@ def check_preset(preset: str | Path | None, names: Iterable[str]) -> None:
     kinds = {find_method(lines.get(name, (name, {}))[0]) for name in names}
     if preset is None or Path(preset).is_dir() or any(preset in kind.presets for kind in kinds):
         return
+    names_of_kinds = ", ".join(sorted(kind.name for kind in kinds))
     raise ConfigError(
-        f"no method among {', '.join(sorted(kind.name for kind in kinds))} has a preset {str(preset)!r}, and it is no folder of presets; "
+        f"no method among {names_of_kinds} has a preset {str(preset)!r}, and it is no folder of presets; "
         "see `avgzsl methods`, or give the folder in which `avgzsl tune` wrote METHOD/CLASS-SPLIT/preset.yaml"
     )
 
