@@ -23,6 +23,7 @@ from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
 from avgzsl.methods._embeddings import Embeddings, late
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
+from avgzsl.scores.similarity import Name as SimilarityName
 from avgzsl.support.registry import Plugins
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Job",
     "Method",
     "MethodChoice",
+    "SimilarityName",
     "SingleFeature",
     "build",
     "check_settings",
