@@ -11,10 +11,10 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError
 from avgzsl.methods import Method, build, dimensions
 from avgzsl.support import records
 from avgzsl.support.files import write_bytes, write_json, write_text
+from avgzsl.support.showing import Shown
 from avgzsl.support.temporary import leftovers
 from avgzsl.support.trust import parse_json, require_regular
 from avgzsl.types import MODALITIES, TextOrder
@@ -97,12 +98,32 @@ class Config(BaseModel):
     git: str | None
 
 
-class Run(NamedTuple):
-    """A finished run, read back."""
+@dataclass(frozen=True, eq=False)
+class Run(Shown):
+    """A finished run, read back: its folder, what was asked for, and the method with what it learned.
+
+    What one does with a run stands in rooms above this one: the calls go through the names of `avgzsl`, which load a
+    room when it is first used, so that nothing here is imported from above.
+    """
 
     folder: Path
     config: Config
     method: Method
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row: what was trained on what."""
+        data = self.config.data
+        return [
+            {
+                "run": str(self.folder),
+                "method": self.config.method,
+                "data": data.path,
+                "class split": data.class_split,
+                "seen": len(data.seen),
+                "unseen": len(data.unseen),
+                "seed": self.config.seed,
+            }
+        ]
 
 
 def describe(

@@ -1,0 +1,64 @@
+# The names of `avgzsl`: `lazy_loader` reads them here when the package runs, as editors and type checkers do.
+# A name is the same here and where it is defined. tests/public_api.txt shows all of them with their parameters.
+
+from .archive.indexing import Added as Added
+from .archive.indexing import index as index
+from .archive.indexing import index_add as index_add
+from .archive.indexing import index_info as index_info
+from .archive.indexing import index_rebuild as index_rebuild
+from .archive.indexing import index_remove as index_remove
+from .archive.indexing import index_verify as index_verify
+from .archive.moved import index_move as index_move
+from .archive.retrieval import index_evaluate as index_evaluate
+from .archive.search import Hit as Hit
+from .archive.search import Searcher as Searcher
+from .archive.search import open_searcher as open_searcher
+from .archive.search import search as search
+from .catalogue import list_backbones as list_backbones
+from .catalogue import list_engines as list_engines
+from .catalogue import list_generators as list_generators
+from .catalogue import list_layouts as list_layouts
+from .catalogue import list_methods as list_methods
+from .catalogue import list_text_encoders as list_text_encoders
+from .data.clips import ClassTable as ClassTable
+from .data.clips import ClipSet as ClipSet
+from .data.clips import Dataset as Dataset
+from .data.export import export as export
+from .data.inspection.inspect import inspect as inspect
+from .data.layouts import open_dataset as open_dataset
+from .data.splitting import split as split
+from .errors import AvgzslError as AvgzslError
+from .errors import ConfigError as ConfigError
+from .errors import DataError as DataError
+from .errors import MediaError as MediaError
+from .errors import ModalityError as ModalityError
+from .errors import NotFittedError as NotFittedError
+from .errors import ProcessError as ProcessError
+from .errors import RunError as RunError
+from .errors import UnknownNameError as UnknownNameError
+from .errors import WeightsError as WeightsError
+from .experiments.benchmark import Entry as Entry
+from .experiments.benchmark import benchmark as benchmark
+from .experiments.run import Run as Run
+from .experiments.run import load_run as load_run
+from .experiments.train_evaluate import Evaluation as Evaluation
+from .experiments.train_evaluate import evaluate as evaluate
+from .experiments.train_evaluate import train as train
+from .experiments.tuning import tune as tune
+from .experiments.two_stage import two_stage as two_stage
+from .features.extract import extract as extract
+from .generators import generate as generate
+from .learning.audio_net import train_audio_net as train_audio_net
+from .packing.hub import from_pretrained as from_pretrained
+from .packing.hub import push_to_hub as push_to_hub
+from .packing.packed_run import pack as pack
+from .recognition.recognise import predict as predict
+from .reports.reproduction import reproduce as reproduce
+from .server.process import serve as serve
+from .showcase import demo as demo
+from .support.progress import Progress as Progress
+from .support.progress import Step as Step
+from .types import DataChoice as DataChoice
+from .types import EncoderChoice as EncoderChoice
+
+__version__: str
