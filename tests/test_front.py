@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import pkgutil
 import subprocess
 import sys
@@ -97,3 +98,49 @@ follow_imports = skip
     assert 'snippet.py:8: error: Argument "seed" to "train" has incompatible type "str"; expected "int"' in output
     assert 'snippet.py:9: error: Module has no attribute "extrakt"' in output
     assert 'snippet.py:10: error: Unexpected keyword argument "oops" for "search"' in output
+
+
+@pytest.mark.parametrize("heavy", ["torch", "numpy", "pydantic", "rich"])
+def test_the_version_is_told_without_anything_heavy(heavy):
+    code = f"""
+import sys
+from avgzsl.cli import main
+sys.argv = ["avgzsl", "--version"]
+try:
+    main()
+finally:
+    assert {heavy!r} not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"avgzsl {avgzsl.__version__}\n"
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "avgzsl", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"avgzsl {avgzsl.__version__}\n"
+
+
+def run_bare(**environment: str) -> str:
+    """What `avgzsl` without arguments prints."""
+    code = "import sys; sys.argv = ['avgzsl']; from avgzsl.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+def complete(*words: str) -> list[str]:
+    """What bash is offered for the last word."""
+    line = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    return run_bare(_AVGZSL_COMPLETE="complete_bash", **line).split()
+
+
+def test_a_shell_completes_commands_and_options():
+    assert "index-add" in complete("avgzsl", "index-") and "train" not in complete("avgzsl", "index-")
+    assert "--class-split" in complete("avgzsl", "train", "--cl")
+
+
+def test_bash_takes_the_completion():
+    script = run_bare(_AVGZSL_COMPLETE="source_bash") + "\ncomplete -p avgzsl"
+    shown = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert "_avgzsl_completion avgzsl" in shown.stdout

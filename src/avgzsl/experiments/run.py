@@ -10,7 +10,7 @@ Nothing in a run depends on when it was made, so that the same training gives th
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -109,6 +109,35 @@ class Run(Shown):
     folder: Path
     config: Config
     method: Method
+
+    def predict(
+        self,
+        clips: Iterable[str | Path],
+        classes: Sequence[str] | None = None,
+        *,
+        top: int = 5,
+        calibrated: bool = True,
+        reject: bool = False,
+    ) -> "list[avgzsl.Prediction]":
+        """The nearest classes of clips; see `avgzsl.predict`."""
+        return avgzsl.predict(self, clips, classes, top=top, calibrated=calibrated, reject=reject)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool | None = None,
+        weights: bool = False,
+        models: Path | None = None,
+        named: Sequence[str | Path] = (),
+    ) -> str:
+        """Upload the run, packed, to a repository of the hub; see `avgzsl.push_to_hub`."""
+        return avgzsl.push_to_hub(self, repository, private=private, weights=weights, models=models, named=named)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> "Run":
+        """The run in a folder or in a repository of the hub; see `avgzsl.from_pretrained`."""
+        return avgzsl.from_pretrained(name, revision=revision)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row: what was trained on what."""
