@@ -14,10 +14,11 @@ from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
 from avgzsl.experiments.protocol import Measured, Mode, measure, modes, penalties
 from avgzsl.experiments.trial import Told, find_penalties, result_rows
-from avgzsl.learning.training import Job, Progress, Record
+from avgzsl.learning.training import Job, Record
 from avgzsl.methods import Method, build
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_json
+from avgzsl.support.progress import Progress, Step
 from avgzsl.support.registry import unknown
 from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, DataChoice, Fusion, TestModality
 
@@ -81,20 +82,20 @@ def train(
     history: list[Record] = []
     saved = time.monotonic()
 
-    def note(stage: str, done: int, total: int, record: Record, left: float) -> None:
+    def after_epoch(step: Step, /) -> None:
         nonlocal saved
         if time.monotonic() - saved >= checkpoint_seconds:
             runs.write_history(folder, history)
             saved = time.monotonic()
         if progress is not None:
-            progress(stage, done, total, record, left)
+            progress(step)
 
     job = Job(
         seed=seed,
         device=device,
         monitor=validation_monitor(unfitted, dataset) if validate_every else None,
         monitor_every=max(validate_every, 1),
-        progress=note,
+        progress=after_epoch,
         checkpoint=folder / runs.CHECKPOINT,
         checkpoint_seconds=checkpoint_seconds,
         # of a data set opened here, `training()` gives what nobody else has; another may be its caller's own arrays

@@ -26,10 +26,11 @@ from avgzsl.experiments import run as runs
 from avgzsl.experiments.protocol import Mode, measure, modes, penalties, score
 from avgzsl.experiments.train_evaluate import Evaluation, choose_modes, save_results, train
 from avgzsl.experiments.trial import result_rows
-from avgzsl.learning.training import Progress, Schedule
+from avgzsl.learning.training import Schedule
 from avgzsl.methods import Method, build
 from avgzsl.scores.metrics import class_accuracy, harmonic_mean
 from avgzsl.scores.scoring import predict
+from avgzsl.support.progress import Progress
 from avgzsl.support.registry import unknown
 from avgzsl.support.trust import parse_json, read_regular
 from avgzsl.types import DataChoice
