@@ -27,11 +27,11 @@ def train_audio_net(
 
     from avgzsl.cli import show
     from avgzsl.errors import ConfigError
-    from avgzsl.learning.audio_net import RECORD, WEIGHTS, Settings
+    from avgzsl.learning.audio_net import RECORD, WEIGHTS, AudioNetSettings
     from avgzsl.learning.audio_net import train_audio_net as run
 
     try:
-        settings = Settings(loss=loss, epochs=epochs, batch_size=batch_size, lr=lr)
+        settings = AudioNetSettings(loss=loss, epochs=epochs, batch_size=batch_size, lr=lr)
     except ValidationError as problem:
         wrong = "; ".join(f"{one['loc'][0]}={one['input']!r}: {one['msg']}" for one in problem.errors())
         raise ConfigError(wrong) from problem

@@ -30,10 +30,11 @@ from avgzsl.experiments.run_method import class_of_run
 from avgzsl.methods import PLUGINS, Method, MethodChoice, check_settings, dimensions, settings_of
 from avgzsl.support import records
 from avgzsl.support.files import write_bytes, write_json, write_text
+from avgzsl.support.progress import Progress
 from avgzsl.support.showing import Shown
 from avgzsl.support.temporary import leftovers
 from avgzsl.support.trust import parse_json, require_regular
-from avgzsl.types import MODALITIES, DataChoice, TextOrder
+from avgzsl.types import MODALITIES, Calibration, DataChoice, EncoderChoice, Fusion, TestModality, TextOrder
 
 FORMAT = 1
 _LARGEST = 1 << 24  # numbers of a feature
@@ -121,12 +122,85 @@ class Run(Shown):
         clips: Iterable[str | Path],
         classes: Sequence[str] | None = None,
         *,
+        encoders: EncoderChoice | None = None,
+        modality: TestModality | str | None = None,
+        fusion: Fusion | None = None,
         top: int = 5,
         calibrated: bool = True,
         reject: bool = False,
-    ) -> "list[avgzsl.Prediction]":
-        """The nearest classes of clips; see `avgzsl.predict`."""
-        return avgzsl.predict(self, clips, classes, top=top, calibrated=calibrated, reject=reject)
+        progress: Progress | None = None,
+    ) -> "avgzsl.Predictions":
+        """The classes nearest to clips. The parameters, and what it raises, are those of `avgzsl.predict`."""
+        return avgzsl.predict(
+            self,
+            clips,
+            classes,
+            encoders=encoders,
+            modality=modality,
+            fusion=fusion,
+            top=top,
+            calibrated=calibrated,
+            reject=reject,
+            progress=progress,
+        )
+
+    def embed(
+        self,
+        clips: Iterable[str | Path],
+        *,
+        encoders: EncoderChoice | None = None,
+        progress: Progress | None = None,
+    ) -> "avgzsl.ClipEmbeddings":
+        """Clips in the space in which the run compares; see `avgzsl.embed_clips`."""
+        return avgzsl.embed_clips(self, clips, encoders=encoders, progress=progress)
+
+    def evaluate(
+        self,
+        data: str | Path | Dataset | None = None,
+        *,
+        split: str = "test",
+        modality: TestModality | str = "all",
+        fusion: Fusion | None = None,
+        calibration: Calibration = "val",
+        progress: Progress | None = None,
+    ) -> "avgzsl.Evaluation":
+        """What the run is worth on a split of its data; see `avgzsl.evaluate`."""
+        return avgzsl.evaluate(
+            self,
+            data,
+            split=split,
+            modality=modality,
+            fusion=fusion,
+            calibration=calibration,
+            progress=progress,
+        )
+
+    def index(
+        self,
+        source: str | Path,
+        out: str | Path,
+        *,
+        engine: str | None = None,
+        url: str | None = None,
+        encoders: EncoderChoice | None = None,
+        split: str | None = None,
+        manifest: Path | None = None,
+        prune: bool = False,
+        progress: Progress | None = None,
+    ) -> "avgzsl.Added":
+        """Clips into an index of this run. The parameters, and what it raises, are those of `avgzsl.index`."""
+        return avgzsl.index(
+            self,
+            source,
+            out,
+            engine=engine,
+            url=url,
+            encoders=encoders,
+            split=split,
+            manifest=manifest,
+            prune=prune,
+            progress=progress,
+        )
 
     def push_to_hub(
         self,
