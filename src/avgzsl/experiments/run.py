@@ -349,13 +349,16 @@ def read_config(folder: Path) -> Config:
         raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
 
 
-def load_run(folder: str | Path, method: MethodChoice | None = None) -> Run:
+def load_run(folder: str | Path | Run, method: MethodChoice | None = None) -> Run:
     """Read a finished run, which somebody else may have made.
 
     The run names its method; no file is ever imported for that name, only a method of this package or of an installed
-    one. For a run of a method that is in a file, give `method`: `FILE.py:Class`, the class, or an object of it. Raises
-    RunError for a run that is unfinished, whose method is not there, or whose model does not fit its config.
+    one. For a run of a method that is in a file, give `method`: `FILE.py:Class`, the class, or an object of it. A run
+    that is read already is given back. Raises RunError for a run that is unfinished, whose method is not there, or
+    whose model does not fit its config.
     """
+    if isinstance(folder, Run):
+        return folder
     folder = Path(folder)
     config = read_config(folder)
     cls = class_of_run(folder / CONFIG, config.method, config.versions, method)

@@ -24,7 +24,7 @@ from avgzsl.backbones.kumar import KumarNet, fresh
 from avgzsl.errors import DataError, RunError
 from avgzsl.features.manifest import Row
 from avgzsl.learning.audio_clips import Batch, Spectrograms, open_spectrograms, seen_training_rows, write_spectrograms
-from avgzsl.learning.training import SETTINGS, Job, Schedule, train
+from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_bytes, write_json
 from avgzsl.support.progress import Progress
@@ -126,7 +126,7 @@ def _fit(sampler: Spectrograms, n_classes: int, settings: AudioNetSettings, job:
         optimiser="adam", lr=settings.lr, batch_size=settings.batch_size, epochs=settings.epochs, milestones=()
     )
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        train(0, "audio network", network, network, sampler, loss, schedule, generator, job)
+        train(Stage(0, "audio network", network, network, sampler, loss, schedule, generator), job)
     return network
 
 
