@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from avgzsl.features.extract import Progress as Extraction
     from avgzsl.features.extract import Told as Extracted
     from avgzsl.reports.progress_bar import ProgressBar
+    from avgzsl.support.showing import Shown
 
 
 def progress() -> "ProgressBar":
@@ -95,6 +96,13 @@ def tables(evaluation: "Evaluation", method: str) -> None:
     for table in render(evaluation.results, method):
         console.print(table)
     notes(evaluation.provenance["notes"])
+
+
+def json(result: "Shown") -> None:
+    """Print a result as JSON."""
+    from json import dumps
+
+    print(dumps(result.json(), indent=2, allow_nan=False))
 
 
 def notes(said: Iterable[str]) -> None:
