@@ -1,6 +1,5 @@
 """What there is to choose from is listed by name, as a mapping that shows itself."""
 
-
 import pytest
 
 import avgzsl

@@ -12,7 +12,7 @@ import pytest
 from mypy import api as mypy
 
 import avgzsl
-from avgzsl.errors import AvgzslError
+from avgzsl.errors import AvgzslError, ConfigError
 from tests import public_api
 
 ROOT = Path(__file__).parents[1]
@@ -62,6 +62,16 @@ def test_a_name_that_is_not_there_is_told_with_near_ones():
         [sys.executable, "-c", "import avgzsl; avgzsl.extrakt"], capture_output=True, text=True, check=False
     )
     assert "Did you mean: 'extract'" in done.stderr
+
+
+def test_the_server_is_there_without_its_libraries_and_says_what_to_install(monkeypatch):
+    code = (
+        "import sys; sys.modules['uvicorn'] = None; import avgzsl; [getattr(avgzsl, name) for name in avgzsl.__all__]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ConfigError, match=r"avgzsl\[serve\]"):
+        avgzsl.serve("nowhere")
 
 
 SNIPPET = """

@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from avgzsl.errors import ConfigError
 from avgzsl.experiments.run import Run
 from avgzsl.features.embedding import Task
+from avgzsl.media.needs import Span
 from avgzsl.methods import Embeddings
-from avgzsl.recognition.recognise import as_tasks, embed, extract_clips
+from avgzsl.recognition.recognise import embed, extract_clips
 from avgzsl.recognition.recogniser import Recogniser, load_recogniser
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import Shown
+from avgzsl.text.names import shown
 from avgzsl.types import EncoderChoice
 
 
@@ -44,17 +47,22 @@ def embed_clips(
 ) -> ClipEmbeddings:
     """Clips through the run's encoders and its method; nothing is said of their classes.
 
-    What is wrong with a clip is in its `error`. Raises ConfigError for what is no list of clips, and what
-    `load_recogniser` raises.
+    What is wrong with a clip is in its `error`. Raises ConfigError for what is no list of clips, or an empty one, and
+    what `load_recogniser` raises.
     """
+    if isinstance(clips, str | Path):
+        raise ConfigError(f"one path, {shown([str(clips)])}, where clips should be; give a list of paths")
+    tasks = [clip if isinstance(clip, Task) else Task(Path(clip), Span()) for clip in clips]
+    if not tasks:
+        raise ConfigError("no clip was given; give one or more")
     recogniser = run if isinstance(run, Recogniser) else load_recogniser(run, encoders=encoders)
-    tasks, outcomes = as_tasks(clips), []
-    for _, outcome in extract_clips(recogniser, tasks):
+    outcomes, failed = [], 0
+    for done, (clip, outcome) in enumerate(extract_clips(recogniser, tasks), 1):
         outcomes.append(outcome)
+        failed += outcome.error is not None
         if progress is not None:
-            failed = sum(outcome.error is not None for outcome in outcomes)
-            item = str(tasks[len(outcomes) - 1].file)
-            progress(Step("embed", len(outcomes), len(tasks), failed=failed, item=item))
-    errors = tuple(outcome.error for outcome in outcomes)
+            progress(Step("embed", done, len(tasks), failed=failed, item=str(clip.file)))
     embeddings = embed(recogniser, [replace(outcome, error=None) for outcome in outcomes])
-    return ClipEmbeddings(tuple(str(task.file) for task in tasks), embeddings, errors)
+    return ClipEmbeddings(
+        tuple(str(clip.file) for clip in tasks), embeddings, tuple(outcome.error for outcome in outcomes)
+    )
