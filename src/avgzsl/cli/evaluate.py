@@ -35,9 +35,10 @@ def evaluate(
     from avgzsl.experiments.run import load_run
     from avgzsl.reports.evaluation_files import write_evaluation
     from avgzsl.support.files import write_json
+    from avgzsl.support.progress import Step
     from avgzsl.support.trust import require_no_way_out
 
-    with show.counting_progress(f"evaluate, calibration {calibration}") as told:
+    with show.progress() as progress:
         evaluation = experiment.evaluate(
             load_run(run, method),
             data,
@@ -45,7 +46,7 @@ def evaluate(
             modality=modality,
             fusion=fusion,
             calibration=calibration,
-            told=told,
+            told=lambda done, total: progress(Step(f"calibrate: {calibration}", done, total)),
         )
     show.tables(evaluation, evaluation.provenance["method"])
     written = []

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_json
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.registry import unknown
+from avgzsl.support.showing import Shown
 from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, DataChoice, Fusion, TestModality
 
 LOG = logging.getLogger("avgzsl")
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Shown):
     """What a run is worth: `results` rows and their `provenance` as in the JSON, and the measurements behind them."""
 
     results: list[dict[str, Any]]
@@ -34,6 +35,10 @@ class Evaluation:
     measured: list[Measured]
     dataset: Dataset
     split: str
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One row a task and test mode, figures as fractions; those of single classes are left to `results`."""
+        return [{name: value for name, value in row.items() if name != "per_class"} for row in self.results]
 
     def json(self) -> dict[str, Any]:
         """The object that `--json` writes."""
