@@ -8,34 +8,16 @@ from avgzsl.errors import ConfigError
 from avgzsl.experiments.benchmark import Entry
 from avgzsl.experiments.tuning import PRESET
 from avgzsl.methods import method_class
-from avgzsl.methods.avgzslnet import ALL_TERMS
-from avgzsl.reports.published import TABLES
-
-# entries that are a method under another name, or with a setting of their own
-_SPECIAL: dict[str, tuple[str, dict[str, Any]]] = {
-    "cjme": ("cjme", {"attention": "none"}),
-    "cjme-attention": ("cjme", {"attention": "joint"}),
-    "pretrained-audio": ("pretrained", {"input": "audio"}),
-    "pretrained-video": ("pretrained", {"input": "video"}),
-    **{
-        f"without-{term}": ("avgzslnet", {"attention": "none", "terms": tuple(t for t in ALL_TERMS if t != term)})
-        for term in ALL_TERMS
-    },
-}
-FIGURES: dict[str, tuple[str, ...]] = {
-    "figure5": ("avgzslnet", "cjme"),
-    "figure6": ("avgzslnet", "cjme"),
-    "figure7": ("avgzslnet", "cjme"),
-}
+from avgzsl.reports.published import COMPARED, TABLES, entry_of
 
 
 def needed(what: Iterable[str]) -> list[str]:
     """Names of the entries that tables and figures are made of, each once."""
-    names: dict[str, None] = {}
-    for one in what:
-        lines = [line.entry for line in TABLES[one].lines] if one in TABLES else FIGURES[one]
-        names |= dict.fromkeys(lines)
-    return list(names)
+    entries: dict[str, None] = {}
+    for name in what:
+        lines = [line.entry for line in TABLES[name].lines] if name in TABLES else COMPARED
+        entries |= dict.fromkeys(lines)
+    return list(entries)
 
 
 def paper_entry(name: str, class_splits: Iterable[str], preset: str | None, tuned: Path | None) -> Entry:
@@ -44,19 +26,19 @@ def paper_entry(name: str, class_splits: Iterable[str], preset: str | None, tune
     `tuned` holds `METHOD/CLASS-SPLIT/preset.yaml` or `METHOD/preset.yaml`, as `avgzsl tune` writes them. Raises
     ConfigError for a preset that no method has.
     """
-    method, special = _SPECIAL.get(name, (name, {}))
-    cls = method_class(method)
+    entry = entry_of(name)
+    cls = method_class(entry.method)
     settings: dict[str, Mapping[str, Any]] = {}
     for split in class_splits:
-        files = [] if tuned is None else [tuned / method / split / PRESET, tuned / method / PRESET]
+        files = [] if tuned is None else [tuned / entry.method / split / PRESET, tuned / entry.method / PRESET]
         file = next((file for file in files if file.is_file()), None)
         base = cls.preset(file) if file is not None else cls.presets.get(preset or "", {})
-        settings[split] = {**base, **special}
-    return Entry(name, method, settings)
+        settings[split] = {**base, **entry.settings}
+    return Entry(name, entry.method, settings)
 
 
 def check_preset(preset: str | None, names: Iterable[str]) -> None:
     """Raises ConfigError when none of the entries has the preset."""
-    methods = {_SPECIAL.get(name, (name, {}))[0] for name in names}
+    methods = {entry_of(name).method for name in names}
     if preset is not None and not any(preset in method_class(method).presets for method in methods):
         raise ConfigError(f"no method among {', '.join(sorted(methods))} has a preset {preset!r}; see `avgzsl methods`")
