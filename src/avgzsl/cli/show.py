@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from avgzsl.features.extract import Progress as Extraction
     from avgzsl.features.extract import Told as Extracted
     from avgzsl.learning.training import Progress
+    from avgzsl.reports.progress_bar import ProgressBar
+
+
+def progress() -> "ProgressBar":
+    """The bars of a command: `with show.progress() as progress`."""
+    from avgzsl.reports.progress_bar import ProgressBar
+
+    return ProgressBar()
 
 
 @contextmanager

@@ -1,8 +1,10 @@
-"""What the paper published, and which methods, with which settings, its tables and figures need: `paper.yaml`."""
+"""What the paper published, row by row: `paper.yaml`.
 
-from collections.abc import Mapping
+A line names the entry of the grid (a method, or a variant of one) and the test mode that it is measured by.
+"""
+
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from avgzsl.errors import ConfigError
 from avgzsl.support.trust import read_yaml
@@ -28,13 +30,6 @@ class PaperTable(NamedTuple):
     lines: tuple[Line, ...]
 
 
-class PaperEntry(NamedTuple):
-    """What an entry of a table is here: a method, and the settings that make it this entry."""
-
-    method: str
-    settings: Mapping[str, Any]
-
-
 def _line(model: str, entry: str, modality: TestModality, fusion: Fusion, *published: float) -> Line:
     seen, unseen, harmonic = published
     return Line(model, entry, modality, fusion, (seen, unseen, harmonic))
@@ -49,10 +44,4 @@ TABLES = {
 }
 FIGURES: tuple[str, ...] = tuple(_CONTENT["figures"])
 COMPARED: dict[str, str] = _CONTENT["compared"]
-"""What the figures compare: the paper's word for each entry."""
-_ENTRIES = {name: PaperEntry(**entry) for name, entry in _CONTENT["entries"].items()}
-
-
-def entry_of(name: str) -> PaperEntry:
-    """The method and settings of an entry; one that the paper does not tell is the method of that name."""
-    return _ENTRIES.get(name, PaperEntry(name, {}))
+"""The entries that the figures compare, and the paper's word for each."""

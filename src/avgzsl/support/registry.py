@@ -71,6 +71,11 @@ class Plugins(Generic[T]):
         except ConfigError as problem:
             raise ConfigError(f"{self.kind} {name!r} ({_place(entries[0])}): {problem}") from problem
 
+    def package_of(self, name: str) -> dict[str, str]:
+        """Name and version of the installed package that a plug-in is from; empty for the package's own."""
+        found = [entry.dist for entry in self._entries() if entry.name == name and entry.dist is not None]
+        return {package.name: package.version for package in found}
+
     def load_all(self) -> tuple[dict[str, T], dict[str, AvgzslError]]:
         """All plug-ins that load, by name, and beside them the errors of those that do not."""
         loaded: dict[str, T] = {}

@@ -16,7 +16,7 @@ from avgzsl.support.registry import Plugins, keeps
 from avgzsl.text.spellings import class_notes
 from avgzsl.types import TEXT_ORDERS, DataChoice, TextOrder
 
-__all__ = ["Layout", "class_splits", "find_layout", "layouts", "open_dataset"]
+__all__ = ["Layout", "as_dataset", "class_splits", "find_layout", "layouts", "open_dataset", "place_of"]
 
 PLUGINS: Plugins[Layout] = Plugins(__name__, "layout", keeps(Layout), "avgzsl.layouts")
 
@@ -44,20 +44,47 @@ def open_dataset(
     Raises DataError, naming file, finding and remedy;
     UnknownNameError for a layout, class split or text order; ConfigError for a text order that the layout has not.
     """
-    if text_order not in TEXT_ORDERS:
-        raise UnknownNameError(registry.unknown("text order", text_order, TEXT_ORDERS))
-    root, module = find_layout(path, layout)
-    if text_order not in module.TEXT_ORDERS:
-        others = [name for name, other in PLUGINS.load_all()[0].items() if text_order in other.TEXT_ORDERS]
+    order = _text_order(text_order)
+    return as_dataset(path, DataChoice(layout, class_split, drop_bad_rows, order, merge_spellings))
+
+
+def as_dataset(data: str | Path | Dataset, choice: DataChoice | None = None) -> Dataset:
+    """The data set in a folder, read by `choice`; one that is opened already is given back as it is.
+
+    Raises what `open_dataset` raises; ConfigError for an opened data set and a choice, which would change nothing.
+    """
+    if isinstance(data, Dataset):
+        if choice is not None:
+            raise ConfigError(f"{data.source}: is opened already, and {choice} would change nothing; give its folder")
+        return data
+    choice = choice or DataChoice()
+    order = _text_order(choice.text_order)
+    root, module = find_layout(data, choice.layout)
+    if order not in module.TEXT_ORDERS:
+        others = [name for name, other in PLUGINS.load_all()[0].items() if order in other.TEXT_ORDERS]
         raise ConfigError(
-            f"{root}: text order {text_order} is of layout {' or '.join(others)}; this is {module.NAME}, leave it out"
+            f"{root}: text order {order} is of layout {' or '.join(others)}; this is {module.NAME}, leave it out"
         )
-    dataset = module.read(root, DataChoice(layout, class_split, drop_bad_rows, text_order, merge_spellings))
-    if merge_spellings:
+    dataset = module.read(root, choice)
+    if choice.merge_spellings:
         dataset = merged(dataset)
     classes = dataset.classes
     notes = class_notes(classes.names, classes.text.numpy(), classes.seen.numpy())
-    return replace(dataset, notes=(*dataset.notes, *notes))
+    as_read = replace(choice, layout=module.NAME, class_split=dataset.class_split)
+    return replace(dataset, notes=(*dataset.notes, *notes), choice=as_read)
+
+
+def place_of(data: str | Path | Dataset, choice: DataChoice | None = None) -> tuple[Path, DataChoice]:
+    """In which folder a data set lies and how it is read there: enough to open it again, here or in another process.
+
+    Raises DataError for one that was made in memory; ConfigError as `as_dataset`.
+    """
+    if not isinstance(data, Dataset):
+        return Path(data), choice or DataChoice()
+    opened = as_dataset(data, choice)
+    if opened.choice is None:
+        raise DataError(f"{opened.source}: was made in memory and lies in no folder; give the folder of a data set")
+    return Path(opened.source), opened.choice
 
 
 def class_splits(path: Path | str, layout: str | None = None) -> list[str]:
@@ -81,6 +108,12 @@ def find_layout(path: Path | str, layout: str | None) -> tuple[Path, Layout]:
         names = " or ".join(module.NAME for module in matching)
         raise DataError(f"{root}: could be {names}; say which with layout=")
     return root, matching[0]
+
+
+def _text_order(name: str) -> TextOrder:
+    if name not in TEXT_ORDERS:
+        raise UnknownNameError(registry.unknown("text order", name, TEXT_ORDERS))
+    return name
 
 
 def _near(path: Path) -> str:
