@@ -24,7 +24,6 @@ Settings = Annotated[list[str] | None, typer.Argument(help="Hyper-parameters, ke
 # what is trained, and how
 Method = Annotated[str, typer.Option(help="See `avgzsl methods`.")]
 Preset = Annotated[str | None, typer.Option(help="Named settings of the method, or a YAML file.")]
-Tuned = Annotated[Path | None, typer.Option(help="Presets of `avgzsl tune`: METHOD/CLASS-SPLIT/preset.yaml.")]
 Seed = Annotated[int, typer.Option(help="Of weights, tuples and dropout.")]
 Seeds = Annotated[int, typer.Option(help="Seeds 0, 1, …", min=1)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")]
@@ -84,6 +83,9 @@ _RENAMED = {
     ("search", "--not"): "--without",
     ("search", "--k"): "--top",
     ("predict", "--raw"): "--no-calibrated",
+    ("split", "--like"): "--unseen",
+    ("benchmark", "--tuned"): "--preset",
+    ("reproduce", "--tuned"): "--preset",
 }
 
 
