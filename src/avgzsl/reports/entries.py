@@ -7,21 +7,16 @@ from typing import Any
 from avgzsl.errors import ConfigError
 from avgzsl.experiments.benchmark import Entry
 from avgzsl.experiments.tuning import PRESET
-from avgzsl.methods import Method, find_method, marked, variants
-from avgzsl.reports.published import TABLES
-
-FIGURES = ("figure5", "figure6", "figure7")  # of the default method beside the baseline
+from avgzsl.methods import Method, find_method, variants
+from avgzsl.reports.published import COMPARED, TABLES
 
 
 def needed(what: Iterable[str]) -> list[str]:
     """Names of the entries that tables and figures are made of, each once."""
-    names: dict[str, None] = {}
+    entries: dict[str, None] = {}
     for name in what:
-        if name in TABLES:
-            names |= dict.fromkeys(line.entry for line in TABLES[name].lines)
-        else:
-            names |= dict.fromkeys([*marked("default"), *marked("baseline")])
-    return list(names)
+        entries |= dict.fromkeys([line.entry for line in TABLES[name].lines] if name in TABLES else COMPARED)
+    return list(entries)
 
 
 def paper_entry(name: str, class_splits: Iterable[str], preset: str | Path | None) -> Entry:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
 
@@ -97,6 +97,25 @@ class Plugins(Generic[T]):
             if not name.startswith("_")  # a helper of theirs
         ]
         return own if self.group is None else [*own, *_announced(self.group, tuple(sys.path))]
+
+
+class Described(Protocol):
+    """What every plug-in that is a module has."""
+
+    @property
+    def DESCRIPTION(self) -> str:
+        """One line about it."""
+        ...
+
+
+D = TypeVar("D", bound=Described)
+
+
+def descriptions(plugins: Plugins[D]) -> dict[str, str]:
+    """The line about each plug-in, by name; for one that does not load, the reason."""
+    loaded, broken = plugins.load_all()
+    lines = {name: plugin.DESCRIPTION for name, plugin in loaded.items()}
+    return dict(sorted((lines | {name: str(problem) for name, problem in broken.items()}).items()))
 
 
 def keeps(contract: Any) -> Callable[[str, Any], Any]:
