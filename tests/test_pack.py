@@ -71,9 +71,8 @@ def run(source, tmp_path_factory) -> Path:
     data = replace(
         data, classes=classes, encoders=encoders, source=str(folder / "clips"), notes=(f"{folder}/clips: n",)
     )
-    with pytest.MonkeyPatch.context() as patch:
-        trained = clip_runs.train(patch, data, folder / "run")
-        save_results(trained.folder, evaluate(trained))
+    trained = clip_runs.train(data, folder / "run")
+    save_results(trained.folder, evaluate(trained, data))
     return trained.folder
 
 
@@ -252,7 +251,7 @@ def test_cards_and_exported_models_travel(tmp_path):
     card = tmp_path / "there" / "mine.yaml"
     card.write_text("description: mine\n")
     encoder = Encoder(str(card), (identify(card), identify(model)))
-    assert with_weights(encoder, tmp_path / "out", None, [card]) == encoder
+    assert with_weights(encoder, "audio", tmp_path / "out", None, [card]) == encoder
     assert contents(tmp_path / "out") == {"net.tflite": b"weights"}  # its card travels by itself
     assert with_bare_names(encoder) == encoder
     assert with_card(encoder, tmp_path / "cards", tmp_path, None, [card]) == replace(encoder, spec="mine.yaml")
@@ -268,7 +267,7 @@ def test_cards_and_exported_models_travel(tmp_path):
         with_card(encoder, tmp_path / "cards", tmp_path / "there")
 
 
-def train_on_card(patch: pytest.MonkeyPatch, folder: Path, audio: Encoder) -> Path:
+def train_on_card(folder: Path, audio: Encoder) -> Path:
     """A run whose sounds went through an encoder by a card, of 3 numbers, and whose pictures are descriptors."""
     data = clip_runs.dataset(clip_runs.clips(folder / "clips"))
     g = torch.Generator().manual_seed(0)
@@ -278,7 +277,7 @@ def train_on_card(patch: pytest.MonkeyPatch, folder: Path, audio: Encoder) -> Pa
 
     made = Dataset.of(data.classes, {name: heard(clips) for name, clips in data.splits.items()})
     made = replace(data, splits=made.splits, fingerprint=made.fingerprint, encoders={**data.encoders, "audio": audio})
-    return clip_runs.train(patch, made, folder / "run", "least-squares").folder
+    return clip_runs.train(made, folder / "run", "least-squares").folder
 
 
 def loaded_card(run: Path, models: Path | None = None):
@@ -290,7 +289,7 @@ def test_a_packed_run_works_from_its_own_card(tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     card, _ = sound_card(tmp_path / "there")
     model = card.with_name("sound.onnx")
-    run = train_on_card(monkeypatch, tmp_path, Encoder(str(card), (identify(card), identify(model))))
+    run = train_on_card(tmp_path, Encoder(str(card), (identify(card), identify(model))))
     noise = [np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)]
     expected = loaded_card(run).embed(noise)
     pack(run, tmp_path / "light", named=[card])
@@ -322,7 +321,7 @@ def test_a_card_of_another_version_changes_no_packed_run(tmp_path, monkeypatch):
     card, _ = sound_card(models)
     card.rename(cards / "ears.yaml")
     audio = Encoder("ears", (identify(models / "sound.onnx"),))
-    run = train_on_card(monkeypatch, tmp_path, audio)
+    run = train_on_card(tmp_path, audio)
     pack(run, tmp_path / "packed")
     packed = runs.read_config(tmp_path / "packed").data.encoders["audio"]
     assert packed.spec == "ears.yaml" and same_encoder(packed, audio)
@@ -338,7 +337,7 @@ def test_an_index_of_a_packed_run_carries_its_weights_and_its_card(tmp_path, mon
     (tmp_path / "there").mkdir()
     card, _ = sound_card(tmp_path / "there")
     audio = Encoder(str(card), (identify(card), identify(card.with_name("sound.onnx"))))
-    pack(train_on_card(monkeypatch, tmp_path, audio), tmp_path / "packed", weights=True, named=[card])
+    pack(train_on_card(tmp_path, audio), tmp_path / "packed", weights=True, named=[card])
     index(tmp_path / "packed", tmp_path / "clips", tmp_path / "index", engine="memory")
     for name in ("there", "packed"):
         (tmp_path / name).rename(tmp_path / f"{name}-gone")
@@ -356,9 +355,9 @@ def test_weights_by_a_spec_without_an_argument_are_looked_for(tmp_path):
     """Only those that come with an installed package are left to it."""
     weights = (WeightFile("kumar.pt", "a" * 64),)
     with pytest.raises(WeightsError, match=r"kumar: the file kumar\.pt .* or pack without weights"):
-        with_weights(Encoder("kumar", weights), tmp_path, tmp_path)
+        with_weights(Encoder("kumar", weights), "audio", tmp_path, tmp_path)
     for spec in ("minilm", "minilm,overrides=names.csv"):
-        assert with_weights(Encoder(spec, weights), tmp_path, tmp_path) == Encoder(spec, weights)
+        assert with_weights(Encoder(spec, weights), "text", tmp_path, tmp_path) == Encoder(spec, weights)
 
 
 def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
@@ -369,13 +368,13 @@ def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
         (folder / name).write_text(name)
     kept = ["1_Pooling/config.json", "config.json", "model.safetensors"]
     encoder = Encoder(f"clip:{folder}", tuple(replace(identify(folder / name), name=name) for name in kept))
-    assert with_weights(encoder, tmp_path / "out", None, [folder]).spec == "clip:clip-small"
+    assert with_weights(encoder, "video", tmp_path / "out", None, [folder]).spec == "clip:clip-small"
     assert sorted(contents(tmp_path / "out" / "clip-small")) == kept
     models = tmp_path / "models" / "openai"
     models.mkdir(parents=True)
     folder.rename(models / "clip-small")
     named = replace(encoder, spec="clip:openai/clip-small")
-    assert with_weights(named, tmp_path / "hub", tmp_path / "models").spec == "clip:openai/clip-small"
+    assert with_weights(named, "video", tmp_path / "hub", tmp_path / "models").spec == "clip:openai/clip-small"
     assert sorted(contents(tmp_path / "hub" / "openai" / "clip-small")) == kept
     assert with_bare_names(named).spec == "clip:openai/clip-small"
     assert with_bare_names(encoder).spec == "clip:clip-small"
@@ -386,7 +385,9 @@ def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
     other.mkdir(parents=True)
     (other / "config.json").write_text("another")
     with pytest.raises(WeightsError, match="another file of that name"):
-        with_weights(Encoder(f"clip:{other}", (identify(other / "config.json"),)), tmp_path / "out", None, [other])
+        with_weights(
+            Encoder(f"clip:{other}", (identify(other / "config.json"),)), "video", tmp_path / "out", None, [other]
+        )
 
 
 def test_exported_models_by_the_names_of_their_cards(tmp_path):
@@ -395,10 +396,10 @@ def test_exported_models_by_the_names_of_their_cards(tmp_path):
         pytest.skip(f"{models} is not there: weights are not part of the project")
     file = models / "mobilenet_v2_1.0_224_quant.tflite"
     encoder = Encoder("mobilenet-v2", (identify(file),))
-    assert with_weights(encoder, tmp_path / "out", models) == encoder
+    assert with_weights(encoder, "audio", tmp_path / "out", models) == encoder
     assert contents(tmp_path / "out") == {file.name: file.read_bytes()}
     with pytest.raises(WeightsError, match="pack without weights"):
-        with_weights(replace(encoder, weights=(WeightFile(file.name, "a" * 64),)), tmp_path / "x", models)
+        with_weights(replace(encoder, weights=(WeightFile(file.name, "a" * 64),)), "audio", tmp_path / "x", models)
 
 
 def with_record(run: Path, copy: Path, **encoders: Encoder) -> Path:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from avgzsl.cli.options import MethodOfRun
 from avgzsl.types import Calibration, Fusion
 
 
@@ -24,12 +25,14 @@ def evaluate(
     predictions: Annotated[
         Literal["csv", "parquet"], typer.Option(help="One row per clip, as csv or parquet.")
     ] = "csv",
+    method: MethodOfRun = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write all results to this file.")] = None,
 ) -> None:
     """Evaluate a run: tables, one row per clip, seen-unseen curve and accuracy per class."""
     from avgzsl.cli import show
     from avgzsl.errors import RunError
     from avgzsl.experiments import train_evaluate as experiment
+    from avgzsl.experiments.run import load_run
     from avgzsl.reports.evaluation_files import write_evaluation
     from avgzsl.support.files import write_json
     from avgzsl.support.progress import Step
@@ -37,7 +40,7 @@ def evaluate(
 
     with show.progress() as progress:
         evaluation = experiment.evaluate(
-            run,
+            load_run(run, method),
             data,
             split=split,
             modality=modality,
