@@ -13,7 +13,7 @@ from avgzsl.support import registry
 from avgzsl.support.device import pick_device
 from avgzsl.support.weights import identify
 from avgzsl.text.base import TextEncoder
-from avgzsl.text.checked import Checked
+from avgzsl.text.checked import CheckedEncoder
 from avgzsl.text.overrides import find_overrides, read_overrides
 
 _OVERRIDES = ",overrides="
@@ -44,6 +44,8 @@ def load(spec: str, *, overrides: Path | None = None, models: Path | None = None
     encoder: TextEncoder = module.load(argument, models, pick_device(device))
     csv = str(overrides) if overrides is not None else inside
     if not csv:
-        return Checked(encoder, named, encoder.weights, {})
+        return CheckedEncoder(encoder, named, encoder.weights, {})
     path = find_overrides(csv, models)
-    return Checked(encoder, f"{named}{_OVERRIDES}{csv}", (*encoder.weights, identify(path)), read_overrides(path))
+    return CheckedEncoder(
+        encoder, f"{named}{_OVERRIDES}{csv}", (*encoder.weights, identify(path)), read_overrides(path)
+    )
