@@ -27,6 +27,7 @@ from avgzsl.archive.collection import (
     writing,
 )
 from avgzsl.archive.collection import purge as erase
+from avgzsl.archive.engines import default_engine
 from avgzsl.archive.extraction import extracted, has_extracted
 from avgzsl.archive.index_record import RECORD
 from avgzsl.archive.sources import decoder_of, kind_of, open_source
@@ -82,7 +83,7 @@ def index(
         return _add(collection, source, split, prune, told, media)
     there_before = folder.exists()
     decoder = decoder_of(source)
-    collection = create(folder, loaded, engine or "lancedb", url, DECODER if decoder is None else decoder)
+    collection = create(folder, loaded, engine or default_engine(), url, DECODER if decoder is None else decoder)
     try:
         return _add(collection, source, split, prune, told, media)
     except Exception:  # no interruption: after that the same command goes on

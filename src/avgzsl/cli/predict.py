@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from avgzsl.cli.options import Calibrated, Top
 from avgzsl.types import Fusion
 
 if TYPE_CHECKING:
@@ -20,13 +21,13 @@ def predict(
     classes: Annotated[
         str | None, typer.Option(help='Any names, as in "dog barking, church bell"; by default the run\'s.')
     ] = None,
-    top: Annotated[int, typer.Option(help="How many classes to tell.", min=1)] = 5,
+    top: Top = 5,
     modality: Annotated[
         Literal["audio", "video", "both"] | None, typer.Option(help="By default the most that the run serves.")
     ] = None,
     fusion: Annotated[Fusion | None, typer.Option(help="By default attention, where the run has it.")] = None,
     reject: Annotated[bool, typer.Option("--reject", help="Say where none of the classes is near enough.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Without the penalty on seen classes.")] = False,
+    calibrated: Calibrated = True,
     models: Annotated[Path | None, typer.Option(help="Folder of the encoders' weights.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
     audio: Annotated[str | None, typer.Option(help="Encoder of sound, if the run does not know its own.")] = None,
@@ -45,7 +46,7 @@ def predict(
         run, modality=modality, fusion=fusion, models=models, device=device, audio=audio, video=video, text=text
     )
     clips = find_clips(paths)
-    results = recognise(recogniser, clips, split_names(classes), top=top, calibrated=not raw, reject=reject)
+    results = recognise(recogniser, clips, split_names(classes), top=top, calibrated=calibrated, reject=reject)
     failed, uncalibrated, told = 0, 0, []
     for result in results:
         failed += result.error is not None
@@ -55,7 +56,7 @@ def predict(
             show(result)
     if json:
         print(writer.dumps(told, indent=2, allow_nan=False))
-    elif not raw and uncalibrated:
+    elif calibrated and uncalibrated:
         print(
             f"not calibrated: {uncalibrated} of {len(told)} clips, by what they have, for the run has no penalty from "
             "validation clips like them; seen classes are favoured"

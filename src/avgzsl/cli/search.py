@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from avgzsl.cli.options import Top
 from avgzsl.types import Fusion
 
 if TYPE_CHECKING:
@@ -17,14 +18,12 @@ _MARKS = {"gone": " (the file is gone)", "changed": " (changed since)", "touched
 def search(
     index: Annotated[Path, typer.Argument(help="Folder of an index.")],
     words: Annotated[list[str] | None, typer.Argument(help="What to look for; several phrases are added up.")] = None,
-    without: Annotated[
-        list[str] | None, typer.Option("--not", help="Words to stay away from, by vector arithmetic.")
-    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Words to stay away from, by vector arithmetic.")] = None,
     like: Annotated[Path | None, typer.Option(help="A clip, instead of words.")] = None,
     by: Annotated[
         Modality | None, typer.Option(help="By what of the clip --like to search; all there is, if not given.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", "--k", help="How many hits.")] = 20,
+    top: Top = 10,
     modality: Annotated[
         Modality | None, typer.Option(help="By what to compare clips; all there is, if not given.")
     ] = None,
@@ -64,7 +63,7 @@ def search(
         without=without or [],
         like=like,
         by=by,
-        k=k,
+        k=top,
         modality=modality,
         fusion=fusion,
         where=where,

@@ -11,7 +11,6 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -26,12 +25,13 @@ from torch import Tensor
 import avgzsl
 from avgzsl.data.clips import ClassTable, ClipSet, Dataset, Encoder
 from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError
-from avgzsl.methods import Method, build, dimensions
+from avgzsl.experiments.run_method import class_of_run
+from avgzsl.methods import PLUGINS, Method, MethodChoice, check_settings, dimensions, settings_of
 from avgzsl.support import records
 from avgzsl.support.files import write_bytes, write_json, write_text
 from avgzsl.support.temporary import leftovers
 from avgzsl.support.trust import parse_json, require_regular
-from avgzsl.types import MODALITIES, TextOrder
+from avgzsl.types import MODALITIES, DataChoice, TextOrder
 
 FORMAT = 1
 _LARGEST = 1 << 24  # numbers of a feature
@@ -75,6 +75,11 @@ class DataRecord(BaseModel):
         _require_possible(self.path)
         return self
 
+    @property
+    def choice(self) -> DataChoice:
+        """How the data was read, and is read again."""
+        return DataChoice(self.layout, self.class_split, self.drop_bad_rows, self.text_order, self.merge_spellings)
+
     @field_validator("dimensions")
     @classmethod
     def _text_is_there(cls, dimensions: dict[str, int]) -> dict[str, int]:
@@ -105,24 +110,14 @@ class Run(NamedTuple):
     method: Method
 
 
-def describe(
-    method: Method,
-    dataset: Dataset,
-    seed: int,
-    device: str,
-    drop_bad_rows: bool,
-    text_order: TextOrder | str = "right",
-    merge_spellings: bool = False,
-) -> Config:
+def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config:
     """The record of a run that is about to start."""
-    names = zip(dataset.classes.names, dataset.classes.seen.tolist(), strict=True)
-    by_seen: dict[bool, list[str]] = {True: [], False: []}
-    for name, seen in names:
-        by_seen[seen].append(name)
+    seen = dict(zip(dataset.classes.names, dataset.classes.seen.tolist(), strict=True))
+    choice = dataset.choice or DataChoice()
     return Config(
         format=FORMAT,
         method=method.name,
-        settings={field.name: getattr(method, field.name) for field in fields(method)},  # type: ignore[arg-type]
+        settings=settings_of(method),
         seed=seed,
         device=device,
         data=DataRecord(
@@ -130,12 +125,12 @@ def describe(
             layout=dataset.layout,
             class_split=dataset.class_split,
             fingerprint=dataset.fingerprint,
-            drop_bad_rows=drop_bad_rows,
-            text_order=text_order,  # checked when the data was opened
-            merge_spellings=merge_spellings,
+            drop_bad_rows=choice.drop_bad_rows,
+            text_order=choice.text_order,
+            merge_spellings=choice.merge_spellings,
             dimensions=dimensions(dataset.split("train"), dataset.classes),
-            seen=by_seen[True],
-            unseen=by_seen[False],
+            seen=[name for name in seen if seen[name]],
+            unseen=[name for name in seen if not seen[name]],
             encoders=dict(dataset.encoders),
         ),
         versions={
@@ -143,6 +138,7 @@ def describe(
             "python": platform.python_version(),
             "torch": torch.__version__,
             "numpy": np.__version__,
+            **PLUGINS.package_of(method.name),
         },
         git=_git_id(),
     )
@@ -154,11 +150,11 @@ def start(folder: Path, config: Config, resume: bool) -> None:
     if path.exists():
         if not resume:
             raise RunError(f"{folder}: holds a run already; resume it, or choose another folder")
-        asked, there = _comparable(config), _comparable(read_config(folder))
+        asked, recorded = _comparable(config), _comparable(read_config(folder))
         differ = [
-            f"{key}: {there.get(key)!r} there, {value!r} asked"
+            f"{key}: {recorded.get(key)!r} there, {value!r} asked"
             for key, value in asked.items()
-            if value != there.get(key)
+            if value != recorded.get(key)
         ]
         if differ:
             raise RunError(f"{folder}: cannot be resumed with other settings:\n  " + "\n  ".join(differ))
@@ -228,19 +224,25 @@ def read_config(folder: Path) -> Config:
         raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
 
 
-def load_run(folder: Path) -> Run:
-    """Read a finished run. Raises RunError when it is unfinished or its model does not fit its config."""
+def load_run(folder: str | Path, method: MethodChoice | None = None) -> Run:
+    """Read a finished run, which somebody else may have made.
+
+    The run names its method; no file is ever imported for that name, only a method of this package or of an installed
+    one. For a run of a method that is in a file, give `method`: `FILE.py:Class`, the class, or an object of it. Raises
+    RunError for a run that is unfinished, whose method is not there, or whose model does not fit its config.
+    """
     folder = Path(folder)
     config = read_config(folder)
+    cls = class_of_run(folder / CONFIG, config.method, config.versions, method)
     path = folder / MODEL
     if not path.exists():
         raise RunError(f"{folder}: training is not finished; go on with `avgzsl train … --resume`")
     try:
         state, sizes = _read_model(path), config.data.dimensions
-        method = build(config.method, settings=config.settings).restore(state, sizes)
-        _try_out(method, sizes)
+        restored = check_settings(cls, config.settings).restore(state, sizes)
+        _try_out(restored, sizes)
         # now into memory: the file may be written over while the run is in use
-        return Run(folder, config, method.restore({name: value.clone() for name, value in state.items()}, sizes))
+        return Run(folder, config, restored.restore({name: value.clone() for name, value in state.items()}, sizes))
     except ConfigError as problem:
         raise RunError(f"{folder / CONFIG}: {problem}") from problem
     except (RuntimeError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError) as problem:

@@ -16,6 +16,7 @@ from avgzsl.text.class_vectors import read_class_vectors
 from avgzsl.text.names import shown, spellings
 
 DESCRIPTION = "dict:FILE: vectors of a closed list of class names (.npy dict, .npz, .csv)"
+BRINGS_WEIGHTS = False
 
 _MOST_HINTS = 20
 _MOST_NAMES = 30
@@ -23,7 +24,7 @@ _MOST_NAMES = 30
 
 @dataclass(frozen=True, eq=False)
 class ClassVectors:
-    """Rows are the file's vectors as they are, not scaled to unit length, and so equal to those of data made with it."""
+    """Rows are the file's vectors as they are, not scaled to unit length; so they equal those of data made with it."""
 
     spec: str
     dimension: int

@@ -18,6 +18,7 @@ from avgzsl.support.weights import WeightFile, find_folder, identify, reason
 from avgzsl.text.names import shown
 
 DESCRIPTION = "sentence:FOLDER_OR_NAME: a sentence-transformers model, from a folder or the hub"
+BRINGS_WEIGHTS = False
 
 _PATTERNS = ["*.json", "*.txt", "*.safetensors", "*.model"]
 
@@ -78,7 +79,7 @@ def _identify(folder: Path) -> tuple[WeightFile, ...]:
 
 
 def _load_seeded(library: Any, folder: Path, seed: int) -> tuple[Any, Float[Tensor, "1 t"]]:
-    """The model, and its row of a word. Weights that its files lack are drawn at random: the row depends on the seed."""
+    """The model, and its row of a word. Weights that its files lack are drawn at random, from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = library.SentenceTransformer(
