@@ -64,7 +64,7 @@ app.command("encoders")(listing.encoders)
 
 
 def _show_version(asked: bool) -> bool:
-    """What it returns is the value of the option."""
+    """What typer takes as the value of the option is what its callback gives back."""
     if asked:
         print(f"avgzsl {avgzsl.__version__}")
         raise typer.Exit
