@@ -24,7 +24,8 @@ from avgzsl.errors import (
 from avgzsl.experiments import calibration
 from avgzsl.experiments import run as runs
 from avgzsl.experiments import train_evaluate as experiment
-from avgzsl.experiments.protocol import Mode, modes, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.features.embedding import Task
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import SoundNeeds, Span
@@ -294,7 +295,8 @@ def test_penalties_and_thresholds_come_from_validation_by_a_slow_loop():
     method.fit(*data.training())
     found = calibration.calibrate_recognition(method, data)
     val, seen = data.split("val"), data.classes.seen.tolist()
-    assert found.gammas() == penalties(method, val, data.classes, modes(method, val))
+    gallery = gallery_of(method, val, data.classes)
+    assert found.gammas() == gallery.penalties(gallery.modes)
     assert len(found.thresholds()) == 4
     for mode, threshold in found.thresholds().items():
         gamma, right = found.gammas()[mode], []

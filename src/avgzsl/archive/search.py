@@ -25,15 +25,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.archive.collection import Collection, open_collection
-from avgzsl.archive.fused import spaces, video_share, weighted
+from avgzsl.archive.fused import video_share, weighted
 from avgzsl.archive.indexed_files import FileState, Indexed
 from avgzsl.archive.indexed_files import state as state_of
 from avgzsl.archive.nearest import Found, nearest
 from avgzsl.archive.where import parse
-from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
+from avgzsl.errors import ConfigError, ModalityError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import Recognition
-from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.protocol import Mode, choose_mode, served_modes
 from avgzsl.learning.nets import unit_rows
 from avgzsl.methods import Embeddings
 from avgzsl.recognition.answers import distance
@@ -42,8 +42,7 @@ from avgzsl.recognition.recognise import embed, extract_clips
 from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
 from avgzsl.scores.similarity import SIMILARITIES, Name
 from avgzsl.support import own_folders
-from avgzsl.support.registry import unknown
-from avgzsl.types import MODALITIES, TEST_MODALITIES, Fusion, Modality, TestModality
+from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 _LONGEST = 1000  # characters of a phrase: more is a mistake, not a query
 _MOST = 10_000  # hits
@@ -110,7 +109,7 @@ def open_searcher(
     run = collection.run
     classes = runs.read_classes(run)
     load_text = partial(load_text_encoder, run, classes, text, models, device)
-    words = Recogniser(run, classes, Recognition(modes={}), spaces(run.method)[0], {}, load_text)
+    words = Recogniser(run, classes, Recognition(modes={}), served_modes(run.method)[0], {}, load_text)
     clips = partial(load_recogniser, run.folder, models=models, device=device, audio=audio, video=video, text=text)
     return Searcher(collection, words, clips)
 
@@ -136,7 +135,7 @@ def search(
     searcher = index if isinstance(index, Searcher) else open_searcher(index)
     if not 1 <= k <= _MOST:
         raise ConfigError(f"{k} hits were asked for; give a number from 1 to {_MOST}")
-    mode = choose_mode(searcher.collection, modality, fusion)
+    mode = mode_of(searcher.collection, modality, fusion)
     condition = None if where is None else parse(where)
     phrases = [words] if isinstance(words, str) else list(words)
     if (like is None) == (not phrases and not without):
@@ -175,31 +174,23 @@ def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, n
 
     Raises ModalityError for what the clip lacks.
     """
-    mode = choose_mode(collection, None if by == "both" else by, None)
-    has = {"audio": bool(clip.has_audio.all()), "video": bool(clip.has_video.all())}
-    if (mode.modality != "both" and not has[mode.modality]) or not any(has.values()):
-        there = " and ".join(m for m in MODALITIES if has[m]) or "nothing that the run can embed"
-        raise ModalityError(f"{name}: has no {mode.modality} to search by; it has {there}")
+    mode = mode_of(collection, None if by == "both" else by, None)
+    has = [modality for modality in MODALITIES if bool(clip.has(modality).all())]
+    if not has or (mode.modality != "both" and mode.modality not in has):
+        known = " and ".join(has) or "nothing that the run can embed"
+        raise ModalityError(f"{name}: has no {mode.modality} to search by; it has {known}")
     parts = weighted(clip, mode)
     if collection.run.method.similarity == "cosine":
         parts = [(unit_rows(z), w) for z, w in parts]
     return torch.stack([z[0] * w[0] for z, w in parts]).sum(0).float()
 
 
-def choose_mode(collection: Collection, modality: str | None, fusion: Fusion | None) -> Mode:
+def mode_of(collection: Collection, modality: str | None, fusion: Fusion | None) -> Mode:
     """The mode asked for; by default both modalities, with attention where the run has it.
 
     Raises UnknownNameError, ConfigError for a fusion of one modality, ModalityError for what the run does not serve.
     """
-    there = collection.modes
-    if modality is not None and modality not in TEST_MODALITIES:
-        raise UnknownNameError(unknown("modality", modality, TEST_MODALITIES))
-    if fusion is not None and modality not in (None, "both"):
-        raise ConfigError(f"fusion={fusion} weighs audio against video; leave it out, or search by modality both")
-    found = [m for m in there if modality in (None, m.modality) and (fusion is None or m == Mode("both", fusion))]
-    if not found:
-        collection.run.method.check_serves(modality or "both", fusion or "equal")
-    return found[-1]
+    return choose_mode(collection.run.method, collection.modes, modality, fusion, collection.folder)
 
 
 def _checked(phrase: str) -> str:
@@ -255,20 +246,20 @@ def _state(path: str, file: Indexed | None, folders: Sequence[Path]) -> FileStat
 
 def _alone(clips: Embeddings, point: Float[Tensor, " d"], modality: Modality, near: Name) -> list[float | None]:
     """The distance of each clip by one modality."""
-    z, has = (clips.audio, clips.has_audio) if modality == "audio" else (clips.video, clips.has_video)
+    z, has = clips.of(modality), clips.has(modality).tolist()
     if z is None:
-        return [None] * len(has)
+        return [None] * len(clips)
     scores = SIMILARITIES[near](z, point[None].float())[:, 0].tolist()
-    return [distance(value, near) if there else None for value, there in zip(scores, has.tolist(), strict=True)]
+    return [distance(score, near) if present else None for score, present in zip(scores, has, strict=True)]
 
 
 def _shares(clips: Embeddings, mode: Mode) -> dict[Modality, list[float | None]]:
     """The weight of each modality in the fused score of each clip."""
     if clips.joint is not None:
-        return {m: [None] * len(clips.has_audio) for m in MODALITIES}
-    has = {"audio": clips.has_audio.tolist(), "video": clips.has_video.tolist()}
+        return {m: [None] * len(clips) for m in MODALITIES}
+    has = {m: clips.has(m).tolist() for m in MODALITIES}
     if mode.modality != "both":
-        return {m: [float(m == mode.modality) if there else None for there in has[m]] for m in MODALITIES}
+        return {m: [float(m == mode.modality) if present else None for present in has[m]] for m in MODALITIES}
     video = video_share(clips, mode).tolist()
-    value = {"audio": [1 - share for share in video], "video": video}
-    return {m: [v if there else None for v, there in zip(value[m], has[m], strict=True)] for m in MODALITIES}
+    shares = {"audio": [1 - share for share in video], "video": video}
+    return {m: [w if present else None for w, present in zip(shares[m], has[m], strict=True)] for m in MODALITIES}

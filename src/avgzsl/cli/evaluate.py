@@ -34,7 +34,7 @@ def evaluate(
     from avgzsl.support.files import write_json
     from avgzsl.support.trust import require_no_way_out
 
-    with show.counting_progress(f"evaluate, calibration {calibration}") as told:
+    with show.progress() as progress:
         evaluation = experiment.evaluate(
             run,
             data,
@@ -42,7 +42,7 @@ def evaluate(
             modality=modality,
             fusion=fusion,
             calibration=calibration,
-            told=told,
+            progress=progress,
         )
     show.tables(evaluation, evaluation.provenance["method"])
     written = []

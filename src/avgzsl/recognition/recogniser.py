@@ -12,15 +12,14 @@ from torch import Tensor
 
 from avgzsl.backbones import Backbone
 from avgzsl.data.clips import ClassTable
-from avgzsl.errors import ConfigError, DataError, ModalityError, UnknownNameError
+from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import Recognition, read_recognition
-from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.protocol import Mode, choose_mode, served_modes
 from avgzsl.recognition.encoders import load_backbones, load_text_encoder
-from avgzsl.support.registry import unknown
 from avgzsl.text.base import TextEncoder
 from avgzsl.text.names import check_names, shown, spellings
-from avgzsl.types import MODALITIES, TEST_MODALITIES, Fusion, Modality, TestModality
+from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +57,12 @@ def load_recogniser(
     own or whose weights have moved. Raises RunError, WeightsError, ConfigError, UnknownNameError, ModalityError.
     """
     loaded = runs.load_run(Path(run))
-    mode = _mode(loaded, modality, fusion)
+    modalities = [m for m in MODALITIES if m in loaded.config.data.dimensions]
+    mode = choose_mode(loaded.method, served_modes(loaded.method, modalities), modality, fusion, loaded.folder)
     classes = runs.read_classes(loaded)
     recognition = read_recognition(loaded.folder) or Recognition(modes={})
     specs = {name: spec for name, spec in (("audio", audio), ("video", video)) if spec is not None}
-    wanted = [m for m in MODALITIES if mode.modality in (m, "both") and m in loaded.config.data.dimensions]
+    wanted = [m for m in modalities if mode.modality in (m, "both")]
     unused = [name for name in specs if name not in wanted]
     if unused:
         raise ConfigError(f"{loaded.folder}: needs no {unused[0]} encoder for modality {mode.modality}; leave it out")
@@ -113,20 +113,3 @@ def encode_names(recogniser: Recogniser, names: Sequence[str]) -> Float[Tensor, 
             f"{recogniser.run.folder}: its text encoder has vectors for a closed list of names, and cannot encode new "
             f"ones. {problem}"
         ) from problem
-
-
-def _mode(run: runs.Run, modality: TestModality | str | None, fusion: Fusion | None) -> Mode:
-    """The mode asked for, or the most that the run serves. Raises UnknownNameError, ConfigError, ModalityError."""
-    there = [m for m in MODALITIES if m in run.config.data.dimensions]
-    most: list[TestModality] = ["both", *there] if len(there) == 2 else [*there]
-    if modality is None:
-        modality = next((m for m in most if m in run.method.modalities), "both")
-    if modality not in TEST_MODALITIES:
-        raise UnknownNameError(unknown("modality", modality, TEST_MODALITIES))
-    if modality not in most:
-        raise ModalityError(f"{run.folder}: was trained on {' and '.join(there)} alone, it cannot tell by {modality}")
-    if fusion is not None and modality != "both":
-        raise ConfigError(f"fusion={fusion} weighs audio against video; leave it out, or recognise by modality both")
-    best: Fusion = "attention" if modality == "both" and "attention" in run.method.fusions else "equal"
-    run.method.check_serves(modality, fusion or best)
-    return Mode(modality, fusion or best)
