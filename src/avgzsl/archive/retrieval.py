@@ -1,11 +1,11 @@
 """The call behind `avgzsl index-evaluate`: how well the clips of an index are found by the names of their classes."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from avgzsl.archive.collection import View, open_collection, view
+from avgzsl.archive.collection import Collection, View, open_collection, view
+from avgzsl.archive.results import IndexEvaluation
 from avgzsl.data.clips import ClassTable
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.experiments.gallery import Gallery
@@ -18,13 +18,14 @@ from avgzsl.support.registry import unknown
 _IN_SPLIT = "(?1 is null or split = ?1)"
 
 
-def index_evaluate(index: str | Path, split: str | None = None, *, url: str | None = None) -> dict[str, Any]:
+def index_evaluate(
+    index: str | Path | Collection, split: str | None = None, *, url: str | None = None
+) -> IndexEvaluation:
     """Retrieval by class name over an index, or over one of its splits, in every mode that its clips can be tested in.
 
-    `results` has rows as those of `train_evaluate.evaluate`, `unlabelled` counts the clips that were left out for want
-    of a label. The classes are those of the index's own run: no data set is needed. It is measured as by `evaluate`:
-    ties come in its seeded random order, drawn over the clips in the order in which they were indexed. Raises RunError
-    when the run does not tell its classes, ModalityError where no mode can be tested, and as `index_gallery`.
+    It is measured as by `evaluate`: ties come in its seeded random order, drawn over the clips in the order in which
+    they were indexed. The classes are those of the index's own run: no data set is needed. Raises RunError when the run
+    does not tell them, ModalityError where no mode can be tested, and as `index_gallery`.
     """
     collection = open_collection(index, url)
     classes = read_classes(collection.run)
@@ -36,8 +37,7 @@ def index_evaluate(index: str | Path, split: str | None = None, *, url: str | No
         scored = gallery.score(mode, {})
         figures = retrieval(scored.scores, scored.labels, classes.seen)
         results.append(result_row(mode, len(scored.rows), classes.names, figures))
-    record = collection.record
-    return {"method": record.method, "run": record.run, "split": split, "unlabelled": unlabelled, "results": results}
+    return IndexEvaluation(collection.record.method, collection.record.run, split, unlabelled, results)
 
 
 def index_gallery(seen: View, classes: ClassTable, split: str | None = None) -> Gallery:

@@ -25,26 +25,28 @@ def split(
     from avgzsl.cli import show
     from avgzsl.data.layouts import open_dataset
     from avgzsl.data.splitting import split as propose
-    from avgzsl.errors import DataError
+    from avgzsl.errors import ConfigError, DataError
 
-    file, division = propose(
+    if like is not None and unseen is not None:
+        raise ConfigError(f"--unseen {unseen} and --like {like}: both say which classes are unseen; give one")
+    proposed = propose(
         store,
-        unseen=unseen,
+        unseen=unseen if like is None else like,
         val=val,
         test=test,
         seed=seed,
         name=name,
-        like=like,
         resplit=resplit,
         merge_spellings=merge_spellings,
     )
+    division = proposed.class_split
     print(f"{len(division.seen)} seen classes; {len(division.unseen)} unseen: {', '.join(division.unseen)}")
     try:
-        dataset = open_dataset(store, layout="store", class_split=file.stem)
+        dataset = open_dataset(store, layout="store", class_split=proposed.name)
     except DataError as problem:  # the division stands; what else is lacking is said by the time of training too
         print(f"not ready for training: {problem}")
     else:
         counts = (f"{len(dataset.split(name))} in {name}" for name in dataset.splits)
         print(f"clips: {', '.join(counts)}")
         show.notes(dataset.notes)
-    show.files([file])
+    show.files([proposed.file])

@@ -57,8 +57,8 @@ def choose_modes(
     ]
     if not chosen:
         raise ModalityError(
-            f"{source}: {method.name} cannot go by {modality or 'audio or video'} here, for want of features; "
-            f"it can go by {', '.join(map(str, possible)) or 'nothing'}"
+            f"{source}: has no features to test {method.name} on {modality or ' or '.join(method.modalities)}; "
+            f"it can be tested on {', '.join(map(str, possible)) or 'nothing'}"
         )
     return chosen
 

@@ -10,11 +10,11 @@ Nothing in a run depends on when it was made, so that the same training gives th
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -26,12 +26,15 @@ from torch import Tensor
 import avgzsl
 from avgzsl.data.clips import ClassTable, ClipSet, Dataset, Encoder
 from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError
-from avgzsl.methods import Method, build, dimensions
+from avgzsl.experiments.run_method import class_of_run
+from avgzsl.methods import PLUGINS, Method, MethodChoice, check_settings, dimensions, settings_of
 from avgzsl.support import records
 from avgzsl.support.files import write_bytes, write_json, write_text
+from avgzsl.support.progress import Progress
+from avgzsl.support.showing import Shown
 from avgzsl.support.temporary import leftovers
 from avgzsl.support.trust import parse_json, require_regular
-from avgzsl.types import MODALITIES, DataChoice, TextOrder
+from avgzsl.types import MODALITIES, Calibration, DataChoice, EncoderChoice, Fusion, TestModality, TextOrder
 
 FORMAT = 1
 _LARGEST = 1 << 24  # numbers of a feature
@@ -102,12 +105,132 @@ class Config(BaseModel):
     git: str | None
 
 
-class Run(NamedTuple):
-    """A finished run, read back."""
+@dataclass(frozen=True, eq=False)
+class Run(Shown):
+    """A finished run, read back: its folder, what was asked for, and the method with what it learned.
+
+    What one does with a run stands in rooms above this one: the calls go through the names of `avgzsl`, which load a
+    room when it is first used, so that nothing here is imported from above.
+    """
 
     folder: Path
     config: Config
     method: Method
+
+    def predict(
+        self,
+        clips: Iterable[str | Path],
+        classes: Sequence[str] | None = None,
+        *,
+        encoders: EncoderChoice | None = None,
+        modality: TestModality | str | None = None,
+        fusion: Fusion | None = None,
+        top: int = 5,
+        calibrated: bool = True,
+        reject: bool = False,
+        progress: Progress | None = None,
+    ) -> "avgzsl.Predictions":
+        """The classes nearest to clips. The parameters, and what it raises, are those of `avgzsl.predict`."""
+        return avgzsl.predict(
+            self,
+            clips,
+            classes,
+            encoders=encoders,
+            modality=modality,
+            fusion=fusion,
+            top=top,
+            calibrated=calibrated,
+            reject=reject,
+            progress=progress,
+        )
+
+    def embed(
+        self,
+        clips: Iterable[str | Path],
+        *,
+        encoders: EncoderChoice | None = None,
+        progress: Progress | None = None,
+    ) -> "avgzsl.ClipEmbeddings":
+        """Clips in the space in which the run compares; see `avgzsl.embed_clips`."""
+        return avgzsl.embed_clips(self, clips, encoders=encoders, progress=progress)
+
+    def evaluate(
+        self,
+        data: str | Path | Dataset | None = None,
+        *,
+        split: str = "test",
+        modality: TestModality | str = "all",
+        fusion: Fusion | None = None,
+        calibration: Calibration = "val",
+    ) -> "avgzsl.Evaluation":
+        """What the run is worth on a split of its data; see `avgzsl.evaluate`."""
+        return avgzsl.evaluate(
+            self,
+            data,
+            split=split,
+            modality=modality,
+            fusion=fusion,
+            calibration=calibration,
+        )
+
+    def index(
+        self,
+        source: str | Path,
+        out: str | Path,
+        *,
+        engine: str | None = None,
+        url: str | None = None,
+        encoders: EncoderChoice | None = None,
+        split: str | None = None,
+        manifest: Path | None = None,
+        prune: bool = False,
+        progress: Progress | None = None,
+    ) -> "avgzsl.Added":
+        """Clips into an index of this run. The parameters, and what it raises, are those of `avgzsl.index`."""
+        return avgzsl.index(
+            self,
+            source,
+            out,
+            engine=engine,
+            url=url,
+            encoders=encoders,
+            split=split,
+            manifest=manifest,
+            prune=prune,
+            progress=progress,
+        )
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool | None = None,
+        weights: bool = False,
+        models: Path | None = None,
+        named: Sequence[str | Path] = (),
+    ) -> str:
+        """Upload the run, packed, to a repository of the hub; see `avgzsl.push_to_hub`."""
+        return avgzsl.push_to_hub(self, repository, private=private, weights=weights, models=models, named=named)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> "Run":
+        """The run in a folder or in a repository of the hub; see `avgzsl.from_pretrained`."""
+        return avgzsl.from_pretrained(name, revision=revision)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row: what was trained on what."""
+        data = self.config.data
+        return [
+            {
+                "run": str(self.folder),
+                "method": self.config.method,
+                "data": data.path,
+                "class split": data.class_split,
+                "seen": len(data.seen),
+                "unseen": len(data.unseen),
+                "seed": self.config.seed,
+            }
+        ]
 
 
 def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config:
@@ -117,7 +240,7 @@ def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config
     return Config(
         format=FORMAT,
         method=method.name,
-        settings={field.name: getattr(method, field.name) for field in fields(method)},  # type: ignore[arg-type]
+        settings=settings_of(method),
         seed=seed,
         device=device,
         data=DataRecord(
@@ -138,6 +261,7 @@ def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config
             "python": platform.python_version(),
             "torch": torch.__version__,
             "numpy": np.__version__,
+            **PLUGINS.package_of(method.name),
         },
         git=_git_id(),
     )
@@ -223,19 +347,28 @@ def read_config(folder: Path) -> Config:
         raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
 
 
-def load_run(folder: Path) -> Run:
-    """Read a finished run. Raises RunError when it is unfinished or its model does not fit its config."""
+def load_run(folder: str | Path | Run, method: MethodChoice | None = None) -> Run:
+    """Read a finished run, which somebody else may have made.
+
+    The run names its method; no file is ever imported for that name, only a method of this package or of an installed
+    one. For a run of a method that is in a file, give `method`: `FILE.py:Class`, the class, or an object of it. A run
+    that is read already is given back. Raises RunError for a run that is unfinished, whose method is not there, or
+    whose model does not fit its config.
+    """
+    if isinstance(folder, Run):
+        return folder
     folder = Path(folder)
     config = read_config(folder)
+    cls = class_of_run(folder / CONFIG, config.method, config.versions, method)
     path = folder / MODEL
     if not path.exists():
         raise RunError(f"{folder}: training is not finished; go on with `avgzsl train … --resume`")
     try:
         state, sizes = _read_model(path), config.data.dimensions
-        method = build(config.method, settings=config.settings).restore(state, sizes)
-        _try_out(method, sizes)
+        restored = check_settings(cls, config.settings).restore(state, sizes)
+        _try_out(restored, sizes)
         # now into memory: the file may be written over while the run is in use
-        return Run(folder, config, method.restore({name: value.clone() for name, value in state.items()}, sizes))
+        return Run(folder, config, restored.restore({name: value.clone() for name, value in state.items()}, sizes))
     except ConfigError as problem:
         raise RunError(f"{folder / CONFIG}: {problem}") from problem
     except (RuntimeError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError) as problem:

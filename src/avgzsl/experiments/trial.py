@@ -13,7 +13,7 @@ from avgzsl.experiments.gallery import Gallery, Measured, gallery_of, validate
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.pseudo_unseen import FOLDS, Fold, pseudo_unseen_folds, pseudo_unseen_penalties
 from avgzsl.learning.training import Job
-from avgzsl.methods import build
+from avgzsl.methods import MethodChoice, build
 from avgzsl.scores.metrics import Classification, Retrieval
 from avgzsl.support.progress import Progress
 from avgzsl.types import Calibration
@@ -22,7 +22,7 @@ Judge = Literal["pseudo-unseen", "val"]
 
 
 def tested(
-    dataset: Dataset, method: str, settings: Mapping[str, Any], seed: int, calibration: Calibration
+    dataset: Dataset, method: MethodChoice, settings: Mapping[str, Any], seed: int, calibration: Calibration
 ) -> list[dict[str, Any]]:
     """Fit the method and test it in every mode that it and the clips allow; rows as in `results.json`."""
     fitted = build(method, settings=settings).fit(*dataset.training(), Job(seed=seed))
@@ -32,7 +32,7 @@ def tested(
 
 
 def validation_hm(
-    dataset: Dataset, method: str, settings: Mapping[str, Any], judge: Judge, folds: int, seed: int
+    dataset: Dataset, method: MethodChoice, settings: Mapping[str, Any], judge: Judge, folds: int, seed: int
 ) -> float:
     """Best HM over penalties, on validation clips, of the method's fullest equal-weight mode; mean over folds."""
     values = []

@@ -27,7 +27,7 @@ from avgzsl.experiments.gallery import gallery_of
 from avgzsl.experiments.protocol import Mode, choose_modes
 from avgzsl.experiments.train_evaluate import Evaluation, evaluation_of, save_results, train
 from avgzsl.learning.training import Schedule
-from avgzsl.methods import Method, build
+from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.scores.metrics import class_accuracy, harmonic_mean
 from avgzsl.scores.scoring import predict
 from avgzsl.support.progress import Progress
@@ -43,7 +43,7 @@ FIRST = "stage-1"
 
 def two_stage(
     data: str | Path | Dataset,
-    method: str = "avgzslnet",
+    method: MethodChoice | None = None,
     *,
     out: str | Path,
     choice: DataChoice | None = None,

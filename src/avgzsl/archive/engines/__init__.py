@@ -1,33 +1,48 @@
-"""Engines that propose the clips of the largest inner products: one file each, found by listing this folder.
+"""Engines that propose the clips of the largest inner products: one a file.
 
-An engine module has DESCRIPTION, BY_URL (whether it lives at an address), SCANS (whether its engine is a `Scanner`),
-open_engine(folder, name, dimension, url), which gives an `Engine`, and drop(folder, name, url), which removes all that
-it stored, damaged or not. One that lives at an address has an EXAMPLE of it, too.
+They are found by listing this folder and the entry points `avgzsl.index_engines`; `EnginePlugin` is the contract of a
+file, `Engine` that of what it opens, and `avgzsl.testing` has the suite of tests for them.
 
 An address is called, and gets its user's key, only where the user gave it: see `address`.
 """
 
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from urllib.parse import urlsplit
 
-from avgzsl.archive.engines._base import Engine, Scanner
+from avgzsl.archive.engines._base import Engine, EnginePlugin, Scanner
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
+from avgzsl.support.registry import Plugins, keeps
 from avgzsl.support.trust import bare_address
 
-__all__ = ["VARIABLE", "Engine", "Scanner", "address", "drop", "engines", "open_engine", "scans"]
+__all__ = [
+    "VARIABLE",
+    "Engine",
+    "EnginePlugin",
+    "Scanner",
+    "address",
+    "default_engine",
+    "drop",
+    "engines",
+    "open_engine",
+    "scans",
+]
+
+OWN: Plugins[EnginePlugin] = Plugins(__name__, "engine", keeps(EnginePlugin))
+PLUGINS: Plugins[EnginePlugin] = Plugins(__name__, "engine", keeps(EnginePlugin), "avgzsl.index_engines")
 
 VARIABLE = "AVGZSL_ENGINE_URL"
 
 
 def engines() -> dict[str, str]:
     """Names of the engines, each with one line about it."""
-    package = sys.modules[__name__]
-    names = registry.available(package)
-    return {name: str(registry.load(package, "engine", name).DESCRIPTION) for name in names}
+    return registry.descriptions(PLUGINS)
+
+
+def default_engine() -> str:
+    """The name of the engine of a new index: the one in this folder that says so."""
+    return next(name for name in OWN.names() if OWN.load(name).DEFAULT)
 
 
 def address(kind: str, given: str | None, noted: str | None = None) -> str | None:
@@ -36,8 +51,8 @@ def address(kind: str, given: str | None, noted: str | None = None) -> str | Non
     What is `noted` in an index, which somebody else may have made, is told in the error and never called. Raises
     UnknownNameError, ConfigError for an address that the engine has no use for or lacks, or that holds a secret.
     """
-    module = _module(kind)
-    if not module.BY_URL:
+    example = PLUGINS.load(kind).EXAMPLE
+    if example is None:
         if given is not None:
             raise ConfigError(
                 f"the engine {kind} is a folder on disk and takes no url; leave {bare_address(given)!r} out"
@@ -46,8 +61,8 @@ def address(kind: str, given: str | None, noted: str | None = None) -> str | Non
     url = given or os.environ.get(VARIABLE)
     if not url:
         said = f" The index names {bare_address(noted)}: give that, if you trust it." if noted else ""
-        raise ConfigError(f"the engine {kind} needs a url, as in --url {module.EXAMPLE}, or in {VARIABLE}.{said}")
-    _require_bare(url, module.EXAMPLE)
+        raise ConfigError(f"the engine {kind} needs a url, as in --url {example}, or in {VARIABLE}.{said}")
+    _require_bare(url, example)
     return url
 
 
@@ -62,26 +77,21 @@ def _require_bare(url: str, example: str) -> None:
         raise ConfigError(f"{bare_address(url)} is no address; expected one as {example}")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"{bare_address(url)}: holds more than an address (a name, a password, ? or #); keys come from the "
-            f"engine's own variable, as QDRANT_API_KEY. Expected one as {example}"
+            f"{bare_address(url)}: holds more than an address (a name, a password, ? or #); keys belong into "
+            f"a variable of the environment that the engine reads. Expected one as {example}"
         )
 
 
 def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | None = None) -> Engine:
     """The vectors `name` of an engine at an `address`. Raises UnknownNameError, ConfigError for the address."""
-    engine: Engine = _module(kind).open_engine(folder, name, dimension, address(kind, url))
-    return engine
+    return PLUGINS.load(kind).open_engine(folder, name, dimension, address(kind, url))
 
 
 def scans(kind: str) -> bool:
     """Whether the engine gives the inner products of all vectors at once. Raises UnknownNameError."""
-    return bool(_module(kind).SCANS)
+    return PLUGINS.load(kind).SCANS
 
 
 def drop(kind: str, folder: Path, name: str, url: str | None) -> None:
     """Remove the vectors `name`, damaged or not. Raises AvgzslError where disk or server refuse."""
-    _module(kind).drop(folder, name, address(kind, url))
-
-
-def _module(kind: str) -> ModuleType:
-    return registry.load(sys.modules[__name__], "engine", kind)
+    PLUGINS.load(kind).drop(folder, name, address(kind, url))

@@ -11,8 +11,9 @@ from avgzsl.errors import AvgzslError, DataError
 from avgzsl.support.trust import open_in_place, require_no_holes
 
 DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
-BY_URL = False
+EXAMPLE = None
 SCANS = True
+DEFAULT = False
 
 
 def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "Memory":

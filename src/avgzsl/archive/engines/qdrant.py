@@ -18,8 +18,8 @@ from avgzsl.support.registry import require
 from avgzsl.support.trust import bare_address
 
 DESCRIPTION = "Qdrant, a server or a cluster, by --url (extra qdrant)"
-BY_URL = True
 SCANS = False
+DEFAULT = False
 EXAMPLE = "http://localhost:6333"
 _BATCH = 1000
 
