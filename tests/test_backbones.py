@@ -1,4 +1,4 @@
-"""The registry of backbones (what each keeps to: tests/test_plugin_suites.py); cards on real clips, and features of the same."""
+"""The registry of backbones (tests/test_plugin_suites.py has what each keeps to), and cards on real clips."""
 
 import csv
 import importlib
@@ -14,7 +14,7 @@ from avgzsl import backbones, open_dataset
 from avgzsl.errors import ConfigError, WeightsError
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import FrameNeeds
-from avgzsl.testing.backbone_suite import sample_clips
+from avgzsl.testing.backbones import sample_clips
 from avgzsl.types import MODALITIES
 from tests.conftest import SHARED
 from tests.strangers import install

@@ -1,4 +1,4 @@
-"""Text encoders (what each keeps to: tests/test_plugin_suites.py): specs, overrides, names, files of vectors, hashed words."""
+"""Text encoders: specs, overrides, names, files of class vectors, hashed words; see also tests/test_plugin_suites.py."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from avgzsl.errors import ConfigError, DataError, UnknownNameError, WeightsError
-from avgzsl.testing.text_encoder_suite import NAMES, OTHERS
+from avgzsl.testing.text_encoders import NAMES, OTHERS
 from avgzsl.text import encoders as text
 from avgzsl.text.class_vectors import read_class_vectors
 from avgzsl.text.encoders.hashed_words import direction, words_of

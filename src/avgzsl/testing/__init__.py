@@ -15,9 +15,9 @@ from avgzsl.support.registry import require
 # so that a failure shows the values
 require("pytest", "testing").register_assert_rewrite(*(f"{__name__}.{m.name}" for m in pkgutil.iter_modules(__path__)))
 
-from avgzsl.testing.backbone_suite import BackboneSuite  # noqa: E402
-from avgzsl.testing.engine_suite import EngineSuite  # noqa: E402
-from avgzsl.testing.layout_suite import LayoutSuite  # noqa: E402
-from avgzsl.testing.text_encoder_suite import TextEncoderSuite  # noqa: E402
+from avgzsl.testing.backbones import BackboneSuite  # noqa: E402
+from avgzsl.testing.engines import EngineSuite  # noqa: E402
+from avgzsl.testing.layouts import LayoutSuite  # noqa: E402
+from avgzsl.testing.text_encoders import TextEncoderSuite  # noqa: E402
 
 __all__ = ["BackboneSuite", "EngineSuite", "LayoutSuite", "TextEncoderSuite"]
