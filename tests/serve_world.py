@@ -25,6 +25,7 @@ from avgzsl.server.app import make_app
 from avgzsl.server.index_archive import open_archive
 from avgzsl.server.service import started
 from avgzsl.server.settings import Settings
+from avgzsl.types import EncoderChoice
 
 SIZE, FPS, SECONDS, RATE = 64, 8, 1.0, 16_000
 SEEN = ("red square low drum", "blue cross high flute", "green square high drum", "red bar low flute")
@@ -87,8 +88,8 @@ def world() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="avgzsl-test-world-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     manifest = write_clips(folder / "clips")
-    encoders = {"audio": "descriptors", "video": "descriptors", "text": "hashed-words"}
-    extract(folder / "clips", folder / "store", manifest=manifest, workers=1, **encoders)
+    encoders = EncoderChoice(audio="descriptors", video="descriptors", text="hashed-words")
+    extract(folder / "clips", folder / "store", manifest=manifest, workers=1, encoders=encoders)
     settings = {"epochs": 15, "batch_size": 64}
     run = train(folder / "store", "avgzslnet", out=folder / "run", class_split="manifest", settings=settings)
     save_results(run.folder, evaluate(run))

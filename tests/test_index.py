@@ -33,6 +33,7 @@ from avgzsl.archive.indexing import (
 )
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild, verify
+from avgzsl.archive.results import Removed
 from avgzsl.archive.where import parse
 from avgzsl.errors import AvgzslError, ConfigError, DataError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiments.protocol import Mode
@@ -438,16 +439,16 @@ def test_index_of_features_and_what_changed_in_them(data, run, tmp_path):
     values[0] += 1
     write_file(file, values, ids)
     assert (index_add(folder, copy, split="test").added) == 1
-    info = index_info(folder)
+    info = index_info(folder).json()
     expected = {"clips": 25, "labels": 5, "removed_but_not_purged": 1, "waiting_for_the_engine": 0, "engine": "lancedb"}
     assert {name: info[name] for name in expected} == expected
-    assert index_verify(folder) == ([], [])
-    assert index_remove(folder, [ids[0]], purge=True) == (1, 2)
+    assert index_verify(folder).rows() == []
+    assert index_remove(folder, [ids[0]], purge=True) == Removed(1, 2)
     with pytest.raises(DataError, match="holds no clip"):
         index_remove(folder, [ids[1], ids[0]])
-    assert index_info(folder)["clips"] == 24
+    assert index_info(folder).clips == 24
     index_rebuild(folder)
-    assert index_verify(folder) == ([], [])
+    assert index_verify(folder).rows() == []
     assert index(run, data, folder).added == 1 + 35 + 20  # the removed one, and train and val
 
 
@@ -583,14 +584,14 @@ def test_what_came_in_before_an_interruption_stays(failure, data, run, tmp_path)
     """Three splits are three batches."""
     heard = []
 
-    def told(done, total):
-        heard.append(done)
+    def progress(step):
+        heard.append(step.done)
         if len(heard) == 2:
             raise failure
 
     with pytest.raises(failure):
-        index(run, data, tmp_path / "index", told=told)
-    assert index_info(tmp_path / "index")["clips"] == heard[1] < 80
+        index(run, data, tmp_path / "index", progress=progress)
+    assert index_info(tmp_path / "index").clips == heard[1] < 80
     again = index(run, data, tmp_path / "index")
     assert (again.added, again.kept) == (80 - heard[1], heard[1])
-    assert index_verify(tmp_path / "index") == ([], [])
+    assert index_verify(tmp_path / "index").rows() == []

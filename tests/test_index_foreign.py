@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from avgzsl import cli
 from avgzsl.archive.engines import VARIABLE, address
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
+from avgzsl.archive.results import Removed
 from avgzsl.archive.retrieval import index_evaluate
 from avgzsl.archive.search import open_searcher, search
 from avgzsl.errors import AvgzslError, ConfigError, DataError
@@ -157,15 +158,15 @@ def test_an_address_that_an_index_names_is_told_and_not_called(call, foreign, da
     ran = CliRunner().invoke(cli.app, list(map(str, given)))
     assert isinstance(ran.exception, ConfigError) and theirs.url in str(ran.exception)
     assert theirs.heard == []
-    assert index_info(folder)["clips"] == 20  # nothing was done by halves
+    assert index_info(folder).clips == 20  # nothing was done by halves
 
 
 def test_what_needs_no_engine_calls_none(foreign, listening):
     theirs = listening()
     folder = foreign(engine="qdrant", url=theirs.url)
-    assert index_info(folder)["url"] == theirs.url
-    assert index_evaluate(folder)["unlabelled"] == 0
-    assert index_remove(folder, ["dog-val-0"]) == (1, 0)
+    assert index_info(folder).json()["url"] == theirs.url
+    assert index_evaluate(folder).unlabelled == 0
+    assert index_remove(folder, ["dog-val-0"]) == Removed(1, 0)
     assert theirs.heard == []
 
 
@@ -319,7 +320,7 @@ def test_the_folder_itself_may_be_a_link_of_the_user(foreign, data, run, tmp_pat
     (tmp_path / "place").mkdir()
     (tmp_path / "new").symlink_to(tmp_path / "place")
     assert index(run, data, tmp_path / "new", split="val", engine="memory").added == 20
-    assert index_verify(tmp_path / "new") == ([], [])
+    assert index_verify(tmp_path / "new").rows() == []
 
 
 @pytest.mark.parametrize("name", ["embeddings.f32", "clips.sqlite", ".writer.lock", "engine"])
@@ -341,7 +342,7 @@ def test_what_has_a_second_name_elsewhere_is_not_written_to(name, foreign, data,
     assert {path.name: (tmp_path / path.name).read_bytes() for path in paths} == kept
     shutil.copytree(folder, tmp_path / "copy")
     index_add(tmp_path / "copy", data, split="test")
-    assert index_verify(tmp_path / "copy") == ([], [])
+    assert index_verify(tmp_path / "copy").rows() == []
 
 
 @pytest.mark.parametrize("engine", ["memory", "lancedb"])

@@ -1,6 +1,7 @@
 """A clip to its classes: the distances by a slow loop, any list of names, and every way in which it can go wrong."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,11 @@ from avgzsl.recognition.recognise import find_clips, predict, recognise
 from avgzsl.recognition.recogniser import class_table, load_recogniser
 from avgzsl.support.weights import WeightFile
 from avgzsl.text.encoders import load as load_text
+from avgzsl.types import EncoderChoice
 from tests import clip_runs
 from tests.worlds import world
+
+OF_CLIPS = EncoderChoice(audio="descriptors", video="descriptors")
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +221,8 @@ def test_a_closed_vocabulary_says_that_it_cannot_encode_new_names(run, files, tm
     np.savez(tmp_path / "names.npz", **dict(zip(vectors.names, vectors.text.numpy(), strict=True)))
     without_encoders(run)
     with pytest.raises(DataError, match=r"cannot encode new ones.*no vector for 1 of 1 names: 'purple low'") as told:
-        predict(run, [files["red low"]], ["red low", "purple low"], audio="descriptors", video="descriptors",
-                text=f"dict:{tmp_path / 'names.npz'}")  # fmt: skip
+        predict(run, [files["red low"]], ["red low", "purple low"],
+                encoders=replace(OF_CLIPS, text=f"dict:{tmp_path / 'names.npz'}"))  # fmt: skip
     assert f"names alone ({', '.join(sorted(vectors.names))})" in str(told.value)
 
 
@@ -398,25 +402,36 @@ def test_features_from_elsewhere_need_to_be_told_their_encoders(run, files, here
     without_encoders(run)
     with pytest.raises(RunError, match=r"audio features from elsewhere.*--audio"):
         load_recogniser(run)
-    specs = {"audio": "descriptors", "video": "descriptors"}
-    assert predict(run, [files["red low"]], **specs) == known
+    assert predict(run, [files["red low"]], encoders=OF_CLIPS) == known
     with pytest.raises(RunError, match=r"text vectors from elsewhere.*--text"):
-        predict(run, [files["red low"]], ["purple low", "red low"], **specs)
+        predict(run, [files["red low"]], ["purple low", "red low"], encoders=OF_CLIPS)
     with pytest.raises(ConfigError, match=r"gives 128 numbers, but .* vectors of 64"):
-        predict(run, [files["red low"]], ["purple low"], **specs, text="hashed-words:128")
+        predict(run, [files["red low"]], ["purple low"], encoders=replace(OF_CLIPS, text="hashed-words:128"))
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "other.npz", **{name: rng.standard_normal(64) for name in clip_runs.NAMES})
     with pytest.raises(ConfigError, match="another vector than"):
-        predict(run, [files["red low"]], ["purple low"], **specs, text=f"dict:{tmp_path / 'other.npz'}")
+        predict(
+            run,
+            [files["red low"]],
+            ["purple low"],
+            encoders=replace(OF_CLIPS, text=f"dict:{tmp_path / 'other.npz'}"),
+        )
     np.savez(tmp_path / "few.npz", x=rng.standard_normal(64))
     with pytest.raises(ConfigError, match="does not know its classes"):
-        predict(run, [files["red low"]], ["purple low"], **specs, text=f"dict:{tmp_path / 'few.npz'}")
-    (new,) = predict(run, [files["red low"]], ["purple low", "red low"], **specs, text="hashed-words:64")
+        predict(
+            run,
+            [files["red low"]],
+            ["purple low"],
+            encoders=replace(OF_CLIPS, text=f"dict:{tmp_path / 'few.npz'}"),
+        )
+    (new,) = predict(
+        run, [files["red low"]], ["purple low", "red low"], encoders=replace(OF_CLIPS, text="hashed-words:64")
+    )
     assert new.top[0].label == "red low"
     with pytest.raises(UnknownNameError, match="did you mean descriptors"):
-        load_recogniser(run, audio="descriptor", video="descriptors")
+        load_recogniser(run, encoders=EncoderChoice(audio="descriptor", video="descriptors"))
     with pytest.raises(ConfigError, match="needs no audio encoder"):
-        load_recogniser(run, modality="video", **specs)
+        load_recogniser(run, modality="video", encoders=OF_CLIPS)
 
 
 def test_an_encoder_of_names_without_names_is_refused(trained, files):
@@ -444,7 +459,7 @@ def test_other_weights_than_the_runs_are_refused(run, files, monkeypatch):
 
     monkeypatch.setattr(backbones, "load", lambda *_, **__: Fake("a"))
     load_recogniser(run, modality="audio")
-    load_recogniser(run, modality="audio", audio="fake:moved/net")
+    load_recogniser(run, modality="audio", encoders=EncoderChoice(audio="fake:moved/net"))
     monkeypatch.setattr(backbones, "load", lambda *_, **__: Fake("b"))
     with pytest.raises(WeightsError, match=r"is not the audio encoder of .*net.bin bbbbbbbbbbbb, there .*aaaaaaaaaaaa"):
         load_recogniser(run, modality="audio")

@@ -24,9 +24,10 @@ from avgzsl.features.extract import extract
 from avgzsl.features.feature_store import open_store
 from avgzsl.features.manifest import read_manifest
 from avgzsl.text.spellings import class_key, same_vectors, spelling_notes, usual_spellings, vector_notes
+from avgzsl.types import EncoderChoice
 from tests.small_clips import write_wav
 
-SPECS = {"audio": "descriptors", "text": "hashed-words"}
+ENCODERS = EncoderChoice(audio="descriptors", text="hashed-words")
 LABELS = ("École-Bell", "école bell", unicodedata.normalize("NFD", "École_bell"), "drum", "flute", "horn")
 
 
@@ -104,7 +105,7 @@ def clips(tmp_path_factory):
 def store(clips, tmp_path_factory):
     root, manifest = clips
     folder = tmp_path_factory.mktemp("store") / "store"
-    found = extract(root, folder, manifest=manifest, **SPECS)
+    found = extract(root, folder, manifest=manifest, encoders=ENCODERS)
     assert len(found.notes) == 1 and "École-Bell" in found.notes[0]
     return folder
 
@@ -152,7 +153,7 @@ def test_merged_labels_point_at_the_class_of_their_key():
 def test_extract_merges_labels_before_anything_is_made_of_them(clips, tmp_path):
     root, manifest = clips
     with pytest.raises(DataError, match="seen is yes and no"):
-        extract(root, tmp_path / "store", manifest=manifest, merge_spellings=True, **SPECS)
+        extract(root, tmp_path / "store", manifest=manifest, merge_spellings=True, encoders=ENCODERS)
     agreeing = tmp_path / "agreeing.csv"
     agreeing.write_text(
         manifest.read_text(encoding="utf-8")
@@ -161,7 +162,7 @@ def test_extract_merges_labels_before_anything_is_made_of_them(clips, tmp_path):
         .replace("école bell,test,no", "école bell,test,yes"),
         encoding="utf-8",
     )
-    found = extract(root, tmp_path / "store", manifest=agreeing, merge_spellings=True, **SPECS)
+    found = extract(root, tmp_path / "store", manifest=agreeing, merge_spellings=True, encoders=ENCODERS)
     assert found.store.record.classes == ("drum", "flute", "horn", "École-Bell")
     assert not found.notes
     assert not [one for one in inspect(tmp_path / "store")["problems"] if "written" in one]

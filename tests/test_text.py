@@ -1,4 +1,4 @@
-"""Text encoders: specs, overrides, names, files of class vectors, hashed words; see also tests/test_plugin_suites.py."""
+"""Text encoders: specs, overrides, names, files of class vectors, hashed words (all: tests/test_plugin_suites.py)."""
 
 import csv
 import json

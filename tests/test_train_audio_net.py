@@ -16,9 +16,9 @@ from avgzsl.backbones._kumar_network import spectrogram
 from avgzsl.cli import app
 from avgzsl.errors import DataError, RunError
 from avgzsl.learning.audio_clips import open_spectrograms, seen_training_rows
-from avgzsl.learning.audio_net import Settings, clip_loss, train_audio_net
+from avgzsl.learning.audio_net import AudioNetSettings, clip_loss, train_audio_net
 
-QUICK = Settings(epochs=3, batch_size=4)
+QUICK = AudioNetSettings(epochs=3, batch_size=4)
 
 
 def write_wav(path, samples):
@@ -128,9 +128,9 @@ class Interrupted(Exception):
 
 
 def test_an_interrupted_training_ends_in_the_same_bytes(world, trained, tmp_path):
-    def stop(stage, done, total, record, left):
-        assert total == 3 and left >= 0
-        if done == 2:  # its checkpoint is of epoch 1
+    def stop(step):
+        assert step.total == 3 and step.left >= 0
+        if step.done == 2:  # its checkpoint is of epoch 1
             raise Interrupted
 
     more = {"seed": 1, "device": "cpu", "workers": 1, "checkpoint_seconds": 0.0}
@@ -193,7 +193,7 @@ def test_spans_and_clips_that_fail(world, tmp_path):
         ("noise0.wav", "noise", "train", "yes", "", ""),
     ]
     manifest = write_manifest(tmp_path / "m.csv", rows)
-    quick = Settings(epochs=1, loss="softmax")
+    quick = AudioNetSettings(epochs=1, loss="softmax")
     record = train_audio_net(root, manifest, tmp_path / "net", quick, device="cpu", workers=1)
     assert record["clips"] == 2 and list(record["failures"]) == ["broken.wav"]
     assert "broken.wav" in record["failures"]["broken.wav"]

@@ -25,7 +25,7 @@ from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, 
 from avgzsl.archive.fused import fused, spaces, usable
 from avgzsl.archive.index_record import RECORD, IndexRecord, describe, read_record, require_shape, write_record
 from avgzsl.archive.writer import LOCK, only_writer, refused
-from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
+from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError, UnknownNameError
 from avgzsl.experiments.calibration import RECOGNITION
 from avgzsl.experiments.protocol import Mode, take
 from avgzsl.experiments.run import CHECKPOINT, CLASSES, CONFIG, MODEL, Run, load_run, run_id
@@ -206,13 +206,18 @@ def _write(made: Collection) -> None:
     (folder / _BEGUN).replace(folder / RECORD)
 
 
-def open_collection(folder: Path | str, url: str | None = None) -> Collection:
+def open_collection(index: Path | str | Collection, url: str | None = None) -> Collection:
     """Open an index, which somebody else may have made; `url` is where its engine is, if that is not on disk.
 
-    Nothing is called, nothing written, and nothing read that lies outside the folder. Raises DataError for a damaged
-    index or one with links in it, RunError when its run is not the one that made it, ConfigError for the url.
+    Nothing is called, nothing written, and nothing read that lies outside the folder. One that is opened already is
+    given back. Raises DataError for a damaged index or one with links in it, RunError when its run is not the one that
+    made it, ConfigError for the url.
     """
-    folder = Path(folder)
+    if isinstance(index, Collection):
+        if url is not None:
+            raise ConfigError(f"{index.folder}: is opened already, with an address or without; leave url out")
+        return index
+    folder = Path(index)
     if os.path.lexists(folder / RECORD):
         require_no_links(folder, DataError)
     record = read_record(folder)

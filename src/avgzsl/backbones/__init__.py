@@ -53,8 +53,8 @@ def load(spec: str, modality: Modality, *, device: str = "auto", models: Path | 
     if card is not None:
         if places := PLUGINS.places(name):
             raise ConfigError(
-                f"backbone {name!r} is there more than once: the card {card} and {' and '.join(places)}; uninstall that "
-                "package, or rename its backbone"
+                f"backbone {name!r} is there more than once: the card {card} and {' and '.join(places)}; uninstall "
+                "that package, or rename its backbone"
             )
         return load_exported(spec, card, modality, weights or None, device, models)
     if name not in PLUGINS.names():

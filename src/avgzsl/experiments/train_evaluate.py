@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,19 @@ from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, w
 from avgzsl.experiments.protocol import Measured, Mode, measure, modes, penalties
 from avgzsl.experiments.trial import Told, find_penalties, result_rows
 from avgzsl.learning.training import Job, Record
-from avgzsl.methods import Method, build
+from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_json
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.registry import unknown
+from avgzsl.support.showing import Shown
 from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, DataChoice, Fusion, TestModality
 
 LOG = logging.getLogger("avgzsl")
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Shown):
     """What a run is worth: `results` rows and their `provenance` as in the JSON, and the measurements behind them."""
 
     results: list[dict[str, Any]]
@@ -35,6 +36,10 @@ class Evaluation:
     dataset: Dataset
     split: str
 
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One row a task and test mode, figures as fractions; those of single classes are left to `results`."""
+        return [{name: value for name, value in row.items() if name != "per_class"} for row in self.results]
+
     def json(self) -> dict[str, Any]:
         """The object that `--json` writes."""
         return {"results": self.results, "provenance": self.provenance}
@@ -42,7 +47,7 @@ class Evaluation:
 
 def train(
     data: str | Path | Dataset,
-    method: str = "avgzslnet",
+    method: MethodChoice | None = None,
     *,
     out: str | Path,
     choice: DataChoice | None = None,
@@ -57,11 +62,13 @@ def train(
 ) -> runs.Run:
     """Fit a method on the seen training clips of a data set and write the run to `out`.
 
-    `data` is a folder, read by `choice`, or an opened data set. With `resume`, goes on where a killed training stood
-    and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history every `validate_every`
-    epochs (0: never) and changes no weight unless the method's `patience` asks for early stopping. Validation clips
-    also give the run the penalties and thresholds with which it recognises clips. What the reader should know of the
-    data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a stage, with its numbers.
+    `data` is a folder, read by `choice`, or an opened data set. `method` is a name, `path/to/file.py:Class`, a class or
+    an object whose settings are taken (it stays unfitted); None is the default method. With `resume`, goes on where a
+    killed training stood and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history
+    every `validate_every` epochs (0: never) and changes no weight unless the method's `patience` asks for early
+    stopping. Validation clips also give the run the penalties and thresholds with which it recognises clips. What the
+    reader should know of the data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a
+    stage, with its numbers.
 
     Parameters are many since each changes one thing, most callers name none but `out`, and a value that held some of
     them would be one more thing to know. Raises DataError, ConfigError, RunError.
@@ -76,7 +83,7 @@ def train(
     runs.start(folder, config, resume)
     runs.write_classes(folder, dataset.classes)
     if resume and (folder / runs.MODEL).exists():
-        run = runs.load_run(folder)
+        run = runs.load_run(folder, type(unfitted))
         _calibrate(run.method, dataset, folder)
         return run
     history: list[Record] = []
@@ -148,7 +155,7 @@ def evaluate(
     """
     if calibration not in CALIBRATIONS:
         raise ConfigError(unknown("calibration", calibration, CALIBRATIONS))
-    run = run if isinstance(run, runs.Run) else runs.load_run(Path(run))
+    run = runs.load_run(run)
     about = run.config.data
     dataset = open_dataset(
         data or about.path,

@@ -105,4 +105,7 @@ def attention_loss(
     alpha: Float[Tensor, " n"], target: Float[Tensor, " n"], kind: Literal["mse", "bce"]
 ) -> Float[Tensor, " n"]:
     """L_attn per clip: (alpha - alpha*)² as in the public port, or cross-entropy."""
-    return (alpha - target).square() if kind == "mse" else binary_cross_entropy(alpha, target, reduction="none")
+    if kind == "mse":
+        return (alpha - target).square()
+    with torch.autocast(alpha.device.type, enabled=False):  # which refuses cross-entropy of what is a probability
+        return binary_cross_entropy(alpha, target, reduction="none")

@@ -28,6 +28,14 @@ def unit_rows(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return x / length.clamp(min=tiny)
 
 
+def take_rows(x: Float[Tensor, "m d"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+    """x[rows], with a gradient that has the same bytes each time: rows that come more than once are summed in order.
+
+    On a GPU the gradient of `index_select` sums them in the order in which threads happen to come.
+    """
+    return x[rows] if x.is_cuda else x.index_select(0, rows)
+
+
 class _DropoutReLU(torch.autograd.Function):
     """ReLU of dropout. Where the output is positive the slope is 1/(1-p), elsewhere 0: no mask need be remembered."""
 
@@ -81,7 +89,7 @@ class Projection(nn.Module):
     ) -> Float[Tensor, "_n e"]:
         """Embed the clips x, or with `rows` x[rows]: the first layer then meets each distinct clip only once."""
         hidden = self.first(x)
-        hidden = hidden if rows is None else hidden.index_select(0, rows)
+        hidden = hidden if rows is None else take_rows(hidden, rows)
         out: Tensor = self.second(dropout_relu(hidden, self.dropout, generator))
         return out
 
@@ -114,4 +122,4 @@ class Attention(nn.Module):
         """alpha in (0, 1) for each clip; with `training`, batch statistics are used and remembered."""
         self.norm.train(training)
         x = torch.cat([audio, video], 1).float()
-        return torch.sigmoid(linear(self.norm(x), self.linear.weight, self.linear.bias).squeeze(1))
+        return torch.sigmoid(linear(self.norm(x), self.linear.weight, self.linear.bias).squeeze(1).float())

@@ -26,9 +26,9 @@ from avgzsl.learning.losses import (
     reconstruction,
     text_anchored,
 )
-from avgzsl.learning.nets import Decoder
+from avgzsl.learning.nets import Decoder, take_rows
 from avgzsl.learning.train_set import TrainSet
-from avgzsl.learning.training import SETTINGS, Job, train
+from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import check_training, fitted
 from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod, summed
 from avgzsl.types import Modality
@@ -79,21 +79,15 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
         """The method's networks, with weights from the generator."""
         return Networks(sizes, self, generator)
 
-    def fit(self, train_clips: ClipSet, classes: ClassTable, job: Job | None = None) -> "AVGZSLNet":
+    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "AVGZSLNet":
         """Train on seen clips and seen text. Raises DataError, ConfigError."""
-        check_training(train_clips, classes)
-        begun = self.begin(train_clips, classes, job)
-        data = begun.data
+        check_training(train, classes)
+        setup = self.prepare(train, classes, job)
+        data = setup.data
         if not any(term in self.terms for modality in data.feature for term in (*_TERMS[modality], "rec")):
             raise ConfigError(f"terms={','.join(self.terms)} teach nothing about {', '.join(data.feature)} features")
-        self.networks_ = networks = begun.networks
-
-        def loss(pairs: Tensor) -> dict[str, Tensor]:
-            return self.loss(data, pairs, begun.generator)
-
-        trained = self.trained(networks)
-        train(0, "networks", networks, trained, begun.sampler, loss, self, begun.generator, begun.job)
-        self.fit_attention(begun)
+        self.fit_networks(setup, self.trained(setup.networks))
+        self.fit_attention(setup)
         return self
 
     def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
@@ -117,9 +111,9 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
             parts.append(("rec", reconstruction(decoded_text, data.text)[label_p].mean()))
         for modality in data.feature:
             z_m, presence = embedded[modality], data.presence(modality, pairs)
-            t = text.index_select(0, label_p), text.index_select(0, label_q)
+            t = take_rows(text, label_p), take_rows(text, label_q)
             parts += self._triplets(modality, z_m, t, presence, weights.get(modality))
-            decoded_p, text_p = decoded_text.index_select(0, label_p), data.text.index_select(0, label_p)
+            decoded_p, text_p = take_rows(decoded_text, label_p), take_rows(data.text, label_p)
             parts += self._decoding(modality, z_m, decoded_p, text_p, presence)
         return summed(parts)
 

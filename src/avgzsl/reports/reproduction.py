@@ -223,7 +223,7 @@ def _about(
         f"Data: {Path(first.source).name}, layout {first.layout}; class splits: {', '.join(datasets)}; "
         f"fingerprints {', '.join(data.fingerprint[:12] for data in datasets.values())}.",
         f"Settings: {settings}. Calibration: {calibration}. {seeds} seeds. "
-        f"Code version {code_version(*sorted({entry.method for entry in entries}))}.",
+        f"Code version {code_version(*dict.fromkeys(entry.method for entry in entries))}.",
         f"Measured: mean ± standard deviation over {over}. Published: from the paper, on the authors' AudioSetZSL "
         "features; the two compare only on those features.",
         *(f"Note: {note}" for note in first.notes),
