@@ -41,6 +41,7 @@ from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.class_splits import ClassSplit, write_class_split
 from avgzsl.features.feature_store import EncoderRecord
+from avgzsl.types import DataChoice
 from tests.index_world import (
     MODES,
     brute_force,
@@ -525,7 +526,7 @@ def test_the_clips_of_the_runs_own_store_are_split_as_they_were_for_the_run(tmp_
     moved = {"c0": "test", "c7": "train", "c9": "train"}  # c7 is of an unseen class: tested all the same
     write_class_split(store, "two", ClassSplit(seen=("flute", "bell"), unseen=("drum",), clips=moved))
     for name in ("one", "two"):
-        run = train(store, "least-squares", out=tmp_path / name, class_split=name).folder
+        run = train(store, "least-squares", out=tmp_path / name, choice=DataChoice(class_split=name)).folder
         index(run, store, tmp_path / f"index-{name}", engine="memory")
         splits = open_dataset(store, class_split=name).splits.items()
         own = {clip: split for split, clips in splits for clip in clips.ids.tolist()}
@@ -542,7 +543,7 @@ def test_clips_that_the_run_dropped_are_not_in_the_index_of_its_store(tmp_path):
     made = stored_clips()
     made[8].audio[:] = np.nan
     store = write_store(tmp_path / "store", made)
-    run = train(store, "least-squares", out=tmp_path / "run", drop_bad_rows=True).folder
+    run = train(store, "least-squares", out=tmp_path / "run", choice=DataChoice(drop_bad_rows=True)).folder
     assert index(run, store, tmp_path / "index", engine="memory").added == 17
     assert "c8" not in splits_in(tmp_path / "index")
 

@@ -71,9 +71,8 @@ def run(source, tmp_path_factory) -> Path:
     data = replace(
         data, classes=classes, encoders=encoders, source=str(folder / "clips"), notes=(f"{folder}/clips: n",)
     )
-    with pytest.MonkeyPatch.context() as patch:
-        trained = clip_runs.train(patch, data, folder / "run")
-        save_results(trained.folder, evaluate(trained))
+    trained = clip_runs.train(data, folder / "run")
+    save_results(trained.folder, evaluate(trained, data))
     return trained.folder
 
 
@@ -268,7 +267,7 @@ def test_cards_and_exported_models_travel(tmp_path):
         with_card(encoder, tmp_path / "cards", tmp_path / "there")
 
 
-def train_on_card(patch: pytest.MonkeyPatch, folder: Path, audio: Encoder) -> Path:
+def train_on_card(folder: Path, audio: Encoder) -> Path:
     """A run whose sounds went through an encoder by a card, of 3 numbers, and whose pictures are descriptors."""
     data = clip_runs.dataset(clip_runs.clips(folder / "clips"))
     g = torch.Generator().manual_seed(0)
@@ -278,7 +277,7 @@ def train_on_card(patch: pytest.MonkeyPatch, folder: Path, audio: Encoder) -> Pa
 
     made = Dataset.of(data.classes, {name: heard(clips) for name, clips in data.splits.items()})
     made = replace(data, splits=made.splits, fingerprint=made.fingerprint, encoders={**data.encoders, "audio": audio})
-    return clip_runs.train(patch, made, folder / "run", "least-squares").folder
+    return clip_runs.train(made, folder / "run", "least-squares").folder
 
 
 def loaded_card(run: Path, models: Path | None = None):
@@ -290,7 +289,7 @@ def test_a_packed_run_works_from_its_own_card(tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     card, _ = sound_card(tmp_path / "there")
     model = card.with_name("sound.onnx")
-    run = train_on_card(monkeypatch, tmp_path, Encoder(str(card), (identify(card), identify(model))))
+    run = train_on_card(tmp_path, Encoder(str(card), (identify(card), identify(model))))
     noise = [np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)]
     expected = loaded_card(run).embed(noise)
     pack(run, tmp_path / "light", named=[card])
@@ -322,7 +321,7 @@ def test_a_card_of_another_version_changes_no_packed_run(tmp_path, monkeypatch):
     card, _ = sound_card(models)
     card.rename(cards / "ears.yaml")
     audio = Encoder("ears", (identify(models / "sound.onnx"),))
-    run = train_on_card(monkeypatch, tmp_path, audio)
+    run = train_on_card(tmp_path, audio)
     pack(run, tmp_path / "packed")
     packed = runs.read_config(tmp_path / "packed").data.encoders["audio"]
     assert packed.spec == "ears.yaml" and same_encoder(packed, audio)
@@ -338,7 +337,7 @@ def test_an_index_of_a_packed_run_carries_its_weights_and_its_card(tmp_path, mon
     (tmp_path / "there").mkdir()
     card, _ = sound_card(tmp_path / "there")
     audio = Encoder(str(card), (identify(card), identify(card.with_name("sound.onnx"))))
-    pack(train_on_card(monkeypatch, tmp_path, audio), tmp_path / "packed", weights=True, named=[card])
+    pack(train_on_card(tmp_path, audio), tmp_path / "packed", weights=True, named=[card])
     index(tmp_path / "packed", tmp_path / "clips", tmp_path / "index", engine="memory")
     for name in ("there", "packed"):
         (tmp_path / name).rename(tmp_path / f"{name}-gone")

@@ -48,8 +48,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def trained(files, tmp_path_factory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        return clip_runs.train(patch, clip_runs.dataset(files), tmp_path_factory.mktemp("runs") / "run").folder
+    return clip_runs.train(clip_runs.dataset(files), tmp_path_factory.mktemp("runs") / "run").folder
 
 
 @pytest.fixture
@@ -323,12 +322,12 @@ def test_without_validation_clips_of_unseen_classes_there_is_no_penalty_but_a_th
     val = data.splits["val"]
     seen_only = {**data.splits, "val": val.where(data.classes.seen[val.labels])}
     with_seen = Dataset.of(data.classes, seen_only)
-    run = clip_runs.train(monkeypatch, with_seen, tmp_path / "run", epochs=8)
+    run = clip_runs.train(with_seen, tmp_path / "run", epochs=8)
     record = json.loads((run.folder / "recognition.json").read_text())["modes"]["both-equal"]
     assert record["gamma"] is None
     assert record["threshold"] < 0
     none = Dataset.of(data.classes, {k: v for k, v in data.splits.items() if k != "val"})
-    run = clip_runs.train(monkeypatch, none, tmp_path / "none", epochs=2)
+    run = clip_runs.train(none, tmp_path / "none", epochs=2)
     assert not (run.folder / "recognition.json").exists()
     clip, how = files["red low"], ("--audio", "descriptors", "--video", "descriptors")
     code, out, _ = command("predict", run.folder, clip, *how)
@@ -349,7 +348,7 @@ def test_how_many_answers_are_not_calibrated_is_said(run, files, tmp_path, here)
 def test_a_diverged_training_keeps_its_run(files, tmp_path, monkeypatch):
     data = clip_runs.dataset(files)
     monkeypatch.setattr(calibration, "penalties", lambda *_: (_ for _ in ()).throw(DataError("scores are not finite")))
-    run = clip_runs.train(monkeypatch, data, tmp_path / "run", epochs=2)
+    run = clip_runs.train(data, tmp_path / "run", epochs=2)
     assert (run.folder / "model.safetensors").exists()
     assert not (run.folder / "recognition.json").exists()
 
@@ -384,13 +383,11 @@ def test_damaged_classes(run):
         load_recogniser(run)
 
 
-def test_a_run_of_before_is_read_and_completed_by_resuming(run, trained, files, monkeypatch):
+def test_a_run_of_before_is_read_and_completed_by_resuming(run, trained, files):
     for file in ("classes.safetensors", "recognition.json"):
         (run / file).unlink()
     assert runs.load_run(run).config.data.encoders
-    clip_runs_data = clip_runs.dataset(files)
-    monkeypatch.setattr(experiment, "open_dataset", lambda *_, **__: clip_runs_data)
-    experiment.train("clips", out=run, settings=clip_runs.QUICK, device="cpu", resume=True)
+    experiment.train(clip_runs.dataset(files), out=run, settings=clip_runs.QUICK, device="cpu", resume=True)
     for file in trained.iterdir():
         assert (run / file.name).read_bytes() == file.read_bytes()
     without_encoders(run)
@@ -485,7 +482,7 @@ def test_an_encoder_without_weights_is_known_by_its_spec(run, monkeypatch):
 )
 def test_other_methods(files, tmp_path, monkeypatch, here, method, modality, away):
     settings = {"epochs": 5, "batch_size": 32, "milestones": (3,)} if method in ("concat", "audio-only") else {}
-    run = clip_runs.train(monkeypatch, clip_runs.dataset(files), tmp_path / "run", method, **settings)
+    run = clip_runs.train(clip_runs.dataset(files), tmp_path / "run", method, **settings)
     mute = clip_runs.render(tmp_path / "mute.mp4", "green high", sound=False)
     recogniser = load_recogniser(run.folder)
     assert recogniser.mode == Mode(modality, "equal")

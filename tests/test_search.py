@@ -40,9 +40,8 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(files, tmp_path_factory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        made = {name: files[name] for name in NAMES}
-        return clip_runs.train(patch, clip_runs.dataset(made), tmp_path_factory.mktemp("runs") / "run").folder
+    made = {name: files[name] for name in NAMES}
+    return clip_runs.train(clip_runs.dataset(made), tmp_path_factory.mktemp("runs") / "run").folder
 
 
 @pytest.fixture(scope="module")

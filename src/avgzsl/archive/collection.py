@@ -30,7 +30,7 @@ from avgzsl.experiments.calibration import RECOGNITION
 from avgzsl.experiments.protocol import Mode, take
 from avgzsl.experiments.run import CHECKPOINT, CLASSES, CONFIG, MODEL, Run, load_run, run_id
 from avgzsl.media.version import DECODER
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, MethodChoice
 from avgzsl.recognition.encoders import CARDS, WEIGHTS
 from avgzsl.support.registry import unknown
 from avgzsl.support.trust import copy_regular, require_no_links
@@ -136,7 +136,7 @@ def create(folder: Path, run: Run, engine: str, url: str | None = None, decoder:
             if not isinstance(problem, OSError):
                 raise
             raise refused(folder, problem, new=True) from problem
-    return open_collection(folder, url)
+    return open_collection(folder, url, type(run.method))
 
 
 def discard(collection: Collection, keep_folder: bool) -> None:
@@ -206,8 +206,12 @@ def _write(made: Collection) -> None:
     (folder / _BEGUN).replace(folder / RECORD)
 
 
-def open_collection(index: Path | str | Collection, url: str | None = None) -> Collection:
+def open_collection(
+    index: Path | str | Collection, url: str | None = None, method: MethodChoice | None = None
+) -> Collection:
     """Open an index, which somebody else may have made; `url` is where its engine is, if that is not on disk.
+
+    `method` is that of its run, where it is in a file: see `load_run`.
 
     Nothing is called, nothing written, and nothing read that lies outside the folder. One that is opened already is
     given back. Raises DataError for a damaged index or one with links in it, RunError when its run is not the one that
@@ -225,7 +229,7 @@ def open_collection(index: Path | str | Collection, url: str | None = None) -> C
         raise UnknownNameError(f"{folder}: {unknown('engine', record.engine, engines())}")
     if url is not None:
         address(record.engine, url)
-    run = load_run(folder / RUN)
+    run = load_run(folder / RUN, method)
     require_run(folder, record, run)
     require_shape(folder, record, run)
     with clip_table.opened(folder) as db:

@@ -64,10 +64,12 @@ app.command("encoders")(listing.encoders)
 app.command("engines")(listing.engines)
 
 
-def _show_version(asked: bool) -> None:
+def _show_version(asked: bool) -> bool:
+    """What typer takes as the value of the option is what its callback gives back."""
     if asked:
         print(f"avgzsl {avgzsl.__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, with_options
+from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, Tuned, with_options
 from avgzsl.types import DataChoice
 
 
 @with_options(
     class_split="One class split, or all.",
-    preset="Named settings, for the methods that have them, or a folder: METHOD/CLASS-SPLIT/preset.yaml.",
+    preset="Used by the methods that have it.",
 )
 def benchmark(
     data: Data,
@@ -22,6 +22,7 @@ def benchmark(
     seeds: Seeds = 5,
     calibration: Calibrations = "val",
     preset: Preset = None,
+    tuned: Tuned = None,
     against: Annotated[
         str | None, typer.Option(help="Method that the others are paired with; if not given, the default one.")
     ] = None,
@@ -46,7 +47,7 @@ def benchmark(
     check_preset(preset, chosen)
     paired = find_method(against).name
     splits = open_splits(data, choice)
-    entries = [paper_entry(name, splits, preset) for name in chosen]
+    entries = [paper_entry(name, splits, preset, tuned) for name in chosen]
     with show.progress() as progress:
         comparison = run_grid(
             data,

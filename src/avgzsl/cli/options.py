@@ -30,6 +30,7 @@ MethodOfRun = Annotated[
     str | None, typer.Option("--method", help="Of a run whose method is in a file: that file again, as FILE.py:Class.")
 ]
 Preset = Annotated[str | None, typer.Option(help="Named settings of the method, or a YAML file.")]
+Tuned = Annotated[Path | None, typer.Option(help="Presets of `avgzsl tune`: METHOD/CLASS-SPLIT/preset.yaml.")]
 Seed = Annotated[int, typer.Option(help="Of weights, tuples and dropout.")]
 Seeds = Annotated[int, typer.Option(help="Seeds 0, 1, …", min=1)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")]
@@ -87,9 +88,6 @@ _RENAMED = {
     ("search", "--not"): "--without",
     ("search", "--k"): "--top",
     ("predict", "--raw"): "--no-calibrated",
-    ("split", "--like"): "--unseen",
-    ("benchmark", "--tuned"): "--preset",
-    ("reproduce", "--tuned"): "--preset",
 }
 
 

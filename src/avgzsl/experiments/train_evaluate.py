@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.data.clips import Dataset
-from avgzsl.data.layouts import as_dataset, open_dataset
+from avgzsl.data.layouts import as_dataset
 from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
@@ -140,7 +140,7 @@ def validation_monitor(method: Method, dataset: Dataset) -> Callable[[], Mapping
 
 def evaluate(
     run: str | Path | runs.Run,
-    data: str | Path | None = None,
+    data: str | Path | Dataset | None = None,
     *,
     split: str = "test",
     modality: TestModality | str = "all",
@@ -150,21 +150,14 @@ def evaluate(
 ) -> Evaluation:
     """Classification and retrieval of a run on a split of its data, in every test mode or in those asked for.
 
-    `data` says where the data lies now, if it moved; its fingerprint must be the run's. `told` hears of the folds of
-    pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError, DataError.
+    `data` says where the data lies now, if it moved, or is the opened set; its fingerprint must be the run's. `told`
+    hears of the folds of pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError, DataError.
     """
     if calibration not in CALIBRATIONS:
         raise ConfigError(unknown("calibration", calibration, CALIBRATIONS))
     run = runs.load_run(run)
-    about = run.config.data
-    dataset = open_dataset(
-        data or about.path,
-        layout=about.layout,
-        class_split=about.class_split,
-        drop_bad_rows=about.drop_bad_rows,
-        text_order=about.text_order,
-        merge_spellings=about.merge_spellings,
-    )
+    trained_on = run.config.data
+    dataset = data if isinstance(data, Dataset) else as_dataset(data or trained_on.path, trained_on.choice)
     runs.require_same_data(run, dataset)
     clips = dataset.split(split)
     wanted = choose_modes(run.method, modes(run.method, clips), modality, fusion)
