@@ -69,7 +69,7 @@ def empty(folder: Path, engine: str, similarity: str) -> Collection:
     clip_table.create(folder)
     write_record(folder, record)
     method = build("avgzslnet", settings={"attention": "none", "distance": similarity})
-    return Collection(folder, record, Run._make((folder, None, method)))
+    return Collection(folder, record, Run(folder, None, method))
 
 
 def fill(collection: Collection, batches: Iterator[Embeddings]) -> float:

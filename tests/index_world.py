@@ -83,6 +83,14 @@ def collection_of(folder: Path, clips: Embeddings, similarity="mse", engine="mem
     return collection
 
 
+def bare_run(folder: Path, method: Method) -> Run:
+    """A run of a method that was never trained: it has no record."""
+    run = object.__new__(Run)  # shapes and types are checked where a run is made
+    for name, value in {"folder": folder, "config": None, "method": method}.items():
+        object.__setattr__(run, name, value)
+    return run
+
+
 def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", modes=MODES) -> Collection:
     url = SERVER if engine == "qdrant" else None
     record = IndexRecord(
@@ -91,7 +99,7 @@ def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", mo
     )  # fmt: skip
     clip_table.create(folder)
     write_record(folder, record)
-    return Collection(folder, record, Run._make((folder, None, Compares(similarity, modes))), url)
+    return Collection(folder, record, bare_run(folder, Compares(similarity, modes)), url)
 
 
 def rows(clips: Embeddings, index) -> Embeddings:
