@@ -22,12 +22,12 @@ from jaxtyping import Float32, Int64
 from avgzsl.archive import clip_table, embeddings
 from avgzsl.archive.clip_table import Clip, State
 from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, scans
-from avgzsl.archive.fused import fused, spaces, usable
+from avgzsl.archive.fused import fused
 from avgzsl.archive.index_record import RECORD, IndexRecord, describe, read_record, require_shape, write_record
 from avgzsl.archive.writer import LOCK, only_writer, refused
 from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError, UnknownNameError
 from avgzsl.experiments.calibration import RECOGNITION
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import CHECKPOINT, CLASSES, CONFIG, MODEL, Run, load_run, run_id
 from avgzsl.media.version import DECODER
 from avgzsl.methods import Embeddings, MethodChoice
@@ -59,8 +59,8 @@ class Collection:
 
     @property
     def modes(self) -> list[Mode]:
-        """In which it can be searched."""
-        return spaces(self.run.method)
+        """In which it can be searched; each orders clips in its own way."""
+        return served_modes(self.run.method)
 
     @property
     def stored(self) -> list[Mode]:
@@ -299,8 +299,8 @@ def append(collection: Collection, db: sqlite3.Connection, clips: Sequence[Clip]
     rows = embeddings.pack(embedded, collection.record)
     lengths = {}
     for mode in collection.stored:
-        keep = usable(embedded, mode)
-        vectors = fused(take(embedded, keep), mode, collection.run.method.similarity)
+        keep = embedded.scorable(mode.modality)
+        vectors = fused(embedded.where(keep), mode, collection.run.method.similarity)
         lengths[str(mode)] = longest(vectors)
     with clip_table.transaction(db, write=True):
         embeddings.append(collection.folder, clip_table.state(db).end, rows)
@@ -322,8 +322,8 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
         here = np.array(clip_table.positions(db, "position >= ? and position < ?", (start, end)), np.int64)
         clips = embeddings.unpack(stored[here], collection.record)
         for mode in collection.stored:
-            keep = usable(clips, mode)
-            vectors = fused(take(clips, keep), mode, collection.run.method.similarity)
+            keep = clips.scorable(mode.modality)
+            vectors = fused(clips.where(keep), mode, collection.run.method.similarity)
             clip_table.lengthen(db, {str(mode): longest(vectors)})
             collection.engine(mode).upsert(here[keep.numpy()], vectors)
         clip_table.set_applied(db, end)

@@ -17,10 +17,10 @@ import avgzsl
 from avgzsl.archive import indexed_files
 from avgzsl.archive.clip_table import Clip
 from avgzsl.archive.collection import Collection, View, view
-from avgzsl.archive.fused import fused, usable
+from avgzsl.archive.fused import fused
 from avgzsl.archive.hits import hits_of
 from avgzsl.archive.nearest import nearest
-from avgzsl.archive.search import Searcher, choose_mode, open_searcher, point_of, text_point
+from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of, text_point
 from avgzsl.archive.where import Condition, parse
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
@@ -168,10 +168,10 @@ class CollectionArchive:
         )
 
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
-        mode, near = choose_mode(self.collection, modality, None), self.run.method.similarity
+        mode, near = mode_of(self.collection, modality, None), self.run.method.similarity
         with view(self.collection) as seen:
             here = seen.positions()
-            here = here[usable(seen.embeddings(here), mode).numpy()]
+            here = here[seen.embeddings(here).scorable(mode.modality).numpy()]
             drawn = here[np.unique(np.linspace(0, len(here) - 1, min(most, len(here))).round().astype(int))]
             clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
         texts = self.run.method.embed_text(self.classes.text)
@@ -194,7 +194,7 @@ class CollectionArchive:
         )
 
     def _at(self, point: Float[Tensor, " d"], wanted: Wanted) -> Hits:
-        mode = choose_mode(self.collection, wanted.modality, None)
+        mode = mode_of(self.collection, wanted.modality, None)
         condition = None if wanted.where is None else parse(wanted.where, _HIDDEN)
         found = nearest(self.collection, point, wanted.k, mode, condition)
         said = zip(self._rows(found.clips), hits_of(self.run, found, point, mode), strict=True)
