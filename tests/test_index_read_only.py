@@ -60,7 +60,7 @@ def read_all(folder: Path) -> dict[str, object]:
             [hit.id for hit in search(place, "bell")],
             [hit.label for hit in search(place, "bell", where="label = changed")],
             index_info(place).clips,
-            index_verify(place),
+            index_verify(place).json(),
         ]
         if name != "killed":
             told[name].append(index_evaluate(place, "test").results[0]["S"])
