@@ -1,4 +1,4 @@
-"""`avgzsl methods`, `avgzsl layouts` and `avgzsl encoders`: what there is."""
+"""`avgzsl methods`, `layouts`, `encoders` and `engines`: what there is, in this package and in installed ones."""
 
 import sys
 
@@ -37,3 +37,12 @@ def encoders() -> None:
         print(title)
         for name, about in described.items():
             print(f"  {about if about.startswith(name) else f'{name}: {about}'}")
+
+
+def engines() -> None:
+    """List the engines of an index, as --engine takes them."""
+    from avgzsl.archive.engines import default_engine
+    from avgzsl.archive.engines import engines as described
+
+    for name, about in described().items():
+        print(f"{name}{' (of a new index, where none is named)' if name == default_engine() else ''}: {about}")
