@@ -28,7 +28,8 @@ from avgzsl.archive.writer import LOCK, only_writer, refused
 from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError, UnknownNameError
 from avgzsl.experiments.calibration import RECOGNITION
 from avgzsl.experiments.protocol import Mode, served_modes
-from avgzsl.experiments.run import CHECKPOINT, CLASSES, CONFIG, MODEL, Run, load_run, run_id
+from avgzsl.experiments.run import CHECKPOINT, CLASSES, MODEL, Run, load_run, run_id
+from avgzsl.experiments.run_record import CONFIG
 from avgzsl.media.version import DECODER
 from avgzsl.methods import Embeddings, MethodChoice
 from avgzsl.recognition.encoders import CARDS, WEIGHTS
