@@ -4,7 +4,8 @@ An engine module has DESCRIPTION, BY_URL (whether it lives at an address), SCANS
 open_engine(folder, name, dimension, url), which gives an `Engine`, and drop(folder, name, url), which removes all that
 it stored, damaged or not. One that lives at an address has an EXAMPLE of it, too.
 
-An address is called, and gets its user's key, only where the user gave it: see `address`.
+An address is called, and gets its user's key, only where the user gave it: see `address`. An engine gets it as a value
+that shows itself bare (`avgzsl.support.confidential`), and keeps it as such.
 """
 
 import os
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from avgzsl.archive.engines._base import Engine, Scanner
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
-from avgzsl.support.trust import bare_address
+from avgzsl.support.confidential import Address
 
 __all__ = ["VARIABLE", "Engine", "Scanner", "address", "drop", "engines", "open_engine", "scans"]
 
@@ -30,44 +31,45 @@ def engines() -> dict[str, str]:
     return {name: str(registry.load(package, "engine", name).DESCRIPTION) for name in names}
 
 
-def address(kind: str, given: str | None, noted: str | None = None) -> str | None:
+def address(kind: str, given: str | Address | None, noted: str | None = None) -> Address | None:
     """Where the engine is: as `given` by the user, else as AVGZSL_ENGINE_URL says; None for an engine on disk.
 
     What is `noted` in an index, which somebody else may have made, is told in the error and never called. Raises
     UnknownNameError, ConfigError for an address that the engine has no use for or lacks, or that holds a secret.
     """
     module = _module(kind)
+    url = Address(given) if isinstance(given, str) else given
     if not module.BY_URL:
-        if given is not None:
-            raise ConfigError(
-                f"the engine {kind} is a folder on disk and takes no url; leave {bare_address(given)!r} out"
-            )
+        if url is not None:
+            raise ConfigError(f"the engine {kind} is a folder on disk and takes no url; leave '{url}' out")
         return None
-    url = given or os.environ.get(VARIABLE)
-    if not url:
-        said = f" The index names {bare_address(noted)}: give that, if you trust it." if noted else ""
-        raise ConfigError(f"the engine {kind} needs a url, as in --url {module.EXAMPLE}, or in {VARIABLE}.{said}")
+    if url is None or not url.whole():
+        url = Address(os.environ.get(VARIABLE, ""))
+    if not url.whole():
+        hint = f" The index names {noted}: give that, if you trust it." if noted else ""
+        raise ConfigError(f"the engine {kind} needs a url, as in --url {module.EXAMPLE}, or in {VARIABLE}.{hint}")
     _require_bare(url, module.EXAMPLE)
     return url
 
 
-def _require_bare(url: str, example: str) -> None:
-    """Raises ConfigError for what is no address, or holds a name, a password or a question: it would be shown."""
+def _require_bare(url: Address, example: str) -> None:
+    """Raises ConfigError for what is no address, or holds a name, a password or a question."""
+    text = url.whole()
     try:
-        parts = urlsplit(url)
-        whole = bool(parts.scheme and parts.hostname) and parts.port != 0
+        parts = urlsplit(text)
+        complete = bool(parts.scheme and parts.hostname) and parts.port != 0
     except ValueError:
-        whole = False
-    if not whole or not url.isprintable() or " " in url:
-        raise ConfigError(f"{bare_address(url)} is no address; expected one as {example}")
+        complete = False
+    if not complete or not text.isprintable() or " " in text:
+        raise ConfigError(f"{url} is no address; expected one as {example}")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"{bare_address(url)}: holds more than an address (a name, a password, ? or #); keys come from the "
+            f"{url}: holds more than an address (a name, a password, ? or #); keys come from the "
             f"engine's own variable, as QDRANT_API_KEY. Expected one as {example}"
         )
 
 
-def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | None = None) -> Engine:
+def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | Address | None = None) -> Engine:
     """The vectors `name` of an engine at an `address`. Raises UnknownNameError, ConfigError for the address."""
     engine: Engine = _module(kind).open_engine(folder, name, dimension, address(kind, url))
     return engine
@@ -78,7 +80,7 @@ def scans(kind: str) -> bool:
     return bool(_module(kind).SCANS)
 
 
-def drop(kind: str, folder: Path, name: str, url: str | None) -> None:
+def drop(kind: str, folder: Path, name: str, url: str | Address | None) -> None:
     """Remove the vectors `name`, damaged or not. Raises AvgzslError where disk or server refuse."""
     _module(kind).drop(folder, name, address(kind, url))
 

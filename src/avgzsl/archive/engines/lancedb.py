@@ -17,6 +17,7 @@ from jaxtyping import Float32, Int64
 
 from avgzsl.archive.engines._lance_manifest import require_own_data
 from avgzsl.errors import AvgzslError, DataError
+from avgzsl.support.confidential import Address
 from avgzsl.support.registry import require
 
 DESCRIPTION = "LanceDB, embedded: a folder on disk with atomic changes (extra lancedb)"
@@ -25,7 +26,7 @@ SCANS = False
 _TIDY = 64
 
 
-def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "Lance":
+def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Lance":
     """The table NAME."""
     os.environ.setdefault("RUST_LOG", "error")  # its notes go to stderr otherwise
     require("lancedb", "lancedb")
@@ -33,7 +34,7 @@ def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "La
     return Lance(folder, name, dimension)
 
 
-def drop(folder: Path, name: str, url: str | None) -> None:
+def drop(folder: Path, name: str, url: Address | None) -> None:
     """Remove the table's folder: a damaged table does not open."""
     shutil.rmtree(folder / "lancedb" / f"{name}.lance", ignore_errors=True)
 

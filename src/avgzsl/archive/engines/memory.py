@@ -8,19 +8,20 @@ import torch
 from jaxtyping import Float32, Int64
 
 from avgzsl.errors import AvgzslError, DataError
-from avgzsl.support.trust import open_in_place, require_no_holes
+from avgzsl.support.confidential import Address
+from avgzsl.support.trust import open_in_place, require_written
 
 DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
 BY_URL = False
 SCANS = True
 
 
-def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "Memory":
+def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Memory":
     """The file NAME.f32."""
     return Memory(folder / f"{name}.f32", dimension)
 
 
-def drop(folder: Path, name: str, url: str | None) -> None:
+def drop(folder: Path, name: str, url: Address | None) -> None:
     """Remove the file."""
     (folder / f"{name}.f32").unlink(missing_ok=True)
 
@@ -100,7 +101,7 @@ class Memory:
 
     def _map(self) -> np.ndarray:
         status = self._status()
-        require_no_holes(self.path, status, DataError)
+        require_written(self.path, status, DataError)
         rows = status.st_size // (4 * self.dimension)
         if not rows:
             return np.zeros((0, self.dimension), np.float32)
