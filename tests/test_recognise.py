@@ -339,7 +339,7 @@ def test_how_many_answers_are_not_calibrated_is_said(run, files, tmp_path, here)
     assert "not calibrated" not in command("predict", run, files["red low"], mute)[1]
     edit(run, "recognition.json", lambda record: record["modes"]["video"].update(gamma=None))
     assert "not calibrated: 1 of 2" in command("predict", run, files["red low"], mute)[1]
-    assert "not calibrated" not in command("predict", run, mute, "--raw")[1]
+    assert "not calibrated" not in command("predict", run, mute, "--no-calibrated")[1]
 
 
 def test_a_diverged_training_keeps_its_run(files, tmp_path, monkeypatch):

@@ -368,7 +368,9 @@ def test_the_commands(archive, run, files, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     folder = tmp_path / "index"
     shutil.copytree(archive, folder)
-    hits = json.loads(avgzsl("search", folder, "red low", "--not", "blue", "-k", 3, "--modality", "video", "--json"))
+    hits = json.loads(
+        avgzsl("search", folder, "red low", "--without", "blue", "-k", 3, "--modality", "video", "--json")
+    )
     expected = search(folder, "red low", without=["blue"], k=3, modality="video")
     assert [hit["id"] for hit in hits] == [hit.id for hit in expected]
     assert set(hits[0]) >= {"id", "path", "start", "end", "label", "seen", "score", "distance", "distances", "weights"}

@@ -128,9 +128,9 @@ class Interrupted(Exception):
 
 
 def test_an_interrupted_training_ends_in_the_same_bytes(world, trained, tmp_path):
-    def stop(stage, done, total, record, left):
-        assert total == 3 and left >= 0
-        if done == 2:  # its checkpoint is of epoch 1
+    def stop(step):
+        assert step.total == 3 and step.left >= 0
+        if step.done == 2:  # its checkpoint is of epoch 1
             raise Interrupted
 
     more = {"seed": 1, "device": "cpu", "workers": 1, "checkpoint_seconds": 0.0}

@@ -22,7 +22,7 @@ from avgzsl.archive.fused import fused, spaces, usable
 from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_shape
 from avgzsl.archive.where import Condition
 from avgzsl.archive.writer import only_writer
-from avgzsl.errors import DataError, RunError, UnknownNameError
+from avgzsl.errors import ConfigError, DataError, RunError, UnknownNameError
 from avgzsl.experiments.protocol import Mode, take
 from avgzsl.experiments.run import Run, load_run, run_id
 from avgzsl.methods import Embeddings
@@ -109,13 +109,18 @@ def drop_vectors(collection: Collection) -> None:
         drop(record.engine, collection.folder / ENGINE, engine_name(record, mode), url)
 
 
-def open_collection(folder: Path | str, url: str | Address | None = None) -> Collection:
+def open_collection(index: Path | str | Collection, url: str | Address | None = None) -> Collection:
     """Open an index, which somebody else may have made; `url` is where its engine is, if that is not on disk.
 
-    Nothing is called, nothing written, and nothing read that lies outside the folder. Raises DataError for a damaged
-    index or one with links in it, RunError when its run is not the one that made it, ConfigError for the url.
+    Nothing is called, nothing written, and nothing read that lies outside the folder. One that is opened already is
+    given back. Raises DataError for a damaged index or one with links in it, RunError when its run is not the one that
+    made it, ConfigError for the url.
     """
-    folder = Path(folder)
+    if isinstance(index, Collection):
+        if url is not None:
+            raise ConfigError(f"{index.folder}: is opened already, with an address or without; leave url out")
+        return index
+    folder = Path(index)
     if os.path.lexists(folder / RECORD):
         require_no_links(folder, DataError)
     record = read_record(folder)

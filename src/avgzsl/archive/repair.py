@@ -1,7 +1,6 @@
 """Is an index what was written, and the engine made anew from the stored embeddings."""
 
 import zlib
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -9,17 +8,11 @@ from jaxtyping import Float64
 from avgzsl.archive import clip_table, embeddings
 from avgzsl.archive.collection import Collection, View, apply, drop_vectors, longest, view, writing
 from avgzsl.archive.fused import fused, rounding, usable
+from avgzsl.archive.results import Faults
 from avgzsl.errors import AvgzslError
 from avgzsl.experiments.protocol import Mode, take
 
 _CHUNK = 16384
-
-
-class Faults(NamedTuple):
-    """What is wrong: `truth` must be restored or indexed again, `engine` is mended by a rebuild."""
-
-    truth: list[str]
-    engine: list[str]
 
 
 def verify(collection: Collection) -> Faults:
@@ -34,10 +27,10 @@ def verify(collection: Collection) -> Faults:
             asked = [] if truth or not seen.state.applied else collection.stored
             engine = [fault for mode in asked for fault in _engine_faults(seen, mode)]
     except AvgzslError as problem:
-        return Faults([str(problem)], [])
+        return Faults(truth=(str(problem),))
     except MemoryError:
-        return Faults([f"{collection.folder}: says that it has more clips than memory holds"], [])
-    return Faults(truth, engine)
+        return Faults(truth=(f"{collection.folder}: says that it has more clips than memory holds",))
+    return Faults(tuple(truth), tuple(engine))
 
 
 def rebuild(collection: Collection) -> None:

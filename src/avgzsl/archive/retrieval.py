@@ -10,6 +10,7 @@ from torch import Tensor
 
 from avgzsl.archive.collection import Collection, View, open_collection, view
 from avgzsl.archive.fused import usable
+from avgzsl.archive.results import IndexEvaluation
 from avgzsl.data.clips import ClassTable
 from avgzsl.errors import DataError, ModalityError, UnknownNameError
 from avgzsl.experiments.protocol import Mode, take
@@ -21,11 +22,12 @@ from avgzsl.types import MODALITIES
 _IN_SPLIT = "(?1 is null or split = ?1)"
 
 
-def index_evaluate(index: str | Path, split: str | None = None, *, url: str | None = None) -> dict[str, Any]:
+def index_evaluate(
+    index: str | Path | Collection, split: str | None = None, *, url: str | None = None
+) -> IndexEvaluation:
     """Retrieval by class name over an index, or over one of its splits, in every mode that its clips can be tested in.
 
-    `results` has rows as those of `train_evaluate.evaluate`, `unlabelled` counts the clips that were left out for want
-    of a label. The classes are those of the index's own run: no data set is needed. Raises RunError when the run does
+    The classes are those of the index's own run: no data set is needed. Raises RunError when the run does
     not tell them, ModalityError where no mode can be tested, and as `index_retrieval`.
     """
     collection = open_collection(index, url)
@@ -43,8 +45,7 @@ def index_evaluate(index: str | Path, split: str | None = None, *, url: str | No
             f"{collection.record.method} is tested on {', '.join(collection.run.method.modalities)}"
         )
     results = [_row(mode, classes, *index_retrieval(collection, classes, mode, split=split)) for mode in modes]
-    about = {"method": collection.record.method, "run": collection.record.run, "split": split}
-    return {**about, "unlabelled": unlabelled, "results": results}
+    return IndexEvaluation(collection.record.method, collection.record.run, split, unlabelled, results)
 
 
 def index_retrieval(

@@ -27,9 +27,16 @@ from avgzsl.cli import (
     two_stage,
 )
 from avgzsl.cli.interruption import interruptible
+from avgzsl.cli.options import Commands
 from avgzsl.errors import AvgzslError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 app.command("demo")(demo.demo)
 app.command("generate")(generate.generate)
 app.command("inspect")(inspect.inspect)

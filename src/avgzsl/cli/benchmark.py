@@ -6,28 +6,30 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.types import Calibration
+from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, with_options
+from avgzsl.types import DataChoice
 
 
+@with_options(
+    class_split="One class split, or all.",
+    preset="Named settings, for the methods that have them, or a folder: METHOD/CLASS-SPLIT/preset.yaml.",
+)
 def benchmark(
-    data: Annotated[Path, typer.Argument(help="Folder of features.")],
+    data: Data,
+    *,
     out: Annotated[Path, typer.Option(help="Folder of the cells; only missing ones run.")],
     methods: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
-    class_split: Annotated[str, typer.Option(help="One class split, or all.")] = "all",
-    seeds: Annotated[int, typer.Option(help="Seeds 0, 1, …", min=1)] = 5,
-    calibration: Annotated[Calibration, typer.Option(help="How gamma is found.")] = "val",
-    preset: Annotated[str | None, typer.Option(help="Used by the methods that have it.")] = None,
-    tuned: Annotated[
-        Path | None, typer.Option(help="Presets of `avgzsl tune`: METHOD/CLASS-SPLIT/preset.yaml.")
-    ] = None,
+    seeds: Seeds = 5,
+    calibration: Calibrations = "val",
+    preset: Preset = None,
     against: Annotated[str, typer.Option(help="Method that the others are paired with.")] = "avgzslnet",
-    layout: Annotated[str | None, typer.Option(help="Recognised by itself.")] = None,
-    processes: Annotated[int | None, typer.Option(help="At once; by default as many as cores.", min=1)] = None,
+    choice: DataChoice,
+    processes: Processes = None,
 ) -> None:
     """Run the grid of methods, class splits and seeds; print the comparison and what failed (exit code 1)."""
     from avgzsl.cli import show
     from avgzsl.experiments.benchmark import benchmark as run_grid
-    from avgzsl.experiments.benchmark import left_aside, open_splits
+    from avgzsl.experiments.benchmark import open_splits
     from avgzsl.methods import method_class
     from avgzsl.methods import methods as names
     from avgzsl.reports.entries import check_preset, paper_entry
@@ -36,20 +38,19 @@ def benchmark(
     chosen = names() if methods == "all" else [name.strip() for name in methods.split(",")]
     check_preset(preset, chosen)
     method_class(against)
-    splits = open_splits(data, class_split, layout)
-    entries = [paper_entry(name, splits, preset, tuned) for name in chosen]
-    with show.cells_progress() as told:
-        results = run_grid(
+    splits = open_splits(data, choice)
+    entries = [paper_entry(name, splits, preset) for name in chosen]
+    with show.progress() as progress:
+        comparison = run_grid(
             data,
             entries,
             out,
-            class_split=class_split,
+            choice=choice,
             seeds=range(seeds),
             calibration=calibration,
-            layout=layout,
             processes=processes,
-            told=told,
+            progress=progress,
         )
-    print(summary_markdown(results, calibration, against))
-    show.files(write_summary(out, results, calibration, against))
-    sys.exit(show.failures(results, left_aside(out, results)))
+    print(summary_markdown(comparison, calibration, against))
+    show.files(write_summary(out, comparison, calibration, against))
+    sys.exit(show.failures(comparison))

@@ -5,12 +5,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from avgzsl.cli.options import Data, with_options
+from avgzsl.types import DataChoice
 
+
+@with_options(data="Store, or folder of features of another layout.")
 def export(
-    data: Annotated[Path, typer.Argument(help="Store, or folder of features of another layout.")],
+    data: Data,
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
-    class_split: Annotated[str | None, typer.Option(help="Which division into seen and unseen.")] = None,
-    layout: Annotated[str | None, typer.Option(help="Recognised by itself.")] = None,
+    *,
+    choice: DataChoice,
     incomplete: Annotated[
         Literal["refuse", "drop"], typer.Option(help="Clips without sound or picture, which the layout cannot say.")
     ] = "refuse",
@@ -19,6 +23,7 @@ def export(
     from avgzsl.cli import show
     from avgzsl.data.export import export as write
 
-    if dropped := write(data, out, class_split=class_split, layout=layout, incomplete=incomplete):
-        print(f"dropped {dropped} clips without sound or picture")
-    show.files([out])
+    exported = write(data, out, choice=choice, incomplete=incomplete)
+    if exported.dropped:
+        print(f"dropped {exported.dropped} clips without sound or picture")
+    show.files([exported.folder])

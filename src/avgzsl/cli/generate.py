@@ -5,12 +5,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from avgzsl.cli.options import Seed, with_options
 
+
+@with_options(seed="Another seed, another world.")
 def generate(
     kind: Annotated[str, typer.Argument(help="What to generate, e.g. audioset-zsl.")],
+    *,
     out: Annotated[Path, typer.Option(help="Folder to make.")],
     scale: Annotated[float, typer.Option(help="Fraction of the real data set's clips.")] = 0.05,
-    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
+    seed: Seed = 0,
     splits: Annotated[Path | None, typer.Option(help="avca: folder with the published class-split.")] = None,
     w2v: Annotated[Path | None, typer.Option(help="avca: the published word vectors, or their folder.")] = None,
     features: Annotated[Literal["main", "cls"] | None, typer.Option(help="avca: which set, main by default.")] = None,
@@ -21,7 +25,7 @@ def generate(
 
     given = {"splits": splits, "w2v": w2v, "features": features}
     options = {name: value for name, value in given.items() if value is not None}
-    with show.counting_progress(f"generate {kind}") as progress:
+    with show.progress() as progress:
         generators.generate(kind, out, scale=scale, seed=seed, progress=progress, **options)
     if (out / generators.REPORT).is_file():
         print((out / generators.REPORT).read_text(), end="")

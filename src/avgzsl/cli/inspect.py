@@ -1,27 +1,23 @@
 """`avgzsl inspect`: what a folder of features holds, and what is wrong with it."""
 
 import sys
-from pathlib import Path
-from typing import Annotated
 
-import typer
+from avgzsl.cli.options import Data, Json, with_options
+from avgzsl.types import DataChoice
 
 
-def inspect(
-    data: Annotated[Path, typer.Argument(help="Folder of features.")],
-    layout: Annotated[str | None, typer.Option(help="Recognised by itself; see `avgzsl layouts`.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
+@with_options("class_split", "drop_bad_rows", "text_order", "merge_spellings")
+def inspect(data: Data, *, choice: DataChoice, json: Json = False) -> None:
     """Tell what is there: classes, clips per class and split, ranges, problems (exit code 1 if there are any)."""
     from avgzsl.data.inspection.inspect import inspect as look
 
-    found = look(data, layout=layout)
+    inspection = look(data, layout=choice.layout)
     if json:
         import json as writer
 
-        print(writer.dumps(found, indent=2))
+        print(writer.dumps(inspection.json(), indent=2))
     else:
         from avgzsl.reports.inspection_report import print_inspection
 
-        print_inspection(found)
-    sys.exit(1 if found["problems"] else 0)
+        print_inspection(inspection)
+    sys.exit(1 if inspection.problems else 0)

@@ -1,39 +1,24 @@
 """What commands print: tables, progress, the files they wrote. Progress goes to stderr, results to stdout."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from avgzsl.experiments.benchmark import Result, Told
+    from avgzsl.experiments.cells import Comparison
     from avgzsl.experiments.train_evaluate import Evaluation
     from avgzsl.features.extract import Progress as Extraction
     from avgzsl.features.extract import Told as Extracted
-    from avgzsl.learning.training import Progress
+    from avgzsl.reports.progress_bar import ProgressBar
+    from avgzsl.support.showing import Shown
 
 
-@contextmanager
-def training_progress() -> Iterator["Progress"]:
-    """A bar a stage with the loss, the validation HM and the time left."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+def progress() -> "ProgressBar":
+    """The bars of a command: `with show.progress() as progress`."""
+    from avgzsl.reports.progress_bar import ProgressBar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
-    with _bars(*columns) as bar:
-        tasks: dict[str, Any] = {}
-        hm = ""
-
-        def note(stage: str, done: int, total: int, record: dict[str, Any], left: float) -> None:
-            nonlocal hm
-            bar.start()
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(f"train {stage}", total=total, state="")
-            if "val_HM" in record:
-                hm = f"  validation HM {100 * record['val_HM']:.1f} %"
-            state = f"loss {record['loss']:.4f}{hm}  {_clock(left)} left"
-            bar.update(tasks[stage], completed=done, state=state)
-
-        yield note
+    return ProgressBar()
 
 
 @contextmanager
@@ -68,57 +53,16 @@ def extraction_progress() -> Iterator["Extracted"]:
         yield note
 
 
-@contextmanager
-def cells_progress() -> Iterator["Told"]:
-    """A bar over the cells of a grid, and a live table of mean HM (mode both, or what there is) a method."""
-    from statistics import fmean
-
-    from rich.console import Console, Group
-    from rich.live import Live
-    from rich.progress import Progress, TimeRemainingColumn
-    from rich.table import Table
-
-    bar = Progress(*Progress.get_default_columns()[:3], TimeRemainingColumn())
-    task = bar.add_task("cells", total=None)
-    found: dict[str, list[float]] = {}
-    failed: dict[str, int] = {}
-
-    def table() -> Table:
-        shown = Table("method", "cells", "failed", "mean HM (%)")
-        for label in {**found, **failed}:
-            values = found.get(label, [])
-            mean = f"{100 * fmean(values):.1f}" if values else "–"
-            shown.add_row(label, str(len(values)), str(failed.get(label, 0)), mean)
-        return shown
-
-    live = Live(console=Console(stderr=True), refresh_per_second=4)
-
-    def note(done: int, total: int, result: "Result") -> None:
-        if not live.is_started:
-            live.start()
-        rows = [row for row in result.rows if row["task"] == "classification" and row["HM"] is not None]
-        if result.error is not None:
-            failed[result.label] = failed.get(result.label, 0) + 1
-        elif rows:
-            equal = [row for row in rows if row["fusion"] != "attention"]
-            found.setdefault(result.label, []).append(equal[-1]["HM"])
-        bar.update(task, completed=done, total=total)
-        live.update(Group(table(), bar))
-
-    try:
-        yield note
-    finally:
-        _stop(live)
-
-
-def failures(results: "Sequence[Result]", aside: int) -> int:
+def failures(comparison: "Comparison") -> int:
     """Say which cells failed and how many were left aside; gives the exit code."""
-    if aside:
-        print(f"{aside} cells of other code, data or settings were left aside; what was asked for was made anew")
-    failed = [result for result in results if result.error is not None]
-    for result in failed:
+    if comparison.left_aside:
+        print(
+            f"{comparison.left_aside} cells of other code, data or settings were left aside; what was asked for was "
+            "made anew"
+        )
+    for result in comparison.failed:
         print(f"failed: {result.label}, {result.cell.class_split}, seed {result.cell.seed}: {result.error}")
-    return 1 if failed else 0
+    return 1 if comparison.failed else 0
 
 
 @contextmanager
@@ -154,13 +98,20 @@ def tables(evaluation: "Evaluation", method: str) -> None:
     notes(evaluation.provenance["notes"])
 
 
+def json(result: "Shown") -> None:
+    """Print a result as JSON."""
+    from json import dumps
+
+    print(dumps(result.json(), indent=2, allow_nan=False))
+
+
 def notes(said: Iterable[str]) -> None:
     """Print what the reader should know of the data."""
     for note in said:
         print(f"note: {note}")
 
 
-def files(paths: list[Path]) -> None:
+def files(paths: Iterable[Path]) -> None:
     """Name the files that were written."""
     print("wrote:")
     for path in paths:

@@ -8,13 +8,17 @@ import typer
 
 def split(
     store: Annotated[Path, typer.Argument(help="What `avgzsl extract` wrote.")],
-    unseen: Annotated[float | None, typer.Option(help="Fraction of the classes to draw; 0.3 if not given.")] = None,
+    unseen: Annotated[
+        str | None,
+        typer.Option(
+            help="Fraction of the classes to draw, 0.3 if not given; or a folder with {all,seen,unseen}_class.txt."
+        ),
+    ] = None,
     val: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,
     test: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed, another division; 0 if not given.", min=0)] = None,
-    name: Annotated[str | None, typer.Option(help="Of the class split; by default like --like, or split-SEED.")] = None,
-    like: Annotated[
-        Path | None, typer.Option(help="Folder with {all,seen,unseen}_class.txt that say which are unseen.")
+    name: Annotated[
+        str | None, typer.Option(help="Of the class split; by default that of the folder of lists, or split-SEED.")
     ] = None,
     resplit: Annotated[bool, typer.Option("--resplit", help="Divide also clips that the manifest divides.")] = False,
     merge_spellings: Annotated[
@@ -27,24 +31,31 @@ def split(
     from avgzsl.data.splitting import split as propose
     from avgzsl.errors import DataError
 
-    file, division = propose(
+    proposed = propose(
         store,
-        unseen=unseen,
+        unseen=_fraction_or_folder(unseen),
         val=val,
         test=test,
         seed=seed,
         name=name,
-        like=like,
         resplit=resplit,
         merge_spellings=merge_spellings,
     )
+    division = proposed.class_split
     print(f"{len(division.seen)} seen classes; {len(division.unseen)} unseen: {', '.join(division.unseen)}")
     try:
-        dataset = open_dataset(store, layout="store", class_split=file.stem)
+        dataset = open_dataset(store, layout="store", class_split=proposed.name)
     except DataError as problem:  # the division stands; what else is lacking is said by the time of training too
         print(f"not ready for training: {problem}")
     else:
         counts = (f"{len(dataset.split(name))} in {name}" for name in dataset.splits)
         print(f"clips: {', '.join(counts)}")
         show.notes(dataset.notes)
-    show.files([file])
+    show.files([proposed.file])
+
+
+def _fraction_or_folder(unseen: str | None) -> float | Path | None:
+    try:
+        return None if unseen is None else float(unseen)
+    except ValueError:
+        return Path(unseen or "")

@@ -5,9 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from avgzsl.cli.options import CheckpointSeconds, Device, Resume, Seed, Workers, with_options
 
+
+@with_options(seed="Of weights and order.", resume="Go on with an unfinished training.")
 def train_audio_net(
     clips: Annotated[Path, typer.Argument(help="Folder of clips.")],
+    *,
     manifest: Annotated[Path, typer.Option(help="csv with the columns path, label, split, seen[, start, end].")],
     out: Annotated[Path, typer.Option(help="Folder for kumar.safetensors and its record.")],
     loss: Annotated[
@@ -16,11 +20,11 @@ def train_audio_net(
     epochs: Annotated[int, typer.Option(help="Times that every clip is heard.", min=1)] = 20,
     batch_size: Annotated[int, typer.Option(help="Clips in a step, at most.", min=1)] = 72,
     lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
-    seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Files decoded at once; default: one a core.", min=1)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished training.")] = False,
-    checkpoint_seconds: Annotated[float, typer.Option(help="Least time between checkpoints.", min=0)] = 10.0,
+    seed: Seed = 0,
+    device: Device = "auto",
+    workers: Workers = None,
+    resume: Resume = False,
+    checkpoint_seconds: CheckpointSeconds = 10.0,
 ) -> None:
     """Train the backbone `kumar`; then use it as --audio kumar:OUT/kumar.safetensors."""
     from pydantic import ValidationError
@@ -33,9 +37,9 @@ def train_audio_net(
     try:
         settings = Settings(loss=loss, epochs=epochs, batch_size=batch_size, lr=lr)
     except ValidationError as problem:
-        wrong = "; ".join(f"{one['loc'][0]}={one['input']!r}: {one['msg']}" for one in problem.errors())
-        raise ConfigError(wrong) from problem
-    with show.counting_progress("decode") as told, show.training_progress() as progress:
+        faults = "; ".join(f"{fault['loc'][0]}={fault['input']!r}: {fault['msg']}" for fault in problem.errors())
+        raise ConfigError(faults) from problem
+    with show.progress() as progress:
         record = run(
             clips,
             manifest,
@@ -46,7 +50,6 @@ def train_audio_net(
             workers=workers,
             resume=resume,
             checkpoint_seconds=checkpoint_seconds,
-            told=told,
             progress=progress,
         )
     for name, reason in record["failures"].items():

@@ -12,7 +12,7 @@ from torch import Tensor
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.support.registry import unknown
 from avgzsl.support.weights import WeightFile
-from avgzsl.types import MODALITIES, Modality
+from avgzsl.types import MODALITIES, DataChoice, Modality
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ class Dataset:
     `fingerprint` hashes features, ids, labels, class names, text vectors and the seen marks: two data sets with the
     same fingerprint train the same model. `encoders` are those of `audio`, `video` and `text` where the data set knows
     them: what new clips and new names must go through to meet this data. `notes` says what the reader did beyond
-    reading (aligned, dropped, ignored).
+    reading (aligned, dropped, ignored). `choice` is how it was read from the folder `source`, so that it can be opened
+    again; None for one that was made in memory.
     """
 
     classes: ClassTable
@@ -138,6 +139,7 @@ class Dataset:
     class_split: str = ""
     notes: tuple[str, ...] = ()
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    choice: DataChoice | None = None
 
     @classmethod
     def of(cls, classes: ClassTable, splits: Mapping[str, ClipSet], **about: str) -> "Dataset":

@@ -1,43 +1,57 @@
 """A data set written down in the layout of AudioSetZSL, which the field's public code reads."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from avgzsl.data.clips import ClipSet, Dataset
-from avgzsl.data.layouts import open_dataset
+from avgzsl.data.layouts import as_dataset
 from avgzsl.data.reading.class_lists import write_class_lists
 from avgzsl.data.reading.feature_files import write_features
 from avgzsl.data.reading.source import FOLDERS
 from avgzsl.errors import DataError
 from avgzsl.support.files import whole_folder
-from avgzsl.types import MODALITIES
+from avgzsl.support.showing import Shown
+from avgzsl.types import MODALITIES, DataChoice
 
 Incomplete = Literal["refuse", "drop"]
 
 
+@dataclass(frozen=True)
+class Exported(Shown):
+    """The folder that was written, and how many clips were left out as they lack a modality."""
+
+    folder: Path
+    dropped: int
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One row."""
+        return [{"folder": str(self.folder), "dropped": self.dropped}]
+
+
 def export(
-    data: Path | str,
-    out: Path | str,
+    data: str | Path | Dataset,
+    out: str | Path,
     *,
-    class_split: str | None = None,
-    layout: str | None = None,
+    choice: DataChoice | None = None,
     incomplete: Incomplete = "refuse",
-) -> int:
-    """Write the data set in `data`, of any layout, to the folder `out`, whole or not at all; gives the clips dropped.
+) -> Exported:
+    """Write a data set of any layout to the folder `out`, whole or not at all.
 
     The layout has one class split a folder of features, since which clips are tested hangs on it. It cannot say that a
     clip lacks a modality: such clips are refused, or dropped. Clips are in order of class; ids are kept.
     Raises DataError for those, when `out` is not empty, or for a class name that cannot name a file.
     """
-    dataset, folder = open_dataset(data, layout=layout, class_split=class_split), Path(out)
+    dataset, folder = as_dataset(data, choice), Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: is not an empty folder, and nothing is overwritten; choose another place")
     if wrong := [name for name in dataset.classes.names if "/" in name or "\\" in name or name in (".", "..")]:
         raise DataError(f"{', '.join(map(repr, wrong))} cannot name a file of features; rename these classes")
     with whole_folder(folder) as temporary:
-        return _write(temporary, dataset, incomplete)
+        return Exported(folder, _write(temporary, dataset, incomplete))
 
 
 def _write(folder: Path, dataset: Dataset, incomplete: Incomplete) -> int:

@@ -1,9 +1,9 @@
 """Class splits proposed for a store: which classes are unseen, which clips are for training, validation and test."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -21,6 +21,7 @@ from avgzsl.features.class_splits import (
 )
 from avgzsl.features.feature_store import Store, open_store
 from avgzsl.support.registry import unknown
+from avgzsl.support.showing import Shown
 from avgzsl.text.spellings import usual_spellings, written_as
 
 SPLITS: tuple[SplitName, ...] = ("train", "test", "val")  # in the order in which a class that is small gets clips
@@ -38,58 +39,83 @@ class Clip(NamedTuple):
     split: SplitName | None
 
 
+@dataclass(frozen=True, eq=False)
+class Split(Shown):
+    """A class split and the file that it was written to; `counts` are the clips of each class by split."""
+
+    file: Path
+    class_split: ClassSplit
+    counts: Mapping[str, Mapping[str, int]]
+
+    @property
+    def name(self) -> str:
+        """What the class split is called, when its data are opened."""
+        return self.file.stem
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One row a class: whether it is seen, and its clips by split."""
+        seen = set(self.class_split.seen)
+        return [{"class": name, "seen": name in seen, **counts} for name, counts in self.counts.items()]
+
+    def json(self) -> dict[str, Any]:
+        """The class split, as it was written."""
+        return self.class_split.model_dump(mode="json")
+
+
 def split(
-    store: Path | str,
+    store: str | Path,
     *,
-    unseen: float | None = None,
+    unseen: float | str | Path | None = None,
     val: float | None = None,
     test: float | None = None,
     seed: int | None = None,
     name: str | None = None,
-    like: Path | None = None,
     resplit: bool = False,
     merge_spellings: bool = False,
-) -> tuple[Path, ClassSplit]:
-    """Propose a class split of a store and write it down as splits/NAME.json; gives the file and the split.
+) -> Split:
+    """Propose a class split of a store and write it down as splits/NAME.json.
 
-    A fraction `unseen` (0.3) of the classes is drawn, or `like` names a folder of class lists (`class_lists`). Clips to
-    which the manifest gives a split keep it, unless `resplit`; of the others, in each class about `val` and `test` (0.2
-    each) are held out. Clips of one file, or with the same value of the manifest's column `source`, stay together. The
-    name is that of `like`, or `split-SEED`, where none is given. With `merge_spellings`, labels that are one class
-    written differently are divided as one class, called by the most usual of them.
+    `unseen` is a fraction of the classes, which are drawn (0.3 if None), or a folder of class lists (`class_lists`).
+    Clips to which the manifest gives a split keep it, unless `resplit`; of the others, in each class about `val` and
+    `test` (0.2 each) are held out. Clips of one file, or with the same value of the manifest's column `source`, stay
+    together. The name is that of the folder of lists, or `split-SEED`, where none is given. With `merge_spellings`,
+    labels that are one class written differently are divided as one class, called by the most usual of them.
 
     Raises ConfigError for fractions that cannot be, an option that would change nothing, or a name that is taken;
     DataError when the store has no labels, or a class would have no clip to train on or to test.
     """
     folder = Path(store)
-    opened = open_store(folder)
-    clips = list(_clips(opened))
+    clips = list(_clips(open_store(folder)))
     if merge_spellings:
         usual = usual_spellings(clip.label for clip in clips)
         clips = [clip._replace(label=usual[clip.label]) for clip in clips]
     names = sorted({clip.label for clip in clips})
-    if like is not None and unseen is not None:
-        raise ConfigError(f"unseen {unseen} and like {like}: both say which classes are unseen; give one")
     drawn = 0 if seed is None else seed
-    if like is not None:
-        lists = _listed(like, names, merge_spellings)
+    lists = None
+    if isinstance(unseen, str | Path):
+        lists = Path(unseen)
+        division = _listed(lists, names, merge_spellings)
     else:
-        lists = _drawn(names, UNSEEN if unseen is None else unseen, drawn)
-    lists = lists.model_copy(update={"merge_spellings": merge_spellings})
+        division = _drawn(names, UNSEEN if unseen is None else unseen, drawn)
+    division = division.model_copy(update={"merge_spellings": merge_spellings})
     kept: dict[str, SplitName] = {} if resplit else {clip.id: clip.split for clip in clips if clip.split is not None}
     if len(kept) == len(clips):
-        if val is not None or test is not None:
-            raise ConfigError(f"{folder}: every clip has a split by the manifest, and val or test would change nothing")
-        if like is not None and seed is not None:
-            raise ConfigError(f"{folder}: with like {like} nothing is drawn, and seed {seed} would change nothing")
-        division = lists
+        _check_idle(folder, val, test, seed, lists)
     else:
         fractions = _fractions(VAL if val is None else val, TEST if test is None else test)
-        division = lists.model_copy(update={"clips": divide(clips, kept, fractions, drawn)})
+        division = division.model_copy(update={"clips": divide(clips, kept, fractions, drawn)})
     _check(folder, clips, division)
-    chosen = name or (like.resolve().name if like is not None else f"split-{drawn}")
+    chosen = name or (f"split-{drawn}" if lists is None else lists.resolve().name)
     _check_name(folder, chosen, division)
-    return write_class_split(folder, chosen, division), division
+    return Split(write_class_split(folder, chosen, division), division, _counts(clips, division))
+
+
+def _check_idle(folder: Path, val: float | None, test: float | None, seed: int | None, lists: Path | None) -> None:
+    """Refuses what would change nothing where the manifest divides every clip."""
+    if val is not None or test is not None:
+        raise ConfigError(f"{folder}: every clip has a split by the manifest, and val or test would change nothing")
+    if lists is not None and seed is not None:
+        raise ConfigError(f"{folder}: with the lists {lists} nothing is drawn, and seed {seed} would change nothing")
 
 
 def divide(
@@ -193,18 +219,25 @@ def _fractions(val: float, test: float) -> dict[SplitName, float]:
     return {"train": 1 - val - test, "val": val, "test": test}
 
 
+def _counts(clips: Sequence[Clip], division: ClassSplit) -> dict[str, dict[str, int]]:
+    """Clips of each class by split, without those that have none."""
+    counts = {name: dict.fromkeys(SPLITS, 0) for name in sorted({clip.label for clip in clips})}
+    for clip in clips:
+        split = clip.split if division.clips is None else division.clips[clip.id]
+        if split is not None:
+            counts[clip.label][split] += 1
+    return {name: {split: of_class[split] for split in ("train", "val", "test")} for name, of_class in counts.items()}
+
+
 def _check(folder: Path, clips: Sequence[Clip], division: ClassSplit) -> None:
     """Seen classes can be trained, unseen ones tested."""
-    there: dict[str, set[str | None]] = {}
-    for clip in clips:
-        own = clip.split if division.clips is None else division.clips[clip.id]
-        there.setdefault(clip.label, set()).add(own)
-    if bare := [name for name in division.seen if "train" not in there[name]]:
+    counts = _counts(clips, division)
+    if bare := [name for name in division.seen if not counts[name]["train"]]:
         raise DataError(
-            f"{folder}: no clips to train on for the seen classes {', '.join(bare)}; choose other classes with --like "
-            "or --seed, or divide the clips anew with --resplit"
+            f"{folder}: no clips to train on for the seen classes {', '.join(bare)}; choose other classes (--unseen, "
+            "--seed), or divide the clips anew (--resplit)"
         )
-    if bare := [name for name in division.unseen if not there[name] & {"train", "test"}]:
+    if bare := [name for name in division.unseen if not counts[name]["train"] + counts[name]["test"]]:
         raise DataError(f"{folder}: no clips to test for the unseen classes {', '.join(bare)}; choose others")
 
 

@@ -1,30 +1,26 @@
-"""A grid of cells, method x class split x seed, each computed once and kept; only missing cells run.
-
-A cell is known by everything its figures hang on: method and hyper-parameters, fingerprint of the data, seed,
-calibration, and the code (`code_version`). Whatever of these changes, the cell is another one, and an old one is never
-shown for it.
-"""
+"""A grid of cells, method x class split x seed, each computed once and kept; only missing cells run."""
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import asdict, dataclass, fields
-from hashlib import sha256
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from avgzsl.data.clips import Dataset
-from avgzsl.data.layouts import class_splits as splits_of
-from avgzsl.data.layouts import open_dataset
-from avgzsl.errors import AvgzslError, RunError, UnknownNameError
+from avgzsl.data.layouts import as_dataset, class_splits, place_of
+from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
+from avgzsl.experiments.cells import Cell, Comparison, Result, other_cells, read_cell, write_cell
 from avgzsl.experiments.code_version import code_version
-from avgzsl.methods import build
+from avgzsl.methods import Method, build
 from avgzsl.support.children import Children, Lost
-from avgzsl.support.files import write_json
+from avgzsl.support.progress import Progress, Step
 from avgzsl.support.registry import unknown
-from avgzsl.support.trust import read_json
-from avgzsl.types import Calibration
+from avgzsl.types import Calibration, DataChoice
+
+ALL = "all"  # class splits
 
 
 class Entry(NamedTuple):
@@ -39,130 +35,123 @@ class Entry(NamedTuple):
         return dict(self.settings.get(class_split, self.settings.get("", {})))
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What is computed, and by which code on which data."""
-
-    method: str
-    settings: dict[str, Any]
-    class_split: str
-    seed: int
-    calibration: str
-    fingerprint: str
-    code: str
-
-    @property
-    def key(self) -> str:
-        """Name of the cell's file."""
-        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
-
-
-class Result(NamedTuple):
-    """A finished cell: rows as in `results.json`; or the error it failed with."""
-
-    label: str
-    cell: Cell
-    rows: list[dict[str, Any]]
-    error: str | None = None
-
-
-Told = Callable[[int, int, Result], None]
-
-
 def benchmark(
-    data: str | Path,
-    entries: Sequence[Entry],
+    data: str | Path | Dataset,
+    entries: Iterable[str | Method | Entry],
     out: str | Path,
     *,
-    class_split: str = "all",
+    choice: DataChoice | None = None,
     seeds: Iterable[int] = range(5),
     calibration: Calibration = "val",
-    layout: str | None = None,
     processes: int | None = None,
-    told: Told | None = None,
-) -> list[Result]:
+    progress: Progress | None = None,
+) -> Comparison:
     """All cells of the grid, in the order of `entries`; those that `out` has are read, the others run in processes.
 
-    A failed cell is a Result with its error; it stops nothing and is tried again the next time. `told` hears cells
-    done, in all, and the last one. Raises UnknownNameError, ConfigError, DataError before anything runs.
+    An entry is the name of a method, an unfitted method (`build`) or an Entry. Of a folder every class split is taken,
+    or that of `choice`; of an opened data set its own. A data set that was made in memory is computed on in this very
+    process. A failed cell is a Result with its error; it stops nothing and is tried again the next time. `progress`
+    hears of every cell that was computed, with its HM. Raises UnknownNameError, ConfigError, DataError before anything
+    runs.
     """
     folder = Path(out)
-    datasets = open_splits(data, class_split, layout)
-    code = {entry.method: code_version(entry.method) for entry in entries}
-    grid = [
-        (entry.label, _cell(entry, name, dataset, seed, calibration, code[entry.method]))
-        for entry in entries
-        for name, dataset in datasets.items()
-        for seed in seeds
-    ]
-    found: dict[str, Result] = {}
+    datasets = open_splits(data, choice)
+    grid = _grid(as_entries(entries), datasets, tuple(seeds), calibration)
+    finished: dict[str, Result] = {}
     missing: dict[str, tuple[str, Cell]] = {}
     for label, cell in grid:
         rows = read_cell(folder, cell)
         if rows is None:
             missing.setdefault(cell.key, (label, cell))
         else:
-            found[cell.key] = Result(label, cell, rows)
-    total = len({cell.key for _, cell in grid})
-    for result in _run(missing.values(), str(data), layout, folder, processes):
-        found[result.cell.key] = result
-        if told is not None:
-            told(len(found), total, result)
-    return [found[cell.key]._replace(label=label) for label, cell in grid]
+            finished[cell.key] = Result(label, cell, rows)
+    kept, failed, started = len(finished), 0, time.monotonic()
+    total = kept + len(missing)
+    for result in _run(list(missing.values()), datasets, folder, processes):
+        finished[result.cell.key] = result
+        failed += result.error is not None
+        if progress is not None:
+            done = len(finished)
+            left = (time.monotonic() - started) / (done - kept) * (total - done)
+            progress(Step("cells", done, total, left, failed, result.label, result.figures))
+    results = tuple(finished[cell.key]._replace(label=label) for label, cell in grid)
+    return Comparison(results, other_cells(folder, [cell for _, cell in grid]))
 
 
-def open_splits(data: str | Path, class_split: str, layout: str | None) -> dict[str, Dataset]:
-    """The data set under one class split, or under `all` of them. Raises UnknownNameError."""
-    names = splits_of(data, layout)
-    if class_split != "all":
-        if class_split not in names:
-            raise UnknownNameError(f"{data}: {unknown('class split', class_split, ['all', *names])}")
-        names = [class_split]
-    return {name: open_dataset(data, layout=layout, class_split=name) for name in names}
+def open_splits(data: str | Path | Dataset, choice: DataChoice | None = None) -> dict[str, Dataset]:
+    """The data set under each of its class splits, or under that of `choice`, which can also be `all`.
+
+    An opened data set is given under its own. Raises UnknownNameError.
+    """
+    if isinstance(data, Dataset):
+        dataset = as_dataset(data, choice)
+        return {dataset.class_split: dataset}
+    choice = choice or DataChoice()
+    names = class_splits(data, choice.layout)
+    if choice.class_split not in (None, ALL):
+        if choice.class_split not in names:
+            raise UnknownNameError(f"{data}: {unknown('class split', choice.class_split, [ALL, *names])}")
+        names = [choice.class_split]
+    return {name: as_dataset(data, replace(choice, class_split=name)) for name in names}
 
 
-def read_cell(folder: Path, cell: Cell) -> list[dict[str, Any]] | None:
-    """The rows of a cell, or None when it was not computed yet. Raises RunError for a damaged file."""
-    path = _file(folder, cell)
-    try:
-        content = read_json(path, RunError)
-        rows: list[dict[str, Any]] = content["rows"]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise RunError(f"{path}: not a cell ({problem}); delete it, and it is computed again") from problem
-    return rows
+def as_entries(entries: Iterable[str | Method | Entry]) -> list[Entry]:
+    """Each as an Entry. Raises ConfigError for two of one label, whose figures nobody could tell apart."""
+    made = [_as_entry(entry) for entry in entries]
+    labels = [entry.label for entry in made]
+    if twice := sorted({label for label in labels if labels.count(label) > 1}):
+        raise ConfigError(f"several entries are called {', '.join(twice)}; give each a label: Entry(label, …)")
+    return made
 
 
-def left_aside(folder: str | Path, results: Sequence[Result]) -> int:
-    """How many cells the folder holds that are not of this grid: of other code, data, settings or seeds."""
-    return len({file.stem for file in (Path(folder) / "cells").glob("*.json")} - {r.cell.key for r in results})
+def _as_entry(entry: str | Method | Entry) -> Entry:
+    """A method is called by its name and by what differs from its defaults."""
+    if isinstance(entry, Entry):
+        return entry
+    if isinstance(entry, str):
+        return Entry(entry, entry, {})
+    defaults, settings = _settings(type(entry)()), _settings(entry)
+    changed = [f"{key}={value}" for key, value in settings.items() if value != defaults[key]]
+    return Entry(" ".join([entry.name, *changed]), entry.name, {"": settings})
 
 
-def _cell(entry: Entry, name: str, dataset: Dataset, seed: int, calibration: str, code: str) -> Cell:
-    method = build(entry.method, settings=entry.settings_for(name))
-    settings = {field.name: getattr(method, field.name) for field in fields(method)}  # type: ignore[arg-type]
-    plain = json.loads(json.dumps(settings))
-    return Cell(entry.method, plain, name, seed, calibration, dataset.fingerprint, code)
+def _grid(
+    entries: Sequence[Entry], datasets: Mapping[str, Dataset], seeds: Sequence[int], calibration: str
+) -> list[tuple[str, Cell]]:
+    """All cells, each with the label of its entry."""
+    grid = []
+    for entry in entries:
+        code = code_version(entry.method)
+        for name, dataset in datasets.items():
+            settings = json.loads(json.dumps(_settings(build(entry.method, settings=entry.settings_for(name)))))
+            for seed in seeds:
+                cell = Cell(entry.method, settings, name, seed, calibration, dataset.fingerprint, code)
+                grid.append((entry.label, cell))
+    return grid
+
+
+def _settings(method: Method) -> dict[str, Any]:
+    return {field.name: getattr(method, field.name) for field in fields(method)}  # type: ignore[arg-type]
 
 
 def _run(
-    missing: Iterable[tuple[str, Cell]], data: str, layout: str | None, folder: Path, processes: int | None
-) -> Iterable[Result]:
+    missing: Sequence[tuple[str, Cell]], datasets: Mapping[str, Dataset], folder: Path, processes: int | None
+) -> Iterator[Result]:
     """Cells as they finish. Each process has its share of the cores, so that they do not fight over them."""
-    waiting = list(missing)
-    if not waiting:
+    if not missing:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(processes or cores, len(waiting))
-    if workers == 1:  # no pool: a script or notebook can call this anywhere
-        yield from (_compute(label, cell, data, layout, folder) for label, cell in waiting)
+    workers = min(processes or cores, len(missing))
+    in_memory = any(dataset.choice is None for dataset in datasets.values())
+    if workers == 1 or in_memory:  # no pool: a script or notebook can call this anywhere
+        yield from (_compute(label, cell, datasets[cell.class_split], None, folder) for label, cell in missing)
         return
+    threads = max(1, cores // workers)
     with Children(workers) as children:  # how long a cell may take is not known; one that dies is heard of
-        running = {
-            children.submit(_compute_beside, max(1, cores // workers), label, cell, data, layout, folder): (label, cell)
-            for label, cell in waiting
-        }
+        running = {}
+        for label, cell in missing:
+            path, choice = place_of(datasets[cell.class_split])
+            running[children.submit(_compute_beside, threads, label, cell, path, choice, folder)] = label, cell
         for future in as_completed(running):
             try:
                 yield future.result()
@@ -177,21 +166,16 @@ def _compute_beside(threads: int, *arguments: Any) -> Result:
     return _compute(*arguments)
 
 
-def _compute(label: str, cell: Cell, data: str, layout: str | None, folder: Path) -> Result:
-    """One cell, in a process of its own; its file is written whole before anyone hears of it."""
+def _compute(label: str, cell: Cell, data: Path | Dataset, choice: DataChoice | None, folder: Path) -> Result:
+    """One cell; its file is written whole before anyone hears of it."""
     from avgzsl.experiments.trial import tested
 
     try:
-        dataset = open_dataset(data, layout=layout, class_split=cell.class_split)
         calibration: Calibration = cell.calibration  # type: ignore[assignment]
-        rows = tested(dataset, cell.method, cell.settings, cell.seed, calibration)
-        write_json(_file(folder, cell), {"cell": asdict(cell), "rows": rows})
+        rows = tested(as_dataset(data, choice), cell.method, cell.settings, cell.seed, calibration)
+        write_cell(folder, cell, rows)
         return Result(label, cell, rows)
     except AvgzslError as problem:
         return Result(label, cell, [], str(problem))
     except Exception as problem:  # one broken method must not cost the others' hours
         return Result(label, cell, [], f"{type(problem).__name__}: {problem}")
-
-
-def _file(folder: Path, cell: Cell) -> Path:
-    return folder / "cells" / f"{cell.key}.json"

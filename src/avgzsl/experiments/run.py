@@ -31,7 +31,7 @@ from avgzsl.support import records
 from avgzsl.support.files import write_bytes, write_json, write_text
 from avgzsl.support.temporary import leftovers
 from avgzsl.support.trust import parse_json, require_regular
-from avgzsl.types import MODALITIES, TextOrder
+from avgzsl.types import MODALITIES, DataChoice, TextOrder
 
 FORMAT = 1
 _LARGEST = 1 << 24  # numbers of a feature
@@ -75,6 +75,11 @@ class DataRecord(BaseModel):
         _require_possible(self.path)
         return self
 
+    @property
+    def choice(self) -> DataChoice:
+        """How the data was read, and is read again."""
+        return DataChoice(self.layout, self.class_split, self.drop_bad_rows, self.text_order, self.merge_spellings)
+
     @field_validator("dimensions")
     @classmethod
     def _text_is_there(cls, dimensions: dict[str, int]) -> dict[str, int]:
@@ -105,20 +110,10 @@ class Run(NamedTuple):
     method: Method
 
 
-def describe(
-    method: Method,
-    dataset: Dataset,
-    seed: int,
-    device: str,
-    drop_bad_rows: bool,
-    text_order: TextOrder | str = "right",
-    merge_spellings: bool = False,
-) -> Config:
+def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config:
     """The record of a run that is about to start."""
-    names = zip(dataset.classes.names, dataset.classes.seen.tolist(), strict=True)
-    by_seen: dict[bool, list[str]] = {True: [], False: []}
-    for name, seen in names:
-        by_seen[seen].append(name)
+    seen = dict(zip(dataset.classes.names, dataset.classes.seen.tolist(), strict=True))
+    choice = dataset.choice or DataChoice()
     return Config(
         format=FORMAT,
         method=method.name,
@@ -130,12 +125,12 @@ def describe(
             layout=dataset.layout,
             class_split=dataset.class_split,
             fingerprint=dataset.fingerprint,
-            drop_bad_rows=drop_bad_rows,
-            text_order=text_order,  # checked when the data was opened
-            merge_spellings=merge_spellings,
+            drop_bad_rows=choice.drop_bad_rows,
+            text_order=choice.text_order,
+            merge_spellings=choice.merge_spellings,
             dimensions=dimensions(dataset.split("train"), dataset.classes),
-            seen=by_seen[True],
-            unseen=by_seen[False],
+            seen=[name for name in seen if seen[name]],
+            unseen=[name for name in seen if not seen[name]],
             encoders=dict(dataset.encoders),
         ),
         versions={
@@ -154,11 +149,11 @@ def start(folder: Path, config: Config, resume: bool) -> None:
     if path.exists():
         if not resume:
             raise RunError(f"{folder}: holds a run already; resume it, or choose another folder")
-        asked, there = _comparable(config), _comparable(read_config(folder))
+        asked, recorded = _comparable(config), _comparable(read_config(folder))
         differ = [
-            f"{key}: {there.get(key)!r} there, {value!r} asked"
+            f"{key}: {recorded.get(key)!r} there, {value!r} asked"
             for key, value in asked.items()
-            if value != there.get(key)
+            if value != recorded.get(key)
         ]
         if differ:
             raise RunError(f"{folder}: cannot be resumed with other settings:\n  " + "\n  ".join(differ))

@@ -2,30 +2,32 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from avgzsl.data.clips import Dataset
-from avgzsl.data.layouts import open_dataset
+from avgzsl.data.layouts import as_dataset, open_dataset
 from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
 from avgzsl.experiments.protocol import Measured, Mode, measure, modes, penalties
 from avgzsl.experiments.trial import Told, find_penalties, result_rows
-from avgzsl.learning.training import Job, Progress, Record
+from avgzsl.learning.training import Job, Record
 from avgzsl.methods import Method, build
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_json
+from avgzsl.support.progress import Progress, Step
 from avgzsl.support.registry import unknown
-from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, Fusion, TestModality, TextOrder
+from avgzsl.support.showing import Shown
+from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, DataChoice, Fusion, TestModality
 
 LOG = logging.getLogger("avgzsl")
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Shown):
     """What a run is worth: `results` rows and their `provenance` as in the JSON, and the measurements behind them."""
 
     results: list[dict[str, Any]]
@@ -34,52 +36,48 @@ class Evaluation:
     dataset: Dataset
     split: str
 
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One row a task and test mode, figures as fractions; those of single classes are left to `results`."""
+        return [{name: value for name, value in row.items() if name != "per_class"} for row in self.results]
+
     def json(self) -> dict[str, Any]:
         """The object that `--json` writes."""
         return {"results": self.results, "provenance": self.provenance}
 
 
 def train(
-    data: str | Path,
+    data: str | Path | Dataset,
     method: str = "avgzslnet",
     *,
     out: str | Path,
-    layout: str | None = None,
-    class_split: str | None = None,
+    choice: DataChoice | None = None,
     preset: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "auto",
-    drop_bad_rows: bool = False,
-    text_order: TextOrder | str = "right",
-    merge_spellings: bool = False,
     resume: bool = False,
     validate_every: int = 10,
     checkpoint_seconds: float = 10.0,
     progress: Progress | None = None,
 ) -> runs.Run:
-    """Fit a method on the seen training clips of a data folder and write the run to `out`.
+    """Fit a method on the seen training clips of a data set and write the run to `out`.
 
-    With `resume`, goes on where a killed training stood and ends in the same bytes. Validation HM (best penalty, equal
-    weights) enters the history every `validate_every` epochs (0: never) and changes no weight unless the method's
-    `patience` asks for early stopping. Validation clips also give the run the penalties and thresholds with which it
-    recognises clips. What the reader should know of the data goes to the log `avgzsl` before training begins.
-    `merge_spellings`: see `open_dataset`. Raises DataError, ConfigError, RunError.
+    `data` is a folder, read by `choice`, or an opened data set. With `resume`, goes on where a killed training stood
+    and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history every `validate_every`
+    epochs (0: never) and changes no weight unless the method's `patience` asks for early stopping. Validation clips
+    also give the run the penalties and thresholds with which it recognises clips. What the reader should know of the
+    data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a stage, with its numbers.
+
+    Parameters are many since each changes one thing, most callers name none but `out`, and a value that held some of
+    them would be one more thing to know. Raises DataError, ConfigError, RunError.
     """
     folder = Path(out)
     unfitted = build(method, preset, settings)
     pick_device(device)
-    dataset = open_dataset(
-        data,
-        layout=layout,
-        class_split=class_split,
-        drop_bad_rows=drop_bad_rows,
-        text_order=text_order,
-        merge_spellings=merge_spellings,
-    )
+    dataset = as_dataset(data, choice)
     for remark in dataset.notes:
         LOG.warning("note: %s", remark)
-    config = runs.describe(unfitted, dataset, seed, device, drop_bad_rows, text_order, merge_spellings)
+    config = runs.describe(unfitted, dataset, seed, device)
     runs.start(folder, config, resume)
     runs.write_classes(folder, dataset.classes)
     if resume and (folder / runs.MODEL).exists():
@@ -89,23 +87,24 @@ def train(
     history: list[Record] = []
     saved = time.monotonic()
 
-    def note(stage: str, done: int, total: int, record: Record, left: float) -> None:
+    def after_epoch(step: Step, /) -> None:
         nonlocal saved
         if time.monotonic() - saved >= checkpoint_seconds:
             runs.write_history(folder, history)
             saved = time.monotonic()
         if progress is not None:
-            progress(stage, done, total, record, left)
+            progress(step)
 
     job = Job(
         seed=seed,
         device=device,
         monitor=validation_monitor(unfitted, dataset) if validate_every else None,
         monitor_every=max(validate_every, 1),
-        progress=note,
+        progress=after_epoch,
         checkpoint=folder / runs.CHECKPOINT,
         checkpoint_seconds=checkpoint_seconds,
-        overwrite=True,  # Dataset.training() gave copies, or the whole of a set that is read anew when asked for
+        # of a data set opened here, `training()` gives what nobody else has; another may be its caller's own arrays
+        overwrite=not isinstance(data, Dataset),
         history=history,
     )
     fitted = unfitted.fit(*dataset.training(), job)

@@ -6,8 +6,10 @@ an unseen class is used. `val` judges on the validation clips of all classes, as
 
 import itertools
 import json
+import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,19 @@ from typing import Any
 import yaml
 
 from avgzsl.data.clips import Dataset
+from avgzsl.data.layouts import as_dataset
 from avgzsl.errors import AvgzslError, ConfigError, RunError
 from avgzsl.experiments.code_version import code_version
 from avgzsl.experiments.trial import Judge, validation_hm
 from avgzsl.methods import build, method_class
 from avgzsl.support.files import write_json, write_text
+from avgzsl.support.progress import Progress, Step
+from avgzsl.support.showing import Shown
 from avgzsl.support.trust import parse_json, read_json, read_regular
+from avgzsl.types import DataChoice
 
 FOLDS = 3
+_SMALL_GRID = 100_000  # settings
 TRIALS, PRESET, SEARCH = "trials.jsonl", "preset.yaml", "search.json"
 
 
@@ -41,53 +48,85 @@ class Trial:
         return self.code, json.dumps(self.settings, sort_keys=True)
 
 
+@dataclass(frozen=True, eq=False)
+class Tuned(Shown):
+    """The best settings, their mean validation HM (a fraction), the file that holds them, and all trials in order."""
+
+    settings: dict[str, Any]
+    hm: float
+    preset: Path
+    trials: tuple[Trial, ...]
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One row a trial: HM, why it failed, and its settings."""
+        return [{"hm": trial.hm, "error": trial.error, **trial.settings} for trial in self.trials]
+
+    def json(self) -> dict[str, Any]:
+        """The best settings, and the trials as in `trials.jsonl`."""
+        trials = [vars(trial) for trial in self.trials]
+        return {"settings": self.settings, "hm": self.hm, "preset": str(self.preset), "trials": trials}
+
+
 def tune(
-    dataset: Dataset,
+    data: str | Path | Dataset,
     method: str,
-    out: Path,
+    out: str | Path,
     *,
+    choice: DataChoice | None = None,
     judge: Judge = "pseudo-unseen",
     trials: int = 20,
     folds: int | None = None,
     seed: int = 0,
     preset: str | Path | None = None,
     fixed: Mapping[str, Any] | None = None,
-    told: Callable[[int, int, Trial], None] | None = None,
-) -> dict[str, Any]:
+    progress: Progress | None = None,
+) -> Tuned:
     """Search the method's ranges and give the best settings, also written to `out/preset.yaml`.
 
     The first trial is the method's defaults, or the `preset`, from which the others then differ by what they draw;
     `fixed` settings hold in every trial. Trials that `out/trials.jsonl` has already are not run again, unless they were
-    made by other code (`left_aside`). `told` hears trials done and in all. `folds` (3 if None) are those of
-    pseudo-unseen classes. Raises ConfigError for a method without ranges, for folds with judge `val`, when every trial
-    failed; RunError for a folder of another search, or one that is damaged.
+    made by other code (`left_aside`). `folds` (3 if None) are those of pseudo-unseen classes. `progress` hears of every
+    trial, with its HM.
+
+    Parameters are many since each is a question of its own about the search: on which data, from where it starts, what
+    it may change, how a trial is judged, how many there are. Raises ConfigError for a method without ranges, for folds
+    with judge `val`, when every trial failed; RunError for a folder of another search, or one that is damaged.
     """
     if judge == "val" and folds is not None:
         raise ConfigError(f"{folds} folds with judge val, which has none; leave them out, or judge by pseudo-unseen")
-    folds = folds or FOLDS
+    folder, folds = Path(out), folds or FOLDS
     fixed = dict(fixed or {})
     base = {**method_class(method).preset(preset), **fixed}
     build(method, settings=base)
     candidates = list(itertools.islice(_candidates(method, base, fixed, seed), trials))
+    dataset = as_dataset(data, choice)
     search = {"method": method, "judge": judge, "folds": folds, "seed": seed, "base": base, "fixed": fixed}
-    _claim(out, {**search, "data": dataset.fingerprint})
-    kept = _read(out / TRIALS)
+    _claim(folder, {**search, "data": dataset.fingerprint})
+    kept = _read(folder / TRIALS)
     code = code_version(method)
-    tried = []
+    tried: list[Trial] = []
+    failed, started = 0, time.monotonic()
     for settings in candidates:
         trial = kept.get(Trial(settings, None, code=code).key)
         if trial is None:
             trial = _try(dataset, method, settings, judge, folds, seed, code)
             kept[trial.key] = trial
-            write_text(out / TRIALS, "".join(json.dumps(vars(trial)) + "\n" for trial in kept.values()))
+            write_text(folder / TRIALS, "".join(json.dumps(vars(trial)) + "\n" for trial in kept.values()))
         tried.append(trial)
-        if told is not None:
-            told(len(tried), len(candidates), trial)
+        failed += trial.hm is None
+        if progress is not None:
+            left = (time.monotonic() - started) / len(tried) * (len(candidates) - len(tried))
+            figures = {} if trial.hm is None else {"HM": trial.hm}
+            progress(Step("trials", len(tried), len(candidates), left, failed, _shown(trial.settings), figures))
     best = max(tried, key=lambda trial: -1.0 if trial.hm is None else trial.hm)
     if best.hm is None:
         raise ConfigError(f"{method}: every trial failed, the first with: {best.error}")
-    write_text(out / PRESET, yaml.safe_dump(best.settings, sort_keys=True))
-    return best.settings
+    write_text(folder / PRESET, yaml.safe_dump(best.settings, sort_keys=True))
+    return Tuned(best.settings, best.hm, folder / PRESET, tuple(tried))
+
+
+def _shown(settings: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in settings.items()) or "defaults"
 
 
 def _candidates(method: str, base: Mapping[str, Any], fixed: Mapping[str, Any], seed: int) -> Iterator[dict[str, Any]]:
@@ -96,21 +135,25 @@ def _candidates(method: str, base: Mapping[str, Any], fixed: Mapping[str, Any], 
     if not ranges:
         raise ConfigError(f"{method} declares no ranges to search" + (" beside what is fixed" if fixed else ""))
     yield dict(base)
-    draw = random.Random(seed)
-    size = 1
-    for values in ranges.values():
-        size *= len(values)
-    order = draw.sample(range(size), size) if size <= 100_000 else iter(lambda: draw.randrange(size), -1)
-    seen: set[int] = set()
-    for number in order:
-        if number in seen:
-            continue
-        seen.add(number)
+    for place in _places(math.prod(len(values) for values in ranges.values()), random.Random(seed)):
         settings = dict(base)
         for key, values in ranges.items():
-            number, place = divmod(number, len(values))
-            settings[key] = values[place]
+            place, position = divmod(place, len(values))
+            settings[key] = values[position]
         yield settings
+
+
+def _places(size: int, draw: random.Random) -> Iterator[int]:
+    """Places in a grid of `size`, each once, at random: all of a small grid; of a large one, draws without end."""
+    if size <= _SMALL_GRID:
+        yield from draw.sample(range(size), size)
+        return
+    drawn: set[int] = set()
+    while True:
+        place = draw.randrange(size)
+        if place not in drawn:
+            drawn.add(place)
+            yield place
 
 
 def _try(
@@ -122,25 +165,25 @@ def _try(
         return Trial(settings, None, str(problem), code)
 
 
-def _claim(out: Path, search: dict[str, Any]) -> None:
+def _claim(folder: Path, search: dict[str, Any]) -> None:
     """Write down which search a folder holds, or refuse another's."""
-    path = out / SEARCH
+    path = folder / SEARCH
     if not path.exists():
         write_json(path, search)
         return
     try:
-        there = dict(read_json(path, RunError))
+        recorded = dict(read_json(path, RunError))
     except (OSError, ValueError, TypeError) as problem:
         raise RunError(f"{path}: not the record of a search ({problem}); choose another folder") from problem
-    differ = [key for key in search if search[key] != there.get(key)]
+    differ = [key for key in search if search[key] != recorded.get(key)]
     if differ:
-        raise RunError(f"{out}: holds a search with other {', '.join(differ)}; choose another folder")
+        raise RunError(f"{folder}: holds a search with other {', '.join(differ)}; choose another folder")
 
 
-def left_aside(out: Path, method: str) -> int:
+def left_aside(out: str | Path, method: str) -> int:
     """How many trials the folder holds that other code made: they stay in the file, and are made anew."""
     code = code_version(method)
-    return sum(trial.code != code for trial in _read(out / TRIALS).values())
+    return sum(trial.code != code for trial in _read(Path(out) / TRIALS).values())
 
 
 def _read(path: Path) -> dict[tuple[str, str], Trial]:

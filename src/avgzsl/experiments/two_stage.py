@@ -11,6 +11,7 @@ then the mean of the three for all of them.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,20 +19,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from avgzsl.data.clips import ClassTable, ClipSet
-from avgzsl.data.layouts import class_splits, open_dataset
+from avgzsl.data.clips import ClassTable, ClipSet, Dataset
+from avgzsl.data.layouts import as_dataset, class_splits, place_of
 from avgzsl.errors import ConfigError, RunError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.protocol import Mode, measure, modes, penalties, score
 from avgzsl.experiments.train_evaluate import Evaluation, choose_modes, save_results, train
 from avgzsl.experiments.trial import result_rows
-from avgzsl.learning.training import Progress, Schedule
+from avgzsl.learning.training import Schedule
 from avgzsl.methods import Method, build
 from avgzsl.scores.metrics import class_accuracy, harmonic_mean
 from avgzsl.scores.scoring import predict
+from avgzsl.support.progress import Progress
 from avgzsl.support.registry import unknown
 from avgzsl.support.trust import parse_json, read_regular
-from avgzsl.types import TextOrder
+from avgzsl.types import DataChoice
 
 Penalty = Literal["per-modality", "avca-published"]
 PENALTIES: tuple[Penalty, ...] = get_args(Penalty)
@@ -40,41 +42,40 @@ FIRST = "stage-1"
 
 
 def two_stage(
-    data: str | Path,
+    data: str | Path | Dataset,
     method: str = "avgzslnet",
     *,
     out: str | Path,
-    class_split: str | None = None,
+    choice: DataChoice | None = None,
+    penalty: Penalty | str = "per-modality",
     preset: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "auto",
-    penalty: Penalty | str = "per-modality",
-    drop_bad_rows: bool = False,
-    text_order: TextOrder | str = "right",
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Train both stages into `out/stage-1` and `out/stage-2`, and test the second.
 
-    Raises ConfigError for a class split without a first stage, and what `train` raises.
+    Parameters are those of `train`, of which this is two, and the `penalty`. Raises ConfigError for a class split
+    without a first stage, and what `train` raises.
     """
     if penalty not in PENALTIES:
         raise UnknownNameError(unknown("penalty", penalty, PENALTIES))
-    second = _with_first_stage(data, class_split)
+    path, choice = place_of(data, choice)
+    second = _with_first_stage(path, choice)
+    first = replace(second, class_split=f"{second.class_split}/{FIRST}")
     asked = dict(settings or {})
     stopping = {**asked, **_keep_the_best(build(method, preset, asked))}
     folder = Path(out)
-    same = {"preset": preset, "seed": seed, "device": device, "drop_bad_rows": drop_bad_rows, "text_order": text_order}
-    how: dict[str, Any] = {**same, "resume": resume, "progress": progress}
-    first = f"{second}/{FIRST}"
-    run = train(data, method, out=folder / FIRST, class_split=first, settings=stopping, validate_every=1, **how)
+    how: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "resume": resume, "progress": progress}
+    run = train(path, method, out=folder / FIRST, choice=first, settings=stopping, validate_every=1, **how)
     epochs = best_epoch(folder / FIRST)
-    stage_1 = open_dataset(data, class_split=first, drop_bad_rows=drop_bad_rows, text_order=text_order)
+    stage_1 = as_dataset(path, first)
     gammas = find_gammas(run.method, stage_1.split("val"), stage_1.classes, penalty)
     again = {**asked, "epochs": epochs, "patience": 0} if epochs else asked
-    run = train(data, method, out=folder / "stage-2", class_split=second, settings=again, validate_every=0, **how)
-    evaluation = _test(run, data, gammas, penalty, epochs)
+    run = train(path, method, out=folder / "stage-2", choice=second, settings=again, validate_every=0, **how)
+    evaluation = _test(run, as_dataset(path, second), gammas, penalty, epochs)
     save_results(folder, evaluation)
     return evaluation
 
@@ -116,17 +117,20 @@ def grid_penalty(scores: Float[Tensor, "n c"], labels: Int[Tensor, " n"], seen: 
     return float(max(GRID.tolist(), key=hm))
 
 
-def _with_first_stage(data: str | Path, class_split: str | None) -> str:
-    names = class_splits(data)
+def _with_first_stage(path: Path, choice: DataChoice) -> DataChoice:
+    """The choice, with the first class split that has a first stage where it names none. Raises ConfigError."""
+    names = class_splits(path, choice.layout)
     served = [name for name in names if f"{name}/{FIRST}" in names]
     if not served:
         raise ConfigError(
-            f"{data}: no class split has a first stage ({', '.join(names)}); two-stage training is for data of layout "
+            f"{path}: no class split has a first stage ({', '.join(names)}); two-stage training is for data of layout "
             "avca, use `avgzsl train`"
         )
-    if class_split is not None and class_split not in served:
-        raise UnknownNameError(f"{data}: {unknown('class split with two stages', class_split, served)}")
-    return class_split or served[0]
+    if choice.class_split is None:
+        return replace(choice, class_split=served[0])
+    if choice.class_split not in served:
+        raise UnknownNameError(f"{path}: {unknown('class split with two stages', choice.class_split, served)}")
+    return choice
 
 
 def _keep_the_best(method: Method) -> dict[str, Any]:
@@ -135,12 +139,8 @@ def _keep_the_best(method: Method) -> dict[str, Any]:
 
 
 def _test(
-    run: runs.Run, data: str | Path, gammas: dict[Mode, float], penalty: Penalty | str, epochs: int | None
+    run: runs.Run, dataset: Dataset, gammas: dict[Mode, float], penalty: Penalty | str, epochs: int | None
 ) -> Evaluation:
-    about = run.config.data
-    dataset = open_dataset(
-        data, class_split=about.class_split, drop_bad_rows=about.drop_bad_rows, text_order=about.text_order
-    )
     clips = dataset.split("test")
     wanted = choose_modes(run.method, modes(run.method, clips), "all", None)
     measured = measure(run.method, clips, dataset.classes, wanted, gammas)

@@ -1,7 +1,7 @@
 """Generated data with the counts and difficulties of the real thing: one kind a file, found by listing this folder.
 
-A generator module has DESCRIPTION and write(out, scale, seed, progress, *, its options), which fills an existing empty
-folder.
+A generator module has DESCRIPTION and write(out, scale, seed, written, *, its options), which fills an existing empty
+folder and calls written(done, total) as parts of the data are written.
 """
 
 import inspect
@@ -13,6 +13,7 @@ from typing import Any
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.support import registry
 from avgzsl.support.files import whole_folder
+from avgzsl.support.progress import Progress, Step
 
 REPORT = "generated.txt"  # in the folder, where a kind has something to say about what it made
 
@@ -30,13 +31,13 @@ def generate(
     scale: float = 0.05,
     seed: int = 0,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Path:
     """Write generated data of `kind` to the folder `out`, whole or not at all; gives the folder.
 
-    `scale` multiplies the number of clips, `progress(done, of)` is called as classes are written, `options` are those
-    of the kind (dimensions of audioset-zsl; splits, w2v and features of avca).
+    `scale` multiplies the number of clips, `progress` hears of the parts that are written, most often classes,
+    `options` are those of the kind (dimensions of audioset-zsl; splits, w2v and features of avca).
     Same kind, scale, seed and options: the same files, byte for byte.
     Raises UnknownNameError, ConfigError for a bad number or option, DataError when `out` is not empty.
     """
@@ -45,8 +46,13 @@ def generate(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is not an empty folder, and nothing is overwritten; choose another place or remove it")
+
+    def written(done: int, total: int) -> None:
+        if progress is not None:
+            progress(Step(f"generate {kind}", done, total))
+
     with whole_folder(out) as temporary:
-        module.write(temporary, scale, seed, progress, **options)
+        module.write(temporary, scale, seed, written, **options)
     return out
 
 

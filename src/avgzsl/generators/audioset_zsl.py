@@ -35,7 +35,7 @@ def write(
     out: Path,
     scale: float,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    written: Callable[[int, int], None],
     *,
     audio_dim: int = 1024,
     video_dim: int = 1024,
@@ -55,8 +55,7 @@ def write(
             ids = np.array([f"{name}-{folder}-{row:05d}" for row in range(count)])
             for modality, rows in make_clips(world, index, split, count).items():
                 write_features(out / "features" / modality / folder / f"{name}.h5", rows, ids)
-        if progress is not None:
-            progress(index + 1, len(classes))
+        written(index + 1, len(classes))
 
 
 def _classes() -> list[tuple[str, str, str, int, int, int]]:

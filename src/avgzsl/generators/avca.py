@@ -38,7 +38,7 @@ def write(
     out: Path,
     scale: float,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    written: Callable[[int, int], None],
     *,
     splits: Path | str,
     w2v: Path | str,
@@ -61,8 +61,7 @@ def write(
     (target / "text" / vectors.name).write_bytes(vectors.read_bytes())
     for done, stage in enumerate(STAGES):
         _write_stage(target, stage, done, world, every, stage_classes(base, stage, every), chosen[stage])
-        if progress is not None:
-            progress(done + 1, len(STAGES))
+        written(done + 1, len(STAGES))
     about = (
         f"Made up: every feature ({features}, seed {seed}, scale {scale}). Published: class lists, clip ids, vectors."
     )

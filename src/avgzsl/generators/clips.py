@@ -48,7 +48,7 @@ def phrases(draw: np.random.Generator) -> list[Phrase]:
             return chosen
 
 
-def write(out: Path, scale: float, seed: int, progress: Callable[[int, int], None] | None = None) -> None:
+def write(out: Path, scale: float, seed: int, written: Callable[[int, int], None]) -> None:
     """Render the clips and write the manifest into the empty folder `out`. Raises ConfigError."""
     check_numbers(scale, seed)
     if round(SPLITS["train"] * scale) > 10_000:
@@ -64,8 +64,7 @@ def write(out: Path, scale: float, seed: int, progress: Callable[[int, int], Non
             path = Path(name(words).replace(" ", "-")) / f"{clip:03d}.mp4"
             _render(out / path, words, draw)
             rows.append((path.as_posix(), name(words), split, "yes" if seen else "no"))
-        if progress is not None:
-            progress(number + 1, len(classes))
+        written(number + 1, len(classes))
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows(rows)
     write_text(out / "manifest.csv", table.getvalue())

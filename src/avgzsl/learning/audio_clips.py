@@ -1,6 +1,6 @@
 """What the audio network is trained on: spectrograms of the seen training clips, kept on disk while it is trained."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from avgzsl.backbones.kumar import NEEDS, STEP, spectrogram
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.features.manifest import Row, read_manifest
 from avgzsl.support.files import write_whole
+from avgzsl.support.progress import Progress, Step
 
 Batch = tuple[Float[Tensor, "b t 128"], Int[Tensor, " b"]]
 
@@ -36,7 +37,7 @@ def seen_training_rows(manifest: Path, root: Path) -> list[Row]:
 
 
 def write_spectrograms(
-    rows: Sequence[Row], root: Path, folder: Path, workers: int, told: Callable[[int, int], object] | None
+    rows: Sequence[Row], root: Path, folder: Path, workers: int, progress: Progress | None
 ) -> dict[int, str]:
     """The spectrogram of each row, in a file of its own; one that is there already stays.
 
@@ -55,8 +56,9 @@ def write_spectrograms(
                 failures[place] = f"{root / rows[place].path}: has no sound"
             else:
                 _write(_file(folder, place), spectrogram(clip.waveform).numpy())
-            if told is not None:
-                told(len(rows) - len(missing) + count, len(rows))
+            if progress is not None:
+                done = len(rows) - len(missing) + count
+                progress(Step("decode", done, len(rows), failed=len(failures), item=rows[place].path))
     return failures
 
 

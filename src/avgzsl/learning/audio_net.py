@@ -6,7 +6,6 @@ over time are those of the network's first author (WALNet). The paper names neit
 
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -25,9 +24,10 @@ from avgzsl.backbones.kumar import KumarNet, fresh
 from avgzsl.errors import DataError, RunError
 from avgzsl.features.manifest import Row
 from avgzsl.learning.audio_clips import Batch, Spectrograms, open_spectrograms, seen_training_rows, write_spectrograms
-from avgzsl.learning.training import SETTINGS, Job, Progress, Schedule, train
+from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_bytes, write_json
+from avgzsl.support.progress import Progress
 from avgzsl.support.temporary import leftovers
 from avgzsl.support.trust import read_json
 
@@ -77,15 +77,15 @@ def train_audio_net(
     workers: int | None = None,
     resume: bool = False,
     checkpoint_seconds: float = 10.0,
-    told: Callable[[int, int], object] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train the network of the backbone `kumar`; the weights go to `out`/kumar.safetensors, the record beside them.
 
     Only clips with split train and seen yes are heard; those that fail are left out, and the record says why. Until the
     end `out` also holds their spectrograms (44 kB a second of sound). With `resume` an interrupted training goes on,
-    and ends in the same bytes as one that was not. `told` hears of decoded clips (done, total), `progress` of epochs.
+    and ends in the same bytes as one that was not. `progress` hears of clips that were decoded, then of epochs.
 
+    Parameters are many since each changes one thing of how the network is trained; `settings` are what is learned by.
     Raises DataError for a manifest that does not tell the seen training clips, or a class of which none can be heard;
     RunError when `out` holds something else; ConfigError for a device that is not there.
     """
@@ -104,7 +104,7 @@ def train_audio_net(
     _start(folder, config, resume)
     if (folder / WEIGHTS).is_file():
         return _read(folder / RECORD)
-    failures = write_spectrograms(rows, root, folder / _SPECTROGRAMS, workers or os.cpu_count() or 1, told)
+    failures = write_spectrograms(rows, root, folder / _SPECTROGRAMS, workers or os.cpu_count() or 1, progress)
     labels = {i: classes.index(str(row.label)) for i, row in enumerate(rows) if i not in failures}
     _check_heard(rows, classes, labels, failures)
     sampler = open_spectrograms(folder / _SPECTROGRAMS, labels, settings.batch_size)
@@ -126,7 +126,7 @@ def _fit(sampler: Spectrograms, n_classes: int, settings: Settings, job: Job, de
         optimiser="adam", lr=settings.lr, batch_size=settings.batch_size, epochs=settings.epochs, milestones=()
     )
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        train(0, "audio network", network, network, sampler, loss, schedule, generator, job)
+        train(Stage(0, "audio network", network, network, sampler, loss, schedule, generator), job)
     return network
 
 
@@ -139,14 +139,16 @@ def _start(folder: Path, config: dict[str, Any], resume: bool) -> None:
         return
     if not resume:
         raise RunError(f"{folder}: holds a training already; resume it, or choose another folder")
-    there = _read(path)
+    recorded = _read(path)
     differ = [
-        f"{key}: {there.get(key)!r} there, {value!r} asked" for key, value in config.items() if value != there.get(key)
+        f"{key}: {recorded.get(key)!r} there, {value!r} asked"
+        for key, value in config.items()
+        if value != recorded.get(key)
     ]
     if differ:
         raise RunError(f"{folder}: cannot be resumed with other settings:\n  " + "\n  ".join(differ))
-    for half in leftovers(folder):
-        half.unlink()
+    for unfinished in leftovers(folder):
+        unfinished.unlink()
 
 
 def _check_heard(rows: list[Row], classes: list[str], labels: dict[int, int], failures: dict[int, str]) -> None:
@@ -172,9 +174,9 @@ def _finish(folder: Path, network: KumarNet, record: dict[str, Any]) -> dict[str
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = read_json(path, RunError)
+        record = read_json(path, RunError)
     except (OSError, ValueError) as problem:
         raise RunError(f"{path}: cannot be read ({problem}); choose another folder") from problem
-    if not isinstance(found, dict):
+    if not isinstance(record, dict):
         raise RunError(f"{path}: not the record of a training; choose another folder")
-    return found
+    return record

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.methods._base import (
-    Embeddings,
     Method,
     check_settings,
     check_training,
     clip_features,
     dimensions,
     fitted,
-    late,
     parse_override,
 )
+from avgzsl.methods._embeddings import Embeddings, late
 from avgzsl.support import registry
 
 __all__ = [

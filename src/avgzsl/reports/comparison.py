@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from avgzsl.experiments.benchmark import Result
+from avgzsl.experiments.cells import Result
 from avgzsl.reports.published import Line, PaperTable
 from avgzsl.scores.metrics import spread
 from avgzsl.support.spreadsheet import escaped

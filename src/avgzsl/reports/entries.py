@@ -32,31 +32,41 @@ FIGURES: dict[str, tuple[str, ...]] = {
 def needed(what: Iterable[str]) -> list[str]:
     """Names of the entries that tables and figures are made of, each once."""
     names: dict[str, None] = {}
-    for one in what:
-        lines = [line.entry for line in TABLES[one].lines] if one in TABLES else FIGURES[one]
-        names |= dict.fromkeys(lines)
+    for name in what:
+        entries = [line.entry for line in TABLES[name].lines] if name in TABLES else FIGURES[name]
+        names |= dict.fromkeys(entries)
     return list(names)
 
 
-def paper_entry(name: str, class_splits: Iterable[str], preset: str | None, tuned: Path | None) -> Entry:
-    """An entry with its settings for each class split: the tuned ones, else the preset if the method has it, else none.
+def paper_entry(name: str, class_splits: Iterable[str], preset: str | Path | None) -> Entry:
+    """An entry with its settings for each class split: those of the preset if there is one for its method, else none.
 
-    `tuned` holds `METHOD/CLASS-SPLIT/preset.yaml` or `METHOD/preset.yaml`, as `avgzsl tune` writes them. Raises
-    ConfigError for a preset that no method has.
+    `preset` is the name of one, or a folder of tuned ones as `avgzsl tune` writes them:
+    `METHOD/CLASS-SPLIT/preset.yaml`, or `METHOD/preset.yaml` for every class split. Raises ConfigError for a file that
+    is no preset of the method.
     """
     method, special = _SPECIAL.get(name, (name, {}))
-    cls = method_class(method)
-    settings: dict[str, Mapping[str, Any]] = {}
-    for split in class_splits:
-        files = [] if tuned is None else [tuned / method / split / PRESET, tuned / method / PRESET]
-        file = next((file for file in files if file.is_file()), None)
-        base = cls.preset(file) if file is not None else cls.presets.get(preset or "", {})
-        settings[split] = {**base, **special}
+    settings = {split: {**_preset(method, split, preset), **special} for split in class_splits}
     return Entry(name, method, settings)
 
 
-def check_preset(preset: str | None, names: Iterable[str]) -> None:
-    """Raises ConfigError when none of the entries has the preset."""
+def check_preset(preset: str | Path | None, names: Iterable[str]) -> None:
+    """Raises ConfigError when none of the entries has the preset, and there is no such folder of presets."""
     methods = {_SPECIAL.get(name, (name, {}))[0] for name in names}
-    if preset is not None and not any(preset in method_class(method).presets for method in methods):
-        raise ConfigError(f"no method among {', '.join(sorted(methods))} has a preset {preset!r}; see `avgzsl methods`")
+    if preset is None or Path(preset).is_dir() or any(preset in method_class(method).presets for method in methods):
+        return
+    raise ConfigError(
+        f"no method among {', '.join(sorted(methods))} has a preset {str(preset)!r}, and it is no folder of presets; "
+        "see `avgzsl methods`, or give the folder in which `avgzsl tune` wrote METHOD/CLASS-SPLIT/preset.yaml"
+    )
+
+
+def _preset(method: str, class_split: str, preset: str | Path | None) -> Mapping[str, Any]:
+    kind = method_class(method)
+    if preset is None:
+        return {}
+    if isinstance(preset, str) and preset in kind.presets:
+        return kind.presets[preset]
+    files = [Path(preset) / method / class_split / PRESET, Path(preset) / method / PRESET]
+    file = next((file for file in files if file.is_file()), None)
+    return {} if file is None else kind.preset(file)

@@ -1,16 +1,18 @@
 """The paper's Tables 1 to 4 and Figures 5 to 7 on a data set, published beside measured, and one report of all."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 
 from avgzsl.data.clips import Dataset
-from avgzsl.data.layouts import class_splits as splits_of
+from avgzsl.data.layouts import class_splits
 from avgzsl.errors import DataError, UnknownNameError
-from avgzsl.experiments.benchmark import Entry, Result, Told, benchmark, left_aside, open_splits
+from avgzsl.experiments.benchmark import Entry, benchmark, open_splits
+from avgzsl.experiments.cells import Comparison, Result
 from avgzsl.experiments.code_version import code_version
 from avgzsl.experiments.protocol import modes, score
 from avgzsl.learning.training import Job
@@ -24,8 +26,10 @@ from avgzsl.reports.retrieval_figure import retrieval_figure, top_retrieved
 from avgzsl.reports.significance import compare_methods
 from avgzsl.reports.tsne_figure import choose_clips, tsne_figure
 from avgzsl.support.files import write_text
+from avgzsl.support.progress import Progress
 from avgzsl.support.registry import unknown
-from avgzsl.types import Calibration
+from avgzsl.support.showing import Shown
+from avgzsl.types import Calibration, DataChoice
 
 _FIGURE5 = "Figure 5: for some class names, the ten clips that two methods retrieve first, in every test mode"
 _FIGURE6 = (
@@ -38,53 +42,70 @@ _LABELS = {"avgzslnet": "AVGZSLNet", "cjme": "CJME"}
 _QUERIES = 4
 
 
-@dataclass(frozen=True)
-class Reproduction:
-    """What came of it: the files, cells that failed, and cells of other code or data that were left aside."""
+@dataclass(frozen=True, eq=False)
+class Reproduction(Shown):
+    """The files that were made, and the cells they were made of."""
 
-    files: list[Path]
-    failed: list[Result]
-    aside: int
+    files: tuple[Path, ...]
+    comparison: Comparison
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One row a file."""
+        return [{"file": str(file)} for file in self.files]
+
+    def json(self) -> dict[str, Any]:
+        """The files, and every cell with its rows."""
+        return {"files": [str(file) for file in self.files], "cells": self.comparison.json()}
 
 
 def reproduce(
     what: str,
-    data: str | Path,
+    data: str | Path | Dataset,
     out: str | Path,
     *,
+    choice: DataChoice | None = None,
+    preset: str | Path | None = None,
     seeds: int = 5,
-    class_split: str | None = None,
     calibration: Calibration = "val",
-    preset: str | None = None,
-    tuned: str | Path | None = None,
-    layout: str | None = None,
     processes: int | None = None,
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Reproduction:
     """Make one of ALL, or `all`, in the folder `out`; cells are kept in `out/cells` and only missing ones run.
 
-    `class_split` is one by name, `all`, or by default the first. Raises UnknownNameError, ConfigError, DataError.
+    Of a folder the first class split is taken, or that of `choice`, which can also be `all`. `preset` is the name of
+    one, for the methods that have it, or a folder of presets as `avgzsl tune` writes them. Parameters are those of
+    `benchmark`, which it runs, with what to make and the preset in place of the entries. Raises UnknownNameError,
+    ConfigError, DataError.
     """
     if what not in ("all", *ALL):
         raise UnknownNameError(unknown("table or figure", what, ("all", *ALL)))
     chosen = ALL if what == "all" else (what,)
     out = Path(out)
-    datasets = open_splits(data, class_split or splits_of(data, layout)[0], layout)
+    choice = _first_split(data, choice)
+    datasets = open_splits(data, choice)
     names = needed(chosen)
     check_preset(preset, names)
-    entries = [paper_entry(name, datasets, preset, None if tuned is None else Path(tuned)) for name in names]
-    results = benchmark(
-        data, entries, out, class_split=class_split or next(iter(datasets)), seeds=range(seeds),
-        calibration=calibration, layout=layout, processes=processes, told=told,
+    entries = [paper_entry(name, datasets, preset) for name in names]
+    comparison = benchmark(
+        data, entries, out, choice=choice, seeds=range(seeds), calibration=calibration, processes=processes,
+        progress=progress,
     )  # fmt: skip
-    failed = [result for result in results if result.error is not None]
-    page = Page("AVGZSLNet reproduced", _about(datasets, entries, seeds, calibration, preset, tuned, failed))
-    files = [file for name in chosen if name in TABLES for file in _write_table(name, results, out, page)]
+    page = Page("AVGZSLNet reproduced", _about(datasets, entries, seeds, calibration, preset, comparison.failed))
+    files = [file for name in chosen if name in TABLES for file in _write_table(name, comparison, out, page)]
     if any(name in FIGURES for name in chosen):
-        files += _write_figures(chosen, results, next(iter(datasets.values())), entries, out, page)
+        files += _write_figures(chosen, comparison, next(iter(datasets.values())), entries, out, page)
     files.append(out / "report.html")
     write_page(files[-1], page)
-    return Reproduction(files, failed, left_aside(out, results))
+    return Reproduction(tuple(files), comparison)
+
+
+def _first_split(data: str | Path | Dataset, choice: DataChoice | None) -> DataChoice | None:
+    """The choice, with the first class split of a folder where it names none."""
+    if isinstance(data, Dataset) or (choice is not None and choice.class_split is not None):
+        return choice
+    choice = choice or DataChoice()
+    names = class_splits(data, choice.layout)
+    return replace(choice, class_split=names[0]) if names else choice
 
 
 def _write_table(name: str, results: Sequence[Result], out: Path, page: Page) -> list[Path]:
@@ -147,9 +168,9 @@ def _per_class(results: Sequence[Result]) -> tuple[torch.Tensor, list[str]]:
 
 def _figure5(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) -> None:
     test, classes = data.split("test"), data.classes
-    there = torch.bincount(test.labels, minlength=len(classes)) > 0
+    tested = torch.bincount(test.labels, minlength=len(classes)) > 0
     unseen, seen = (
-        (group & there).nonzero().squeeze(1)[: _QUERIES // 2].tolist() for group in (~classes.seen, classes.seen)
+        (group & tested).nonzero().squeeze(1)[: _QUERIES // 2].tolist() for group in (~classes.seen, classes.seen)
     )
     queries = [classes.names[c] for c in [*seen, *unseen]]
     columns: dict[str, dict[str, list[list[tuple[str, str, bool]]]]] = {}
@@ -187,19 +208,20 @@ def _about(
     entries: Sequence[Entry],
     seeds: int,
     calibration: str,
-    preset: str | None,
-    tuned: object,
+    preset: str | Path | None,
     failed: Sequence[Result],
 ) -> list[str]:
     """What a reader has to know before any number."""
     first = next(iter(datasets.values()))
-    settings = "tuned settings" if tuned is not None else "the preset " + preset if preset else "each method's defaults"
-    rest = " (methods without them: their defaults)" if tuned is not None or preset else ""
+    settings = "each method's defaults"
+    if preset is not None:
+        named = "tuned settings" if Path(preset).is_dir() else f"the preset {preset}"
+        settings = f"{named} (methods without them: their defaults)"
     over = "class splits of the means over seeds" if len(datasets) > 1 else "seeds"
     return [
         f"Data: {Path(first.source).name}, layout {first.layout}; class splits: {', '.join(datasets)}; "
         f"fingerprints {', '.join(data.fingerprint[:12] for data in datasets.values())}.",
-        f"Settings: {settings}{rest}. Calibration: {calibration}. {seeds} seeds. "
+        f"Settings: {settings}. Calibration: {calibration}. {seeds} seeds. "
         f"Code version {code_version(*sorted({entry.method for entry in entries}))}.",
         f"Measured: mean ± standard deviation over {over}. Published: from the paper, on the authors' AudioSetZSL "
         "features; the two compare only on those features.",

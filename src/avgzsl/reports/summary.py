@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from avgzsl.experiments.benchmark import Result
+from avgzsl.experiments.cells import FIGURES, Comparison, Result
 from avgzsl.reports.comparison import spread_of
 from avgzsl.reports.significance import bootstrap_difference
 from avgzsl.support.files import write_json, write_text
 
-_FIGURES = ("S", "U", "HM", "ZSL", "AUSUC")
 _NAMES = {
     ("audio", None): "audio",
     ("video", None): "video",
@@ -34,7 +33,7 @@ def figures(results: Sequence[Result], task: str) -> dict[Key, dict[str, dict[st
             if row["task"] != task:
                 continue
             line = table.setdefault(Key(result.label, row["modality"], row["fusion"]), {})
-            for figure in _FIGURES:
+            for figure in FIGURES:
                 if row[figure] is not None:
                     by_split = line.setdefault(figure, {})
                     by_split.setdefault(result.cell.class_split, {})[result.cell.seed] = 100 * row[figure]
@@ -47,10 +46,12 @@ def summary_markdown(results: Sequence[Result], calibration: str, against: str) 
     splits = sorted({result.cell.class_split for result in results})
     seeds = sorted({result.cell.seed for result in results})
     over = "class splits of the means over seeds" if len(splits) > 1 else "seeds"
-    head = ["method", "test", *_FIGURES, f"HM paired with {against} [95 %]"]
-    lines = [[*_line(key, found, _FIGURES), _paired(key, classified, against)] for key, found in classified.items()]
+    head = ["method", "test", *FIGURES, f"HM paired with {against} [95 %]"]
+    lines = [
+        [*_line(key, measured, FIGURES), _paired(key, classified, against)] for key, measured in classified.items()
+    ]
     head2 = ["method", "query", "S", "U", "HM"]
-    lines2 = [_line(key, found, ("S", "U", "HM")) for key, found in retrieved.items()]
+    lines2 = [_line(key, line, ("S", "U", "HM")) for key, line in retrieved.items()]
     return "\n".join(
         [
             f"**Classification, mean class accuracy in %** (calibration {calibration}; {len(splits)} class splits, "
@@ -66,22 +67,21 @@ def summary_markdown(results: Sequence[Result], calibration: str, against: str) 
     )
 
 
-def write_summary(out: Path, results: Sequence[Result], calibration: str, against: str) -> list[Path]:
+def write_summary(out: Path, comparison: Comparison, calibration: str, against: str) -> list[Path]:
     """`summary.md`, and `results.json` with every cell's rows."""
     files = [out / "summary.md", out / "results.json"]
-    write_text(files[0], summary_markdown(results, calibration, against))
-    cells = [{"label": r.label, **vars(r.cell), "error": r.error, "rows": r.rows} for r in results]
-    write_json(files[1], cells)
+    write_text(files[0], summary_markdown(comparison, calibration, against))
+    write_json(files[1], comparison.json())
     return files
 
 
-def _line(key: Key, found: dict[str, dict[str, dict[int, float]]], wanted: Sequence[str]) -> list[str]:
+def _line(key: Key, measured: dict[str, dict[str, dict[int, float]]], columns: Sequence[str]) -> list[str]:
     cells = []
-    for figure in wanted:
-        if figure not in found:
+    for figure in columns:
+        if figure not in measured:
             cells.append("–")
             continue
-        mean, sd = spread_of({split: list(by_seed.values()) for split, by_seed in found[figure].items()})
+        mean, sd = spread_of({split: list(by_seed.values()) for split, by_seed in measured[figure].items()})
         cells.append(f"{mean:.1f}" + ("" if sd != sd else f" ± {sd:.1f}"))
     return [key.label, _NAMES[key.modality, key.fusion], *cells]
 

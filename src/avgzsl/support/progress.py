@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Step:
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What a long call tells its steps to, as they are finished; what it raises ends the call."""
 

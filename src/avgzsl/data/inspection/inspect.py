@@ -1,153 +1,47 @@
 """Everything that is in a data set, and everything that is wrong with it, also when it cannot be read."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-
-from avgzsl.data.inspection.survey import Survey, remarks, shared_ids, survey
-from avgzsl.data.layouts import find_layout
-from avgzsl.data.reading.class_lists import ClassLists
-from avgzsl.data.reading.class_table import class_table
-from avgzsl.data.reading.source import Plan, Source, Wanted, merged, missing_files, plan_of
-from avgzsl.errors import AvgzslError
-from avgzsl.text.class_vectors import read_class_vectors
-from avgzsl.text.spellings import spelling_notes, vector_notes
-
-IMBALANCE = 10  # largest over smallest seen class, from which on sampling per class matters
-
-Result = TypeVar("Result")
+from avgzsl.data.clips import Dataset
+from avgzsl.data.layouts import find_layout, place_of
+from avgzsl.support.showing import Shown
+from avgzsl.types import DataChoice
 
 
-def inspect(path: Path | str, *, layout: str | None = None) -> dict[str, Any]:
-    """Look at the data set in `path`; the answer can be written as JSON.
+@dataclass(frozen=True, eq=False)
+class Inspection(Shown):
+    """What is in a data set: `problems` stop reading or spoil results, `remarks` are what one should know.
 
-    Keys: path, layout, modalities (dimension, min, max, mean_norm each), text (file, dimension, classes), class_splits
-    (seen, unseen), clips (class -> split -> count), problems (all that stops reading or spoils results) and remarks
-    (what one should know). Raises DataError only when there is no data set to look at.
+    `modalities` has dimension, min, max and mean_norm of each, `text` the file, dimension and classes of each file of
+    text vectors, `class_splits` the names of the seen and unseen classes of each, `clips` counts by class and split.
     """
-    root, module = find_layout(path, layout)
-    if hasattr(module, "inspect"):
-        found: dict[str, Any] = module.inspect(root)
-        return found
-    problems: list[str] = []
-    names = module.class_splits(root)
-    lists = {name: _try(problems, module.class_lists, root, name) for name in names}
-    if not names:
-        _try(problems, module.class_lists, root, None)
-    text = _text(root, module, lists, problems)
-    sources: dict[str | None, Source | None] = {
-        name: _try(problems, module.source, root, name) for name in names or [None]
-    }
-    odd: list[str] = _try(problems, module.remarks, root) or []
-    surveys = _surveys(sources, lists, problems, odd)
-    for name, split in lists.items():
-        source = sources[name]
-        if split is not None and source is not None:
-            marks = dict.fromkeys(split.seen, True) | dict.fromkeys(split.unseen, False)
-            problems += [f"{name}: {one}" for one in spelling_notes(split.names, marks)]
-            _balance(name, split, plan_of(source, split), surveys[source.part].clips, problems, odd)
-    odd += [f"{part}: {one}" if len(surveys) > 1 else one for part, found in surveys.items() for one in remarks(found)]
-    return {
-        "path": str(root),
-        "layout": module.NAME,
-        "modalities": {
-            modality if len(surveys) == 1 else f"{modality} ({part})": span.summary()
-            for part, found in surveys.items()
-            for modality, span in found.ranges.items()
-        },
-        "text": text,
-        "class_splits": {name: _names(split) for name, split in lists.items()},
-        "clips": _clips(surveys),
-        "problems": list(dict.fromkeys(problems)),
-        "remarks": odd,
-    }
+
+    path: str
+    layout: str
+    modalities: Mapping[str, Mapping[str, Any]]
+    text: Sequence[Mapping[str, Any]]
+    class_splits: Mapping[str, Mapping[str, Sequence[str]]]
+    clips: Mapping[str, Mapping[str, int]]
+    problems: Sequence[str]
+    remarks: Sequence[str]
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One row a class, with its clips by split."""
+        return [{"class": name, **counts} for name, counts in self.clips.items()]
+
+    def json(self) -> dict[str, Any]:
+        """All of it, by name."""
+        return dict(vars(self))
 
 
-def _surveys(
-    sources: dict[str | None, Source | None], lists: dict[str, ClassLists | None], problems: list[str], odd: list[str]
-) -> dict[str, Survey]:
-    """Each set of features, seen through the lists of all class splits that are made of it."""
-    surveys: dict[str, Survey] = {}
-    for source in {source.part: source for source in sources.values() if source is not None}.values():
-        read = [split for name, split in lists.items() if (of := sources[name]) is not None and of.part == source.part]
-        wanted = merged(plan_of(source, split) for split in read if split is not None)
-        problems += missing_files(source, wanted)
-        found = surveys[source.part] = survey(source, wanted)
-        problems += [*found.problems, *shared_ids(found)]
-        if unlisted := source.unlisted():
-            odd.append(f"files of classes that no class split lists: {', '.join(unlisted)}")
-    return surveys
+def inspect(data: str | Path | Dataset, *, layout: str | None = None) -> Inspection:
+    """Look at the data set in a folder, or at the folder that an opened one was read from.
 
-
-def _clips(surveys: dict[str, Survey]) -> dict[str, dict[str, int]]:
-    """Clips by class and stage, of all sets of features."""
-    clips: dict[str, dict[str, int]] = {}
-    for part, found in surveys.items():
-        for name, counts in found.clips.items():
-            here = {stage if len(surveys) == 1 else f"{part} {stage}": count for stage, count in counts.items()}
-            clips.setdefault(name, {}).update(here)
-    return clips
-
-
-def _names(lists: ClassLists | None) -> dict[str, list[str]]:
-    return {"seen": list(lists.seen) if lists else [], "unseen": list(lists.unseen) if lists else []}
-
-
-def _try(problems: list[str], call: Callable[..., Result], *arguments: object) -> Result | None:
-    try:
-        return call(*arguments)
-    except AvgzslError as problem:
-        problems.append(str(problem))
-        return None
-
-
-def _text(
-    root: Path, module: ModuleType, lists: dict[str, ClassLists | None], problems: list[str]
-) -> list[dict[str, Any]]:
-    """The files of text vectors; for each class split, whether one of them serves."""
-    files: dict[str | None, list[Path]] = {
-        name: _try(problems, module.vector_files, root, name) or [] for name in lists or [None]
-    }
-    readable = []
-    described = []
-    for file in dict.fromkeys(file for some in files.values() for file in some):
-        vectors = _try(problems, read_class_vectors, file)
-        if vectors is None:
-            continue
-        readable.append(file)
-        described.append({"file": file.name, "dimension": len(next(iter(vectors.values()))), "classes": len(vectors)})
-        sizes = {len(vector) for vector in vectors.values()}
-        if len(sizes) == 1:
-            problems += [f"{file}: {one}" for one in vector_notes(list(vectors), np.stack(list(vectors.values())))]
-    for name, split in lists.items():
-        serving = [file for file in files[name] if file in readable]
-        if split is not None and serving:
-            _try(problems, class_table, split, serving)
-    return described
-
-
-def _balance(
-    name: str, lists: ClassLists, plan: Plan, clips: dict[str, dict[str, int]], problems: list[str], odd: list[str]
-) -> None:
-    """Empty classes, and how unequal the seen ones are."""
-    train = {cls: sum(clips.get(cls, {}).get(stage, 0) for stage in plan["train"]) for cls in lists.seen}
-    if empty := [cls for cls, count in train.items() if not count]:
-        problems.append(f"{name}: no clips to train on for the seen classes {', '.join(empty)}")
-    for split in ("val", "test"):
-        bare = [cls for cls in lists.names if _empty(cls, plan.get(split, {}), clips)]
-        if bare:
-            odd.append(f"{name}: no clips in {split} for {', '.join(bare)}")
-    counts = [count for count in train.values() if count]
-    if counts and max(counts) >= IMBALANCE * min(counts):
-        odd.append(
-            f"{name}: the largest seen class has {max(counts) / min(counts):.0f} times the clips of the smallest"
-        )
-
-
-def _empty(name: str, stages: Wanted, clips: dict[str, dict[str, int]]) -> bool:
-    """Whether a class that has files in some of these stages has no clip in any."""
-    counts = [clips[name][stage] for stage in stages if stage in clips.get(name, {})]
-    return bool(counts) and not sum(counts)
+    The layout is recognised unless it is given. Raises DataError only when there is no data set to look at.
+    """
+    path, choice = place_of(data, None if layout is None else DataChoice(layout))
+    root, module = find_layout(path, choice.layout)
+    return Inspection(**module.inspect(root))

@@ -1,29 +1,29 @@
-"""Data sets on disk: one layout a file, found by listing this folder.
+"""Data sets on disk: one layout a file, found by listing this folder and the entry points `avgzsl.layouts`.
 
-A layout module has NAME, DESCRIPTION, recognise(path), class_splits(path), read(path, class_split, drop_bad_rows) and,
-for `inspect`, either inspect(path) or, where the features are one HDF5 file a class, source(path, class_split),
-class_lists(path, class_split), vector_files(path) and remarks(path). One that knows more than the right order of text
-vectors lists them in ORDERS, and its `read` takes one.
+`Layout` is the contract of a layout's module; `avgzsl.testing` has the suite of tests for it.
 """
 
 import difflib
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import cast
 
 from avgzsl.data.clips import Dataset
+from avgzsl.data.layouts._base import Layout
 from avgzsl.data.merging import merged
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.support import registry
 from avgzsl.text.spellings import class_notes
-from avgzsl.types import TEXT_ORDERS, TextOrder
+from avgzsl.types import TEXT_ORDERS, DataChoice, TextOrder
+
+__all__ = ["Layout", "as_dataset", "class_splits", "find_layout", "layouts", "open_dataset", "place_of"]
 
 
 def layouts() -> dict[str, str]:
     """Names of the layouts that can be read, each with one line about it."""
     names = registry.available(sys.modules[__name__])
-    return {name: str(_module(name).DESCRIPTION) for name in names}
+    return {name: _module(name).DESCRIPTION for name in names}
 
 
 def open_dataset(
@@ -44,29 +44,57 @@ def open_dataset(
     Raises DataError, naming file, finding and remedy;
     UnknownNameError for a layout, class split or text order; ConfigError for a text order that the layout has not.
     """
-    if text_order not in TEXT_ORDERS:
-        raise UnknownNameError(registry.unknown("text order", text_order, TEXT_ORDERS))
-    root, module = find_layout(path, layout)
-    if text_order != "right" and text_order not in getattr(module, "ORDERS", ()):
-        raise ConfigError(f"{root}: text order {text_order} is of layout avca; this is {module.NAME}, leave it out")
-    how = () if text_order == "right" else (text_order,)
-    dataset: Dataset = module.read(root, class_split, drop_bad_rows, *how)
-    if merge_spellings:
+    order = _text_order(text_order)
+    return as_dataset(path, DataChoice(layout, class_split, drop_bad_rows, order, merge_spellings))
+
+
+def as_dataset(data: str | Path | Dataset, choice: DataChoice | None = None) -> Dataset:
+    """The data set in a folder, read by `choice`; one that is opened already is given back as it is.
+
+    Raises what `open_dataset` raises; ConfigError for an opened data set and a choice, which would change nothing.
+    """
+    if isinstance(data, Dataset):
+        if choice is not None:
+            raise ConfigError(f"{data.source}: is opened already, and {choice} would change nothing; give its folder")
+        return data
+    choice = choice or DataChoice()
+    order = _text_order(choice.text_order)
+    root, module = find_layout(data, choice.layout)
+    if order not in module.TEXT_ORDERS:
+        others = [name for name in layouts() if order in _module(name).TEXT_ORDERS]
+        raise ConfigError(
+            f"{root}: text order {order} is of layout {' or '.join(others)}; this is {module.NAME}, leave it out"
+        )
+    dataset = module.read(root, choice)
+    if choice.merge_spellings:
         dataset = merged(dataset)
     classes = dataset.classes
     notes = class_notes(classes.names, classes.text.numpy(), classes.seen.numpy())
-    return replace(dataset, notes=(*dataset.notes, *notes))
+    as_read = replace(choice, layout=module.NAME, class_split=dataset.class_split)
+    return replace(dataset, notes=(*dataset.notes, *notes), choice=as_read)
+
+
+def place_of(data: str | Path | Dataset, choice: DataChoice | None = None) -> tuple[Path, DataChoice]:
+    """In which folder a data set lies and how it is read there: enough to open it again, here or in another process.
+
+    Raises DataError for one that was made in memory; ConfigError as `as_dataset`.
+    """
+    if not isinstance(data, Dataset):
+        return Path(data), choice or DataChoice()
+    opened = as_dataset(data, choice)
+    if opened.choice is None:
+        raise DataError(f"{opened.source}: was made in memory and lies in no folder; give the folder of a data set")
+    return Path(opened.source), opened.choice
 
 
 def class_splits(path: Path | str, layout: str | None = None) -> list[str]:
     """Names of the class splits (which classes are seen) that the data set in `path` brings."""
     root, module = find_layout(path, layout)
-    names: list[str] = module.class_splits(root)
-    return names
+    return module.class_splits(root)
 
 
-def find_layout(path: Path | str, layout: str | None) -> tuple[Path, ModuleType]:
-    """The folder and the module of its layout. Raises DataError, UnknownNameError."""
+def find_layout(path: Path | str, layout: str | None) -> tuple[Path, Layout]:
+    """The folder and its layout. Raises DataError, UnknownNameError."""
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected a folder.{_near(root)}")
@@ -81,8 +109,14 @@ def find_layout(path: Path | str, layout: str | None) -> tuple[Path, ModuleType]
     return root, _module(matching[0])
 
 
-def _module(name: str) -> ModuleType:
-    return registry.load(sys.modules[__name__], "layout", name)
+def _text_order(name: str) -> TextOrder:
+    if name not in TEXT_ORDERS:
+        raise UnknownNameError(registry.unknown("text order", name, TEXT_ORDERS))
+    return name
+
+
+def _module(name: str) -> Layout:
+    return cast(Layout, registry.load(sys.modules[__name__], "layout", name))
 
 
 def _near(path: Path) -> str:

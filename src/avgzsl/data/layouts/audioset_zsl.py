@@ -2,21 +2,24 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from avgzsl.data.clips import Dataset
+from avgzsl.data.inspection.class_files import ClassFiles, inspect_class_files
 from avgzsl.data.reading.assembly import assemble
 from avgzsl.data.reading.class_lists import ClassLists, read_class_lists, read_names
 from avgzsl.data.reading.class_table import class_table
 from avgzsl.data.reading.source import FOLDERS, Source
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.support.registry import unknown
-from avgzsl.types import MODALITIES, Modality
+from avgzsl.types import MODALITIES, DataChoice, Modality, TextOrder
 
 NAME = "audioset-zsl"
 DESCRIPTION = (
     "features/{audio,video}/{trn,val,tst}/CLASS.h5, features/text/word_embeddings-dict*.npy, "
     "class-split*/{all,seen,unseen}_class.txt"
 )
+TEXT_ORDERS: tuple[TextOrder, ...] = ("right",)
 
 
 def recognise(path: Path) -> bool:
@@ -76,18 +79,18 @@ def source(path: Path, class_split: str | None = None) -> Source:
     return Source(path, NAME, folders, dict.fromkeys(folders, listed), {split: (split,) for split in folders})
 
 
-def remarks(path: Path) -> list[str]:
-    """What one should know of a data set of this layout: nothing more than of any other."""
-    return []
-
-
-def read(path: Path, class_split: str | None, drop_bad_rows: bool) -> Dataset:
+def read(path: Path, choice: DataChoice) -> Dataset:
     """Read the data set. Raises DataError, UnknownNameError."""
-    lists = class_lists(path, class_split)
+    lists = class_lists(path, choice.class_split)
     files = vector_files(path)
     classes, used = class_table(lists, files)
     notes = (f"text vectors from {used.name}, one of {len(files)} files",) if len(files) > 1 else ()
-    return assemble(source(path), lists, classes, lists.folder.name, drop_bad_rows, notes)
+    return assemble(source(path), lists, classes, lists.folder.name, choice.drop_bad_rows, notes)
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """See `Layout`."""
+    return inspect_class_files(path, ClassFiles(NAME, class_splits, class_lists, source, vector_files))
 
 
 def _listed(path: Path) -> frozenset[str]:

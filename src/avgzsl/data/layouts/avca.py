@@ -6,8 +6,10 @@ cls_split cls_features. `text_order` is documented in docs/data.md.
 """
 
 from pathlib import Path
+from typing import Any
 
 from avgzsl.data.clips import Dataset
+from avgzsl.data.inspection.class_files import ClassFiles, inspect_class_files
 from avgzsl.data.layouts._avca_text import mislabelled, published_names
 from avgzsl.data.reading.assembly import assemble
 from avgzsl.data.reading.avca_lists import (
@@ -25,14 +27,15 @@ from avgzsl.data.reading.class_table import class_table
 from avgzsl.data.reading.source import Source, merged
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.support.registry import unknown
-from avgzsl.types import MODALITIES, TEXT_ORDERS, Modality, TextOrder
+from avgzsl.types import MODALITIES, DataChoice, Modality, TextOrder
+from avgzsl.types import TEXT_ORDERS as EVERY_TEXT_ORDER
 
 NAME = "avca"
 DESCRIPTION = (
     "features/{main,cls}_features/{audio,video}/STAGE/CLASS.h5, features/*/text/*word_embeddings*.npy, "
     "class-split/{main,cls}_split/STAGE.{txt,csv}"
 )
-ORDERS = TEXT_ORDERS
+TEXT_ORDERS: tuple[TextOrder, ...] = EVERY_TEXT_ORDER
 
 
 def recognise(path: Path) -> bool:
@@ -96,16 +99,14 @@ def remarks(path: Path) -> list[str]:
     ]
 
 
-def read(
-    path: Path, class_split: str | None, drop_bad_rows: bool, text_order: TextOrder | str = TEXT_ORDERS[0]
-) -> Dataset:
+def read(path: Path, choice: DataChoice) -> Dataset:
     """Read the data set. Raises DataError, UnknownNameError."""
-    name = _chosen(path, class_split)
+    name = _chosen(path, choice.class_split)
     lists = class_lists(path, name)
     files = vector_files(path, name)
     every = sorted(read_names(path / "class-split" / "all_class.txt"))
     notes = list(clips_outside(lists.folder, every, merged([lists.plan])))
-    if text_order == "avca-published":
+    if choice.text_order == "avca-published":
         files = files[:1]
         lists = published_names(path, lists, files[0])
         wrong, total = mislabelled(path)
@@ -113,7 +114,12 @@ def read(
     classes, used = class_table(lists, files)
     if len(files) > 1:
         notes.append(f"text vectors from {used.name}, one of {len(files)} files")
-    return assemble(source(path, name), lists, classes, name, drop_bad_rows, tuple(notes))
+    return assemble(source(path, name), lists, classes, name, choice.drop_bad_rows, tuple(notes))
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """See `Layout`."""
+    return inspect_class_files(path, ClassFiles(NAME, class_splits, class_lists, source, vector_files, remarks))
 
 
 def _divisions(path: Path) -> list[str]:

@@ -21,9 +21,11 @@ from avgzsl.features.class_splits import ClassSplit, read_class_split
 from avgzsl.features.class_splits import class_splits as split_names
 from avgzsl.features.feature_store import Store, is_store, open_store
 from avgzsl.support.registry import unknown
+from avgzsl.types import DataChoice, TextOrder
 
 NAME = "store"
 DESCRIPTION = "store.json, clips.parquet, {audio,video,text}.npy, splits/NAME.json: what `avgzsl extract` writes"
+TEXT_ORDERS: tuple[TextOrder, ...] = ("right",)
 
 
 def recognise(path: Path) -> bool:
@@ -36,14 +38,14 @@ def class_splits(path: Path) -> list[str]:
     return split_names(path)
 
 
-def read(path: Path, class_split: str | None, drop_bad_rows: bool) -> Dataset:
+def read(path: Path, choice: DataChoice) -> Dataset:
     """Read the data set. Raises DataError, UnknownNameError."""
     store = open_store(path)
-    name, division = read_class_split(path, class_split)
+    name, division = read_class_split(path, choice.class_split)
     classes = _class_table(store, name, division)
     of, notes = clip_splits(store, division)
     bad = not_finite(store)
-    if bad.any() and not drop_bad_rows:
+    if bad.any() and not choice.drop_bad_rows:
         ids = [store.clips["id"][row].as_py() for row in np.flatnonzero(bad)[:10].tolist()]
         raise DataError(
             f"{path}: NaN or infinite values in {bad.sum()} clips: {', '.join(ids)}; extract them again, or leave them "
@@ -60,7 +62,7 @@ def read(path: Path, class_split: str | None, drop_bad_rows: bool) -> Dataset:
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """What `avgzsl inspect` tells, where the files of features are not one a class."""
+    """See `Layout`."""
     return inspect_store(path, NAME, read)
 
 

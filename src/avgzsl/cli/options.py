@@ -1,0 +1,158 @@
+"""Options of the command line, each declared once for all commands that have it."""
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import typer
+from typer.core import TyperGroup
+from typer.models import ParameterInfo
+
+from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, TestModality, TextOrder
+
+# arguments
+Data = Annotated[Path, typer.Argument(help="Folder of features.")]
+Run = Annotated[Path, typer.Argument(help="Folder of a run.")]
+Index = Annotated[Path, typer.Argument(help="Folder of an index.")]
+Source = Annotated[Path, typer.Argument(help="A store, a folder of features, or a folder of clips.")]
+Settings = Annotated[list[str] | None, typer.Argument(help="Hyper-parameters, key=value; see `avgzsl methods`.")]
+
+# what is trained, and how
+Method = Annotated[str, typer.Option(help="See `avgzsl methods`.")]
+Preset = Annotated[str | None, typer.Option(help="Named settings of the method, or a YAML file.")]
+Seed = Annotated[int, typer.Option(help="Of weights, tuples and dropout.")]
+Seeds = Annotated[int, typer.Option(help="Seeds 0, 1, …", min=1)]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")]
+CheckpointSeconds = Annotated[float, typer.Option(help="Least time between checkpoints.", min=0)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Processes = Annotated[int | None, typer.Option(help="At once; by default as many as cores.", min=1)]
+Workers = Annotated[int | None, typer.Option(help="Files decoded at once; by default as many as cores.", min=1)]
+
+# how clips are scored, and how much is told
+Modality = Annotated[TestModality | None, typer.Option(help="By default the most that the run serves.")]
+Fusions = Annotated[Fusion | None, typer.Option(help="equal or attention; by default attention, where the run has it.")]
+Calibrations = Annotated[Calibration, typer.Option(help="How gamma is found.")]
+Calibrated = Annotated[
+    bool, typer.Option("--calibrated/--no-calibrated", help="With the penalty on classes seen in training.")
+]
+Top = Annotated[int, typer.Option("-k", "--top", help="How many, the best first.", min=1)]
+Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+# clips and their index
+Manifest = Annotated[Path | None, typer.Option(help="Of clips: a csv with a path each, labels, spans.")]
+Split = Annotated[
+    Literal["train", "val", "test"] | None, typer.Option(help="Only train, val or test; all clips if not given.")
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the engine is, if not on disk, as http://localhost:6333; else AVGZSL_ENGINE_URL. The index is not "
+        "asked."
+    ),
+]
+
+_FIELDS: dict[type, dict[str, Any]] = {
+    EncoderChoice: {
+        "audio": Annotated[str | None, typer.Option(help="Encoder of the sound, if the run does not know its own.")],
+        "video": Annotated[str | None, typer.Option(help="Encoder of the picture, likewise.")],
+        "text": Annotated[str | None, typer.Option(help="Encoder of names, likewise.")],
+        "models": Annotated[Path | None, typer.Option(help="Folder where the weights of encoders are looked for.")],
+        "device": Device,
+    },
+    DataChoice: {
+        "layout": Annotated[str | None, typer.Option(help="Recognised by itself; see `avgzsl layouts`.")],
+        "class_split": Annotated[str | None, typer.Option(help="Which division into seen and unseen.")],
+        "drop_bad_rows": Annotated[
+            bool, typer.Option("--drop-bad-rows", help="Leave out clips with NaN or infinite values.")
+        ],
+        "text_order": Annotated[
+            TextOrder, typer.Option(help="Layout avca: right, or the mixed-up order of the published loaders.")
+        ],
+        "merge_spellings": Annotated[
+            bool, typer.Option("--merge-spellings", help="Classes that are one, written differently, become one.")
+        ],
+    },
+}
+
+# flags that went, by command; for one release each is answered with its new name
+_RENAMED = {
+    ("search", "--not"): "--without",
+    ("search", "--k"): "--top",
+    ("predict", "--raw"): "--no-calibrated",
+    ("split", "--like"): "--unseen",
+    ("benchmark", "--tuned"): "--preset",
+    ("reproduce", "--tuned"): "--preset",
+}
+
+
+def with_options(*left_out: str, **words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command an option for each field of its parameters of type EncoderChoice and DataChoice.
+
+    Fields that are `left_out` keep their defaults. `words` are other help texts than the usual, by name of option.
+    """
+
+    def expand(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        options: list[inspect.Parameter] = []
+        fields: dict[str, list[str]] = {}  # by the parameter that they are of
+        for parameter in inspect.signature(command).parameters.values():
+            hint = hints[parameter.name]
+            if hint not in (EncoderChoice, DataChoice):
+                options.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hint))
+                continue
+            fields[parameter.name] = [name for name in _FIELDS[hint] if name not in left_out]
+            for name in fields[parameter.name]:
+                default, kind = getattr(hint(), name), parameter.KEYWORD_ONLY
+                options.append(inspect.Parameter(name, kind, default=default, annotation=_FIELDS[hint][name]))
+        options = [option.replace(annotation=_worded(option, words)) for option in options]
+
+        @wraps(command)
+        def expanded(**given: Any) -> None:
+            for choice, names in fields.items():
+                given[choice] = hints[choice](**{name: given.pop(name) for name in names})
+            command(**given)
+
+        del expanded.__wrapped__  # typer reads the signature of this one
+        expanded.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        expanded.__annotations__ = {option.name: option.annotation for option in options}
+        return expanded
+
+    return expand
+
+
+def _worded(option: inspect.Parameter, words: dict[str, str]) -> Any:
+    """The annotation of an option, with another help text where there is one for it."""
+    if option.name not in words:
+        return option.annotation
+    kind, info = get_args(option.annotation)
+    info = copy.copy(info)
+    assert isinstance(info, ParameterInfo)
+    info.help = words[option.name]
+    return Annotated[kind, info]
+
+
+class Commands(TyperGroup):
+    """The commands; a flag that went is an error that names the new one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Ends the process with exit code 2 where a command is given a flag that went."""
+        if renamed := _renamed(args):
+            old, new = renamed
+            print(f"error: {old} is {new} now (avgzsl {args[0]} --help)", file=sys.stderr)
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
+
+
+def _renamed(arguments: Sequence[str]) -> tuple[str, str] | None:
+    """The first flag among the arguments that went, and its new name. What comes after `--` is no flag."""
+    for argument in arguments[1:]:
+        if argument == "--":
+            return None
+        flag = argument.partition("=")[0]
+        if new := _RENAMED.get((arguments[0], flag)):
+            return flag, new
+    return None
