@@ -250,7 +250,7 @@ def test_cards_and_exported_models_travel(tmp_path):
     card = tmp_path / "there" / "mine.yaml"
     card.write_text("description: mine\n")
     encoder = Encoder(str(card), (identify(card), identify(model)))
-    assert with_weights(encoder, tmp_path / "out", None, [card]) == encoder
+    assert with_weights(encoder, "audio", tmp_path / "out", None, [card]) == encoder
     assert contents(tmp_path / "out") == {"net.tflite": b"weights"}  # its card travels by itself
     assert with_bare_names(encoder) == encoder
     assert with_card(encoder, tmp_path / "cards", tmp_path, None, [card]) == replace(encoder, spec="mine.yaml")
@@ -354,9 +354,9 @@ def test_weights_by_a_spec_without_an_argument_are_looked_for(tmp_path):
     """Only those that come with an installed package are left to it."""
     weights = (WeightFile("kumar.pt", "a" * 64),)
     with pytest.raises(WeightsError, match=r"kumar: the file kumar\.pt .* or pack without weights"):
-        with_weights(Encoder("kumar", weights), tmp_path, tmp_path)
+        with_weights(Encoder("kumar", weights), "audio", tmp_path, tmp_path)
     for spec in ("minilm", "minilm,overrides=names.csv"):
-        assert with_weights(Encoder(spec, weights), tmp_path, tmp_path) == Encoder(spec, weights)
+        assert with_weights(Encoder(spec, weights), "text", tmp_path, tmp_path) == Encoder(spec, weights)
 
 
 def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
@@ -367,13 +367,13 @@ def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
         (folder / name).write_text(name)
     kept = ["1_Pooling/config.json", "config.json", "model.safetensors"]
     encoder = Encoder(f"clip:{folder}", tuple(replace(identify(folder / name), name=name) for name in kept))
-    assert with_weights(encoder, tmp_path / "out", None, [folder]).spec == "clip:clip-small"
+    assert with_weights(encoder, "video", tmp_path / "out", None, [folder]).spec == "clip:clip-small"
     assert sorted(contents(tmp_path / "out" / "clip-small")) == kept
     models = tmp_path / "models" / "openai"
     models.mkdir(parents=True)
     folder.rename(models / "clip-small")
     named = replace(encoder, spec="clip:openai/clip-small")
-    assert with_weights(named, tmp_path / "hub", tmp_path / "models").spec == "clip:openai/clip-small"
+    assert with_weights(named, "video", tmp_path / "hub", tmp_path / "models").spec == "clip:openai/clip-small"
     assert sorted(contents(tmp_path / "hub" / "openai" / "clip-small")) == kept
     assert with_bare_names(named).spec == "clip:openai/clip-small"
     assert with_bare_names(encoder).spec == "clip:clip-small"
@@ -384,7 +384,9 @@ def test_folders_and_names_of_the_hub_keep_their_shape(tmp_path, monkeypatch):
     other.mkdir(parents=True)
     (other / "config.json").write_text("another")
     with pytest.raises(WeightsError, match="another file of that name"):
-        with_weights(Encoder(f"clip:{other}", (identify(other / "config.json"),)), tmp_path / "out", None, [other])
+        with_weights(
+            Encoder(f"clip:{other}", (identify(other / "config.json"),)), "video", tmp_path / "out", None, [other]
+        )
 
 
 def test_exported_models_by_the_names_of_their_cards(tmp_path):
@@ -393,10 +395,10 @@ def test_exported_models_by_the_names_of_their_cards(tmp_path):
         pytest.skip(f"{models} is not there: weights are not part of the project")
     file = models / "mobilenet_v2_1.0_224_quant.tflite"
     encoder = Encoder("mobilenet-v2", (identify(file),))
-    assert with_weights(encoder, tmp_path / "out", models) == encoder
+    assert with_weights(encoder, "audio", tmp_path / "out", models) == encoder
     assert contents(tmp_path / "out") == {file.name: file.read_bytes()}
     with pytest.raises(WeightsError, match="pack without weights"):
-        with_weights(replace(encoder, weights=(WeightFile(file.name, "a" * 64),)), tmp_path / "x", models)
+        with_weights(replace(encoder, weights=(WeightFile(file.name, "a" * 64),)), "audio", tmp_path / "x", models)
 
 
 def with_record(run: Path, copy: Path, **encoders: Encoder) -> Path:

@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import backbones
-from avgzsl.backbones.kumar import spectrogram
+from avgzsl.backbones._kumar_network import spectrogram
 from avgzsl.cli import app
 from avgzsl.errors import DataError, RunError
 from avgzsl.learning.audio_clips import open_spectrograms, seen_training_rows

@@ -57,7 +57,7 @@ def _fill(folder: Path, run: runs.Run, weights: bool, models: Path | None, named
     for kind, known in data.encoders.items():
         encoder = replace(known, spec=spec_of(run, known))
         library = models_of(run, models)
-        encoder = with_weights(encoder, folder / WEIGHTS, library, named) if weights else with_bare_names(encoder)
+        encoder = with_weights(encoder, kind, folder / WEIGHTS, library, named) if weights else with_bare_names(encoder)
         encoders[kind] = with_card(encoder, folder / CARDS, run.folder / CARDS, library, named)
     about = data.model_copy(update={"path": Path(data.path).name, "encoders": encoders})
     config = run.config.model_copy(update={"data": about})

@@ -27,6 +27,7 @@ from avgzsl.archive.collection import (
     writing,
 )
 from avgzsl.archive.collection import purge as erase
+from avgzsl.archive.engines import default_engine
 from avgzsl.archive.extraction import extract_media, has_extracted
 from avgzsl.archive.index_record import RECORD
 from avgzsl.archive.results import Added, Faults, IndexInfo, Removed
@@ -83,7 +84,7 @@ def index(
         return index_add(collection, source, **more)
     existed = folder.exists()
     decoder = decoder_of(source)
-    collection = create(folder, opened, engine or "lancedb", url, DECODER if decoder is None else decoder)
+    collection = create(folder, opened, engine or default_engine(), url, DECODER if decoder is None else decoder)
     try:
         return index_add(collection, source, **more)
     except Exception:  # no interruption: after that the same command goes on

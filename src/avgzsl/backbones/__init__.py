@@ -1,32 +1,33 @@
-"""Networks that turn frames or a waveform into a vector: one a file, found by listing this folder, and one a card.
+"""Networks that turn frames or a waveform into a vector: one a file, or one a card.
 
-A backbone module has DESCRIPTION, MODALITIES (those it serves) and load(modality, weights, device, models), which gives
-a `Backbone`; `weights` is None where the spec names none, `device` a torch.device. A card is a YAML file in `cards/` or
-anywhere: an exported model and how to feed it. A backbone is named by a spec: `NAME`, or `NAME:WEIGHTS` with a file, a
-folder or a name on the hub; or a card's path.
+Files are found by listing this folder and the entry points `avgzsl.backbones`; `BackbonePlugin` is their contract, and
+`avgzsl.testing` has the suite of tests for it. A card is a YAML file in `cards/` or anywhere: an exported model and how
+to feed it. A backbone is named by a spec: `NAME`, or `NAME:WEIGHTS` with a file, a folder or a name on the hub; or a
+card's path.
 """
 
-import sys
 from pathlib import Path
-from types import ModuleType
 
-from avgzsl.backbones._base import Backbone, check_clips
+from avgzsl.backbones._base import Backbone, BackbonePlugin, check_clips
 from avgzsl.backbones._cards import read_card
 from avgzsl.backbones._exported import load_exported
-from avgzsl.errors import ModalityError, UnknownNameError
+from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.support import registry
 from avgzsl.support.device import pick_device
+from avgzsl.support.registry import Plugins, keeps
 from avgzsl.support.weights import identify, models_folder
 from avgzsl.types import Modality
 
-__all__ = ["Backbone", "backbones", "check_clips", "load"]
+__all__ = ["Backbone", "BackbonePlugin", "backbones", "brings_weights", "check_clips", "load"]
+
+PLUGINS: Plugins[BackbonePlugin] = Plugins(__name__, "backbone", keeps(BackbonePlugin), "avgzsl.backbones")
 
 _CARDS = Path(__file__).parent / "cards"
 
 
 def backbones() -> dict[str, str]:
     """Names of the backbones, modules and cards alike, each with one line about it."""
-    modules = {name: str(_module(name).DESCRIPTION) for name in _modules()}
+    modules = registry.descriptions(PLUGINS)
     cards = {name: read_card(path).description for name, path in _card_files().items()}
     return dict(sorted((modules | cards).items()))
 
@@ -41,24 +42,26 @@ def load(spec: str, modality: Modality, *, device: str = "auto", models: Path | 
         path = _find_card(spec, models)
         return load_exported(spec, path, modality, None, device, models, (identify(path),))
     name, _, weights = spec.partition(":")
-    cards = _card_files()
-    if name in cards:
-        return load_exported(spec, cards[name], modality, weights or None, device, models)
-    if name not in _modules():
-        raise UnknownNameError(registry.unknown("backbone", name, {*_modules(), *cards}))
-    module = _module(name)
-    if modality not in module.MODALITIES:
-        raise ModalityError(f"backbone {name} embeds {' and '.join(module.MODALITIES)}, not {modality}")
-    loaded: Backbone = module.load(modality, weights or None, pick_device(device), models)
-    return loaded
+    card = _card_files().get(name)
+    if card is not None:
+        if places := PLUGINS.places(name):
+            raise ConfigError(
+                f"backbone {name!r} is there more than once: {card} and {' and '.join(places)}; rename one"
+            )
+        return load_exported(spec, card, modality, weights or None, device, models)
+    if name not in PLUGINS.names():
+        raise UnknownNameError(registry.unknown("backbone", name, {*PLUGINS.names(), *_card_files()}))
+    plugin = PLUGINS.load(name)
+    if modality not in plugin.MODALITIES:
+        raise ModalityError(f"backbone {name} embeds {' and '.join(plugin.MODALITIES)}, not {modality}")
+    return plugin.load(modality, weights or None, pick_device(device), models)
 
 
-def _modules() -> list[str]:
-    return registry.available(sys.modules[__name__])
-
-
-def _module(name: str) -> ModuleType:
-    return registry.load(sys.modules[__name__], "backbone", name)
+def brings_weights(spec: str) -> bool:
+    """Whether the weights of a spec come with the backbone's own package. Raises UnknownNameError, ConfigError."""
+    name, _, weights = spec.partition(":")
+    is_card = spec.endswith((".yaml", ".yml")) or name in _card_files()
+    return not is_card and not weights and PLUGINS.load(name).BRINGS_WEIGHTS
 
 
 def _find_card(spec: str, models: Path | None) -> Path:

@@ -1,9 +1,11 @@
-"""The contract of a backbone."""
+"""The contracts of a backbone and of the plug-in that loads it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,6 +30,37 @@ class Backbone(Protocol):
 
         Clips are what `needs` asks for: frames, uint8 of t x size x size x 3, t >= 1, or waveforms, float32 in [-1, 1],
         of one sample or more. Their lengths differ; windows and chunks are the backbone's affair.
+        """
+        ...
+
+
+@runtime_checkable
+class BackbonePlugin(Protocol):
+    """A module that loads one kind of network."""
+
+    @property
+    def DESCRIPTION(self) -> str:
+        """One line: what it is, and where its weights come from."""
+        ...
+
+    @property
+    def MODALITIES(self) -> tuple[Modality, ...]:
+        """Those that it embeds."""
+        ...
+
+    @property
+    def BRINGS_WEIGHTS(self) -> bool:
+        """Whether its weights come with its own package, so that a run that is packed need not carry them."""
+        ...
+
+    def load(self, modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> Backbone:
+        """The network for one of its modalities.
+
+        `weights` is what the spec names: a file, a folder or a name on the hub; None for a spec without. Files are
+        looked for as they are, then in the folder `models` (`avgzsl.support.weights.find`).
+
+        Raises WeightsError for weights that are not there or not those of the network, ConfigError for what it cannot
+        take and for a library that is not installed.
         """
         ...
 

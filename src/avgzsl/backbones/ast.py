@@ -17,6 +17,7 @@ from avgzsl.types import Modality
 
 DESCRIPTION = "ast:FOLDER_OR_NAME: Audio Spectrogram Transformer, averaged over windows of 10 s (transformers)"
 MODALITIES: tuple[Modality, ...] = ("audio",)
+BRINGS_WEIGHTS = False
 DEFAULT = "MIT/ast-finetuned-audioset-10-10-0.4593"
 
 _FRAME, _HOP = 400, 160  # samples, fixed in the library's extractor

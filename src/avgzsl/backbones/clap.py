@@ -16,6 +16,7 @@ from avgzsl.types import Modality
 
 DESCRIPTION = "clap:FOLDER_OR_NAME: CLAP's sound embedding, averaged over windows of 10 s (transformers)"
 MODALITIES: tuple[Modality, ...] = ("audio",)
+BRINGS_WEIGHTS = False
 DEFAULT = "laion/clap-htsat-unfused"
 
 

@@ -15,6 +15,7 @@ from avgzsl.types import Modality
 
 DESCRIPTION = "clip:FOLDER_OR_NAME: CLIP's picture embedding, averaged over eight frames (transformers)"
 MODALITIES: tuple[Modality, ...] = ("video",)
+BRINGS_WEIGHTS = False
 DEFAULT = "openai/clip-vit-base-patch32"
 
 _FRAMES = 8

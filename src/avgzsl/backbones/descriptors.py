@@ -22,6 +22,7 @@ DESCRIPTION = (
     f"{PICTURE_DIMENSION}-d"
 )
 MODALITIES: tuple[Modality, ...] = ("audio", "video")
+BRINGS_WEIGHTS = False
 
 
 @dataclass(eq=False)

@@ -15,6 +15,7 @@ from avgzsl.types import Modality
 
 DESCRIPTION = "videomae:FOLDER_OR_NAME: VideoMAE's encoder, averaged over its patches (transformers)"
 MODALITIES: tuple[Modality, ...] = ("video",)
+BRINGS_WEIGHTS = False
 DEFAULT = "MCG-NJU/videomae-base-finetuned-kinetics"
 
 

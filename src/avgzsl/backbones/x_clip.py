@@ -12,6 +12,7 @@ from avgzsl.types import Modality
 
 DESCRIPTION = "x-clip:FOLDER_OR_NAME: X-CLIP's video embedding (transformers)"
 MODALITIES: tuple[Modality, ...] = ("video",)
+BRINGS_WEIGHTS = False
 DEFAULT = "microsoft/xclip-base-patch32"
 
 

@@ -12,16 +12,18 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-from avgzsl.methods import method_class
+from avgzsl.methods import MethodChoice, find_method
+from avgzsl.support.python_file import PREFIX
 
 TRIAL = "avgzsl.experiments.trial"
 
 
-def code_version(*methods: str) -> str:
-    """16 hexadecimal digits for these methods. Raises UnknownNameError."""
+def code_version(*methods: MethodChoice) -> str:
+    """16 hexadecimal digits for these methods. Raises UnknownNameError, ConfigError."""
     digest = sha256()
-    for module, source in sources(TRIAL, *(method_class(name).__module__ for name in methods)).items():
-        digest.update(b"%b\0%d\0%b" % (module.encode(), len(source), source))
+    for module, source in sources(TRIAL, *(find_method(method).__module__ for method in methods)).items():
+        name = PREFIX if module.startswith(PREFIX) else module  # the same wherever the file lies
+        digest.update(b"%b\0%d\0%b" % (name.encode(), len(source), source))
     return digest.hexdigest()[:16]
 
 

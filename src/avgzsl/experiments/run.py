@@ -11,7 +11,6 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -26,7 +25,8 @@ from torch import Tensor
 import avgzsl
 from avgzsl.data.clips import ClassTable, ClipSet, Dataset, Encoder
 from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError
-from avgzsl.methods import Method, build, dimensions
+from avgzsl.experiments.run_method import class_of_run
+from avgzsl.methods import PLUGINS, Method, MethodChoice, check_settings, dimensions, settings_of
 from avgzsl.support import records
 from avgzsl.support.files import write_bytes, write_json, write_text
 from avgzsl.support.temporary import leftovers
@@ -117,7 +117,7 @@ def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config
     return Config(
         format=FORMAT,
         method=method.name,
-        settings={field.name: getattr(method, field.name) for field in fields(method)},  # type: ignore[arg-type]
+        settings=settings_of(method),
         seed=seed,
         device=device,
         data=DataRecord(
@@ -138,6 +138,7 @@ def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config
             "python": platform.python_version(),
             "torch": torch.__version__,
             "numpy": np.__version__,
+            **PLUGINS.package_of(method.name),
         },
         git=_git_id(),
     )
@@ -223,19 +224,25 @@ def read_config(folder: Path) -> Config:
         raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
 
 
-def load_run(folder: Path) -> Run:
-    """Read a finished run. Raises RunError when it is unfinished or its model does not fit its config."""
+def load_run(folder: str | Path, method: MethodChoice | None = None) -> Run:
+    """Read a finished run, which somebody else may have made.
+
+    The run names its method; no file is ever imported for that name, only a method of this package or of an installed
+    one. For a run of a method that is in a file, give `method`: `FILE.py:Class`, the class, or an object of it. Raises
+    RunError for a run that is unfinished, whose method is not there, or whose model does not fit its config.
+    """
     folder = Path(folder)
     config = read_config(folder)
+    cls = class_of_run(folder / CONFIG, config.method, config.versions, method)
     path = folder / MODEL
     if not path.exists():
         raise RunError(f"{folder}: training is not finished; go on with `avgzsl train … --resume`")
     try:
         state, sizes = _read_model(path), config.data.dimensions
-        method = build(config.method, settings=config.settings).restore(state, sizes)
-        _try_out(method, sizes)
+        restored = check_settings(cls, config.settings).restore(state, sizes)
+        _try_out(restored, sizes)
         # now into memory: the file may be written over while the run is in use
-        return Run(folder, config, method.restore({name: value.clone() for name, value in state.items()}, sizes))
+        return Run(folder, config, restored.restore({name: value.clone() for name, value in state.items()}, sizes))
     except ConfigError as problem:
         raise RunError(f"{folder / CONFIG}: {problem}") from problem
     except (RuntimeError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError) as problem:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from avgzsl.backbones.kumar import NEEDS, STEP, spectrogram
+from avgzsl.backbones._kumar_network import NEEDS, STEP, spectrogram
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.features.manifest import Row, read_manifest
 from avgzsl.support.files import write_whole

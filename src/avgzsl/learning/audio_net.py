@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import binary_cross_entropy, cross_entropy, one_hot
 
 import avgzsl
-from avgzsl.backbones.kumar import KumarNet, fresh
+from avgzsl.backbones._kumar_network import KumarNet, fresh
 from avgzsl.errors import DataError, RunError
 from avgzsl.features.manifest import Row
 from avgzsl.learning.audio_clips import Batch, Spectrograms, open_spectrograms, seen_training_rows, write_spectrograms

@@ -1,10 +1,14 @@
-"""The methods, one a file: a file here is a method, found by listing the folder."""
+"""The methods: those of this folder, one a file, and those of installed packages.
 
-import sys
+A file here is a method; another package announces its own as entry points of the group `avgzsl.methods`, each
+`name = "package.module:Class"`. What a method is written with is imported from here.
+"""
+
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import (
     Method,
     check_settings,
@@ -13,41 +17,82 @@ from avgzsl.methods._base import (
     dimensions,
     fitted,
     parse_override,
+    settings_of,
 )
+from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
 from avgzsl.methods._embeddings import Embeddings, late
-from avgzsl.support import registry
+from avgzsl.methods._examples import Examples
+from avgzsl.methods._single import SingleFeature
+from avgzsl.support.registry import Plugins
 
 __all__ = [
+    "PLUGINS",
+    "SETTINGS",
     "Embeddings",
+    "Examples",
+    "Job",
     "Method",
+    "MethodChoice",
+    "SingleFeature",
     "build",
     "check_settings",
     "check_training",
     "clip_features",
     "dimensions",
+    "find_method",
     "fitted",
     "late",
+    "marked",
     "method_class",
     "methods",
     "parse_override",
+    "settings_of",
+    "variants",
 ]
+
+PLUGINS = Plugins[type[Method]](__name__, "method", plugin_class, "avgzsl.methods")
+_OWN = Plugins[type[Method]](__name__, "method", plugin_class)
 
 
 def methods() -> list[str]:
-    """Names of all methods."""
-    return registry.available(sys.modules[__name__])
+    """Names of all methods, those of installed packages among them."""
+    return PLUGINS.names()
 
 
 def method_class(name: str) -> type[Method]:
-    """The class of a method. Raises UnknownNameError with near matches."""
-    module = registry.load(sys.modules[__name__], "method", name)
-    return Method.registered[module.__name__]
+    """The class of a method by its name alone: no file is imported, whatever the name looks like.
+
+    Raises UnknownNameError with near matches, ConfigError for a name that is taken twice or a method that is broken.
+    """
+    return PLUGINS.load(name)
 
 
-def build(name: str, preset: str | Path | None = None, settings: Mapping[str, Any] | None = None) -> Method:
+def find_method(choice: MethodChoice) -> type[Method]:
+    """The class of the method that a user chose.
+
+    `choice` is its name; or `path/to/file.py:Class`, split at the last colon, which runs that file; or the class, or
+    an object of it. Raises UnknownNameError with near matches, ConfigError for what is no method, or for a name that
+    another method has.
+    """
+    return chosen_class(choice, PLUGINS)
+
+
+def marked(mark: Literal["default", "baseline", "control"]) -> list[str]:
+    """Names of the package's own methods that say so of themselves: one is the default, one the baseline."""
+    return [name for name in _OWN.names() if getattr(_OWN.load(name), mark)]
+
+
+def variants() -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Lines that the package's own methods bring to a comparison: the method and its settings, by name of the line."""
+    return {line: (name, settings) for name in _OWN.names() for line, settings in _OWN.load(name).variants.items()}
+
+
+def build(choice: MethodChoice, preset: str | Path | None = None, settings: Mapping[str, Any] | None = None) -> Method:
     """A method that is not fitted yet: its defaults, then the preset (a name or a YAML file), then `settings`.
 
-    Raises UnknownNameError for the method or preset, ConfigError listing every bad key and value at once.
+    `choice` is as in `find_method`; an object is copied, with its settings in the place of the defaults. Raises
+    UnknownNameError for the method or preset, ConfigError listing every bad key and value at once.
     """
-    cls = method_class(name)
-    return check_settings(cls, {**cls.preset(preset), **(settings or {})})
+    cls = find_method(choice)
+    own = settings_of(choice) if isinstance(choice, Method) else {}
+    return check_settings(cls, {**own, **cls.preset(preset), **(settings or {})})

@@ -4,6 +4,7 @@ A method's dataclass fields are its hyper-parameters, its command-line options a
 the package (evaluation, index, page) knows methods through `embed_clips`, `embed_text` and `scores` alone.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
@@ -29,6 +30,7 @@ from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 _CHUNK = 8192
 _SHOWN = 200  # letters of a bad value
+_NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 
 
 class Method(ABC):
@@ -37,24 +39,25 @@ class Method(ABC):
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {}  # hyper-parameter -> values that tuning tries
-    near_chance: ClassVar[bool] = False  # a floor: it relates clips and text by nothing
+    # other settings under which it stands in a comparison: name of the line -> settings
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    default: ClassVar[bool] = False  # taken where none is named; of the package's own methods, one
+    baseline: ClassVar[bool] = False  # what the default is compared with; of the package's own methods, one
+    control: ClassVar[bool] = False  # a floor: it relates clips and text by nothing, so it is near chance
     modalities: tuple[TestModality, ...] = ()
     fusions: tuple[Fusion, ...] = ("equal",)
-    registered: ClassVar[dict[str, type["Method"]]] = {}
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
+        """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
         super().__init_subclass__(**kwargs)
-        if name is None:  # a shared base of several methods
+        if name is None:
             return
-        taken = [
-            other for other in Method.registered.values() if other.name == name and other.__module__ != cls.__module__
-        ]
-        if taken:
-            raise ConfigError(
-                f"method name {name!r} of {cls.__module__} is taken by {taken[0].__module__}; choose another"
-            )
+        if not re.fullmatch(_NAME, name):
+            raise ConfigError(f"{name!r} of {cls.__qualname__} is no name; expected small letters, digits, single '-'")
         cls.name = name
-        Method.registered[cls.__module__] = cls
+        for mark, none in (("default", False), ("baseline", False), ("variants", {})):  # what a base says is of itself
+            if mark not in vars(cls):
+                setattr(cls, mark, none)
 
     @property
     @abstractmethod
@@ -179,6 +182,11 @@ def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
     if problems:
         raise ConfigError("\n  ".join([f"{cls.name}: {len(problems)} bad settings:", *problems]))
     return method
+
+
+def settings_of(method: Method) -> dict[str, Any]:
+    """The hyper-parameters of a method, by name."""
+    return {field.name: getattr(method, field.name) for field in fields(method)}  # type: ignore[arg-type]
 
 
 def _shown(value: Any) -> str:

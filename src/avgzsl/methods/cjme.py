@@ -60,6 +60,11 @@ class CJME(AttendedMethod, name="cjme"):
     tv_weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """The factor g3 of L_TV."""
 
+    baseline: ClassVar[bool] = True
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "cjme": {"attention": "none"},
+        "cjme-attention": {"attention": "joint"},
+    }
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         **ProjectionMethod.presets,
         "attention": {},

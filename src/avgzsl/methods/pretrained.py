@@ -29,7 +29,11 @@ class Pretrained(SingleFeature, name="pretrained"):
     projection: Literal["pca", "random"] = "pca"
     """How features are brought to the dimension of the text."""
 
-    near_chance: ClassVar[bool] = True
+    control: ClassVar[bool] = True
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "pretrained-audio": {"input": "audio"},
+        "pretrained-video": {"input": "video"},
+    }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "projection": ("pca", "random"),
         "scale": ("none", "l2", "z-score"),

@@ -10,16 +10,19 @@ if the user names it, too; and only if it is one of those that the record knows 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+from avgzsl import backbones
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import WeightsError
 from avgzsl.recognition.encoders import CARD_SUFFIXES, OVERRIDES, packaged_card
 from avgzsl.support.trust import copy_regular, is_plain_way, plain_name
 from avgzsl.support.weights import FOLDER_VARIABLE, identify, models_folder
+from avgzsl.text import encoders as text
 
+EncoderKind = Literal["audio", "video", "text"]
 # of weights and vectors; names on the hub may have dots, too
 _FILES = {".safetensors", ".pt", ".pth", ".pkl", ".tflite", ".onnx", ".npy", ".npz", ".csv", ".vec", ".bin"}
-_INSTALLED = "minilm"  # its weights come with its package
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")  # of a checkpoint's folder: no pickles
 
 
@@ -31,26 +34,29 @@ def with_bare_names(encoder: Encoder) -> Encoder:
     return replace(encoder, spec=_respelled(encoder.spec, lambda argument: _bare(argument)))
 
 
-def with_weights(encoder: Encoder, folder: Path, models: Path | None, named: Sequence[Path] = ()) -> Encoder:
+def with_weights(
+    encoder: Encoder, kind: EncoderKind, folder: Path, models: Path | None, named: Sequence[Path] = ()
+) -> Encoder:
     """The encoder as it is found in `folder`, into which all that it is loaded from is copied, but for its card.
 
-    `named` are files and folders that the user names besides the folder of models. Raises WeightsError when something
-    is neither there nor named, or is not what the record says.
+    Weights that come with the package of the encoder stay there. `named` are files and folders that the user names
+    besides the folder of models. Raises WeightsError when something is neither there nor named, or is not what the
+    record says.
     """
     for file in encoder.weights:
         if not is_plain_way(file.name):
             raise WeightsError(f"{encoder.spec}: names the file {file.name!r}; expected a name inside its own folder")
     known = {file.sha256 for file in encoder.weights}
     spec = _respelled(encoder.spec, lambda argument: _copy(argument, known, folder, models, named))
-    there = {identify(path).sha256 for path in _files(folder)}
+    packed = {identify(path).sha256 for path in _files(folder)}
     by_card = encoder.spec.endswith(CARD_SUFFIXES)
     for file in encoder.weights:
-        if file.sha256 in there or file.name.endswith(CARD_SUFFIXES):
+        if file.sha256 in packed or file.name.endswith(CARD_SUFFIXES):
             continue
         beside = [card.parent / file.name for card in named if by_card and _same(card, Path(encoder.spec))]
         places = [*(path for path in named if path.name == file.name), *beside, models_folder(models) / file.name]
         found = next((place for place in places if place.is_file() and identify(place).sha256 == file.sha256), None)
-        if found is None and spec.partition(",")[0] == _INSTALLED:
+        if found is None and _brings_weights(kind, spec):
             continue
         if found is None:
             looked = " or ".join(str(place.absolute()) for place in places)
@@ -83,6 +89,10 @@ def with_card(
     file = identify(card)
     _copy_file(card, folder / card.name)
     return Encoder(card.name, (file, *(other for other in encoder.weights if other != file)))
+
+
+def _brings_weights(kind: EncoderKind, spec: str) -> bool:
+    return text.brings_weights(spec) if kind == "text" else backbones.brings_weights(spec)
 
 
 _NAME_IT = (

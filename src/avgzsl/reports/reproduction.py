@@ -19,9 +19,9 @@ from avgzsl.learning.training import Job
 from avgzsl.methods import Method, build
 from avgzsl.reports.cd_figure import cd_figure
 from avgzsl.reports.comparison import as_csv, as_latex, as_markdown, measured_lines
-from avgzsl.reports.entries import FIGURES, check_preset, needed, paper_entry
+from avgzsl.reports.entries import check_preset, needed, paper_entry
 from avgzsl.reports.html import Page, write_page
-from avgzsl.reports.published import TABLES
+from avgzsl.reports.published import COMPARED, FIGURES, PAPER, TABLES
 from avgzsl.reports.retrieval_figure import retrieval_figure, top_retrieved
 from avgzsl.reports.significance import compare_methods
 from avgzsl.reports.tsne_figure import choose_clips, tsne_figure
@@ -38,7 +38,6 @@ _FIGURE6 = (
     "lower is better"
 )
 ALL = (*TABLES, *FIGURES)
-_LABELS = {"avgzslnet": "AVGZSLNet", "cjme": "CJME"}
 _QUERIES = 4
 
 
@@ -90,7 +89,7 @@ def reproduce(
         data, entries, out, choice=choice, seeds=range(seeds), calibration=calibration, processes=processes,
         progress=progress,
     )  # fmt: skip
-    page = Page("AVGZSLNet reproduced", _about(datasets, entries, seeds, calibration, preset, comparison.failed))
+    page = Page(f"{PAPER} reproduced", _about(datasets, entries, seeds, calibration, preset, comparison.failed))
     files = [file for name in chosen if name in TABLES for file in _write_table(name, comparison, out, page)]
     if any(name in FIGURES for name in chosen):
         files += _write_figures(chosen, comparison, next(iter(datasets.values())), entries, out, page)
@@ -137,9 +136,9 @@ def _write_figures(
     if "figure5" in chosen or "figure6" in chosen:
         fitted = {}
         for entry in entries:
-            if entry.label in _LABELS:
+            if entry.label in COMPARED:
                 method = build(entry.method, settings=entry.settings_for(data.class_split))
-                fitted[_LABELS[entry.label]] = method.fit(*data.training(), Job(seed=0))
+                fitted[COMPARED[entry.label]] = method.fit(*data.training(), Job(seed=0))
         where = f"{data.class_split}, seed 0"
         if "figure5" in chosen:
             _figure5(fitted, data, both("figure5", f"{_FIGURE5} ({where})."))
@@ -150,20 +149,22 @@ def _write_figures(
 
 def _per_class(results: Sequence[Result]) -> tuple[torch.Tensor, list[str]]:
     """Test accuracy per class, mean over seeds and class splits: classes x methods, mode both, equal weights."""
-    table: dict[str, dict[str, list[float]]] = {name: {} for name in _LABELS}
+    table: dict[str, dict[str, list[float]]] = {name: {} for name in COMPARED}
     for result in results:
-        for row in result.rows if result.label in _LABELS else []:
+        for row in result.rows if result.label in COMPARED else []:
             if (row["task"], row["modality"], row["fusion"]) == ("classification", "both", "equal"):
                 for name, value in row["per_class"].items():
                     if value is not None:
                         table[result.label].setdefault(name, []).append(value)
-    classes = [name for name in table["avgzslnet"] if name in table["cjme"]]
+    first, *others = table.values()
+    classes = [name for name in first if all(name in other for other in others)]
     if not classes:
         raise DataError(
-            "Figure 7 compares AVGZSLNet and CJME per class, but one of them has no result; see the failures"
+            f"Figure 7 compares {' and '.join(COMPARED.values())} per class, but one of them has no result; see the "
+            "failures"
         )
-    rows = [[fmean(table[method][name]) for method in _LABELS] for name in classes]
-    return torch.tensor(rows, dtype=torch.float64), list(_LABELS.values())
+    rows = [[fmean(table[method][name]) for method in COMPARED] for name in classes]
+    return torch.tensor(rows, dtype=torch.float64), list(COMPARED.values())
 
 
 def _figure5(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) -> None:

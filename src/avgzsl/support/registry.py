@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
 
@@ -71,6 +71,11 @@ class Plugins(Generic[T]):
         except ConfigError as problem:
             raise ConfigError(f"{self.kind} {name!r} ({_place(entries[0])}): {problem}") from problem
 
+    def package_of(self, name: str) -> dict[str, str]:
+        """Name and version of the installed package that a plug-in is from; empty for the package's own."""
+        found = [entry.dist for entry in self._entries() if entry.name == name and entry.dist is not None]
+        return {package.name: package.version for package in found}
+
     def load_all(self) -> tuple[dict[str, T], dict[str, AvgzslError]]:
         """All plug-ins that load, by name, and beside them the errors of those that do not."""
         loaded: dict[str, T] = {}
@@ -92,6 +97,25 @@ class Plugins(Generic[T]):
             if not name.startswith("_")  # a helper of theirs
         ]
         return own if self.group is None else [*own, *_announced(self.group, tuple(sys.path))]
+
+
+class Described(Protocol):
+    """What every plug-in that is a module has."""
+
+    @property
+    def DESCRIPTION(self) -> str:
+        """One line about it."""
+        ...
+
+
+D = TypeVar("D", bound=Described)
+
+
+def descriptions(plugins: Plugins[D]) -> dict[str, str]:
+    """The line about each plug-in, by name; for one that does not load, the reason."""
+    loaded, broken = plugins.load_all()
+    lines = {name: plugin.DESCRIPTION for name, plugin in loaded.items()}
+    return dict(sorted((lines | {name: str(problem) for name, problem in broken.items()}).items()))
 
 
 def keeps(contract: Any) -> Callable[[str, Any], Any]:

@@ -1,8 +1,10 @@
-"""The contract of a text encoder."""
+"""The contracts of a text encoder and of the plug-in that loads it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -29,5 +31,30 @@ class TextEncoder(Protocol):
         """One finite, non-zero float32 row on the CPU a name, unit length unless the encoder's file says otherwise.
 
         Raises DataError that names every name, and the words in it, for which there is no vector.
+        """
+        ...
+
+
+@runtime_checkable
+class TextEncoderPlugin(Protocol):
+    """A module that loads one kind of text encoder."""
+
+    @property
+    def DESCRIPTION(self) -> str:
+        """One line that begins with the spec: `name:FILE: what it is`."""
+        ...
+
+    @property
+    def BRINGS_WEIGHTS(self) -> bool:
+        """Whether its weights come with its own package, so that a run that is packed need not carry them."""
+        ...
+
+    def load(self, argument: str, models: Path | None, device: torch.device) -> TextEncoder:
+        """The encoder, ready to encode; `argument` is what the spec names behind the colon, "" where it names nothing.
+
+        Files are looked for as they are, then in the folder `models` (`avgzsl.support.weights.find`).
+
+        Raises ConfigError for an argument that it cannot take and for a library that is not installed, WeightsError
+        for weights that are not there, DataError for a file that is not what it should be.
         """
         ...

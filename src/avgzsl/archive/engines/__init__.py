@@ -1,34 +1,49 @@
-"""Engines that propose the clips of the largest inner products: one file each, found by listing this folder.
+"""Engines that propose the clips of the largest inner products: one a file.
 
-An engine module has DESCRIPTION, BY_URL (whether it lives at an address), SCANS (whether its engine is a `Scanner`),
-open_engine(folder, name, dimension, url), which gives an `Engine`, and drop(folder, name, url), which removes all that
-it stored, damaged or not. One that lives at an address has an EXAMPLE of it, too.
+They are found by listing this folder and the entry points `avgzsl.index_engines`; `EnginePlugin` is the contract of a
+file, `Engine` that of what it opens, and `avgzsl.testing` has the suite of tests for them.
 
 An address is called, and gets its user's key, only where the user gave it: see `address`. An engine gets it as a value
 that shows itself bare (`avgzsl.support.confidential`), and keeps it as such.
 """
 
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from urllib.parse import urlsplit
 
-from avgzsl.archive.engines._base import Engine, Scanner
+from avgzsl.archive.engines._base import Engine, EnginePlugin, Scanner
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
 from avgzsl.support.confidential import Address
+from avgzsl.support.registry import Plugins, keeps
 
-__all__ = ["VARIABLE", "Engine", "Scanner", "address", "drop", "engines", "open_engine", "scans"]
+__all__ = [
+    "VARIABLE",
+    "Engine",
+    "EnginePlugin",
+    "Scanner",
+    "address",
+    "default_engine",
+    "drop",
+    "engines",
+    "open_engine",
+    "scans",
+]
+
+OWN: Plugins[EnginePlugin] = Plugins(__name__, "engine", keeps(EnginePlugin))
+PLUGINS: Plugins[EnginePlugin] = Plugins(__name__, "engine", keeps(EnginePlugin), "avgzsl.index_engines")
 
 VARIABLE = "AVGZSL_ENGINE_URL"
 
 
 def engines() -> dict[str, str]:
     """Names of the engines, each with one line about it."""
-    package = sys.modules[__name__]
-    names = registry.available(package)
-    return {name: str(registry.load(package, "engine", name).DESCRIPTION) for name in names}
+    return registry.descriptions(PLUGINS)
+
+
+def default_engine() -> str:
+    """The name of the engine of a new index: the one in this folder that says so."""
+    return next(name for name in OWN.names() if OWN.load(name).DEFAULT)
 
 
 def address(kind: str, given: str | Address | None, noted: str | None = None) -> Address | None:
@@ -37,9 +52,9 @@ def address(kind: str, given: str | Address | None, noted: str | None = None) ->
     What is `noted` in an index, which somebody else may have made, is told in the error and never called. Raises
     UnknownNameError, ConfigError for an address that the engine has no use for or lacks, or that holds a secret.
     """
-    module = _module(kind)
+    example = PLUGINS.load(kind).EXAMPLE
     url = Address(given) if isinstance(given, str) else given
-    if not module.BY_URL:
+    if example is None:
         if url is not None:
             raise ConfigError(f"the engine {kind} is a folder on disk and takes no url; leave '{url}' out")
         return None
@@ -47,8 +62,8 @@ def address(kind: str, given: str | Address | None, noted: str | None = None) ->
         url = Address(os.environ.get(VARIABLE, ""))
     if not url.whole():
         hint = f" The index names {noted}: give that, if you trust it." if noted else ""
-        raise ConfigError(f"the engine {kind} needs a url, as in --url {module.EXAMPLE}, or in {VARIABLE}.{hint}")
-    _require_bare(url, module.EXAMPLE)
+        raise ConfigError(f"the engine {kind} needs a url, as in --url {example}, or in {VARIABLE}.{hint}")
+    _require_bare(url, example)
     return url
 
 
@@ -64,26 +79,21 @@ def _require_bare(url: Address, example: str) -> None:
         raise ConfigError(f"{url} is no address; expected one as {example}")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"{url}: holds more than an address (a name, a password, ? or #); keys come from the "
-            f"engine's own variable, as QDRANT_API_KEY. Expected one as {example}"
+            f"{url}: holds more than an address (a name, a password, ? or #); keys belong into "
+            f"a variable of the environment that the engine reads. Expected one as {example}"
         )
 
 
 def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | Address | None = None) -> Engine:
     """The vectors `name` of an engine at an `address`. Raises UnknownNameError, ConfigError for the address."""
-    engine: Engine = _module(kind).open_engine(folder, name, dimension, address(kind, url))
-    return engine
+    return PLUGINS.load(kind).open_engine(folder, name, dimension, address(kind, url))
 
 
 def scans(kind: str) -> bool:
     """Whether the engine gives the inner products of all vectors at once. Raises UnknownNameError."""
-    return bool(_module(kind).SCANS)
+    return PLUGINS.load(kind).SCANS
 
 
 def drop(kind: str, folder: Path, name: str, url: str | Address | None) -> None:
     """Remove the vectors `name`, damaged or not. Raises AvgzslError where disk or server refuse."""
-    _module(kind).drop(folder, name, address(kind, url))
-
-
-def _module(kind: str) -> ModuleType:
-    return registry.load(sys.modules[__name__], "engine", kind)
+    PLUGINS.load(kind).drop(folder, name, address(kind, url))

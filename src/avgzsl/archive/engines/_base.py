@@ -1,14 +1,17 @@
-"""The contract of an engine: vectors by number, and which of them have the largest inner products with a query.
+"""The contracts of an engine (vectors by number, the largest inner products with a query) and of its plug-in.
 
 A vector is never changed under its number. To open an engine writes nothing and calls nobody. An engine need not be
 complete or in step: what it lacks and what it has too much is the caller's to put right (`avgzsl.archive.nearest`), and
 all of it can be made anew (`avgzsl.archive.repair`).
 """
 
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64
+
+from avgzsl.support.confidential import Address
 
 
 @runtime_checkable
@@ -54,4 +57,42 @@ class Scanner(Protocol):
 
     def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
         """The inner product of each position, in order; -inf where there is no vector."""
+        ...
+
+
+@runtime_checkable
+class EnginePlugin(Protocol):
+    """A module that opens one kind of engine."""
+
+    @property
+    def DESCRIPTION(self) -> str:
+        """One line: where the vectors are, and what has to be installed."""
+        ...
+
+    @property
+    def EXAMPLE(self) -> str | None:
+        """An address as it expects one, such as http://localhost:6333; None for an engine on disk."""
+        ...
+
+    @property
+    def SCANS(self) -> bool:
+        """Whether its engine is a `Scanner`."""
+        ...
+
+    @property
+    def DEFAULT(self) -> bool:
+        """Whether a new index has this engine where none is named: True for one alone, in this folder."""
+        ...
+
+    def open_engine(self, folder: Path, name: str, dimension: int, url: Address | None) -> Engine:
+        """The vectors `name` of `dimension` numbers: on disk in `folder`, which may not be there, or at `url`.
+
+        An address shows itself bare, wherever it is kept; `url.whole()` is for the call alone.
+
+        Raises ConfigError for an address that is none and for a library that is not installed.
+        """
+        ...
+
+    def drop(self, folder: Path, name: str, url: Address | None) -> None:
+        """Remove all that is stored of the vectors `name`, damaged or not; it may be nothing."""
         ...

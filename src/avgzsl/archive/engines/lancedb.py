@@ -21,8 +21,9 @@ from avgzsl.support.confidential import Address
 from avgzsl.support.registry import require
 
 DESCRIPTION = "LanceDB, embedded: a folder on disk with atomic changes (extra lancedb)"
-BY_URL = False
+EXAMPLE = None
 SCANS = False
+DEFAULT = True
 _TIDY = 64
 
 

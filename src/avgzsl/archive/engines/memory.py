@@ -12,8 +12,9 @@ from avgzsl.support.confidential import Address
 from avgzsl.support.trust import open_in_place, require_written
 
 DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
-BY_URL = False
+EXAMPLE = None
 SCANS = True
+DEFAULT = False
 
 
 def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Memory":

@@ -20,8 +20,8 @@ from avgzsl.support.confidential import Address, key_from
 from avgzsl.support.registry import require
 
 DESCRIPTION = "Qdrant, a server or a cluster, by --url (extra qdrant)"
-BY_URL = True
 SCANS = False
+DEFAULT = False
 EXAMPLE = "http://localhost:6333"
 KEY = "QDRANT_API_KEY"
 _BATCH = 1000

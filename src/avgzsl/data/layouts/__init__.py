@@ -4,26 +4,26 @@
 """
 
 import difflib
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts._base import Layout
 from avgzsl.data.merging import merged
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.support import registry
+from avgzsl.support.registry import Plugins, keeps
 from avgzsl.text.spellings import class_notes
 from avgzsl.types import TEXT_ORDERS, DataChoice, TextOrder
 
 __all__ = ["Layout", "as_dataset", "class_splits", "find_layout", "layouts", "open_dataset", "place_of"]
 
+PLUGINS: Plugins[Layout] = Plugins(__name__, "layout", keeps(Layout), "avgzsl.layouts")
+
 
 def layouts() -> dict[str, str]:
     """Names of the layouts that can be read, each with one line about it."""
-    names = registry.available(sys.modules[__name__])
-    return {name: _module(name).DESCRIPTION for name in names}
+    return registry.descriptions(PLUGINS)
 
 
 def open_dataset(
@@ -61,7 +61,7 @@ def as_dataset(data: str | Path | Dataset, choice: DataChoice | None = None) -> 
     order = _text_order(choice.text_order)
     root, module = find_layout(data, choice.layout)
     if order not in module.TEXT_ORDERS:
-        others = [name for name in layouts() if order in _module(name).TEXT_ORDERS]
+        others = [name for name, other in PLUGINS.load_all()[0].items() if order in other.TEXT_ORDERS]
         raise ConfigError(
             f"{root}: text order {order} is of layout {' or '.join(others)}; this is {module.NAME}, leave it out"
         )
@@ -99,24 +99,21 @@ def find_layout(path: Path | str, layout: str | None) -> tuple[Path, Layout]:
     if not root.is_dir():
         raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected a folder.{_near(root)}")
     if layout is not None:
-        return root, _module(layout)
-    matching = [name for name in layouts() if _module(name).recognise(root)]
+        return root, PLUGINS.load(layout)
+    matching = [module for module in PLUGINS.load_all()[0].values() if module.recognise(root)]
     if not matching:
         expected = "\n".join(f"  {name}: {description}" for name, description in layouts().items())
         raise DataError(f"{root}: no layout recognised.{_nested(root)} A data set looks like one of these:\n{expected}")
     if len(matching) > 1:
-        raise DataError(f"{root}: could be {' or '.join(matching)}; say which with layout=")
-    return root, _module(matching[0])
+        names = " or ".join(module.NAME for module in matching)
+        raise DataError(f"{root}: could be {names}; say which with layout=")
+    return root, matching[0]
 
 
 def _text_order(name: str) -> TextOrder:
     if name not in TEXT_ORDERS:
         raise UnknownNameError(registry.unknown("text order", name, TEXT_ORDERS))
     return name
-
-
-def _module(name: str) -> Layout:
-    return cast(Layout, registry.load(sys.modules[__name__], "layout", name))
 
 
 def _near(path: Path) -> str:
@@ -129,5 +126,6 @@ def _near(path: Path) -> str:
 
 def _nested(root: Path) -> str:
     around = [root.resolve().parent, *sorted(entry for entry in root.iterdir() if entry.is_dir())]
-    near = [str(entry) for entry in around if any(_module(name).recognise(entry) for name in layouts())]
+    modules = PLUGINS.load_all()[0].values()
+    near = [str(entry) for entry in around if any(module.recognise(entry) for module in modules)]
     return f" Did you mean {' or '.join(near[:3])}?" if near else ""

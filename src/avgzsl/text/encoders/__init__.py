@@ -1,29 +1,32 @@
-"""Class names to vectors: one encoder a file, found by listing this folder.
+"""Class names to vectors: one encoder a file, found by listing this folder and the entry points `avgzsl.text_encoders`.
 
-An encoder module has DESCRIPTION and load(argument, models, device), which gives a `TextEncoder`. An encoder is named
-by a spec: `NAME`, or `NAME:ARGUMENT` with a file, a folder or a name on the hub. `argument` is "" where there is none.
-A spec may end in `,overrides=FILE.csv`: the words to use for some of the names (see `overrides`).
+`TextEncoderPlugin` is the contract of a file, `TextEncoder` that of what it loads; `avgzsl.testing` has the suite of
+tests for them. An encoder is named by a spec: `NAME`, or `NAME:ARGUMENT` with a file, a folder or a name on the hub. A
+spec may end in `,overrides=FILE.csv`: the words to use for some of the names (see `overrides`).
 """
 
-import sys
 from pathlib import Path
 
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
 from avgzsl.support.device import pick_device
+from avgzsl.support.registry import Plugins, keeps
 from avgzsl.support.weights import identify
-from avgzsl.text.base import TextEncoder
+from avgzsl.text.base import TextEncoder, TextEncoderPlugin
 from avgzsl.text.checked import Checked
 from avgzsl.text.overrides import find_overrides, read_overrides
 
+__all__ = ["TextEncoder", "TextEncoderPlugin", "brings_weights", "encoders", "load"]
+
+PLUGINS: Plugins[TextEncoderPlugin] = Plugins(
+    __name__, "text encoder", keeps(TextEncoderPlugin), "avgzsl.text_encoders"
+)
 _OVERRIDES = ",overrides="
 
 
 def encoders() -> dict[str, str]:
     """Names of the text encoders, each with one line about it."""
-    package = sys.modules[__name__]
-    names = registry.available(package)
-    return {name: str(registry.load(package, "text encoder", name).DESCRIPTION) for name in names}
+    return registry.descriptions(PLUGINS)
 
 
 def load(spec: str, *, overrides: Path | None = None, models: Path | None = None, device: str = "cpu") -> TextEncoder:
@@ -40,10 +43,15 @@ def load(spec: str, *, overrides: Path | None = None, models: Path | None = None
     if overrides is not None and inside and Path(inside) != Path(overrides):
         raise ConfigError(f"{spec!r} names overrides already, and {overrides} was given beside it; give one of the two")
     name, _, argument = named.partition(":")
-    module = registry.load(sys.modules[__name__], "text encoder", name)
-    encoder: TextEncoder = module.load(argument, models, pick_device(device))
+    encoder = PLUGINS.load(name).load(argument, models, pick_device(device))
     csv = str(overrides) if overrides is not None else inside
     if not csv:
         return Checked(encoder, named, encoder.weights, {})
     path = find_overrides(csv, models)
     return Checked(encoder, f"{named}{_OVERRIDES}{csv}", (*encoder.weights, identify(path)), read_overrides(path))
+
+
+def brings_weights(spec: str) -> bool:
+    """Whether the weights of a spec come with the encoder's own package. Raises UnknownNameError, ConfigError."""
+    name, _, argument = spec.partition(_OVERRIDES)[0].partition(":")
+    return not argument and PLUGINS.load(name).BRINGS_WEIGHTS

@@ -8,6 +8,7 @@ from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.text.encoders._tower import TextTower
 
 DESCRIPTION = "clap:FOLDER_OR_NAME: CLAP's text tower, in the space of the backbone clap"
+BRINGS_WEIGHTS = False
 DEFAULT = "laion/clap-htsat-unfused"
 
 

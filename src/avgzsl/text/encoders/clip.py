@@ -11,6 +11,7 @@ from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.text.encoders._tower import TextTower
 
 DESCRIPTION = "clip:FOLDER_OR_NAME: CLIP's text tower, in the space of the backbone clip"
+BRINGS_WEIGHTS = False
 DEFAULT = "openai/clip-vit-base-patch32"
 
 

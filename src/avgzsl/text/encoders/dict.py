@@ -16,6 +16,7 @@ from avgzsl.text.class_vectors import read_class_vectors
 from avgzsl.text.names import shown, spellings
 
 DESCRIPTION = "dict:FILE: vectors of a closed list of class names (.npy dict, .npz, .csv)"
+BRINGS_WEIGHTS = False
 
 _MOST_HINTS = 20
 _MOST_NAMES = 30

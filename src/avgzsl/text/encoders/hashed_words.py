@@ -22,6 +22,7 @@ from avgzsl.support.weights import WeightFile
 from avgzsl.text.names import STOP_WORDS, shown
 
 DESCRIPTION = "hashed-words[:DIM]: a random direction a word, no weights, any words (512 dimensions); for trials"
+BRINGS_WEIGHTS = False
 
 _DIMENSION = 512
 _DIMENSIONS = range(64, 16385)  # fewer: words collide; more: for nothing

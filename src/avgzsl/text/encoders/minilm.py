@@ -13,6 +13,7 @@ from avgzsl.support.registry import require
 from avgzsl.text.encoders.sentence import SentenceEncoder, load_folder
 
 DESCRIPTION = "minilm: the sentence encoder all-MiniLM-L6-v2 with its weights, without a network (384 dimensions)"
+BRINGS_WEIGHTS = True
 
 
 def load(argument: str, models: Path | None, device: torch.device) -> SentenceEncoder:

@@ -18,6 +18,7 @@ from avgzsl.support.weights import WeightFile, find_folder, identify, reason
 from avgzsl.text.names import shown
 
 DESCRIPTION = "sentence:FOLDER_OR_NAME: a sentence-transformers model, from a folder or the hub"
+BRINGS_WEIGHTS = False
 
 _PATTERNS = ["*.json", "*.txt", "*.safetensors", "*.model"]
 

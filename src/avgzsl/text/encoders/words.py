@@ -26,6 +26,7 @@ from avgzsl.text.word2vec_file import Word2VecFile, open_word2vec
 DESCRIPTION = (
     "words:FILE: word vectors, a phrase is the mean of its words (.vec, GloVe .txt, word2vec .bin, fastText .bin)"
 )
+BRINGS_WEIGHTS = False
 
 _PUBLISHED = "https://fasttext.cc/docs/en/english-vectors.html or https://code.google.com/archive/p/word2vec"
 _REFUSED = {
