@@ -19,7 +19,7 @@ import torch
 
 from avgzsl import open_dataset
 from avgzsl.archive import clip_table
-from avgzsl.archive.clip_table import Clip
+from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, append, apply, open_collection, purge, remove, view, writing
 from avgzsl.archive.embeddings import FILE
 from avgzsl.archive.fused import fused
@@ -91,7 +91,7 @@ def test_replaced_and_removed_clips_are_found_no_more(engine, clips, tmp_path):
     moved = dataclasses.replace(rows(clips, [int(first[0][5:])]), audio=far, video=far)
     with writing(collection) as db:
         assert remove(collection, db, [first[1], "no such clip"]) == 1
-        append(collection, db, [Clip(first[0], "other", has_audio=True, has_video=True)], moved)
+        append(collection, db, [IndexedClip(first[0], "other", has_audio=True, has_video=True)], moved)
     assert found_ids(collection, 8) == first[2:]
     assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
     with writing(collection) as db:
@@ -186,15 +186,15 @@ def test_contains_takes_letters_for_the_same_however_they_are_written(asked, tmp
         about = clips_of(part)
         append(collection, db, [clip._replace(label=label) for clip, label in zip(about, labels, strict=True)], part)
     with view(collection) as seen:
-        found = [clip.label for clip in seen.clips(seen.positions(*parse(f'label contains "{asked}"')))]
+        found = [clip.label for clip in seen.clips(seen.positions(parse(f'label contains "{asked}"')))]
         twins = [other for other in ALIKE if canonical(other.casefold()) == canonical(asked.casefold())]
         assert found == [label for label in labels if label in {one for twin in twins for one in ALIKE[twin]}]
         for label in ALIKE[asked]:
             for form in ("NFC", "NFD"):
                 typed = unicodedata.normalize(form, label)
-                same = [clip.label for clip in seen.clips(seen.positions(*parse(f'label = "{typed}"')))]
+                same = [clip.label for clip in seen.clips(seen.positions(parse(f'label = "{typed}"')))]
                 assert same and all(canonical(one) == canonical(label) for one in same)  # `=` minds the case
-                other = seen.positions(*parse(f'label != "{typed}"'))
+                other = seen.positions(parse(f'label != "{typed}"'))
                 assert len(other) == len(labels) - 1 - len(same)
 
 

@@ -10,7 +10,12 @@ from avgzsl.archive.clip_table import ascending
 from avgzsl.archive.where import FLAGS, TEXTS, Comparison, Condition, Operator
 from avgzsl.types import Modality
 
-_COLUMNS = {"start": "start", "end": '"end"', "duration": '("end" - start)', **{name: name for name in (*TEXTS, *FLAGS)}}
+_COLUMNS = {
+    "start": "start",
+    "end": '"end"',
+    "duration": '("end" - start)',
+    **{name: name for name in (*TEXTS, *FLAGS)},
+}
 _HAVING = {
     "audio": "has_audio",
     "video": "has_video",

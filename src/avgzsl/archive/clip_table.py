@@ -79,9 +79,7 @@ def state(db: sqlite3.Connection) -> State:
     raise DataError(f"{FILE}: says that it stands at {rows}, which cannot be; restore it from a copy")
 
 
-def ascending(
-    db: sqlite3.Connection, statement: str, values: Iterable[object] = ()
-) -> Int64[np.ndarray, " n"]:
+def ascending(db: sqlite3.Connection, statement: str, values: Iterable[object] = ()) -> Int64[np.ndarray, " n"]:
     """The positions that a statement selects in ascending order.
 
     A damaged table may go round in circles: this stops where it does. Raises DataError for what are no positions.

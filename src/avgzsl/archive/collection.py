@@ -189,9 +189,7 @@ def writing(collection: Collection) -> Iterator[sqlite3.Connection]:
         yield db
 
 
-def append(
-    collection: Collection, db: sqlite3.Connection, clips: Sequence[IndexedClip], embedded: Embeddings
-) -> None:
+def append(collection: Collection, db: sqlite3.Connection, clips: Sequence[IndexedClip], embedded: Embeddings) -> None:
     """Put clips in, all or none, on disk when it comes back; older ones of the same id make way.
 
     Raises DataError for an embedding that is not finite, AvgzslError for a full disk.
@@ -246,7 +244,7 @@ def purge(collection: Collection, db: sqlite3.Connection) -> int:
     clip_table.next_generation(db)
     for mode in collection.stored:
         if clip_table.state(db).applied:
-            collection.engine(mode).count()  # is it there: from another server nothing would be erased
+            collection.engine(mode).count()  # raises where it is not there: from another server nothing would be erased
         collection.engine(mode).delete(dead)
     embeddings.wipe(collection.folder, dead, collection.record)
     clip_table.forget_dead(db)

@@ -27,9 +27,7 @@ _BEGUN = f"{RECORD}.begun"
 _NEEDED = (CONFIG, CLASSES, MODEL, RECOGNITION)  # of a run
 
 
-def create(
-    folder: Path, run: Run, engine: str, url: str | Address | None = None, decoder: int = DECODER
-) -> Collection:
+def create(folder: Path, run: Run, engine: str, url: str | Address | None = None, decoder: int = DECODER) -> Collection:
     """An empty index for features of a version of the decoder, made by a run, of which it keeps a copy.
 
     What a killed creation left there is cleared.

@@ -41,11 +41,11 @@ def usable(clips: Embeddings, mode: Mode) -> Bool[Tensor, " n"]:
 
 def weighted(clips: Embeddings, mode: Mode) -> list[tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]]:
     """The embeddings that count in the mode, zero where a clip lacks them, each with its weights, which sum to 1."""
-    one = torch.ones(len(clips.has_audio), dtype=torch.float64)
+    all_of_it = torch.ones(len(clips.has_audio), dtype=torch.float64)
     if mode.modality == "both" and clips.joint is not None:
-        return [(clips.joint.double(), one)]
+        return [(clips.joint.double(), all_of_it)]
     if mode.modality != "both":
-        weight = {mode.modality: one}
+        weight = {mode.modality: all_of_it}
     else:
         video = video_share(clips, mode)
         weight = {"audio": 1 - video, "video": video}
@@ -130,8 +130,8 @@ def nearest_distances(
     q = query(text, "euclidean").astype(np.float64)
     own = float(text.double().square().sum())
     highest = own + _product(q, largest, "euclidean")  # no sum below is larger
-    found = np.float32(own - rounding(q, largest, "euclidean") - 2 * highest * _STEP) - products
-    np.maximum(found, 0, out=found)
-    np.sqrt(found, out=found)
-    found *= np.float32(1 - 2 * len(q) * _STEP)
-    return found
+    distances = np.float32(own - rounding(q, largest, "euclidean") - 2 * highest * _STEP) - products  # squared
+    np.maximum(distances, 0, out=distances)
+    np.sqrt(distances, out=distances)
+    distances *= np.float32(1 - 2 * len(q) * _STEP)
+    return distances

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int, Int64
 from torch import Tensor
 
+from avgzsl.archive import clip_selection
 from avgzsl.archive.collection import Collection, View, open_collection, view
 from avgzsl.archive.fused import usable
 from avgzsl.archive.results import IndexEvaluation
@@ -18,8 +19,6 @@ from avgzsl.experiments.run import read_classes
 from avgzsl.scores.metrics import Retrieval, retrieval
 from avgzsl.support.registry import unknown
 from avgzsl.types import MODALITIES
-
-_IN_SPLIT = "(?1 is null or split = ?1)"
 
 
 def index_evaluate(
@@ -34,14 +33,12 @@ def index_evaluate(
     classes = read_classes(collection.run)
     with view(collection) as seen:
         _labelled(seen, split)
-        there = {
-            m for m in MODALITIES if len(seen.positions(f"has_{m} and label is not null and {_IN_SPLIT}", (split,)))
-        }
-        unlabelled = len(seen.positions(f"label is null and {_IN_SPLIT}", (split,)))
-    modes = [m for m in collection.modes if (m.modality in there) or (m.modality == "both" and len(there) == 2)]
+        present = [m for m in MODALITIES if len(clip_selection.labelled(seen.db, split, m))]
+        unlabelled = clip_selection.count_unlabelled(seen.db, split)
+    modes = [m for m in collection.modes if m.modality in present or (m.modality == "both" and len(present) == 2)]
     if not modes:
         raise ModalityError(
-            f"{collection.folder}: its clips have {' and '.join(sorted(there)) or 'neither sound nor picture'}, and "
+            f"{collection.folder}: its clips have {' and '.join(present) or 'neither sound nor picture'}, and "
             f"{collection.record.method} is tested on {', '.join(collection.run.method.modalities)}"
         )
     results = [_row(mode, classes, *index_retrieval(collection, classes, mode, split=split)) for mode in modes]
@@ -58,12 +55,14 @@ def index_retrieval(
     UnknownNameError for the split, ModalityError where no clip can be tested in the mode.
     """
     with view(collection) as seen:
-        here = _labelled(seen, split)
-        every = seen.embeddings(here)
-        keep = usable(every, mode)
-        names = [str(clip.label) for clip in seen.clips(here[keep.numpy()])]
+        positions = _labelled(seen, split)
+        embedded = seen.embeddings(positions)
+        keep = usable(embedded, mode)
+        names = [str(clip.label) for clip in seen.clips(positions[keep.numpy()])]
     if not names:
-        raise ModalityError(f"{collection.folder}: none of {len(here)} labelled clips can be tested on {mode.modality}")
+        raise ModalityError(
+            f"{collection.folder}: none of {len(positions)} labelled clips can be tested on {mode.modality}"
+        )
     known = {name: c for c, name in enumerate(classes.names)}
     if strange := sorted({name for name in names if name not in known}):
         raise DataError(
@@ -71,23 +70,23 @@ def index_retrieval(
             "test one split of it, or make an index of clips of these classes alone"
         )
     labels = torch.tensor([known[name] for name in names])
-    scores = collection.run.method.compare(take(every, keep), collection.run.method.embed_text(classes.text), *mode)
+    scores = collection.run.method.compare(take(embedded, keep), collection.run.method.embed_text(classes.text), *mode)
     return retrieval(scores, labels, classes.seen, seed), labels
 
 
 def _labelled(seen: View, split: str | None) -> Int64[np.ndarray, " n"]:
-    """Positions of the clips that have a label."""
-    here = seen.positions(f"label is not null and {_IN_SPLIT}", (split,))
-    if len(here):
-        return here
-    folder, names = seen.collection.folder, seen.db.execute("select distinct split from clips where split is not null")
-    if split is not None and split not in (there := {name for (name,) in names}):
-        raise UnknownNameError(f"{folder}: {unknown('split', split, there)}")
+    """Positions of the clips that have a label. Raises UnknownNameError for the split, DataError where there are none."""
+    positions = clip_selection.labelled(seen.db, split)
+    if len(positions):
+        return positions
+    folder, splits = seen.collection.folder, clip_selection.splits(seen.db)
+    if split is not None and split not in splits:
+        raise UnknownNameError(f"{folder}: {unknown('split', split, splits)}")
     raise DataError(f"{folder}: no clip has a label to be found by; index clips with a manifest that has labels")
 
 
-def _row(mode: Mode, classes: ClassTable, found: Retrieval, labels: Int[Tensor, " n"]) -> dict[str, Any]:
-    """As in the results of an evaluation; what does not exist is None."""
+def _row(mode: Mode, classes: ClassTable, measured: Retrieval, labels: Int[Tensor, " n"]) -> dict[str, Any]:
+    """A row of figures as in the results of an evaluation; what does not exist is None."""
 
     def number(value: float) -> float | None:
         return None if value != value else value
@@ -97,7 +96,7 @@ def _row(mode: Mode, classes: ClassTable, found: Retrieval, labels: Int[Tensor, 
         "modality": mode.modality,
         "fusion": mode.fusion if mode.modality == "both" else None,
         **dict.fromkeys(("calibration", "gamma", "ZSL", "AUSUC")),  # of classification
-        **{name: number(getattr(found, name)) for name in ("S", "U", "HM")},
+        **{name: number(getattr(measured, name)) for name in ("S", "U", "HM")},
         "clips": len(labels),
-        "per_class": dict(zip(classes.names, map(number, found.per_class.tolist()), strict=True)),
+        "per_class": dict(zip(classes.names, map(number, measured.per_class.tolist()), strict=True)),
     }

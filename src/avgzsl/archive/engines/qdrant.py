@@ -35,7 +35,7 @@ def open_engine(folder: Path, name: str, dimension: int, url: Address | None) ->
 
 
 def drop(folder: Path, name: str, url: Address | None) -> None:
-    """Delete the collection."""
+    """Delete the collection NAME."""
     server = _given(url)
     with _errors_named(server):
         client = connect(server)
@@ -53,14 +53,14 @@ class Qdrant:
         self.dimension = dimension
 
     def create(self) -> None:
-        """An empty collection."""
+        """Make an empty collection, if there is none."""
         with _errors_named(self.url):
             if not self.client.collection_exists(self.name):
                 vectors = self.models.VectorParams(size=self.dimension, distance=self.models.Distance.DOT)
                 self.client.create_collection(self.name, vectors_config=vectors)
 
     def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
-        """In batches; each is there when the call comes back."""
+        """They go in batches; all are stored when the call comes back."""
         with _errors_named(self.url):
             for start in range(0, len(positions), _BATCH):
                 part = slice(start, start + _BATCH)
@@ -68,7 +68,7 @@ class Qdrant:
                 self.client.upsert(self.name, points=points, wait=True)
 
     def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
-        """Points; a server frees their space when it next optimises the segment."""
+        """Delete points; a server frees their space when it next optimises the segment."""
         with _errors_named(self.url):
             if not self.client.collection_exists(self.name):
                 return
@@ -78,7 +78,7 @@ class Qdrant:
     def query(
         self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf
     ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-        """An exact search."""
+        """An exact search on the server."""
         with _errors_named(self.url):
             points = self.client.query_points(
                 self.name,
