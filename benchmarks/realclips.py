@@ -27,7 +27,7 @@ from avgzsl.methods import method_class
 from avgzsl.reports.summary import summary_markdown
 from avgzsl.scores.metrics import spread
 from avgzsl.scores.similarity import cosine
-from avgzsl.types import MODALITIES
+from avgzsl.types import MODALITIES, EncoderChoice
 from benchmarks.tables import put
 
 SEEDS = 3
@@ -41,10 +41,7 @@ def make_store(clips: Path, features: Path, models: Path, out: Path) -> None:
         clips,
         out,
         manifest=clips / "manifest.csv",
-        audio="yamnet",
-        video="mobilenet-v2",
-        text=f"dict:{words}",
-        models=models,
+        encoders=EncoderChoice(audio="yamnet", video="mobilenet-v2", text=f"dict:{words}", models=models),
     )
     for name in class_splits(features):
         if name not in class_splits(out):

@@ -12,7 +12,7 @@ BOTH = Mode("both", "equal")
 
 
 def test_it_reads_as_described(realset):
-    found = inspect(realset)
+    found = inspect(realset).json()
     assert found["problems"] == []
     assert {modality: about["dimension"] for modality, about in found["modalities"].items()} == {
         "audio": 1024,

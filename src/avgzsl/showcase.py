@@ -11,11 +11,13 @@ from avgzsl.experiments.train_evaluate import Evaluation, evaluate, save_results
 from avgzsl.features.extract import extract
 from avgzsl.features.feature_store import Store
 from avgzsl.generators import generate
-from avgzsl.recognition.recognise import Result, predict
+from avgzsl.recognition.recognise import predict
+from avgzsl.recognition.results import Result
 from avgzsl.reports.clip_report import write_clip_report
 from avgzsl.reports.evaluation_files import write_evaluation
 from avgzsl.support.progress import Progress
 from avgzsl.support.showing import Shown
+from avgzsl.types import EncoderChoice
 
 PRESET = "realset"  # for about a thousand clips
 
@@ -49,19 +51,18 @@ def demo(out: str | Path = "demo", *, scale: float = 0.02, seed: int = 0, progre
         clips,
         out / "store",
         manifest=clips / "manifest.csv",
-        audio="descriptors",
-        video="descriptors",
-        text="hashed-words",
+        encoders=EncoderChoice(audio="descriptors", video="descriptors", text="hashed-words"),
+        progress=progress,
     ).store
     run = train(out / "store", preset=PRESET, out=out / "run", seed=seed, progress=progress)
     evaluation = evaluate(run)
     save_results(run.folder, evaluation)
     clip, truth = unseen_clip(store, evaluation)
-    (recognised,) = predict(run.folder, [clip])
+    (recognised,) = predict(run, [clip])
     files = [*sorted(path for path in run.folder.iterdir() if path.is_file())]
     files += write_evaluation(evaluation, run.folder / "test-val")
     files += write_clip_report(out / "report", store, evaluation, recognised, truth)
-    index(run.folder, out / "store", out / "index", engine="memory")
+    index(run, out / "store", out / "index", engine="memory", progress=progress)
     return Demo(evaluation, recognised, truth, [clips, out / "store", *files, out / "index"])
 
 

@@ -1,18 +1,23 @@
 """`avgzsl methods`, `avgzsl layouts` and `avgzsl encoders`: what there is."""
 
+import sys
+
 
 def methods() -> None:
     """List the methods, their presets and hyper-parameters with defaults."""
-    from avgzsl.methods import build, method_class
-    from avgzsl.methods import methods as names
+    from avgzsl.methods import PLUGINS, build
 
-    for name in names():
-        cls = method_class(name)
-        print(f"{name}: {(cls.__doc__ or '').splitlines()[0]}")
+    loaded, broken = PLUGINS.load_all()
+    for name, cls in loaded.items():
+        marks = "".join(f" ({mark})" for mark in ("default", "baseline", "control") if getattr(cls, mark))
+        package = "".join(f" [{place}]" for place in PLUGINS.package_of(name))
+        print(f"{name}{marks}{package}: {(cls.__doc__ or '').partition(chr(10))[0]}")
         print(f"  tested on: {', '.join(build(name).modalities)};  presets: {', '.join(cls.presets) or 'none'}")
         for field, default, about in cls.settings():
             shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
             print(f"    {field}={shown}  {about}")
+    for problem in broken.values():
+        print(f"error: {problem}", file=sys.stderr)
 
 
 def layouts() -> None:

@@ -22,8 +22,15 @@ Source = Annotated[Path, typer.Argument(help="A store, a folder of features, or 
 Settings = Annotated[list[str] | None, typer.Argument(help="Hyper-parameters, key=value; see `avgzsl methods`.")]
 
 # what is trained, and how
-Method = Annotated[str, typer.Option(help="See `avgzsl methods`.")]
+Method = Annotated[
+    str | None,
+    typer.Option(help="A name, see `avgzsl methods` (the default is marked there), or path/to/file.py:Class."),
+]
+MethodOfRun = Annotated[
+    str | None, typer.Option("--method", help="Of a run whose method is in a file: that file again, as FILE.py:Class.")
+]
 Preset = Annotated[str | None, typer.Option(help="Named settings of the method, or a YAML file.")]
+Tuned = Annotated[Path | None, typer.Option(help="Presets of `avgzsl tune`: METHOD/CLASS-SPLIT/preset.yaml.")]
 Seed = Annotated[int, typer.Option(help="Of weights, tuples and dropout.")]
 Seeds = Annotated[int, typer.Option(help="Seeds 0, 1, …", min=1)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")]
@@ -83,9 +90,6 @@ _RENAMED = {
     ("search", "--not"): "--without",
     ("search", "--k"): "--top",
     ("predict", "--raw"): "--no-calibrated",
-    ("split", "--like"): "--unseen",
-    ("benchmark", "--tuned"): "--preset",
-    ("reproduce", "--tuned"): "--preset",
 }
 
 

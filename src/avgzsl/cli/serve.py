@@ -27,12 +27,7 @@ def serve(
 ) -> None:
     """Search an index in the browser. Limits come from the environment (docs/serving.md)."""
     from avgzsl.cli.show import printable
-    from avgzsl.support.registry import require
-
-    for library in ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client"):
-        require(library, "serve")
-    from avgzsl.server.process import serve as run
-    from avgzsl.server.settings import read_settings
+    from avgzsl.server.serving import serve as run
 
     def ready(url: str) -> None:
         print(f"{index} is served at {url}  (Ctrl+C ends it)", flush=True)
@@ -43,6 +38,15 @@ def serve(
     def warn(message: str) -> None:
         print(printable(message), flush=True)
 
-    settings = read_settings(host=host, port=port, media=media or None)
-    ended = run(index, settings, url=url, encoders=encoders, ready=ready, ending=ending, warn=warn)
+    ended = run(
+        index,
+        host=host,
+        port=port,
+        media=media or (),
+        url=url,
+        encoders=encoders,
+        ready=ready,
+        ending=ending,
+        warn=warn,
+    )
     raise typer.Exit(128 + ended)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.data.clips import Dataset
-from avgzsl.data.layouts import as_dataset, open_dataset
+from avgzsl.data.layouts import as_dataset
 from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
 from avgzsl.experiments.protocol import Measured, Mode, measure, modes, penalties
 from avgzsl.experiments.trial import Told, find_penalties, result_rows
 from avgzsl.learning.training import Job, Record
-from avgzsl.methods import Method, build
+from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_json
 from avgzsl.support.progress import Progress, Step
@@ -47,7 +47,7 @@ class Evaluation(Shown):
 
 def train(
     data: str | Path | Dataset,
-    method: str = "avgzslnet",
+    method: MethodChoice | None = None,
     *,
     out: str | Path,
     choice: DataChoice | None = None,
@@ -62,11 +62,13 @@ def train(
 ) -> runs.Run:
     """Fit a method on the seen training clips of a data set and write the run to `out`.
 
-    `data` is a folder, read by `choice`, or an opened data set. With `resume`, goes on where a killed training stood
-    and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history every `validate_every`
-    epochs (0: never) and changes no weight unless the method's `patience` asks for early stopping. Validation clips
-    also give the run the penalties and thresholds with which it recognises clips. What the reader should know of the
-    data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a stage, with its numbers.
+    `data` is a folder, read by `choice`, or an opened data set. `method` is a name, `path/to/file.py:Class`, a class or
+    an object whose settings are taken (it stays unfitted); None is the default method. With `resume`, goes on where a
+    killed training stood and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history
+    every `validate_every` epochs (0: never) and changes no weight unless the method's `patience` asks for early
+    stopping. Validation clips also give the run the penalties and thresholds with which it recognises clips. What the
+    reader should know of the data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a
+    stage, with its numbers.
 
     Parameters are many since each changes one thing, most callers name none but `out`, and a value that held some of
     them would be one more thing to know. Raises DataError, ConfigError, RunError.
@@ -81,7 +83,7 @@ def train(
     runs.start(folder, config, resume)
     runs.write_classes(folder, dataset.classes)
     if resume and (folder / runs.MODEL).exists():
-        run = runs.load_run(folder)
+        run = runs.load_run(folder, type(unfitted))
         _calibrate(run.method, dataset, folder)
         return run
     history: list[Record] = []
@@ -138,7 +140,7 @@ def validation_monitor(method: Method, dataset: Dataset) -> Callable[[], Mapping
 
 def evaluate(
     run: str | Path | runs.Run,
-    data: str | Path | None = None,
+    data: str | Path | Dataset | None = None,
     *,
     split: str = "test",
     modality: TestModality | str = "all",
@@ -148,21 +150,14 @@ def evaluate(
 ) -> Evaluation:
     """Classification and retrieval of a run on a split of its data, in every test mode or in those asked for.
 
-    `data` says where the data lies now, if it moved; its fingerprint must be the run's. `told` hears of the folds of
-    pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError, DataError.
+    `data` says where the data lies now, if it moved, or is the opened set; its fingerprint must be the run's. `told`
+    hears of the folds of pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError, DataError.
     """
     if calibration not in CALIBRATIONS:
         raise ConfigError(unknown("calibration", calibration, CALIBRATIONS))
-    run = run if isinstance(run, runs.Run) else runs.load_run(Path(run))
-    about = run.config.data
-    dataset = open_dataset(
-        data or about.path,
-        layout=about.layout,
-        class_split=about.class_split,
-        drop_bad_rows=about.drop_bad_rows,
-        text_order=about.text_order,
-        merge_spellings=about.merge_spellings,
-    )
+    run = runs.load_run(run)
+    trained_on = run.config.data
+    dataset = data if isinstance(data, Dataset) else as_dataset(data or trained_on.path, trained_on.choice)
     runs.require_same_data(run, dataset)
     clips = dataset.split(split)
     wanted = choose_modes(run.method, modes(run.method, clips), modality, fusion)

@@ -19,7 +19,7 @@ from avgzsl.experiments.protocol import (
     pseudo_unseen_penalties,
 )
 from avgzsl.learning.training import Job
-from avgzsl.methods import Method, build
+from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.types import Calibration
 
 Judge = Literal["pseudo-unseen", "val"]
@@ -27,7 +27,7 @@ Told = Callable[[int, int], None]
 
 
 def tested(
-    dataset: Dataset, method: str, settings: Mapping[str, Any], seed: int, calibration: Calibration
+    dataset: Dataset, method: MethodChoice, settings: Mapping[str, Any], seed: int, calibration: Calibration
 ) -> list[dict[str, Any]]:
     """Fit the method and test it in every mode that it and the clips allow; rows as in `results.json`."""
     fitted = build(method, settings=settings).fit(*dataset.training(), Job(seed=seed))
@@ -39,7 +39,7 @@ def tested(
 
 
 def validation_hm(
-    dataset: Dataset, method: str, settings: Mapping[str, Any], judge: Judge, folds: int, seed: int
+    dataset: Dataset, method: MethodChoice, settings: Mapping[str, Any], judge: Judge, folds: int, seed: int
 ) -> float:
     """Best HM over penalties, on validation clips, of the method's last equal-weight mode; mean over folds."""
     found = []

@@ -27,7 +27,7 @@ from avgzsl.experiments.protocol import Mode, measure, modes, penalties, score
 from avgzsl.experiments.train_evaluate import Evaluation, choose_modes, save_results, train
 from avgzsl.experiments.trial import result_rows
 from avgzsl.learning.training import Schedule
-from avgzsl.methods import Method, build
+from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.scores.metrics import class_accuracy, harmonic_mean
 from avgzsl.scores.scoring import predict
 from avgzsl.support.progress import Progress
@@ -43,7 +43,7 @@ FIRST = "stage-1"
 
 def two_stage(
     data: str | Path | Dataset,
-    method: str = "avgzslnet",
+    method: MethodChoice | None = None,
     *,
     out: str | Path,
     choice: DataChoice | None = None,

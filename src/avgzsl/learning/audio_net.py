@@ -39,7 +39,7 @@ Loss = Literal["bce", "softmax"]
 
 
 @settings(config=SETTINGS, kw_only=True, frozen=True)
-class Settings:
+class AudioNetSettings:
     """Hyper-parameters, which the record keeps."""
 
     loss: Loss = "bce"
@@ -52,7 +52,7 @@ class Settings:
     """Learning rate of Adam."""
 
 
-STANDARD = Settings()
+STANDARD = AudioNetSettings()
 
 
 def clip_loss(scores: Float[Tensor, "b c s"], labels: Int[Tensor, " b"], loss: Loss) -> Float[Tensor, ""]:
@@ -70,7 +70,7 @@ def train_audio_net(
     clips: Path | str,
     manifest: Path | str,
     out: Path | str,
-    settings: Settings = STANDARD,
+    settings: AudioNetSettings = STANDARD,
     *,
     seed: int = 0,
     device: str = "auto",
@@ -114,7 +114,7 @@ def train_audio_net(
     return _finish(folder, network, config | {"clips": len(labels), "failures": reasons, "history": job.history})
 
 
-def _fit(sampler: Spectrograms, n_classes: int, settings: Settings, job: Job, device: torch.device) -> KumarNet:
+def _fit(sampler: Spectrograms, n_classes: int, settings: AudioNetSettings, job: Job, device: torch.device) -> KumarNet:
     generator = Generator().manual_seed(job.seed)
     network = fresh(n_classes, generator).to(device).train()
 

@@ -44,8 +44,6 @@ class Method(ABC):
     default: ClassVar[bool] = False  # taken where none is named; of the package's own methods, one
     baseline: ClassVar[bool] = False  # what the default is compared with; of the package's own methods, one
     control: ClassVar[bool] = False  # a floor: it relates clips and text by nothing, so it is near chance
-    modalities: tuple[TestModality, ...] = ()
-    fusions: tuple[Fusion, ...] = ("equal",)
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
@@ -58,6 +56,16 @@ class Method(ABC):
         for mark, none in (("default", False), ("baseline", False), ("variants", {})):  # what a base says is of itself
             if mark not in vars(cls):
                 setattr(cls, mark, none)
+
+    @property
+    def modalities(self) -> tuple[TestModality, ...]:
+        """By what it can be tested: audio, video, both. A class may say so by an attribute."""
+        return ()
+
+    @property
+    def fusions(self) -> tuple[Fusion, ...]:
+        """How it weighs audio against video where both are tested."""
+        return ("equal",)
 
     @property
     @abstractmethod

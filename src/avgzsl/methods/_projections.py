@@ -214,7 +214,7 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
     modalities = ("audio", "video", "both")
 
     @property
-    def fusions(self) -> tuple[Fusion, ...]:  # type: ignore[override]
+    def fusions(self) -> tuple[Fusion, ...]:
         """Equal weights, and attention where it was trained (it needs clips with both modalities)."""
         with_attention = self.attention != "none" if self.networks_ is None else self.networks_.attention is not None
         return ("equal", "attention") if with_attention else ("equal",)

@@ -36,7 +36,7 @@ class SingleFeature(Method):
         self.sizes_: dict[str, int] = {}
 
     @property
-    def modalities(self) -> tuple[TestModality, ...]:  # type: ignore[override]
+    def modalities(self) -> tuple[TestModality, ...]:
         """The one that `input` names; both for concat."""
         return ("both",) if self.input == "concat" else (self.input,)
 

@@ -63,7 +63,8 @@ def reproduce(
     out: str | Path,
     *,
     choice: DataChoice | None = None,
-    preset: str | Path | None = None,
+    preset: str | None = None,
+    tuned: str | Path | None = None,
     seeds: int = 5,
     calibration: Calibration = "val",
     processes: int | None = None,
@@ -71,10 +72,10 @@ def reproduce(
 ) -> Reproduction:
     """Make one of ALL, or `all`, in the folder `out`; cells are kept in `out/cells` and only missing ones run.
 
-    Of a folder the first class split is taken, or that of `choice`, which can also be `all`. `preset` is the name of
-    one, for the methods that have it, or a folder of presets as `avgzsl tune` writes them. Parameters are those of
-    `benchmark`, which it runs, with what to make and the preset in place of the entries. Raises UnknownNameError,
-    ConfigError, DataError.
+    Of a folder the first class split is taken, or that of `choice`, which can also be `all`. `tuned` is a
+    folder of presets as `avgzsl tune` writes them; methods without one take the `preset`, if they have it. Parameters
+    are those of `benchmark`, which it runs, with what to make and the presets in place of the entries. Raises
+    UnknownNameError, ConfigError, DataError.
     """
     if what not in ("all", *ALL):
         raise UnknownNameError(unknown("table or figure", what, ("all", *ALL)))
@@ -84,12 +85,12 @@ def reproduce(
     datasets = open_splits(data, choice)
     names = needed(chosen)
     check_preset(preset, names)
-    entries = [paper_entry(name, datasets, preset) for name in names]
+    entries = [paper_entry(name, datasets, preset, None if tuned is None else Path(tuned)) for name in names]
     comparison = benchmark(
         data, entries, out, choice=choice, seeds=range(seeds), calibration=calibration, processes=processes,
         progress=progress,
     )  # fmt: skip
-    page = Page(f"{PAPER} reproduced", _about(datasets, entries, seeds, calibration, preset, comparison.failed))
+    page = Page(f"{PAPER} reproduced", _about(datasets, entries, seeds, calibration, preset, tuned, comparison.failed))
     files = [file for name in chosen if name in TABLES for file in _write_table(name, comparison, out, page)]
     if any(name in FIGURES for name in chosen):
         files += _write_figures(chosen, comparison, next(iter(datasets.values())), entries, out, page)
@@ -209,21 +210,20 @@ def _about(
     entries: Sequence[Entry],
     seeds: int,
     calibration: str,
-    preset: str | Path | None,
+    preset: str | None,
+    tuned: object,
     failed: Sequence[Result],
 ) -> list[str]:
     """What a reader has to know before any number."""
     first = next(iter(datasets.values()))
-    settings = "each method's defaults"
-    if preset is not None:
-        named = "tuned settings" if Path(preset).is_dir() else f"the preset {preset}"
-        settings = f"{named} (methods without them: their defaults)"
+    settings = "tuned settings" if tuned is not None else "the preset " + preset if preset else "each method's defaults"
+    rest = " (methods without them: their defaults)" if tuned is not None or preset else ""
     over = "class splits of the means over seeds" if len(datasets) > 1 else "seeds"
     return [
         f"Data: {Path(first.source).name}, layout {first.layout}; class splits: {', '.join(datasets)}; "
         f"fingerprints {', '.join(data.fingerprint[:12] for data in datasets.values())}.",
-        f"Settings: {settings}. Calibration: {calibration}. {seeds} seeds. "
-        f"Code version {code_version(*sorted({entry.method for entry in entries}))}.",
+        f"Settings: {settings}{rest}. Calibration: {calibration}. {seeds} seeds. "
+        f"Code version {code_version(*dict.fromkeys(entry.method for entry in entries))}.",
         f"Measured: mean ± standard deviation over {over}. Published: from the paper, on the authors' AudioSetZSL "
         "features; the two compare only on those features.",
         *(f"Note: {note}" for note in first.notes),
