@@ -56,7 +56,10 @@ class Collection:
 
     @property
     def stored(self) -> list[Mode]:
-        """The modes whose vectors the engine has: all, but those of `both` where sound and picture tell it (`proposals`)."""
+        """The modes whose vectors the engine has.
+
+        All, but those of `both` where sound and picture tell it (`proposals`).
+        """
         scanned = self.run.method.similarity == "euclidean" and scans(self.record.engine)
         if scanned and set(self.record.parts) == set(MODALITIES):
             return [Mode(modality, "equal") for modality in MODALITIES]

@@ -1,4 +1,4 @@
-"""An index is made, and taken away again: at every moment it is an index, or nothing that somebody could mistake for one.
+"""An index is made, and taken away again: at every moment it is an index, or nothing that could be taken for one.
 
 While an index is made, and while it is removed, its record has another name, `index.json.begun`: what is in such a
 folder is nothing yet, or nothing any more, and who makes an index there next clears it.

@@ -75,7 +75,7 @@ def index_retrieval(
 
 
 def _labelled(seen: View, split: str | None) -> Int64[np.ndarray, " n"]:
-    """Positions of the clips that have a label. Raises UnknownNameError for the split, DataError where there are none."""
+    """Positions of the clips that have a label. Raises UnknownNameError for the split, DataError where none has."""
     positions = clip_selection.labelled(seen.db, split)
     if len(positions):
         return positions
