@@ -9,10 +9,10 @@ import torch
 
 from avgzsl.archive.collection import view
 from avgzsl.archive.engines import Scanner, engines, open_engine, scans
-from avgzsl.archive.fused import bound, fused, nearest_distances, query, reach, rounding, spaces, usable, video_share
+from avgzsl.archive.fused import bound, fused, nearest_distances, query, reach, rounding, video_share
 from avgzsl.archive.nearest import nearest
 from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.methods import Embeddings
 from avgzsl.scores.similarity import SIMILARITIES
 from tests.index_world import MODES, SERVER, Compares, brute_force, collection_of, compared, random_embeddings
@@ -43,8 +43,8 @@ def slow_score(clips, i, t, mode, similarity):
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_inner_product_is_the_fused_score_or_bounds_it(similarity, mode):
     clips, text = random_embeddings(300, 6, seed=1), torch.randn(7, 6, generator=torch.Generator().manual_seed(2))
-    keep = usable(clips, mode)
-    kept = take(clips, keep)
+    keep = clips.scorable(mode.modality)
+    kept = clips.where(keep)
     vectors = fused(kept, mode, similarity).astype(np.float64)
     for t in text:
         products = vectors @ query(t, similarity).astype(np.float64)
@@ -63,7 +63,7 @@ def test_inner_product_is_the_fused_score_or_bounds_it(similarity, mode):
 def test_no_clip_of_a_smaller_product_scores_as_high(similarity, mode, scale):
     clips, text = random_embeddings(300, 6, seed=1), torch.randn(7, 6, generator=torch.Generator().manual_seed(2))
     clips = replace(clips, audio=clips.audio * scale, video=clips.video * scale)
-    kept = take(clips, usable(clips, mode))
+    kept = clips.where(clips.scorable(mode.modality))
     vectors = fused(kept, mode, similarity)
     largest = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max())
     for t in text * scale:
@@ -96,7 +96,7 @@ def test_distances_from_products_are_never_too_large_and_hardly_too_small(scale)
 def test_vectors_are_rounded_once(similarity, mode):
     """Each number is that of float64, rounded at the end: what is stored is as near as float32 can be."""
     clips = random_embeddings(400, 9, seed=6)
-    kept = take(clips, usable(clips, mode))
+    kept = clips.where(clips.scorable(mode.modality))
     has = {"audio": kept.has_audio.numpy(), "video": kept.has_video.numpy()}
     w = kept.video_weight.double().numpy() if mode.fusion == "attention" else np.full(len(kept.has_audio), 0.5)
     w = np.where(has["audio"] & has["video"], w, has["video"].astype(float))
@@ -169,7 +169,7 @@ def test_joint_embeddings_are_one_vector(similarity):
     has = torch.arange(20) % 3 > 0
     clips = Embeddings(None, None, z, has, torch.ones(20, dtype=torch.bool))
     mode = Mode("both", "equal")
-    assert torch.equal(usable(clips, mode), has)
+    assert torch.equal(clips.scorable(mode.modality), has)
     products = fused(clips, mode, similarity) @ query(t, similarity)
     scores = [slow_score(clips, i, t, mode, similarity) for i in range(20)]
     assert np.array_equal(np.argsort(-products), np.argsort(-np.array(scores)))
@@ -184,7 +184,7 @@ def test_what_is_absent_is_not_read():
         torch.where(clips.has_audio & clips.has_video, clips.video_weight, torch.nan),
     )  # fmt: skip
     for mode in MODES:
-        keep = usable(clips, mode).numpy()
+        keep = clips.scorable(mode.modality).numpy()
         for similarity in SIMILARITIES:
             assert np.array_equal(fused(clips, mode, similarity)[keep], fused(spoiled, mode, similarity)[keep])
 
@@ -195,11 +195,13 @@ def test_which_clips_can_be_scored_in_a_mode_and_how_much_their_video_counts():
     z = torch.ones(4, 2)
     apart = Embeddings(z, z, None, audio, video, torch.tensor([0.25, 0.9, 0.1, 0.5]))
     together = Embeddings(None, None, z, audio, video)
-    sound, pictures, equal, attended = MODES
-    assert usable(apart, sound).tolist() == usable(together, sound).tolist() == audio.tolist()
-    assert usable(apart, pictures).tolist() == usable(together, pictures).tolist() == video.tolist()
-    assert usable(apart, equal).tolist() == usable(apart, attended).tolist() == [True, True, True, False]
-    assert usable(together, equal).tolist() == [True, False, False, False]
+    for clips in (apart, together):
+        assert clips.scorable("audio").tolist() == clips.has("audio").tolist() == audio.tolist()
+        assert clips.scorable("video").tolist() == clips.has("video").tolist() == video.tolist()
+        assert clips.has("both").tolist() == [True, False, False, False]
+    assert apart.scorable("both").tolist() == [True, True, True, False]
+    assert together.scorable("both").tolist() == [True, False, False, False]
+    equal, attended = MODES[2:]
     assert video_share(apart, equal).tolist() == [0.5, 0.0, 1.0, 0.0]
     assert video_share(apart, attended).tolist() == [0.25, 0.0, 1.0, 0.0]
     assert video_share(Embeddings(z, z, None, audio, video), attended).tolist() == [0.5, 0.0, 1.0, 0.0]
@@ -207,7 +209,7 @@ def test_which_clips_can_be_scored_in_a_mode_and_how_much_their_video_counts():
 
 
 def test_modes_are_those_that_the_method_serves():
-    assert spaces(Compares("mse")) == MODES
+    assert served_modes(Compares("mse")) == MODES
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from avgzsl.errors import (
 from avgzsl.experiments import calibration
 from avgzsl.experiments import run as runs
 from avgzsl.experiments import train_evaluate as experiment
-from avgzsl.experiments.protocol import Mode, modes, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.features.embedding import Task
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import SoundNeeds, Span
@@ -297,7 +298,8 @@ def test_penalties_and_thresholds_come_from_validation_by_a_slow_loop():
     method.fit(*data.training())
     found = calibration.calibrate_recognition(method, data)
     val, seen = data.split("val"), data.classes.seen.tolist()
-    assert found.gammas() == penalties(method, val, data.classes, modes(method, val))
+    gallery = gallery_of(method, val, data.classes)
+    assert found.gammas() == gallery.penalties(gallery.modes)
     assert len(found.thresholds()) == 4
     for mode, threshold in found.thresholds().items():
         gamma, right = found.gammas()[mode], []
@@ -347,7 +349,11 @@ def test_how_many_answers_are_not_calibrated_is_said(run, files, tmp_path, here)
 
 def test_a_diverged_training_keeps_its_run(files, tmp_path, monkeypatch):
     data = clip_runs.dataset(files)
-    monkeypatch.setattr(calibration, "penalties", lambda *_: (_ for _ in ()).throw(DataError("scores are not finite")))
+
+    def penalties(*_):
+        raise DataError("scores are not finite")
+
+    monkeypatch.setattr("avgzsl.experiments.gallery.Gallery.penalties", penalties)
     run = clip_runs.train(data, tmp_path / "run", epochs=2)
     assert (run.folder / "model.safetensors").exists()
     assert not (run.folder / "recognition.json").exists()

@@ -10,16 +10,17 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import cli
-from avgzsl.archive.collection import open_collection
+from avgzsl.archive.collection import open_collection, view
 from avgzsl.archive.indexing import index, index_add, index_info, index_remove
 from avgzsl.archive.results import Removed
-from avgzsl.archive.retrieval import index_evaluate, index_retrieval
+from avgzsl.archive.retrieval import index_evaluate, index_gallery
 from avgzsl.archive.search import open_searcher, search, text_point
 from avgzsl.data.clips import ClipSet
 from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import evaluate, train
+from avgzsl.scores.metrics import retrieval
 from avgzsl.text.encoders import load as load_text
 from avgzsl.types import EncoderChoice
 from tests import clip_runs
@@ -202,8 +203,10 @@ def test_retrieval_over_the_index_is_that_of_evaluate(tmp_path):
         measured = {one.scored.mode: one for one in evaluate(run, calibration="none").measured}
         assert set(measured) == set(collection.modes)
         for mode, one in measured.items():
-            found, labels = index_retrieval(collection, dataset.classes, mode)
-            assert torch.equal(labels, one.scored.labels)
+            with view(collection) as seen:
+                scored = index_gallery(seen, dataset.classes).score(mode, {})
+            assert torch.equal(scored.labels, one.scored.labels)
+            found = retrieval(scored.scores, scored.labels, dataset.classes.seen)
             assert (found.S, found.U, found.HM) == (one.retrieval.S, one.retrieval.U, one.retrieval.HM)
             assert torch.equal(found.per_class, one.retrieval.per_class)
         for c, name in enumerate(dataset.classes.names):  # and the hits themselves stand in that order
@@ -212,8 +215,9 @@ def test_retrieval_over_the_index_is_that_of_evaluate(tmp_path):
                 measured[collection.modes[-1]].scored.scores[:, c].sort(descending=True).values.tolist(), abs=1e-5
             )
     index_add(tmp_path / "index-concat", data, split="val")
-    with pytest.raises(AvgzslError):
-        index_retrieval(open_collection(tmp_path / "index-concat"), dataset.classes.take(torch.arange(2)), mode)
+    small = pytest.raises(DataError, match="none of the 2 classes")
+    with view(open_collection(tmp_path / "index-concat")) as seen, small:
+        index_gallery(seen, dataset.classes.take(torch.arange(2)))
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +278,7 @@ def test_clips_that_cannot_be_measured_are_no_result(tied, tmp_path):
     run = train(tied, "concat", out=tmp_path / "run", settings=settings).folder
     deaf = [clip._replace(audio=None) for clip in stored_clips(lacking=False)]
     index(run, write_store(tmp_path / "deaf", deaf), tmp_path / "index", engine="memory")
-    with pytest.raises(ModalityError, match="its clips have video, and concat is tested on both"):
+    with pytest.raises(ModalityError, match="index: has no features to test concat on both"):
         index_evaluate(tmp_path / "index")
 
 

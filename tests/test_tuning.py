@@ -9,7 +9,8 @@ import yaml
 
 from avgzsl.data.clips import Dataset
 from avgzsl.errors import ConfigError, RunError
-from avgzsl.experiments.protocol import Mode, measure, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.trial import validation_hm
 from avgzsl.experiments.tuning import left_aside, tune
 from avgzsl.learning.training import Job
@@ -47,7 +48,8 @@ def test_judged_by_val_is_the_validation_hm(data, tmp_path):
     method = build("least-squares").fit(*data.training(), Job())
     both = Mode("both", "equal")
     val = data.split("val")
-    expected = measure(method, val, data.classes, [both], penalties(method, val, data.classes, [both]))[0]
+    gallery = gallery_of(method, val, data.classes)
+    (expected,) = gallery.measure([both], gallery.penalties([both]))
     assert json.loads((tmp_path / "trials.jsonl").read_text())["hm"] == pytest.approx(expected.classification.HM)
 
 

@@ -15,7 +15,8 @@ from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments import train_evaluate as experiment
-from avgzsl.experiments.protocol import Mode, measure, modes, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.two_stage import best_epoch, find_gammas, grid_penalty, two_stage
 from avgzsl.methods import build
 from avgzsl.scores.metrics import classification
@@ -64,10 +65,11 @@ def test_stages_by_hand(root: Path, tmp_path: Path) -> None:
     networks = {k: v for k, v in state(tmp_path / "out/stage-1").items() if not k.startswith("attention")}
     assert all(torch.equal(value, fitted[0].state()[key]) for key, value in networks.items())
     one = runs.load_run(tmp_path / "out" / "stage-1").method
-    gammas = penalties(one, first.split("val"), first.classes, modes(one, first.split("val")))
-    wanted = modes(fitted[1], second.split("test"))
-    assert len(wanted) == 4
-    for measured in measure(fitted[1], second.split("test"), second.classes, wanted, gammas):
+    validated = gallery_of(one, first.split("val"), first.classes)
+    gammas = validated.penalties(validated.modes)
+    tested = gallery_of(fitted[1], second.split("test"), second.classes)
+    assert len(tested.modes) == 4
+    for measured in tested.measure(tested.modes, gammas):
         mode = measured.scored.mode
         row = next(
             row

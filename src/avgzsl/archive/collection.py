@@ -18,14 +18,14 @@ from jaxtyping import Float32, Int64
 from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.clip_table import IndexedClip, State
 from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, scans
-from avgzsl.archive.fused import fused, spaces, usable
+from avgzsl.archive.fused import fused
 from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_shape
 from avgzsl.archive.where import Condition
 from avgzsl.archive.writer import only_writer
 from avgzsl.errors import ConfigError, DataError, RunError, UnknownNameError
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import Run, load_run, run_id
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, MethodChoice
 from avgzsl.support.confidential import Address
 from avgzsl.support.registry import unknown
 from avgzsl.support.trust import require_no_links
@@ -51,8 +51,8 @@ class Collection:
 
     @property
     def modes(self) -> list[Mode]:
-        """The modes in which it can be searched."""
-        return spaces(self.run.method)
+        """The modes in which it can be searched; each orders clips in its own way."""
+        return served_modes(self.run.method)
 
     @property
     def stored(self) -> list[Mode]:
@@ -112,8 +112,12 @@ def drop_vectors(collection: Collection) -> None:
         drop(record.engine, collection.folder / ENGINE, engine_name(record, mode), url)
 
 
-def open_collection(index: Path | str | Collection, url: str | Address | None = None) -> Collection:
+def open_collection(
+    index: Path | str | Collection, url: str | Address | None = None, method: MethodChoice | None = None
+) -> Collection:
     """Open an index, which somebody else may have made; `url` is where its engine is, if that is not on disk.
+
+    `method` is that of its run, where it is in a file: see `load_run`.
 
     Nothing is called, nothing written, and nothing read that lies outside the folder. One that is opened already is
     given back. Raises DataError for a damaged index or one with links in it, RunError when its run is not the one that
@@ -130,7 +134,7 @@ def open_collection(index: Path | str | Collection, url: str | Address | None = 
     if record.engine not in engines():
         raise UnknownNameError(f"{folder}: {unknown('engine', record.engine, engines())}")
     where = None if url is None else address(record.engine, url)
-    run = load_run(folder / RUN)
+    run = load_run(folder / RUN, method)
     require_run(folder, record, run)
     require_shape(folder, record, run)
     with clip_database.opened(folder) as db:
@@ -200,8 +204,8 @@ def append(collection: Collection, db: sqlite3.Connection, clips: Sequence[Index
     rows = embeddings.pack(embedded, collection.record)
     lengths = {}
     for mode in collection.stored:
-        keep = usable(embedded, mode)
-        vectors = fused(take(embedded, keep), mode, collection.run.method.similarity)
+        keep = embedded.scorable(mode.modality)
+        vectors = fused(embedded.where(keep), mode, collection.run.method.similarity)
         lengths[str(mode)] = longest(vectors)
     with clip_database.transaction(db, write=True):
         embeddings.append(collection.folder, clip_table.state(db).end, rows)
@@ -223,8 +227,8 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
         positions = clip_selection.positions_within(db, start, end)
         clips = embeddings.unpack(stored[positions], collection.record)
         for mode in collection.stored:
-            keep = usable(clips, mode)
-            vectors = fused(take(clips, keep), mode, collection.run.method.similarity)
+            keep = clips.scorable(mode.modality)
+            vectors = fused(clips.where(keep), mode, collection.run.method.similarity)
             clip_table.lengthen(db, {str(mode): longest(vectors)})
             collection.engine(mode).upsert(positions[keep.numpy()], vectors)
         clip_table.set_applied(db, end)

@@ -55,7 +55,7 @@ def create(folder: Path, run: Run, engine: str, url: str | Address | None = None
             if not isinstance(problem, OSError):
                 raise
             raise refused(folder, problem, new=True) from problem
-    return open_collection(folder, given)
+    return open_collection(folder, given, type(run.method))
 
 
 def discard(collection: Collection, keep_folder: bool) -> None:

@@ -118,20 +118,18 @@ def _state(path: str, file: IndexedFile | None, folders: Sequence[Path]) -> File
 
 def _alone(clips: Embeddings, point: Float[Tensor, " d"], modality: Modality, similarity: Name) -> list[float | None]:
     """The distance of each clip by one modality."""
-    z, has = (clips.audio, clips.has_audio) if modality == "audio" else (clips.video, clips.has_video)
+    z, has = clips.of(modality), clips.has(modality).tolist()
     if z is None:
-        return [None] * len(has)
+        return [None] * len(clips)
     scores = SIMILARITIES[similarity](z, point[None].float())[:, 0].tolist()
-    return [
-        distance(score, similarity) if present else None for score, present in zip(scores, has.tolist(), strict=True)
-    ]
+    return [distance(score, similarity) if present else None for score, present in zip(scores, has, strict=True)]
 
 
 def _weights(clips: Embeddings, mode: Mode) -> dict[Modality, list[float | None]]:
     """The weight of each modality in the fused score of each clip."""
     if clips.joint is not None:
-        return {m: [None] * len(clips.has_audio) for m in MODALITIES}
-    has = {"audio": clips.has_audio.tolist(), "video": clips.has_video.tolist()}
+        return {m: [None] * len(clips) for m in MODALITIES}
+    has = {m: clips.has(m).tolist() for m in MODALITIES}
     if mode.modality != "both":
         return {m: [float(m == mode.modality) if present else None for present in has[m]] for m in MODALITIES}
     video = video_share(clips, mode).tolist()

@@ -7,10 +7,10 @@ from jaxtyping import Float64
 
 from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.collection import Collection, View, apply, drop_vectors, longest, view, writing
-from avgzsl.archive.fused import fused, rounding, usable
+from avgzsl.archive.fused import fused, rounding
 from avgzsl.archive.results import Faults
 from avgzsl.errors import AvgzslError
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.experiments.protocol import Mode
 
 _CHUNK = 16384
 
@@ -90,8 +90,8 @@ def _products(
     expected, largest = np.full(len(here), np.nan), 0.0
     for start in range(0, len(here), _CHUNK):
         clips = seen.embeddings(here[start : start + _CHUNK])
-        keep = usable(clips, mode)
-        vectors = fused(take(clips, keep), mode, seen.collection.run.method.similarity)
+        keep = clips.scorable(mode.modality)
+        vectors = fused(clips.where(keep), mode, seen.collection.run.method.similarity)
         expected[start : start + _CHUNK][keep.numpy()] = vectors.astype(np.float64) @ direction
         largest = max(largest, longest(vectors))
     return expected, largest

@@ -23,21 +23,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.archive.collection import Collection, open_collection
-from avgzsl.archive.fused import spaces, weighted
+from avgzsl.archive.fused import weighted
 from avgzsl.archive.hits import Hits, hits_of
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.where import parse
-from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
+from avgzsl.errors import ConfigError, ModalityError
 from avgzsl.experiments.calibration import Recognition
-from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.protocol import Mode, choose_mode, served_modes
 from avgzsl.experiments.run import read_classes
 from avgzsl.learning.nets import unit_rows
 from avgzsl.methods import Embeddings
 from avgzsl.recognition.encoders import load_text_encoder
 from avgzsl.recognition.recognise import embed, extract_clips
 from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
-from avgzsl.support.registry import unknown
-from avgzsl.types import MODALITIES, TEST_MODALITIES, EncoderChoice, Fusion, TestModality
+from avgzsl.types import MODALITIES, EncoderChoice, Fusion, TestModality
 
 _LONGEST = 1000  # characters of a phrase: more is a mistake, not a query
 _MOST = 10_000  # hits
@@ -73,11 +72,11 @@ def open_searcher(
         run=run,
         classes=classes,
         recognition=Recognition(modes={}),
-        mode=spaces(run.method)[0],
+        mode=served_modes(run.method)[0],
         backbones={},
         load_text=partial(load_text_encoder, run, classes, encoders),
     )
-    return Searcher(collection, words, partial(load_recogniser, run.folder, encoders=encoders))
+    return Searcher(collection, words, partial(load_recogniser, run, encoders=encoders))
 
 
 def search(
@@ -105,7 +104,7 @@ def search(
     searcher = _opened(index, encoders)
     if not 1 <= top <= _MOST:
         raise ConfigError(f"{top} hits were asked for; give a number from 1 to {_MOST}")
-    mode = choose_mode(searcher.collection, modality, fusion)
+    mode = mode_of(searcher.collection, modality, fusion)
     condition = None if where is None else parse(where)
     phrases = [words] if isinstance(words, str) else list(words)
     if (like is None) == (not phrases and not without):
@@ -155,10 +154,10 @@ def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, n
 
     Raises ModalityError for what the clip lacks.
     """
-    mode = choose_mode(collection, None if by == "both" else by, None)
-    has = {"audio": bool(clip.has_audio.all()), "video": bool(clip.has_video.all())}
-    if (mode.modality != "both" and not has[mode.modality]) or not any(has.values()):
-        present = " and ".join(m for m in MODALITIES if has[m]) or "nothing that the run can embed"
+    mode = mode_of(collection, None if by == "both" else by, None)
+    has = [modality for modality in MODALITIES if bool(clip.has(modality).all())]
+    if not has or (mode.modality != "both" and mode.modality not in has):
+        present = " and ".join(has) or "nothing that the run can embed"
         raise ModalityError(f"{name}: has no {mode.modality} to search by; it has {present}")
     parts = weighted(clip, mode)
     if collection.run.method.similarity == "cosine":
@@ -166,20 +165,12 @@ def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, n
     return torch.stack([z[0] * w[0] for z, w in parts]).sum(0).float()
 
 
-def choose_mode(collection: Collection, modality: str | None, fusion: Fusion | None) -> Mode:
+def mode_of(collection: Collection, modality: str | None, fusion: Fusion | None) -> Mode:
     """The mode asked for; by default both modalities, with attention where the run has it.
 
     Raises UnknownNameError, ConfigError for a fusion of one modality, ModalityError for what the run does not serve.
     """
-    if modality is not None and modality not in TEST_MODALITIES:
-        raise UnknownNameError(unknown("modality", modality, TEST_MODALITIES))
-    if fusion is not None and modality not in (None, "both"):
-        raise ConfigError(f"fusion={fusion} weighs audio against video; leave it out, or search by modality both")
-    modes = [mode for mode in collection.modes if modality in (None, mode.modality)]
-    modes = [mode for mode in modes if fusion is None or mode == Mode("both", fusion)]
-    if not modes:
-        collection.run.method.check_serves(modality or "both", fusion or "equal")
-    return modes[-1]
+    return choose_mode(collection.run.method, collection.modes, modality, fusion, collection.folder)
 
 
 def _checked(phrase: str) -> str:

@@ -35,7 +35,6 @@ def evaluate(
     from avgzsl.experiments.run import load_run
     from avgzsl.reports.evaluation_files import write_evaluation
     from avgzsl.support.files import write_json
-    from avgzsl.support.progress import Step
     from avgzsl.support.trust import require_no_way_out
 
     with show.progress() as progress:
@@ -46,7 +45,7 @@ def evaluate(
             modality=modality,
             fusion=fusion,
             calibration=calibration,
-            told=lambda done, total: progress(Step(f"calibrate: {calibration}", done, total)),
+            progress=progress,
         )
     show.tables(evaluation, evaluation.provenance["method"])
     written = []

@@ -12,15 +12,14 @@ from torch import Tensor
 
 from avgzsl.backbones import Backbone
 from avgzsl.data.clips import ClassTable
-from avgzsl.errors import ConfigError, DataError, ModalityError, UnknownNameError
+from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments.calibration import Recognition, read_recognition
-from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.protocol import Mode, choose_mode, served_modes
 from avgzsl.experiments.run import Run, load_run, read_classes
 from avgzsl.recognition.encoders import clip_encoders, load_backbones, load_text_encoder
-from avgzsl.support.registry import unknown
 from avgzsl.text.base import TextEncoder
 from avgzsl.text.names import check_names, shown, spellings
-from avgzsl.types import MODALITIES, TEST_MODALITIES, EncoderChoice, Fusion, Modality, TestModality
+from avgzsl.types import MODALITIES, EncoderChoice, Fusion, Modality, TestModality
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +54,10 @@ def load_recogniser(
     """
     encoders = encoders or EncoderChoice()
     opened = run if isinstance(run, Run) else load_run(Path(run))
-    mode = _mode(opened, modality, fusion)
+    trained = [m for m in MODALITIES if m in opened.config.data.dimensions]
+    mode = choose_mode(opened.method, served_modes(opened.method, trained), modality, fusion, opened.folder)
     classes = read_classes(opened)
-    needed = [m for m in MODALITIES if mode.modality in (m, "both") and m in opened.config.data.dimensions]
+    needed = [m for m in trained if mode.modality in (m, "both")]
     if unused := [m for m in clip_encoders(encoders) if m not in needed]:
         raise ConfigError(f"{opened.folder}: needs no {unused[0]} encoder for modality {mode.modality}; leave it out")
     return Recogniser(
@@ -106,20 +106,3 @@ def encode_names(recogniser: Recogniser, names: Sequence[str]) -> Float[Tensor, 
             f"{recogniser.run.folder}: its text encoder has vectors for a closed list of names, and cannot encode new "
             f"ones. {problem}"
         ) from problem
-
-
-def _mode(run: Run, modality: TestModality | str | None, fusion: Fusion | None) -> Mode:
-    """The mode asked for, or the most that the run serves. Raises UnknownNameError, ConfigError, ModalityError."""
-    trained = [m for m in MODALITIES if m in run.config.data.dimensions]
-    possible: list[TestModality] = ["both", *trained] if len(trained) == 2 else [*trained]
-    if modality is None:
-        modality = next((m for m in possible if m in run.method.modalities), "both")
-    if modality not in TEST_MODALITIES:
-        raise UnknownNameError(unknown("modality", modality, TEST_MODALITIES))
-    if modality not in possible:
-        raise ModalityError(f"{run.folder}: was trained on {' and '.join(trained)} alone, it cannot tell by {modality}")
-    if fusion is not None and modality != "both":
-        raise ConfigError(f"fusion={fusion} weighs audio against video; leave it out, or recognise by modality both")
-    best: Fusion = "attention" if modality == "both" and "attention" in run.method.fusions else "equal"
-    run.method.check_serves(modality, fusion or best)
-    return Mode(modality, fusion or best)

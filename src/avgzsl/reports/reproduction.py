@@ -14,7 +14,7 @@ from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.experiments.benchmark import Entry, benchmark, open_splits
 from avgzsl.experiments.cells import Comparison, Result
 from avgzsl.experiments.code_version import code_version
-from avgzsl.experiments.protocol import modes, score
+from avgzsl.experiments.gallery import gallery_of
 from avgzsl.learning.training import Job
 from avgzsl.methods import Method, build
 from avgzsl.reports.cd_figure import cd_figure
@@ -29,7 +29,7 @@ from avgzsl.support.files import write_text
 from avgzsl.support.progress import Progress
 from avgzsl.support.registry import unknown
 from avgzsl.support.showing import Shown
-from avgzsl.types import Calibration, DataChoice
+from avgzsl.types import MODALITIES, Calibration, DataChoice
 
 _FIGURE5 = "Figure 5: for some class names, the ten clips that two methods retrieve first, in every test mode"
 _FIGURE6 = (
@@ -177,10 +177,10 @@ def _figure5(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) ->
     queries = [classes.names[c] for c in [*seen, *unseen]]
     columns: dict[str, dict[str, list[list[tuple[str, str, bool]]]]] = {}
     for label, method in fitted.items():
-        embeddings, text = method.embed_clips(test), method.embed_text(classes.text)
+        gallery = gallery_of(method, test, classes)
         columns[label] = {}
-        for mode in [mode for mode in modes(method, test) if mode.fusion == "equal"]:
-            scored = score(method, embeddings, text, test.labels, mode, {})
+        for mode in [mode for mode in gallery.modes if mode.fusion == "equal"]:
+            scored = gallery.score(mode, {})
             ids = test.ids[scored.rows.numpy()]
             columns[label][str(mode)] = top_retrieved(scored.scores, scored.labels, ids, classes.names, queries)
     for path in paths:
@@ -198,7 +198,8 @@ def _figure6(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) ->
     for label, method in fitted.items():
         embeddings = method.embed_clips(clips)
         text = method.embed_text(classes.text[shown])
-        for modality, z in (("audio", embeddings.audio), ("video", embeddings.video)):
+        for modality in MODALITIES:
+            z = embeddings.of(modality)
             if z is not None:
                 panels[f"{label}, {modality}"] = (z, text, labels, names)
     for path in paths:

@@ -17,10 +17,10 @@ import avgzsl
 from avgzsl.archive import clip_selection, file_table
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view
-from avgzsl.archive.fused import fused, usable
+from avgzsl.archive.fused import fused
 from avgzsl.archive.hits import hits_of
 from avgzsl.archive.nearest import nearest
-from avgzsl.archive.search import Searcher, choose_mode, open_searcher, point_of, text_point
+from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of, text_point
 from avgzsl.archive.where import parse
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
@@ -166,10 +166,10 @@ class CollectionArchive:
         )
 
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
-        mode, near = choose_mode(self.collection, modality, None), self.run.method.similarity
+        mode, near = mode_of(self.collection, modality, None), self.run.method.similarity
         with view(self.collection) as seen:
             positions = seen.positions()
-            positions = positions[usable(seen.embeddings(positions), mode).numpy()]
+            positions = positions[seen.embeddings(positions).scorable(mode.modality).numpy()]
             spread = np.linspace(0, len(positions) - 1, min(most, len(positions)))
             drawn = positions[np.unique(spread.round().astype(int))]
             clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
@@ -194,7 +194,7 @@ class CollectionArchive:
 
     def _at(self, point: Float[Tensor, " d"], choice: HitChoice) -> Hits:
         """The clips nearest to a point of the run's space."""
-        mode = choose_mode(self.collection, choice.modality, None)
+        mode = mode_of(self.collection, choice.modality, None)
         condition = None if choice.where is None else parse(choice.where, _HIDDEN)
         clips = nearest(self.collection, point, choice.top, mode, condition)
         hits = zip(self._rows(clips.clips), hits_of(self.run, clips, point, mode), strict=True)
