@@ -9,9 +9,9 @@ def methods() -> None:
 
     loaded, broken = PLUGINS.load_all()
     for name, cls in loaded.items():
-        marks = "".join(f" ({mark})" for mark in ("default", "baseline", "control") if getattr(cls, mark))
-        package = "".join(f" [{place}]" for place in PLUGINS.package_of(name))
-        print(f"{name}{marks}{package}: {(cls.__doc__ or '').partition(chr(10))[0]}")
+        marks = [mark for mark in ("default", "baseline", "control") if getattr(cls, mark)]
+        notes = "".join(f" [{note}]" for note in (*marks, *PLUGINS.package_of(name)))
+        print(f"{name}: {(cls.__doc__ or '').partition(chr(10))[0]}{notes}")
         print(f"  tested on: {', '.join(build(name).modalities)};  presets: {', '.join(cls.presets) or 'none'}")
         for field, default, about in cls.settings():
             shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
