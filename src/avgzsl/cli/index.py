@@ -31,7 +31,7 @@ def index(
     source: Source,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the index; one of the same run goes on.")],
-    engine: Annotated[str | None, typer.Option(help="lancedb (of a new index, the default), memory or qdrant.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Of a new index; see `avgzsl engines`.")] = None,
     url: Url = None,
     split: Split = None,
     manifest: Manifest = None,
@@ -173,7 +173,7 @@ def index_move(
 ) -> None:
     """Tell an index that its files were moved; the exit code is 1 if some are not there, or are others."""
     from avgzsl.archive.collection import open_collection
-    from avgzsl.archive.moved import index_move as move
+    from avgzsl.archive.relocation import index_move as move
     from avgzsl.cli import show
 
     with show.progress() as progress:
