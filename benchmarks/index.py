@@ -31,7 +31,7 @@ from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.proposals import proposals
 from avgzsl.experiments.protocol import Mode
-from avgzsl.experiments.run import Run
+from avgzsl.experiments.run import Config, Run
 from avgzsl.methods import Embeddings, build
 from avgzsl.types import MODALITIES
 from benchmarks.tables import put
@@ -69,7 +69,7 @@ def empty(folder: Path, engine: str, similarity: str) -> Collection:
     clip_database.create(folder)
     write_record(folder, record)
     method = build("avgzslnet", settings={"attention": "none", "distance": similarity})
-    return Collection(folder, record, Run._make((folder, None, method)))
+    return Collection(folder, record, Run(folder, Config.model_construct(), method))
 
 
 def fill(collection: Collection, batches: Iterator[Embeddings]) -> float:

@@ -62,7 +62,9 @@ def fill(folder: Path, rows: int, engine: str) -> Path:
     return folder / "index"
 
 
-def _batch(collection: Collection, start: int, count: int, generator: torch.Generator) -> tuple[list[Clip], Embeddings]:
+def _batch(
+    collection: Collection, start: int, count: int, generator: torch.Generator
+) -> tuple[list[IndexedClip], Embeddings]:
     size, names = collection.record.dimension, collection.run.config.data.seen + collection.run.config.data.unseen
     audio, video = (torch.randn(count, size, generator=generator) for _ in range(2))
     there = torch.ones(count, dtype=torch.bool)

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from avgzsl.data.layouts import class_splits, open_dataset
 from avgzsl.data.splitting import split
-from avgzsl.experiments.benchmark import Entry, Result, benchmark
+from avgzsl.experiments.benchmark import Entry, benchmark
+from avgzsl.experiments.cells import Comparison
 from avgzsl.features.extract import extract
 from avgzsl.features.feature_store import open_store
 from avgzsl.methods import method_class
@@ -45,7 +46,7 @@ def make_store(clips: Path, features: Path, models: Path, out: Path) -> None:
     )
     for name in class_splits(features):
         if name not in class_splits(out):
-            split(out, name=name, like=features / name)
+            split(out, name=name, unseen=features / name)
 
 
 def agreement(store: Path, features: Path) -> str:
@@ -80,7 +81,7 @@ def nearest(
     return mine, found.masked_fill(copies, -1.0).amax(1)
 
 
-def zsl(results: list[Result], label: str) -> tuple[float, float]:
+def zsl(results: Comparison, label: str) -> tuple[float, float]:
     """ZSL of the mode both, equal weights: mean and standard deviation over class splits."""
     values: dict[str, list[float]] = {}
     for result in results:

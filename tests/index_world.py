@@ -10,7 +10,7 @@ from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, append, apply, writing
 from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.experiments.protocol import Mode
-from avgzsl.experiments.run import Run
+from avgzsl.experiments.run import Config, Run
 from avgzsl.methods import Embeddings, Method
 from avgzsl.support.confidential import Address
 
@@ -93,7 +93,7 @@ def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", mo
     clip_database.create(folder)
     write_record(folder, record)
     address = None if url is None else Address(url)
-    return Collection(folder, record, Run._make((folder, None, Compares(similarity, modes))), address)
+    return Collection(folder, record, Run(folder, Config.model_construct(), Compares(similarity, modes)), address)
 
 
 def rows(clips: Embeddings, index) -> Embeddings:

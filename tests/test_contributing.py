@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from avgzsl.cli import main
 from avgzsl.errors import AvgzslError, ConfigError, RunError
 from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import evaluate, train
@@ -176,6 +177,36 @@ def test_a_run_never_leads_to_a_file(name, place, chosen, tmp_path, monkeypatch)
         load_run(run, chosen)
     assert not marker.exists()
     assert not [module for module in {*sys.modules} - before if "evil" in module]
+
+
+def test_whatever_opens_the_run_of_a_file_takes_the_file_again(place, chosen, tmp_path, monkeypatch, capsys):
+    run, index = train(place / "data", chosen, out=tmp_path / "run"), str(tmp_path / "index")
+    name, folder, data = run.config.data.unseen[0], str(run.folder), str(place / "data")
+    commands = [
+        ["pack", folder, "--out", str(tmp_path / "packed")],
+        ["evaluate", str(tmp_path / "packed"), "--data", data],
+        ["index", folder, data, "--out", index, "--engine", "memory"],
+        ["index", folder, data, "--out", index],
+        ["index-add", index, data],
+        ["index-info", index],
+        ["index-verify", index],
+        ["index-rebuild", index],
+        ["index-evaluate", index],
+        ["search", index, name],
+        ["index-remove", index, "--purge"],
+        ["predict", folder, "no-such-clip.mp4"],
+    ]
+    for words in commands:
+        for method in ([], ["--method", chosen]):
+            monkeypatch.setattr(sys, "argv", ["avgzsl", *words, *method])
+            code = 0
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code
+            said = capsys.readouterr().err
+            assert ("--method FILE.py:Class" in said) == (not method), (words, method, said)
+            assert words[0] == "predict" or (code or 0) == (0 if method else 1), (words, method, said)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import unicodedata
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import pytest
 import torch
 
 from avgzsl import open_dataset
-from avgzsl.archive import clip_table
+from avgzsl.archive import clip_selection, clip_table
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, append, apply, open_collection, purge, remove, view, writing
 from avgzsl.archive.embeddings import FILE
@@ -34,7 +35,7 @@ from avgzsl.archive.indexing import (
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild, verify
 from avgzsl.archive.results import Removed
-from avgzsl.archive.where import parse
+from avgzsl.archive.where import Comparison, parse
 from avgzsl.errors import AvgzslError, ConfigError, DataError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import load_run
@@ -233,7 +234,16 @@ def test_a_condition_that_says_nothing_is_refused(text, said):
 
 
 def test_values_of_a_condition_reach_no_statement():
-    assert parse('label = "x\' or 1=1 --"') == ("label = ?", ("x' or 1=1 --",))
+    condition = parse('label = "x\' or 1=1 --"')
+    assert condition == (Comparison("label", "=", "x' or 1=1 --"),)
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(clip_table.SCHEMA)
+        statements: list[str] = []
+        db.set_trace_callback(statements.append)
+        clip_selection.count(db, condition)
+    assert statements == ["select count(*) from clips where label = 'x'' or 1=1 --'"]  # SQLite itself put it in
+    with pytest.raises(KeyError):
+        clip_selection.count(db, (Comparison("label = label or id", "=", "x"),))
 
 
 def spoil(path: Path, length: int = 1) -> None:

@@ -14,7 +14,7 @@ from avgzsl.archive.collection import open_collection, view
 from avgzsl.archive.file_check import index_files
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.archive.indexing import index, index_add, index_remove, index_verify
-from avgzsl.archive.moved import index_move
+from avgzsl.archive.relocation import index_move
 from avgzsl.archive.search import search
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.extract import extract

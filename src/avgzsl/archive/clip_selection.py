@@ -8,7 +8,6 @@ from jaxtyping import Int64
 
 from avgzsl.archive.clip_table import ascending
 from avgzsl.archive.where import FLAGS, TEXTS, Comparison, Condition, Operator
-from avgzsl.types import Modality
 
 _COLUMNS = {
     "start": "start",
@@ -65,10 +64,9 @@ def position_of(db: sqlite3.Connection, id: str) -> int | None:
     return int(positions[0]) if len(positions) else None
 
 
-def labelled(db: sqlite3.Connection, split: str | None, modality: Modality | None = None) -> Int64[np.ndarray, " n"]:
-    """Positions of the clips that have a label, of one split and with one modality if it is given; ascending."""
-    having = "true" if modality is None else _HAVING[modality]
-    statement = f"select position from clips where label is not null and {having} and {_IN_SPLIT} order by position"
+def labelled(db: sqlite3.Connection, split: str | None) -> Int64[np.ndarray, " n"]:
+    """Positions of the clips that have a label, of one split if it is given; ascending."""
+    statement = f"select position from clips where label is not null and {_IN_SPLIT} order by position"
     return ascending(db, statement, (split,))
 
 

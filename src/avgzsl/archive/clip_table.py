@@ -192,7 +192,7 @@ def lengthen(db: sqlite3.Connection, lengths: dict[str, float]) -> None:
 
 
 def longest(db: sqlite3.Connection, space: str) -> float:
-    """The greatest length that a vector of the space ever had; 0 where there was none. Raises DataError for no length."""
+    """The greatest length that a vector of the space ever had, 0 if there was none. Raises DataError for no length."""
     row = db.execute("select largest from lengths where space = ?", (space,)).fetchone()
     if row is None:
         return 0.0

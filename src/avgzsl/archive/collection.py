@@ -25,7 +25,7 @@ from avgzsl.archive.writer import only_writer
 from avgzsl.errors import ConfigError, DataError, RunError, UnknownNameError
 from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import Run, load_run, run_id
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, MethodChoice
 from avgzsl.support.confidential import Address
 from avgzsl.support.registry import unknown
 from avgzsl.support.trust import require_no_links
@@ -56,7 +56,10 @@ class Collection:
 
     @property
     def stored(self) -> list[Mode]:
-        """The modes whose vectors the engine has: all, but those of `both` where sound and picture tell it (`proposals`)."""
+        """The modes whose vectors the engine has.
+
+        All, but those of `both` where sound and picture tell it (`proposals`).
+        """
         scanned = self.run.method.similarity == "euclidean" and scans(self.record.engine)
         if scanned and set(self.record.parts) == set(MODALITIES):
             return [Mode(modality, "equal") for modality in MODALITIES]
@@ -109,8 +112,12 @@ def drop_vectors(collection: Collection) -> None:
         drop(record.engine, collection.folder / ENGINE, engine_name(record, mode), url)
 
 
-def open_collection(index: Path | str | Collection, url: str | Address | None = None) -> Collection:
+def open_collection(
+    index: Path | str | Collection, url: str | Address | None = None, method: MethodChoice | None = None
+) -> Collection:
     """Open an index, which somebody else may have made; `url` is where its engine is, if that is not on disk.
+
+    `method` is that of its run, where it is in a file: see `load_run`.
 
     Nothing is called, nothing written, and nothing read that lies outside the folder. One that is opened already is
     given back. Raises DataError for a damaged index or one with links in it, RunError when its run is not the one that
@@ -127,7 +134,7 @@ def open_collection(index: Path | str | Collection, url: str | Address | None = 
     if record.engine not in engines():
         raise UnknownNameError(f"{folder}: {unknown('engine', record.engine, engines())}")
     where = None if url is None else address(record.engine, url)
-    run = load_run(folder / RUN)
+    run = load_run(folder / RUN, method)
     require_run(folder, record, run)
     require_shape(folder, record, run)
     with clip_database.opened(folder) as db:

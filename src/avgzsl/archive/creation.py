@@ -1,4 +1,4 @@
-"""An index is made, and taken away again: at every moment it is an index, or nothing that somebody could mistake for one.
+"""An index is made, and taken away again: at every moment it is an index, or nothing that could be taken for one.
 
 While an index is made, and while it is removed, its record has another name, `index.json.begun`: what is in such a
 folder is nothing yet, or nothing any more, and who makes an index there next clears it.
@@ -55,7 +55,7 @@ def create(folder: Path, run: Run, engine: str, url: str | Address | None = None
             if not isinstance(problem, OSError):
                 raise
             raise refused(folder, problem, new=True) from problem
-    return open_collection(folder, given)
+    return open_collection(folder, given, type(run.method))
 
 
 def discard(collection: Collection, keep_folder: bool) -> None:

@@ -89,7 +89,10 @@ def write_record(folder: Path, record: IndexRecord, name: str = RECORD) -> None:
 
 
 def read_record(folder: Path) -> IndexRecord:
-    """The record of an index. Raises DataError for a folder that is none, a record that is damaged, or one of a newer format."""
+    """The record of an index.
+
+    Raises DataError for a folder that is none, a record that is damaged, or one of a newer format.
+    """
     try:
         return records.read_record(
             folder / RECORD, IndexRecord, "the record of an index", "restore it or index again", DataError, FORMAT

@@ -1,4 +1,4 @@
-"""What the file of a clip was when its features were taken (size, time of modification, hash), and what became of it."""
+"""What the file of a clip was when its features were taken (size, time, hash), and what has become of it since."""
 
 import os
 import stat

@@ -74,7 +74,7 @@ def index(
         "progress": progress,
     }
     if (folder / RECORD).exists():
-        collection = open_collection(folder, url)
+        collection = open_collection(folder, url, type(opened.method))
         require_run(folder, collection.record, opened)
         made_for = collection.record.engine
         if engine not in (None, made_for):

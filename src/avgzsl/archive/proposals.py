@@ -49,7 +49,7 @@ def _require_all(seen: View, mode: Mode, vectors: int) -> None:
 
 
 def _having(seen: View, mode: Mode) -> Having:
-    """What a clip must have to be scored in a mode (`fused.usable`)."""
+    """What a clip must have to be scored in a mode (`Embeddings.scorable`)."""
     if mode.modality != "both":
         return mode.modality
     return "both" if "joint" in seen.collection.record.parts else "either"

@@ -41,7 +41,7 @@ class Comparison(NamedTuple):
 
     column: str
     operator: Operator
-    value: float | str
+    value: int | float | str
 
 
 Condition = tuple[Comparison, ...]
@@ -103,7 +103,7 @@ def _comparison(column: str, operator: str, written: str) -> Comparison:
     return Comparison(column, cast(Operator, chosen), _value(column, chosen, value))
 
 
-def _value(column: str, operator: str, text: str) -> float | str:
+def _value(column: str, operator: str, text: str) -> int | float | str:
     """What the column is compared with. Raises ConfigError."""
     if column in TEXTS:
         return (folded(text) if operator == "contains" else composed(text)) or ""

@@ -63,10 +63,12 @@ app.command("layouts")(listing.layouts)
 app.command("encoders")(listing.encoders)
 
 
-def _show_version(asked: bool) -> None:
+def _show_version(asked: bool) -> bool:
+    """What typer takes as the value of the option is what its callback gives back."""
     if asked:
         print(f"avgzsl {avgzsl.__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -40,7 +40,8 @@ def pack(
     """
     folder, target = run.folder if isinstance(run, runs.Run) else Path(run), Path(out)
     require_no_links(folder, RunError)
-    loaded = runs.load_run(folder)  # anew: what is packed is what lies there
+    method = type(run.method) if isinstance(run, runs.Run) else None
+    loaded = runs.load_run(folder, method)  # anew: what is packed is what lies there
     extra = [Path(path) for path in named]
     if missing := [path for path in extra if not path.exists()]:
         raise WeightsError(f"{missing[0]}: was named to be packed, and is not there; give its path as it is now")
