@@ -149,9 +149,11 @@ class Run(Shown):
         return avgzsl.push_to_hub(self, repository, private=private, weights=weights, models=models, named=named)
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> "Run":
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, method: MethodChoice | None = None
+    ) -> "Run":
         """The run in a folder or in a repository of the hub; see `avgzsl.from_pretrained`."""
-        return avgzsl.from_pretrained(name, revision=revision)
+        return avgzsl.from_pretrained(name, revision=revision, method=method)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row: what was trained on what."""
