@@ -148,21 +148,21 @@ def read_yaml(path: Path, error: type[AvgzslError]) -> Any:
 
 
 def _require_fit(value: Any) -> None:
-    """Raises ValueError for nesting, a number or text that others would stumble over: that no float or UTF-8 holds."""
+    """Raises ValueError for nesting that is too deep, numbers too large for a float, text that UTF-8 cannot hold."""
     level, depth = [value], 0
     while level:
         if depth > _DEPTH:
             raise ValueError("it is nested too deeply")
         deeper: list[Any] = []
-        for one in level:
-            if isinstance(one, dict):
-                deeper += [*one, *one.values()]
-            elif isinstance(one, list | tuple):
-                deeper += one
-            elif isinstance(one, str) and not one.isascii():
-                one.encode()  # UnicodeEncodeError is a ValueError
-            elif isinstance(one, int) and one.bit_length() > _BITS:
-                raise ValueError(f"it has a whole number of {one.bit_length()} bits")
+        for item in level:
+            if isinstance(item, dict):
+                deeper += [*item, *item.values()]
+            elif isinstance(item, list | tuple):
+                deeper += item
+            elif isinstance(item, str) and not item.isascii():
+                item.encode()  # UnicodeEncodeError is a ValueError
+            elif isinstance(item, int) and item.bit_length() > _BITS:
+                raise ValueError(f"it has a whole number of {item.bit_length()} bits")
         level, depth = deeper, depth + 1
 
 
@@ -174,7 +174,7 @@ def plain_name(name: str, place: Path | str, error: type[AvgzslError]) -> str:
 
 
 def is_plain_way(name: str) -> bool:
-    """Is `name` that of a file inside a folder, or inside its subfolders: `config.json`, `1_Pooling/config.json`?"""
+    """Whether `name` is a file in a folder or its subfolders, as `config.json` or `1_Pooling/config.json`."""
     parts = name.split("/")
     return all(_is_plain(part) for part in parts)
 
@@ -241,10 +241,10 @@ def require_own_journal(database: Path, error: type[AvgzslError]) -> None:
 
 
 def require_no_holes(path: Path, status: os.stat_result, error: type[AvgzslError]) -> None:
-    """Raises `error` for a file that says it is huge, and hardly anything of which lies on the disk."""
+    """Raises `error` for a file with a large size of which hardly anything lies on the disk (a sparse file)."""
     most, times = _MOSTLY_HOLES
-    there = getattr(status, "st_blocks", None)  # of 512 bytes; not on every system
-    if there is not None and status.st_size > most and there * 512 * times < status.st_size:
+    blocks = getattr(status, "st_blocks", None)  # of 512 bytes; not on every system
+    if blocks is not None and status.st_size > most and blocks * 512 * times < status.st_size:
         raise error(f"{path}: says that it has {status.st_size:,} bytes, and is a hole; make it anew")
 
 
