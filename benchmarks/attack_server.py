@@ -24,6 +24,7 @@ from avgzsl.archive.indexing import index
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.extract import extract
 from avgzsl.generators import generate
+from avgzsl.types import EncoderChoice
 from benchmarks.attack import Outcome
 
 SEED, PATIENCE = 0, 60.0
@@ -89,8 +90,8 @@ def attacks(work: Path) -> Iterator[Outcome]:
 def _archive(work: Path) -> tuple[Path, Path]:
     """An index over rendered clips, and the folder of these; one of them is large."""
     clips = generate("clips", work / "clips", scale=0.003, seed=SEED)
-    encoders = {"audio": "descriptors", "video": "descriptors", "text": "hashed-words"}
-    extract(clips, work / "store", manifest=clips / "manifest.csv", workers=1, **encoders)
+    encoders = EncoderChoice(audio="descriptors", video="descriptors", text="hashed-words")
+    extract(clips, work / "store", manifest=clips / "manifest.csv", workers=1, encoders=encoders)
     run = train(work / "store", "avgzslnet", out=work / "run", settings={"epochs": 2})
     media = work / "media"
     media.mkdir()

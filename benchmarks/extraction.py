@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,13 +27,13 @@ from avgzsl.features.extract import extract
 from avgzsl.generators import generate
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import FrameNeeds, SoundNeeds, Span
-from avgzsl.types import Modality
+from avgzsl.types import EncoderChoice, Modality
 from benchmarks.spine import peak_memory
 from benchmarks.tables import put
 
-PAIRS: dict[str, dict[Modality, str]] = {
-    "descriptors": {"audio": "descriptors", "video": "descriptors"},
-    "YAMNet + MobileNetV2": {"audio": "yamnet", "video": "mobilenet-v2"},
+PAIRS = {
+    "descriptors": EncoderChoice(audio="descriptors", video="descriptors"),
+    "YAMNet + MobileNetV2": EncoderChoice(audio="yamnet", video="mobilenet-v2"),
 }
 SAMPLE, ROUNDS = 60, 3
 MANY = (100, 1_000, 10_000)
@@ -49,10 +50,11 @@ def manifest(path: Path, files: Sequence[str], count: int) -> Path:
     return path
 
 
-def alone(clips: Path, files: Sequence[str], specs: dict[Modality, str], models: Path | None) -> tuple[float, float]:
+def alone(clips: Path, files: Sequence[str], pair: EncoderChoice, models: Path | None) -> tuple[float, float]:
     """Seconds a clip to decode, and to embed, on one core: medians over rounds."""
     torch.set_num_threads(1)
-    loaded = {m: backbones.load(spec, m, models=models) for m, spec in specs.items()}
+    specs: dict[Modality, str | None] = {"audio": pair.audio, "video": pair.video}
+    loaded = {m: backbones.load(spec, m, models=models) for m, spec in specs.items() if spec is not None}
     needs = {m: backbone.needs for m, backbone in loaded.items()}
     frames, sound = needs["video"], needs["audio"]
     if not isinstance(frames, FrameNeeds) or not isinstance(sound, SoundNeeds):
@@ -83,7 +85,8 @@ def rate_rows(clips: Path, files: Sequence[str], models: Path | None, names: Seq
             with tempfile.TemporaryDirectory() as folder:
                 listed = manifest(Path(folder) / "manifest.csv", files, count)
                 begun = time.perf_counter()
-                extract(clips, Path(folder) / "store", manifest=listed, models=models, **PAIRS[name])
+                encoders = replace(PAIRS[name], models=models)
+                extract(clips, Path(folder) / "store", manifest=listed, encoders=encoders)
                 rates.append(count / (time.perf_counter() - begun))
         rate = statistics.median(rates)
         ratio = rate * (one + other) / cores
@@ -110,7 +113,7 @@ def main() -> None:
     """Put the table into --document."""
     if sys.argv[1:2] == ["--child"]:
         clips, listed, folder = map(Path, sys.argv[2:])
-        extract(clips, folder / "store", manifest=listed, **PAIRS["descriptors"])
+        extract(clips, folder / "store", manifest=listed, encoders=PAIRS["descriptors"])
         print(json.dumps({"peak": peak_memory()}))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -26,7 +26,7 @@ from avgzsl.archive import clip_table
 from avgzsl.archive.clip_table import Clip
 from avgzsl.archive.collection import ENGINE, Collection, append, apply, view, writing
 from avgzsl.archive.embeddings import FILE
-from avgzsl.archive.fused import fused, query, usable
+from avgzsl.archive.fused import fused, query
 from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.proposals import proposals
@@ -113,7 +113,7 @@ def size(path: Path) -> int:
 def matrix_of(batches: Iterator[Embeddings], mode: Mode, similarity: Any) -> Tensor:
     """The vectors of all clips in a mode, for the bare product; zero for clips that are not in it."""
     return torch.cat(
-        [torch.from_numpy(fused(z, mode, similarity)).where(usable(z, mode)[:, None], 0.0) for z in batches]
+        [torch.from_numpy(fused(z, mode, similarity)).where(z.scorable(mode.modality)[:, None], 0.0) for z in batches]
     )
 
 

@@ -20,14 +20,15 @@ from torch import Tensor
 
 from avgzsl.data.layouts import class_splits, open_dataset
 from avgzsl.data.splitting import split
-from avgzsl.experiments.benchmark import Entry, Result, benchmark
+from avgzsl.experiments.benchmark import Entry, benchmark
+from avgzsl.experiments.cells import Comparison
 from avgzsl.features.extract import extract
 from avgzsl.features.feature_store import open_store
 from avgzsl.methods import method_class
 from avgzsl.reports.summary import summary_markdown
 from avgzsl.scores.metrics import spread
 from avgzsl.scores.similarity import cosine
-from avgzsl.types import MODALITIES
+from avgzsl.types import MODALITIES, EncoderChoice
 from benchmarks.tables import put
 
 SEEDS = 3
@@ -41,14 +42,11 @@ def make_store(clips: Path, features: Path, models: Path, out: Path) -> None:
         clips,
         out,
         manifest=clips / "manifest.csv",
-        audio="yamnet",
-        video="mobilenet-v2",
-        text=f"dict:{words}",
-        models=models,
+        encoders=EncoderChoice(audio="yamnet", video="mobilenet-v2", text=f"dict:{words}", models=models),
     )
     for name in class_splits(features):
         if name not in class_splits(out):
-            split(out, name=name, like=features / name)
+            split(out, name=name, unseen=features / name)
 
 
 def agreement(store: Path, features: Path) -> str:
@@ -83,7 +81,7 @@ def nearest(
     return mine, found.masked_fill(copies, -1.0).amax(1)
 
 
-def zsl(results: list[Result], label: str) -> tuple[float, float]:
+def zsl(results: Comparison, label: str) -> tuple[float, float]:
     """ZSL of the mode both, equal weights: mean and standard deviation over class splits."""
     values: dict[str, list[float]] = {}
     for result in results:

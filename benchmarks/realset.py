@@ -19,7 +19,8 @@ import torch
 
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import class_splits, open_dataset
-from avgzsl.experiments.protocol import Mode, measure, modes, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.learning.training import Job
 from avgzsl.methods import Method, build
 from avgzsl.scores.metrics import Classification, spread
@@ -36,9 +37,9 @@ Results = dict[tuple[str, int], dict[Mode, Classification]]
 def test_results(method: Method, data: Dataset, seed: int) -> dict[Mode, Classification]:
     """Fit, calibrate on val, measure on test."""
     method.fit(*data.training(), Job(seed=seed))
-    wanted = modes(method, data.split("test"))
-    gammas = penalties(method, data.split("val"), data.classes, wanted)
-    return {m.scored.mode: m.classification for m in measure(method, data.split("test"), data.classes, wanted, gammas)}
+    tested = gallery_of(method, data.split("test"), data.classes)
+    gammas = gallery_of(method, data.split("val"), data.classes).penalties(tested.modes)
+    return {measured.scored.mode: measured.classification for measured in tested.measure(tested.modes, gammas)}
 
 
 def permuted(data: Dataset, seed: int) -> Dataset:
@@ -55,8 +56,8 @@ def validation_hm(settings: dict[str, object], sets: dict[str, Dataset]) -> floa
 
     def one(data: Dataset) -> float:
         method = build("least-squares", settings=settings).fit(*data.training())
-        gammas = penalties(method, data.split("val"), data.classes, [BOTH])
-        return measure(method, data.split("val"), data.classes, [BOTH], gammas)[0].classification.HM
+        gallery = gallery_of(method, data.split("val"), data.classes)
+        return gallery.measure([BOTH], gallery.penalties([BOTH]))[0].classification.HM
 
     return statistics.fmean(map(one, sets.values()))
 

@@ -29,7 +29,7 @@ AROUND, SEARCHED = "realset", ("dropout", "margin", "weight_decay")
 def tune_all(data: Path, work: Path, judge: Judge, trials: int, trained_trials: int, folds: int) -> Path:
     """Presets of every method with ranges on every class split, as METHOD/CLASS-SPLIT/preset.yaml."""
     tuned = work / f"tuned-{judge}"
-    for split, dataset in open_splits(data, "all", None).items():
+    for split, dataset in open_splits(data).items():
         for method in methods():
             kind = method_class(method)
             if not kind.ranges:
@@ -42,7 +42,7 @@ def tune_all(data: Path, work: Path, judge: Judge, trials: int, trained_trials: 
                 "preset": AROUND if preset else None,
                 "fixed": {key: value for key, value in preset.items() if key not in SEARCHED},
             }
-            best = tune(dataset, method, tuned / method / split, judge=judge, **search)
+            best = tune(dataset, method, tuned / method / split, judge=judge, **search).settings
             print(f"tuned by {judge}: {method}, {split}: {best}", flush=True)
     return tuned
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int)
     parser.add_argument("--preset")
     options = parser.parse_args()
-    splits = open_splits(options.data, "all", None)
+    splits = open_splits(options.data)
     if options.preset:
         entries = [paper_entry(name, splits, options.preset, None) for name in methods()]
         put(options.document, "results-preset", table(options.data, entries, options.work, "val", options.processes))

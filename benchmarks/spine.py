@@ -26,7 +26,8 @@ from torch import Generator, Tensor
 
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import class_splits, open_dataset
-from avgzsl.experiments.protocol import Mode, measure, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
 from avgzsl.learning.sampling import PairSampler
@@ -110,7 +111,7 @@ def evaluation_rows(data: Dataset) -> list[Row]:
     method.embed_clips = lambda clips: embedded[id(clips)]  # type: ignore[method-assign]
 
     def whole() -> None:
-        measure(method, test, table, THREE, penalties(method, val, table, THREE))
+        gallery_of(method, test, table).measure(THREE, gallery_of(method, val, table).penalties(THREE))
 
     def bare() -> None:
         for clips in (val, test):
@@ -175,8 +176,8 @@ def real_rows(path: Path) -> list[Row]:
             data = open_dataset(path, class_split=name)
             method = build("avgzslnet", "realset", {"precision": precision, "attention": "none"})
             method.fit(*data.training(), Job())
-            gammas = penalties(method, data.split("val"), data.classes, THREE[2:])
-            found = measure(method, data.split("test"), data.classes, THREE[2:], gammas)[0]
+            gammas = gallery_of(method, data.split("val"), data.classes).penalties(THREE[2:])
+            found = gallery_of(method, data.split("test"), data.classes).measure(THREE[2:], gammas)[0]
             values[name] = [100 * found.classification.HM]
         mean, deviation = spread(values)
         rows.append(

@@ -16,7 +16,7 @@ from typing import Any
 from avgzsl.data.layouts._avca_text import wrong_classes
 from avgzsl.experiments.two_stage import two_stage
 from avgzsl.generators import generate
-from avgzsl.types import TEXT_ORDERS
+from avgzsl.types import TEXT_ORDERS, DataChoice
 from benchmarks.tables import put
 
 SEEDS = (0, 1, 2)
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 def measured(data: Path, order: str, seed: int, out: Path) -> Row:
     """The test figures of mode both."""
-    found = two_stage(data, out=out, settings=SETTINGS, seed=seed, text_order=order)
+    found = two_stage(data, out=out, settings=SETTINGS, seed=seed, choice=DataChoice(text_order=order))
     (row,) = [row for row in found.results if row["task"] == "classification" and row["modality"] == "both"]
     about = f"epochs {found.provenance['epochs']}, gamma {row['gamma']:.3f}"
     print(f"{order}, seed {seed}: HM {100 * row['HM']:.1f}, ZSL {100 * row['ZSL']:.1f}, {about}", flush=True)

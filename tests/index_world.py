@@ -8,9 +8,8 @@ import torch
 from avgzsl.archive import clip_table
 from avgzsl.archive.clip_table import Clip
 from avgzsl.archive.collection import Collection, append, apply, writing
-from avgzsl.archive.fused import usable
 from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
 from avgzsl.methods import Embeddings, Method
 
@@ -98,13 +97,13 @@ def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", mo
 def rows(clips: Embeddings, index) -> Embeddings:
     keep = torch.zeros(len(clips.has_audio), dtype=torch.bool)
     keep[list(index)] = True
-    return take(clips, keep)
+    return clips.where(keep)
 
 
 def brute_force(method: Method, clips: Embeddings, text, mode: Mode, k: int):
     """The k best of all clips that can be scored, by `Method.compare` of all at once; ties by position."""
-    keep = usable(clips, mode)
-    scores = method.compare(take(clips, keep), text[None], *mode)[:, 0].numpy()
+    keep = clips.scorable(mode.modality)
+    scores = method.compare(clips.where(keep), text[None], *mode)[:, 0].numpy()
     positions = keep.nonzero()[:, 0].numpy()
     order = np.lexsort((positions, -scores))[:k]
     return positions[order], scores[order]
@@ -112,6 +111,6 @@ def brute_force(method: Method, clips: Embeddings, text, mode: Mode, k: int):
 
 def compared(method: Method, clips: Embeddings, text, mode: Mode) -> dict[str, float]:
     """The score of each clip that can be scored."""
-    keep = usable(clips, mode)
-    scores = method.compare(take(clips, keep), text[None], *mode)[:, 0].tolist()
+    keep = clips.scorable(mode.modality)
+    scores = method.compare(clips.where(keep), text[None], *mode)[:, 0].tolist()
     return {f"clip-{i}": score for i, score in zip(keep.nonzero()[:, 0].tolist(), scores, strict=True)}

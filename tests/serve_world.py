@@ -25,6 +25,7 @@ from avgzsl.server.app import make_app
 from avgzsl.server.index_archive import open_archive
 from avgzsl.server.service import started
 from avgzsl.server.settings import Settings
+from avgzsl.types import DataChoice, EncoderChoice
 
 SIZE, FPS, SECONDS, RATE = 64, 8, 1.0, 16_000
 SEEN = ("red square low drum", "blue cross high flute", "green square high drum", "red bar low flute")
@@ -87,10 +88,12 @@ def world() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="avgzsl-test-world-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     manifest = write_clips(folder / "clips")
-    encoders = {"audio": "descriptors", "video": "descriptors", "text": "hashed-words"}
-    extract(folder / "clips", folder / "store", manifest=manifest, workers=1, **encoders)
+    encoders = EncoderChoice(audio="descriptors", video="descriptors", text="hashed-words")
+    extract(folder / "clips", folder / "store", manifest=manifest, workers=1, encoders=encoders)
     settings = {"epochs": 15, "batch_size": 64}
-    run = train(folder / "store", "avgzslnet", out=folder / "run", class_split="manifest", settings=settings)
+    run = train(
+        folder / "store", "avgzslnet", out=folder / "run", choice=DataChoice(class_split="manifest"), settings=settings
+    )
     save_results(run.folder, evaluate(run))
     # from the files themselves: the clip without a label is in no split of the data set
     index(folder / "run", folder / "clips", folder / "index", engine="memory", manifest=manifest.with_name("test.csv"))
@@ -101,7 +104,13 @@ def world() -> Path:
 def listening_alone() -> Path:
     """The index of a run that serves sound alone, over the clips of the world."""
     folder = world()
-    train(folder / "store", "audio-only", out=folder / "heard", class_split="manifest", settings={"epochs": 2})
+    train(
+        folder / "store",
+        "audio-only",
+        out=folder / "heard",
+        choice=DataChoice(class_split="manifest"),
+        settings={"epochs": 2},
+    )
     manifest = folder / "clips" / "test.csv"
     index(folder / "heard", folder / "clips", folder / "heard-index", engine="memory", manifest=manifest)
     return folder / "heard-index"

@@ -186,8 +186,8 @@ def test_a_posthoc_fit_that_was_cut_off_goes_on_with_the_finished_networks(data,
     expected = build("cjme", settings=settings).fit(*data.training()).state()
     heard: list[tuple[str, int]] = []
 
-    def stop(stage, done, *rest):
-        heard.append((stage, done))
+    def stop(step):
+        heard.append((step.task, step.done))
         if heard == [("networks", 1), ("networks", 2), ("networks", 3), ("attention", 1), ("attention", 2)]:
             raise KeyboardInterrupt
 

@@ -161,7 +161,7 @@ def test_the_class_list_rules_over_the_clip_list(root: Path) -> None:
     said = " ".join(dataset.notes)
     assert f"left out {clips} clips of main_split/stage_2_test_unseen.csv" in said
     assert "ignored the files of classes that are not listed: Playground" in said
-    remarks = " ".join(inspect(root)["remarks"])
+    remarks = " ".join(inspect(root).remarks)
     assert f"left out {clips} clips of main_split/stage_2_test_unseen.csv" in remarks
     assert "cls_split/stage_2_test_unseen.csv" not in remarks
     assert open_dataset(root, class_split="main_split/stage-1").notes == (
@@ -182,7 +182,7 @@ def test_the_splits_are_views_of_one_cache(root: Path, cache: Path, monkeypatch:
 
 
 def test_inspect_tells_of_both_sets_of_features_and_of_the_order(root: Path) -> None:
-    report = inspect(root)
+    report = inspect(root).json()
     assert report["problems"] == []
     assert list(report["class_splits"]) == list(SPLITS)
     found = {name: about["dimension"] for name, about in report["modalities"].items()}
@@ -237,7 +237,7 @@ def test_faults_are_named(root: Path, fault: str) -> None:
     break_it(root)
     with pytest.raises(DataError, match=message):
         open_dataset(root)
-    assert inspect(root)["problems"]
+    assert inspect(root).problems
 
 
 def test_stage_1_needs_nothing_of_stage_2(root: Path) -> None:

@@ -42,7 +42,7 @@ def test_it_reads_back_with_the_clips_of_the_lists(
     lists: tuple[Path, Path], tmp_path: Path, features: str, sizes: tuple[int, int]
 ) -> None:
     out = generate("avca", tmp_path / "out", 1.0, 3, splits=lists[0], w2v=lists[1], features=features)
-    assert inspect(out)["problems"] == []
+    assert inspect(out).problems == []
     dataset = open_dataset(out, class_split=f"{features}_split")
     clips = dataset.split("test")
     assert (clips.audio.shape[1], clips.video.shape[1]) == sizes

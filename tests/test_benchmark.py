@@ -12,10 +12,13 @@ import pytest
 
 from avgzsl.errors import ConfigError, RunError, UnknownNameError
 from avgzsl.experiments import benchmark as grid
-from avgzsl.experiments.benchmark import Entry, benchmark, left_aside
+from avgzsl.experiments.benchmark import Entry, benchmark
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
+from avgzsl.support.progress import Step
+from avgzsl.types import DataChoice
 
+USUAL = DataChoice(class_split="class-split")
 RIDGE = Entry("ridge", "least-squares", {"": {"ridge": 0.01}})
 FAILING = Entry("failing", "avgzslnet", {"": {"epochs": 3, "lr": 1e30, "distance": "mse", "attention": "none"}})
 
@@ -51,23 +54,30 @@ def test_a_cell_is_what_train_and_evaluate_give(data, out, tmp_path):
     assert [(r.cell.class_split, r.cell.seed) for r in results] == [
         (s, n) for s in ("class-split", "class-split-1") for n in (0, 1)
     ]
-    run = train(data, "least-squares", out=tmp_path / "run", class_split="class-split-1", settings={"ridge": 0.01})
+    run = train(
+        data,
+        "least-squares",
+        out=tmp_path / "run",
+        choice=DataChoice(class_split="class-split-1"),
+        settings={"ridge": 0.01},
+    )
     assert results[2].rows == json.loads(json.dumps(evaluate(run).results))
 
 
 def test_only_missing_cells_run(data, out):
     before = cells(out)
-    told: list[tuple[int, int]] = []
-    results = benchmark(data, [RIDGE], out, seeds=range(3), class_split="class-split", processes=1,
-                        told=lambda done, total, result: told.append((done, total)))  # fmt: skip
-    assert told == [(3, 3)]
+    steps: list[Step] = []
+    results = benchmark(data, [RIDGE], out, seeds=range(3), choice=USUAL, processes=1,
+                        progress=steps.append)  # fmt: skip
+    assert [(step.task, step.done, step.total, step.failed) for step in steps] == [("cells", 3, 3, 0)]
+    assert (steps[0].item, steps[0].figures) == ("ridge", results[2].figures)
     assert len(results) == 3
     after = cells(out)
     assert {name: after[name] for name in before} == before
 
 
 def test_other_settings_seeds_calibration_data_or_code_are_other_cells(data, out):
-    cell = benchmark(data, [RIDGE], out, seeds=range(1), class_split="class-split", processes=1)[0].cell
+    cell = benchmark(data, [RIDGE], out, seeds=range(1), choice=USUAL, processes=1)[0].cell
     others = [
         replace(cell, settings={**cell.settings, "ridge": 0.02}),
         replace(cell, seed=1),
@@ -81,14 +91,14 @@ def test_other_settings_seeds_calibration_data_or_code_are_other_cells(data, out
 
 def test_cells_of_other_code_are_left_aside_and_said(data, out, monkeypatch):
     monkeypatch.setattr(grid, "code_version", lambda *methods: "another version")
-    results = benchmark(data, [RIDGE], out, seeds=range(1), class_split="class-split", processes=1)
-    assert left_aside(out, results) >= 4
+    results = benchmark(data, [RIDGE], out, seeds=range(1), choice=USUAL, processes=1)
+    assert results.left_aside >= 4
     assert results[0].cell.code == "another version"
 
 
 def test_a_failed_cell_is_reported_stops_nothing_and_is_tried_again(data, tmp_path):
     for _ in range(2):
-        results = benchmark(data, [FAILING, RIDGE], tmp_path, seeds=range(1), class_split="class-split", processes=1)
+        results = benchmark(data, [FAILING, RIDGE], tmp_path, seeds=range(1), choice=USUAL, processes=1)
         assert "no longer finite" in results[0].error
         assert results[0].rows == []
         assert results[1].error is None
@@ -98,7 +108,7 @@ def test_a_failed_cell_is_reported_stops_nothing_and_is_tried_again(data, tmp_pa
 
 def test_mistakes_are_named_before_anything_runs(data, tmp_path):
     with pytest.raises(UnknownNameError, match="did you mean class-split"):
-        benchmark(data, [RIDGE], tmp_path, class_split="class-splitt")
+        benchmark(data, [RIDGE], tmp_path, choice=DataChoice(class_split="class-splitt"))
     with pytest.raises(UnknownNameError, match="did you mean least-squares"):
         benchmark(data, [Entry("x", "least-square", {})], tmp_path)
     with pytest.raises(ConfigError, match="did you mean ridge"):
@@ -111,16 +121,18 @@ def test_a_damaged_cell_is_a_clear_error(data, out, tmp_path):
     for name in cells(out):
         (tmp_path / "cells" / name).write_text('{"rows": [')
     with pytest.raises(RunError, match="delete it, and it is computed again"):
-        benchmark(data, [RIDGE], tmp_path, seeds=range(1), class_split="class-split", processes=1)
+        benchmark(data, [RIDGE], tmp_path, seeds=range(1), choice=USUAL, processes=1)
 
 
 CHILD = """
 import sys
 from avgzsl.experiments.benchmark import Entry, benchmark
+from avgzsl.types import DataChoice
 
 if __name__ == "__main__":
     benchmark(sys.argv[1], [Entry("ridge", "least-squares", {"": {"ridge": 0.01}})], sys.argv[2], seeds=range(40),
-              class_split="class-split", processes=1, told=lambda *told: print("cell", flush=True))
+              choice=DataChoice(class_split="class-split"), processes=1,
+              progress=lambda step: print("cell", flush=True))
 """
 
 

@@ -11,16 +11,14 @@ from avgzsl.errors import RunError
 from avgzsl.experiments.calibration import (
     FORMAT,
     RECOGNITION,
-    REJECTED,
     ModeRecord,
     Recognition,
     calibrate_recognition,
     read_recognition,
-    reject_threshold,
-    reject_thresholds,
     write_recognition,
 )
-from avgzsl.experiments.protocol import Mode, modes, penalties
+from avgzsl.experiments.gallery import REJECTED, gallery_of, reject_threshold
+from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Method, build
 from tests.worlds import world
 
@@ -43,7 +41,7 @@ def method(data: Dataset) -> Method:
 def slow_thresholds(method: Method, val, classes, gammas) -> dict[Mode, float]:
     """Clip by clip: the score of each class that is found, and of these the last that leaves at most 5 % below it."""
     found, seen = {}, classes.seen.tolist()
-    for mode in modes(method, val):
+    for mode in gallery_of(method, val, classes).modes:
         full = [i for i in range(len(val)) if all(bool(val.has(m)[i]) for m in NEEDED[mode.modality])]
         part, gamma = val.take(torch.tensor(full)), gammas.get(mode, 0.0)
         right = []
@@ -58,7 +56,7 @@ def slow_thresholds(method: Method, val, classes, gammas) -> dict[Mode, float]:
 def test_penalties_and_thresholds_are_those_of_a_slow_loop(data, method):
     found = calibrate_recognition(method, data)
     val, classes = data.split("val"), data.classes
-    gammas = penalties(method, val, classes, modes(method, val))
+    gammas = gallery_of(method, val, classes).penalties(gallery_of(method, val, classes).modes)
     assert found.gammas() == gammas
     assert len({AUDIO, VIDEO, BOTH, ATTENDED} & found.gammas().keys()) == 4
     expected = slow_thresholds(method, val, classes, gammas)
@@ -71,7 +69,7 @@ def test_penalties_and_thresholds_are_those_of_a_slow_loop(data, method):
 
 def test_thresholds_without_penalties_are_those_of_plain_scores(data, method):
     val, classes = data.split("val"), data.classes
-    found = reject_thresholds(method, val, classes, [VIDEO, BOTH], {})
+    found = gallery_of(method, val, classes).thresholds([VIDEO, BOTH], {})
     expected = slow_thresholds(method, val, classes, {})
     assert found == {mode: pytest.approx(expected[mode], abs=1e-5) for mode in (VIDEO, BOTH)}
 
@@ -111,7 +109,7 @@ def test_a_mode_in_which_no_class_is_found_has_no_threshold(data, method):
     scores = method.scores(val.where(val.has_video), classes.text, "video")
     worst = val.where(val.has_video)
     wrong = replace(worst, labels=scores.argmin(1))
-    assert reject_thresholds(method, wrong, classes, [VIDEO], {}) == {}
+    assert gallery_of(method, wrong, classes).thresholds([VIDEO], {}) == {}
     found = calibrate_recognition(method, replace(data, splits={**data.splits, "val": wrong}))
     assert found is None or found.modes["video"].threshold is None or found.gammas()[VIDEO] != 0
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from avgzsl.errors import ConfigError, ModalityError
-from avgzsl.experiments.protocol import modes
+from avgzsl.experiments.gallery import gallery_of
 from avgzsl.learning.attention import joint_weights
 from avgzsl.learning.train_set import load_train_set
 from avgzsl.learning.training import Job
@@ -192,7 +192,8 @@ def test_one_run_serves_every_mode_and_equal_weights_has_no_attention():
     test = data.split("test")
     default = build("cjme", settings=QUICK).fit(*data.training())
     assert default.attention == "joint"
-    assert list(map(str, modes(default, test))) == ["audio", "video", "both-equal", "both-attention"]
+    modes = gallery_of(default, test, data.classes).modes
+    assert list(map(str, modes)) == ["audio", "video", "both-equal", "both-attention"]
     equal, fused = (default.scores(test, data.classes.text, "both", fusion) for fusion in ("equal", "attention"))
     assert not torch.allclose(equal, fused, atol=1e-3)
     plain = build("cjme", "equal-weights", QUICK).fit(*data.training())

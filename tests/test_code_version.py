@@ -12,11 +12,12 @@ import pytest
 
 from avgzsl import methods as package
 from avgzsl.experiments.code_version import TRIAL, code_version, sources
-from avgzsl.methods import Method, methods
+from avgzsl.methods import methods
 
 SRC = Path(__file__).parents[1] / "src"
 PARTS = (
     "learning/losses", "learning/sampling", "scores/scoring", "scores/metrics", "experiments/protocol",
+    "experiments/gallery", "experiments/pseudo_unseen", "methods/_embeddings",
     "learning/attention", "learning/training", "learning/nets", "scores/similarity", "data/clips",
     "learning/train_set", "experiments/trial", "methods/_base", "methods/_projections", "methods/avgzslnet",
     "methods/__init__",
@@ -87,7 +88,11 @@ def test_every_module_that_a_method_loads_is_in_its_version():
 
 def test_a_method_from_outside_brings_its_own_file(tmp_path, monkeypatch):
     name = "outsider"
-    text = "from avgzsl.methods.conse import ConSE\n\nclass Outsider(ConSE, name='outsider'): ...\n"
+    text = (
+        "from pydantic.dataclasses import dataclass\nfrom avgzsl.methods import SETTINGS\n"
+        "from avgzsl.methods.conse import ConSE\n\n"
+        "@dataclass(config=SETTINGS, kw_only=True, eq=False)\nclass Outsider(ConSE, name='outsider'): ...\n"
+    )
     (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     importlib.invalidate_caches()
@@ -99,8 +104,23 @@ def test_a_method_from_outside_brings_its_own_file(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(text)
         assert code_version(name) == first
     finally:
-        Method.registered.pop(sys.modules.pop(f"avgzsl.methods.{name}").__name__)
+        del sys.modules[f"avgzsl.methods.{name}"]
         vars(package).pop(name, None)
+
+
+def test_a_file_counts_by_its_content_wherever_it_lies(tmp_path):
+    text = (
+        "from pydantic.dataclasses import dataclass\nfrom avgzsl.methods import SETTINGS\n"
+        "from avgzsl.methods.conse import ConSE\n\n"
+        "@dataclass(config=SETTINGS, kw_only=True, eq=False)\nclass Outsider(ConSE, name='outsider'): ...\n"
+    )
+    versions = []
+    for folder, content in (("a", text), ("b", text), ("c", text + "# another\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "outsider.py").write_text(content)
+        versions.append(code_version(f"{tmp_path / folder / 'outsider.py'}:Outsider"))
+    assert versions[0] == versions[1] != versions[2]
+    assert versions[0] != code_version("conse")
 
 
 def test_imports_are_followed_in_any_form(tmp_path, monkeypatch):

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from avgzsl import backbones
 from avgzsl.backbones._i3d_network import I3D
 from avgzsl.backbones.kumar import KumarNet
-from avgzsl.experiments.protocol import Mode, measure
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
 from avgzsl.learning.attention import AttentionSettings
@@ -43,7 +44,7 @@ def fitted(name, data, device="cuda", **job):
 def scored(method, data):
     modes = [Mode(m, "equal") for m in method.modalities]
     test = data.split("test")
-    return {str(one.scored.mode): one for one in measure(method, test, data.classes, modes, {})}
+    return {str(one.scored.mode): one for one in gallery_of(method, test, data.classes).measure(modes, {})}
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,7 @@ def test_a_fault_is_named_and_the_inspection_sees_it(root: Path, name: str) -> N
         open_dataset(root)
     missing = [part for part in expected if part not in str(caught.value)]
     assert not missing, str(caught.value)
-    assert any(expected[0] in problem for problem in inspect(root)["problems"])
+    assert any(expected[0] in problem for problem in inspect(root).problems)
 
 
 def test_faults_in_one_go(root: Path) -> None:
@@ -201,7 +201,7 @@ def test_faults_in_one_go(root: Path) -> None:
     feature_file(root, "audio", "test", "pig").unlink()
     vectors(root, {"tram": None})
     write_lists(root / "class-split-2", ORDER, SEEN, (*UNSEEN, "cat"))
-    problems = "\n".join(inspect(root)["problems"])
+    problems = "\n".join(inspect(root).problems)
     for part in ("audio/trn/bus.h5: NaN", "video/trn/cat.h5", "'pig'", "'tram'", "class-split-2: both seen and unseen"):
         assert part in problems
 

@@ -32,7 +32,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_sound_data_set(root: Path) -> None:
-    report = json.loads(json.dumps(inspect(root), allow_nan=False))
+    report = json.loads(json.dumps(inspect(root).json(), allow_nan=False))
     assert (report["layout"], report["path"], report["problems"]) == ("audioset-zsl", str(root), [])
     assert report["class_splits"] == {"class-split": {"seen": list(SEEN), "unseen": list(UNSEEN)}}
     assert report["clips"] == {name: {split: count(name, split) for split in FOLDERS} for name in ORDER}
@@ -60,7 +60,7 @@ def test_leaks_repeats_zeros_and_imbalance(root: Path) -> None:
         write_file(path, many, [f"bus-{i}" for i in range(70)])
     (root / "features/video/val/zebra.h5").write_bytes(b"")
     write_vectors(root, {name: np.ones(3, np.float32) * max(i, 2) for i, name in enumerate(ORDER)})
-    report = inspect(root)
+    report = inspect(root).json()
     problems, remarks = "\n".join(report["problems"]), "\n".join(report["remarks"])
     assert "1 ids stand in more than one split: dog-train-3;" in problems
     assert "1 ids stand in more than one class: cat-test-0" in problems
@@ -75,7 +75,7 @@ def test_leaks_repeats_zeros_and_imbalance(root: Path) -> None:
 
 def test_nothing_but_feature_folders(tmp_path: Path) -> None:
     (tmp_path / "features/audio/tst").mkdir(parents=True)
-    report = inspect(tmp_path)
+    report = inspect(tmp_path).json()
     problems = "\n".join(report["problems"])
     for part in ("class-split", "word_embeddings-dict", "audio/trn"):
         assert part in problems
@@ -86,14 +86,14 @@ def test_nothing_but_feature_folders(tmp_path: Path) -> None:
 
 def test_one_broken_class_split_hides_no_other(root: Path) -> None:
     write_lists(root / "class-split-2", ORDER, SEEN, ("pig",))
-    report = inspect(root)
+    report = inspect(root).json()
     assert report["class_splits"]["class-split"]["seen"] == list(SEEN)
     assert len(report["problems"]) == 1
 
 
 @pytest.mark.skipif(not REALSET.is_dir(), reason="needs ../shared/data/realset")
 def test_real_features() -> None:
-    report = inspect(REALSET)
+    report = inspect(REALSET).json()
     assert report["problems"] == []
     assert len(report["class_splits"]) == 5
     assert sum(sum(by.values()) for by in report["clips"].values()) == 1344

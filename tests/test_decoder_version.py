@@ -13,9 +13,13 @@ from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.extract import extract
 from avgzsl.features.feature_store import open_store
 from avgzsl.media.version import DECODER
+from avgzsl.types import EncoderChoice
 from tests.small_clips import write_clip, write_clips
 
-OPTIONS = {"audio": "descriptors", "video": "descriptors", "workers": 1}
+OPTIONS = {
+    "encoders": EncoderChoice(audio="descriptors", video="descriptors", text="hashed-words"),
+    "workers": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +29,7 @@ def root(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def store(root, tmp_path) -> Path:
-    return extract(root, tmp_path / "store", text="hashed-words", **OPTIONS).store.folder
+    return extract(root, tmp_path / "store", **OPTIONS).store.folder
 
 
 def age(folder: Path, version: int | None = None) -> None:
@@ -45,7 +49,7 @@ def age(folder: Path, version: int | None = None) -> None:
 def test_a_new_store_says_its_version_and_goes_on(store, root):
     assert DECODER > 0 and open_store(store).record.decoder == DECODER
     write_clip(root / "bell" / "new.mp4", 9)
-    assert extract(root, store, text="hashed-words", **OPTIONS).extracted == 1
+    assert extract(root, store, **OPTIONS).extracted == 1
     (root / "bell" / "new.mp4").unlink()
 
 
@@ -55,9 +59,9 @@ def test_a_store_of_another_version_opens_and_is_not_added_to(store, root, versi
     assert open_store(store).record.decoder == (version or 0)
     before = {name: (store / name).read_bytes() for name in ("store.json", "clips.parquet", "audio.npy", "video.npy")}
     with pytest.raises(RunError, match=rf"version {version or 0} .* version {DECODER}, .*`avgzsl extract` .*--out NEW"):
-        extract(root, store, text="hashed-words", **OPTIONS)
+        extract(root, store, **OPTIONS)
     assert {name: (store / name).read_bytes() for name in before} == before
-    assert extract(root, store.parent / "new", text="hashed-words", **OPTIONS).extracted == 6
+    assert extract(root, store.parent / "new", **OPTIONS).extracted == 6
 
 
 def test_a_journal_that_was_begun_and_holds_nothing_is_of_this_version(store, root, tmp_path):
@@ -65,14 +69,14 @@ def test_a_journal_that_was_begun_and_holds_nothing_is_of_this_version(store, ro
         db.execute("delete from clips")
     db.close()
     age(store)
-    assert extract(root, store, text="hashed-words", **OPTIONS).extracted == 6
+    assert extract(root, store, **OPTIONS).extracted == 6
     assert open_store(store).record.decoder == DECODER
 
 
 def test_a_store_whose_journal_was_removed_is_made_anew(store, root):
     age(store)
     (store / "journal.sqlite").unlink()
-    assert extract(root, store, text="hashed-words", **OPTIONS).extracted == 6
+    assert extract(root, store, **OPTIONS).extracted == 6
     assert open_store(store).record.decoder == DECODER
 
 
@@ -84,7 +88,7 @@ def trained(store: Path, root: Path) -> Path:
     ]
     manifest = store.parent / "list.csv"
     manifest.write_text("\n".join(lines))
-    extract(root, store, manifest=manifest, text="hashed-words", **OPTIONS)
+    extract(root, store, manifest=manifest, **OPTIONS)
     age(store)
     run = train(store, "least-squares", out=store.parent / "run").folder
     age(store, DECODER)
@@ -94,7 +98,7 @@ def trained(store: Path, root: Path) -> Path:
 def test_an_index_is_of_one_version(store, root, tmp_path):
     run, folder, more = trained(store, root), tmp_path / "index", tmp_path / "more"
     index(run, store, folder, engine="memory")
-    assert index_info(folder)["decoder"] == DECODER
+    assert index_info(folder).json()["decoder"] == DECODER
     write_clip(more / "bell" / "late.mp4", 5)
     assert index_add(folder, more).added == 1
     other = extract(more, tmp_path / "other", **OPTIONS).store.folder
@@ -117,6 +121,6 @@ def test_an_index_is_of_one_version(store, root, tmp_path):
         index_add(tmp_path / "now", other)
 
     index(run, other, tmp_path / "old", engine="memory")  # a new index of an old store has its version
-    assert index_info(tmp_path / "old")["decoder"] == 0
+    assert index_info(tmp_path / "old").json()["decoder"] == 0
     with pytest.raises(DataError, match="not mixed"):
         index_add(tmp_path / "old", more)

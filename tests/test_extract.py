@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +27,12 @@ from avgzsl.media.decode import decode
 from avgzsl.media.needs import Decoded, SoundNeeds, Span
 from avgzsl.support.weights import WeightFile
 from avgzsl.text import encoders as text
+from avgzsl.types import EncoderChoice
 from tests.processes import group_of, started, wait_for
 from tests.small_clips import CLASSES, write_clip, write_clips, write_wav
 
-BOTH = {"audio": "descriptors", "video": "descriptors", "workers": 1}
+COUNTING, SOUND = EncoderChoice(audio="counting"), EncoderChoice(audio="descriptors")
+BOTH = EncoderChoice(audio="descriptors", video="descriptors")
 ARRAYS = ("audio.npy", "video.npy", "clips.parquet", "store.json")
 
 
@@ -74,10 +76,12 @@ def test_features_are_those_of_a_direct_call(root, tmp_path):
     """Picture and sound of one decoding, row by row; a clip that lacks one is marked."""
     write_clip(root / "bell" / "silent.mp4", 3, sound=False)
     write_wav(root / "drum" / "heard.wav")
-    told = []
-    result = extract(root, tmp_path / "store", **BOTH, text="hashed-words", batch=4, told=told.append)
+    steps = []
+    encoders = replace(BOTH, text="hashed-words")
+    result = extract(root, tmp_path / "store", encoders=encoders, workers=1, batch=4, progress=steps.append)
     assert len(result.store) == 11 == result.extracted and not result.failures
-    assert (told[-1].done, told[-1].total, told[-1].left) == (11, 11, 0.0) and told[-1].rate > 0
+    assert (steps[-1].task, steps[-1].done, steps[-1].total, steps[-1].left) == ("extract", 11, 11, 0.0)
+    assert steps[-1].figures["clips/s"] > 0 and steps[-1].failed == 0
     nets = {m: backbones.load("descriptors", m) for m in ("audio", "video")}
     for number, row in enumerate(rows(result)):
         clip = decode(root / row["path"], frames=nets["video"].needs, sound=nets["audio"].needs)
@@ -94,23 +98,23 @@ def test_features_are_those_of_a_direct_call(root, tmp_path):
 
 def test_a_second_run_repeats_nothing_and_changes_no_byte(root, tmp_path, counting):
     out = tmp_path / "store"
-    first = extract(root, out, audio="counting", workers=1, batch=4)
+    first = extract(root, out, encoders=COUNTING, workers=1, batch=4)
     before = {name: (out / name).read_bytes() for name in ("audio.npy", "clips.parquet", "store.json")}
     assert (first.extracted, sorted(counting.batches)) == (9, [1, 4, 4])
-    again = extract(root, out, audio="counting", workers=1, batch=4)
+    again = extract(root, out, encoders=COUNTING, workers=1, batch=4)
     assert (again.extracted, len(counting.batches)) == (0, 3)
     assert before == {name: (out / name).read_bytes() for name in before}
 
 
 def test_changed_new_and_removed_files_are_noticed(root, tmp_path, counting):
     out = tmp_path / "store"
-    extract(root, out, audio="counting", workers=1)
+    extract(root, out, encoders=COUNTING, workers=1)
     changed, touched = root / "bell" / "0.mp4", root / "bell" / "1.mp4"
     shutil.copy(write_clip(tmp_path / "other.mp4", 5, 0.75), changed)
     os.utime(touched, ns=(1, 1))  # another time, the same content
     (root / "bell" / "2.mp4").unlink()
     write_wav(root / "drum" / "new.wav")
-    result = extract(root, out, audio="counting", workers=1)
+    result = extract(root, out, encoders=COUNTING, workers=1)
     assert result.extracted == 2
     found = {row["path"]: (row, audio) for row, audio in zip(rows(result), result.store.audio, strict=True)}
     assert "bell/2.mp4" not in found and "drum/new.wav" in found and len(found) == 9
@@ -122,9 +126,9 @@ def test_changed_new_and_removed_files_are_noticed(root, tmp_path, counting):
 
 def test_a_file_changed_within_its_own_second_and_size_is_noticed_by_its_time(root, tmp_path, counting):
     wav = write_wav(root / "bell" / "x.wav", 300.0)
-    extract(root, tmp_path / "store", audio="counting", workers=1)
+    extract(root, tmp_path / "store", encoders=COUNTING, workers=1)
     write_wav(wav, 310.0)
-    assert extract(root, tmp_path / "store", audio="counting", workers=1).extracted == 1
+    assert extract(root, tmp_path / "store", encoders=COUNTING, workers=1).extracted == 1
 
 
 def test_a_file_that_changes_while_it_is_read_gives_no_row(root, tmp_path, counting, monkeypatch):
@@ -135,7 +139,7 @@ def test_a_file_that_changes_while_it_is_read_gives_no_row(root, tmp_path, count
         return embed(clips)
 
     monkeypatch.setattr(counting, "embed", meanwhile)
-    result = extract(root, tmp_path / "store", audio="counting", workers=1)
+    result = extract(root, tmp_path / "store", encoders=COUNTING, workers=1)
     assert list(result.failures) == ["bell/0.mp4"] and "changed while" in result.failures["bell/0.mp4"]
 
 
@@ -159,16 +163,16 @@ def test_failed_files_are_listed_with_the_reason_and_tried_again(root, tmp_path)
 
 
 def test_a_file_that_becomes_bad_leaves_the_store(root, tmp_path):
-    extract(root, tmp_path / "store", audio="descriptors", workers=1)
+    extract(root, tmp_path / "store", encoders=SOUND, workers=1)
     (root / "bell" / "0.mp4").write_bytes(b"x" * 99)
-    result = extract(root, tmp_path / "store", audio="descriptors", workers=1)
+    result = extract(root, tmp_path / "store", encoders=SOUND, workers=1)
     assert list(result.failures) == ["bell/0.mp4"] and len(result.store) == 8
 
 
 def test_without_any_row_there_is_no_store(tmp_path):
     write_clip(tmp_path / "clips" / "bell" / "silent.mp4", 1, sound=False)
     with pytest.raises(DataError, match="no sound in it"):
-        extract(tmp_path / "clips", tmp_path / "store", audio="descriptors", workers=1)
+        extract(tmp_path / "clips", tmp_path / "store", encoders=SOUND, workers=1)
     assert not (tmp_path / "store" / "store.json").exists() and (tmp_path / "store" / "failures.csv").exists()
 
 
@@ -180,7 +184,13 @@ def test_a_manifest_with_spans_splits_and_licences(root, tmp_path):
         "long.wav,bell,trn,yes,0,1,CC0\nlong.wav,bell,trn,,1,2.5,CC BY\n"
         "flute/0.mp4,flute,trn,yes,,,\nflute/1.mp4,flute,tst,yes,,,\ndrum/0.mp4,drum,trn,no,,,\n"
     )
-    result = extract(root, tmp_path / "store", manifest=labels, audio="descriptors", text="hashed-words", workers=1)
+    result = extract(
+        root,
+        tmp_path / "store",
+        manifest=labels,
+        encoders=EncoderChoice(audio="descriptors", text="hashed-words"),
+        workers=1,
+    )
     assert [row["id"] for row in rows(result)][:2] == ["long.wav@0-1", "long.wav@1-2.5"]
     assert [row["licence"] for row in rows(result)] == ["CC0", "CC BY", "", "", ""]
     net = backbones.load("descriptors", "audio")
@@ -190,14 +200,14 @@ def test_a_manifest_with_spans_splits_and_licences(root, tmp_path):
     assert dataset.class_split == "manifest" and len(dataset.split("train")) == 3
     assert dataset.split("test").ids.tolist() == ["drum/0.mp4", "flute/1.mp4"]
     labels.write_text("path,label\nflute/0.mp4,flute\n")
-    assert extract(root, tmp_path / "store", manifest=labels, audio="descriptors", workers=1).extracted == 0
+    assert extract(root, tmp_path / "store", manifest=labels, encoders=SOUND, workers=1).extracted == 0
     assert not (tmp_path / "store" / "splits" / "manifest.json").exists()
 
 
 def test_windows_cut_long_clips_only(tmp_path, counting):
     write_wav(tmp_path / "clips" / "bell" / "long.wav", seconds=3.4)
     write_wav(tmp_path / "clips" / "bell" / "short.wav", seconds=0.5)
-    result = extract(tmp_path / "clips", tmp_path / "store", audio="counting", window=1.0, hop=0.8, workers=1)
+    result = extract(tmp_path / "clips", tmp_path / "store", encoders=COUNTING, window=1.0, hop=0.8, workers=1)
     spans = [(row["id"], row["start"], row["end"]) for row in rows(result)]
     assert spans == [
         ("bell/long.wav@0-1", 0.0, 1.0),
@@ -207,31 +217,31 @@ def test_windows_cut_long_clips_only(tmp_path, counting):
         ("bell/short.wav", 0.0, None),
     ]
     np.testing.assert_allclose(result.store.audio[:, 0], [8000, 8000, 8000, 8000, 4000], atol=8)
-    assert extract(tmp_path / "clips", tmp_path / "store", audio="counting", window=1.0, hop=0.8).extracted == 0
+    assert extract(tmp_path / "clips", tmp_path / "store", encoders=COUNTING, window=1.0, hop=0.8).extracted == 0
 
 
 def test_other_backbones_are_not_mixed_in(root, tmp_path, counting):
     out = tmp_path / "store"
-    extract(root, out, audio="counting", workers=1)
+    extract(root, out, encoders=COUNTING, workers=1)
     counting.weights = (WeightFile("net.bin", "f" * 64),)
     with pytest.raises(RunError, match=r"asked: audio counting \(2-d, net.bin ffffffffffff\)"):
-        extract(root, out, audio="counting", workers=1)
+        extract(root, out, encoders=COUNTING, workers=1)
 
 
 def test_one_extraction_at_a_time_writes_a_store(root, tmp_path, counting):
-    extract(root, tmp_path / "store", audio="counting", workers=1)
+    extract(root, tmp_path / "store", encoders=COUNTING, workers=1)
     with open_journal(tmp_path / "store" / "journal.sqlite"), pytest.raises(RunError, match="another extraction"):
-        extract(root, tmp_path / "store", audio="counting", workers=1)
+        extract(root, tmp_path / "store", encoders=COUNTING, workers=1)
 
 
 def test_a_damaged_journal_is_named_and_can_be_removed(root, tmp_path, counting):
-    extract(root, tmp_path / "store", audio="counting", workers=1)
+    extract(root, tmp_path / "store", encoders=COUNTING, workers=1)
     journal = tmp_path / "store" / "journal.sqlite"
     journal.write_bytes(b"nothing" * 1000)
     with pytest.raises(RunError, match=r"journal\.sqlite: damaged"):
-        extract(root, tmp_path / "store", audio="counting", workers=1)
+        extract(root, tmp_path / "store", encoders=COUNTING, workers=1)
     journal.unlink()
-    assert extract(root, tmp_path / "store", audio="counting", workers=1).extracted == 9
+    assert extract(root, tmp_path / "store", encoders=COUNTING, workers=1).extracted == 9
 
 
 def test_a_clip_that_the_backbone_refuses_costs_itself():
@@ -263,14 +273,14 @@ def test_other_weights_on_another_machine_are_refused(counting):
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({}, ConfigError, "neither"),
-        ({"audio": "descriptor"}, ConfigError, "did you mean descriptors"),
-        ({"audio": "descriptors", "engine": "rai"}, ConfigError, "did you mean ray"),
-        ({"audio": "descriptors", "hop": 1.0}, ConfigError, "without a window"),
-        ({"audio": "descriptors", "batch": 0}, ConfigError, "batch 0"),
-        ({"audio": "descriptors", "workers": 0}, ConfigError, "workers 0"),
-        ({"audio": "descriptors", "overrides": Path("x.csv")}, ConfigError, "text encoder"),
-        ({"audio": "descriptors", "window": -1.0}, ConfigError, "above zero"),
+        ({"encoders": EncoderChoice(text="hashed-words")}, ConfigError, "neither"),
+        ({"encoders": EncoderChoice(audio="descriptor")}, ConfigError, "did you mean descriptors"),
+        ({"encoders": SOUND, "engine": "rai"}, ConfigError, "did you mean ray"),
+        ({"encoders": SOUND, "hop": 1.0}, ConfigError, "without a window"),
+        ({"encoders": SOUND, "batch": 0}, ConfigError, "batch 0"),
+        ({"encoders": SOUND, "workers": 0}, ConfigError, "workers 0"),
+        ({"encoders": SOUND, "overrides": Path("x.csv")}, ConfigError, "text encoder"),
+        ({"encoders": SOUND, "window": -1.0}, ConfigError, "above zero"),
     ],
 )
 def test_what_cannot_be_is_refused(made, tmp_path, options, error, words):
@@ -281,7 +291,7 @@ def test_what_cannot_be_is_refused(made, tmp_path, options, error, words):
 def test_a_folder_of_something_else_is_not_written_into(made, tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(RunError, match="is not empty"):
-        extract(made, tmp_path, audio="descriptors")
+        extract(made, tmp_path, encoders=SOUND)
 
 
 STOPS = """
@@ -339,7 +349,7 @@ def stopped(root: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
 @pytest.mark.races
 def test_killed_and_interrupted_extractions_go_on_and_end_in_the_same_bytes(tmp_path):
     root = write_clips(tmp_path / "clips", count=8)
-    whole = extract(root, tmp_path / "whole", audio="descriptors", video="descriptors", batch=2, workers=1)
+    whole = extract(root, tmp_path / "whole", encoders=BOTH, batch=2, workers=1)
     out = tmp_path / "store"
     there = []
     for how in (signal.SIGKILL, signal.SIGINT):
@@ -349,7 +359,7 @@ def test_killed_and_interrupted_extractions_go_on_and_end_in_the_same_bytes(tmp_
         assert code == (130 if how == signal.SIGINT else -how), said
     assert there == [10, 20]  # five whole batches each time
     assert "the same command goes on" in said and "Traceback" not in said
-    result = extract(root, out, audio="descriptors", video="descriptors", batch=2, workers=1)
+    result = extract(root, out, encoders=BOTH, batch=2, workers=1)
     assert result.extracted == 24 - there[1] and len(result.store) == len(whole.store) == 24
     for name in ARRAYS:
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name

@@ -10,9 +10,10 @@ import pytest
 
 from avgzsl.errors import DataError
 from avgzsl.features.extract import FAILURES, extract
+from avgzsl.types import EncoderChoice
 from tests.small_clips import write_wav
 
-SPECS = {"audio": "descriptors", "text": "hashed-words"}
+ENCODERS = EncoderChoice(audio="descriptors", text="hashed-words")
 ODD = [b"caf\xe9.wav", b"\xff\xfe.wav", b"\xed\xa0\x80.wav"]  # Latin-1, no text at all, half a surrogate
 
 
@@ -38,7 +39,7 @@ def _as(source: Path, target: bytes) -> None:
 @pytest.mark.parametrize("window", [None, 0.05])
 def test_they_are_failures_and_the_others_are_done(clips, tmp_path, window):
     for _ in range(2):  # the same call goes on
-        found = extract(clips, tmp_path / "store", window=window, **SPECS)
+        found = extract(clips, tmp_path / "store", window=window, encoders=ENCODERS)
         assert found.store.record.classes == ("bell", "drum")
         assert set(found.failures) == {
             r"bell/caf\xe9.wav",
@@ -54,7 +55,7 @@ def test_they_are_failures_and_the_others_are_done(clips, tmp_path, window):
 
 def test_a_folder_with_such_a_name_is_refused(clips, tmp_path):
     with pytest.raises(DataError, match="not UTF-8"):
-        extract(Path(os.fsdecode(os.fsencode(clips) + b"/d\xe9")), tmp_path / "store", **SPECS)
+        extract(Path(os.fsdecode(os.fsencode(clips) + b"/d\xe9")), tmp_path / "store", encoders=ENCODERS)
 
 
 def test_commands_print_them_escaped(clips):

@@ -13,6 +13,7 @@ from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
 from avgzsl.generators import audioset_zsl, generate, generators
 from avgzsl.generators._clip_model import make_clips, make_world
+from avgzsl.support.progress import Step
 
 PUBLISHED = Path(__file__).parents[2] / "shared" / "data" / "benchmarks" / "AudioSetZSL"
 SMALL = {"audio_dim": 12, "video_dim": 10, "text_dim": 8}
@@ -56,7 +57,7 @@ def test_it_reads_back_without_a_problem(tmp_path: Path) -> None:
         expected = [max(5, round(counts[column] * 0.002)) for counts in audioset_zsl.counts().values()]
         assert torch.bincount(clips.labels).tolist() == expected
         assert float(clips.audio.min()) == 0.0
-    report = inspect(out)
+    report = inspect(out).json()
     assert report["problems"] == []
     assert not any("number for number" in remark for remark in report["remarks"])
 
@@ -82,7 +83,9 @@ def test_a_class_does_not_hang_on_the_size_of_another() -> None:
 
 def test_progress_counts_classes(tmp_path: Path) -> None:
     said: list[tuple[int, int]] = []
-    generate("audioset-zsl", tmp_path / "out", 0.001, progress=lambda done, of: said.append((done, of)), **SMALL)
+    generate(
+        "audioset-zsl", tmp_path / "out", 0.001, progress=lambda step: said.append((step.done, step.total)), **SMALL
+    )
     assert said == [(i, 33) for i in range(1, 34)]
 
 
@@ -96,8 +99,8 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_whole_or_absent(tmp_path: Path) -> None:
-    def stop(done: int, of: int) -> None:
-        if done == 3:
+    def stop(step: Step) -> None:
+        if step.done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

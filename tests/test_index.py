@@ -33,6 +33,7 @@ from avgzsl.archive.indexing import (
 )
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild, verify
+from avgzsl.archive.results import Removed
 from avgzsl.archive.where import parse
 from avgzsl.errors import AvgzslError, ConfigError, DataError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiments.protocol import Mode
@@ -40,6 +41,7 @@ from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.class_splits import ClassSplit, write_class_split
 from avgzsl.features.feature_store import EncoderRecord
+from avgzsl.types import DataChoice
 from tests.index_world import (
     MODES,
     brute_force,
@@ -98,7 +100,7 @@ def test_replaced_and_removed_clips_are_found_no_more(engine, clips, tmp_path):
         apply(collection, db, enough=1)
     assert found_ids(collection, 8) == first[2:]
     assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
 
 
 @pytest.mark.parametrize("engine", ["lancedb", "memory"])
@@ -124,7 +126,7 @@ def test_purge_leaves_no_byte_behind(engine, clips, tmp_path):
         assert purge(collection, db) == 2
     assert not any(holding(tmp_path, trace) for trace in traces)
     reader.close()
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     left = [i for i in range(300) if i != gone]
     best, _ = brute_force(collection.run.method, rows(clips, left), POINT, BOTH, 10)
     assert found_ids(collection) == [f"clip-{left[i]}" for i in best]
@@ -247,7 +249,7 @@ def spoil(path: Path, length: int = 1) -> None:
 )
 def test_a_damaged_engine_is_recognised_and_rebuilt(engine, pattern, clips, tmp_path):
     collection = collection_of(tmp_path, clips, engine=engine)
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     collection.close()
     (file, *_) = sorted((tmp_path / "engine").rglob(pattern))
     spoil(file, 40)
@@ -255,7 +257,7 @@ def test_a_damaged_engine_is_recognised_and_rebuilt(engine, pattern, clips, tmp_
     assert not found.truth
     assert found.engine and "both-equal" in found.engine[0]
     rebuild(collection)
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     assert found_ids(collection) == expected_ids(collection, clips)
 
 
@@ -282,7 +284,7 @@ def test_an_engine_that_is_gone_is_rebuilt(clips, tmp_path):
         file.unlink()
     assert len(verify(collection).engine) == len(MODES)
     rebuild(collection)
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     assert found_ids(collection) == expected_ids(collection, clips)
 
 
@@ -397,11 +399,11 @@ def test_killed_at_random_moments_nothing_acknowledged_is_lost(engine, tmp_path,
         assert len(there - acknowledged) <= 10  # a kill leaves at most one that was whole and not yet told
         batch = max(there, default=-1) + 1
     assert len(acknowledged) > 5
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     with writing(collection) as db:
         apply(collection, db, enough=1)
     collection.close()
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     with view(collection) as seen:
         positions = seen.positions()
         stored = seen.embeddings(positions)
@@ -425,7 +427,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, nursery):
     _, told = nursery(tmp_path, count, count + 1)
     assert ended(told)[-1] == "end"
     assert batches_of(found_ids(collection, 100_000)) == set(range(count + 1))
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
 
 
 def test_index_of_features_and_what_changed_in_them(data, run, tmp_path):
@@ -438,16 +440,16 @@ def test_index_of_features_and_what_changed_in_them(data, run, tmp_path):
     values[0] += 1
     write_file(file, values, ids)
     assert (index_add(folder, copy, split="test").added) == 1
-    info = index_info(folder)
+    info = index_info(folder).json()
     expected = {"clips": 25, "labels": 5, "removed_but_not_purged": 1, "waiting_for_the_engine": 0, "engine": "lancedb"}
     assert {name: info[name] for name in expected} == expected
-    assert index_verify(folder) == ([], [])
-    assert index_remove(folder, [ids[0]], purge=True) == (1, 2)
+    assert index_verify(folder).rows() == []
+    assert index_remove(folder, [ids[0]], purge=True) == Removed(1, 2)
     with pytest.raises(DataError, match="holds no clip"):
         index_remove(folder, [ids[1], ids[0]])
-    assert index_info(folder)["clips"] == 24
+    assert index_info(folder).clips == 24
     index_rebuild(folder)
-    assert index_verify(folder) == ([], [])
+    assert index_verify(folder).rows() == []
     assert index(run, data, folder).added == 1 + 35 + 20  # the removed one, and train and val
 
 
@@ -524,7 +526,7 @@ def test_the_clips_of_the_runs_own_store_are_split_as_they_were_for_the_run(tmp_
     moved = {"c0": "test", "c7": "train", "c9": "train"}  # c7 is of an unseen class: tested all the same
     write_class_split(store, "two", ClassSplit(seen=("flute", "bell"), unseen=("drum",), clips=moved))
     for name in ("one", "two"):
-        run = train(store, "least-squares", out=tmp_path / name, class_split=name).folder
+        run = train(store, "least-squares", out=tmp_path / name, choice=DataChoice(class_split=name)).folder
         index(run, store, tmp_path / f"index-{name}", engine="memory")
         splits = open_dataset(store, class_split=name).splits.items()
         own = {clip: split for split, clips in splits for clip in clips.ids.tolist()}
@@ -541,7 +543,7 @@ def test_clips_that_the_run_dropped_are_not_in_the_index_of_its_store(tmp_path):
     made = stored_clips()
     made[8].audio[:] = np.nan
     store = write_store(tmp_path / "store", made)
-    run = train(store, "least-squares", out=tmp_path / "run", drop_bad_rows=True).folder
+    run = train(store, "least-squares", out=tmp_path / "run", choice=DataChoice(drop_bad_rows=True)).folder
     assert index(run, store, tmp_path / "index", engine="memory").added == 17
     assert "c8" not in splits_in(tmp_path / "index")
 
@@ -583,14 +585,14 @@ def test_what_came_in_before_an_interruption_stays(failure, data, run, tmp_path)
     """Three splits are three batches."""
     heard = []
 
-    def told(done, total):
-        heard.append(done)
+    def progress(step):
+        heard.append(step.done)
         if len(heard) == 2:
             raise failure
 
     with pytest.raises(failure):
-        index(run, data, tmp_path / "index", told=told)
-    assert index_info(tmp_path / "index")["clips"] == heard[1] < 80
+        index(run, data, tmp_path / "index", progress=progress)
+    assert index_info(tmp_path / "index").clips == heard[1] < 80
     again = index(run, data, tmp_path / "index")
     assert (again.added, again.kept) == (80 - heard[1], heard[1])
-    assert index_verify(tmp_path / "index") == ([], [])
+    assert index_verify(tmp_path / "index").rows() == []

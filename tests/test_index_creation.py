@@ -61,8 +61,8 @@ def caught(call) -> object:
 
 
 def assert_whole(folder: Path, clips: int = CLIPS) -> None:
-    assert index_verify(folder) == ([], [])
-    assert index_info(folder)["clips"] == clips
+    assert index_verify(folder).rows() == []
+    assert index_info(folder).clips == clips
     assert not [file.name for file in folder.iterdir() if file.name.endswith((".tmp", ".begun"))]
 
 

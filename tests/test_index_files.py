@@ -19,6 +19,7 @@ from avgzsl.archive.search import search
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.extract import extract
 from avgzsl.support import own_folders
+from avgzsl.types import EncoderChoice
 from tests.serve_world import SEEN, UNSEEN, render, world
 
 NAMES = ("a/one.mp4", "a/two.mp4", "b/three.mp4")
@@ -139,7 +140,7 @@ def test_verify_says_which_files_changed_or_are_gone(archive, clips):
     assert code == 1 and "as it was written" in told
     assert f"changed since: {clips / NAMES[0]}" in told and f"gone: {clips / NAMES[2]}" in told
     assert NAMES[1] not in told and "of 3 files 1 changed since they were indexed, 1 are gone" in told
-    assert index_verify(archive) == ([], [])
+    assert index_verify(archive).rows() == []
 
 
 def test_verify_compares_by_hash_when_it_is_asked_to(archive, clips):
@@ -215,7 +216,7 @@ def test_nothing_is_pruned_where_the_disk_is_not_mounted(archive, clips, tmp_pat
     given = clips
     if source == "store":
         given = tmp_path / "store"
-        extract(clips, given, audio="descriptors", video="descriptors", workers=1)
+        extract(clips, given, encoders=EncoderChoice(audio="descriptors", video="descriptors"), workers=1)
     clips.rename(tmp_path / "away")
     if empty:
         clips.mkdir()
@@ -272,7 +273,7 @@ def test_an_archive_that_was_moved(archive, clips, tmp_path, monkeypatch, spelle
     assert all((after[name][0], *after[name][2:]) == (before[name][0], *before[name][2:]) for name in NAMES)
     assert set(states(archive, hash=True).values()) == {"same"}
     assert new.resolve() in own_folders.remembered()
-    assert index_verify(archive) == ([], [])
+    assert index_verify(archive).rows() == []
     again = index_add(archive, new)
     assert (again.added, again.kept) == (0, 3)
     assert len(list((archive / "stores").iterdir())) == 1  # nothing was extracted again

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from avgzsl import cli
 from avgzsl.archive.engines import VARIABLE, address
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
+from avgzsl.archive.results import Removed
 from avgzsl.archive.retrieval import index_evaluate
 from avgzsl.archive.search import open_searcher, search
 from avgzsl.errors import AvgzslError, ConfigError, DataError
@@ -157,15 +158,15 @@ def test_an_address_that_an_index_names_is_told_and_not_called(call, foreign, da
     ran = CliRunner().invoke(cli.app, list(map(str, given)))
     assert isinstance(ran.exception, ConfigError) and theirs.url in str(ran.exception)
     assert theirs.heard == []
-    assert index_info(folder)["clips"] == 20  # nothing was done by halves
+    assert index_info(folder).clips == 20  # nothing was done by halves
 
 
 def test_what_needs_no_engine_calls_none(foreign, listening):
     theirs = listening()
     folder = foreign(engine="qdrant", url=theirs.url)
-    assert index_info(folder)["url"] == theirs.url
-    assert index_evaluate(folder)["unlabelled"] == 0
-    assert index_remove(folder, ["dog-val-0"]) == (1, 0)
+    assert index_info(folder).json()["url"] == theirs.url
+    assert index_evaluate(folder).unlabelled == 0
+    assert index_remove(folder, ["dog-val-0"]) == Removed(1, 0)
     assert theirs.heard == []
 
 
@@ -226,7 +227,7 @@ def test_a_secret_in_an_address_is_refused_and_shown_to_nobody(url, foreign, run
     with pytest.raises(ConfigError, match="takes no url") as told:
         address("memory", url)
     assert "secret" not in str(told.value)
-    assert "secret" not in json.dumps(index_info(folder))
+    assert "secret" not in json.dumps(index_info(folder).json())
     ran = CliRunner().invoke(cli.app, ["index-info", str(folder)])
     assert ran.exit_code == 0 and "secret" not in ran.output
 
@@ -236,7 +237,7 @@ def test_an_engine_on_disk_has_no_use_for_an_address(foreign, monkeypatch):
     with pytest.raises(ConfigError, match="takes no url"):
         open_searcher(folder, url="http://localhost:6333")
     monkeypatch.setenv(VARIABLE, "http://localhost:6333")  # of another index
-    assert len(search(folder, "dog", k=3)) == 3
+    assert len(search(folder, "dog", top=3)) == 3
 
 
 # -- links -------------------------------------------------------------------------------------------------------------
@@ -314,12 +315,12 @@ def test_nothing_in_an_index_is_a_link(engine, kind, made, foreign, data, tmp_pa
 
 def test_the_folder_itself_may_be_a_link_of_the_user(foreign, data, run, tmp_path):
     (tmp_path / "mine").symlink_to(foreign())
-    assert len(search(tmp_path / "mine", "dog", k=3)) == 3
+    assert len(search(tmp_path / "mine", "dog", top=3)) == 3
     assert index_add(tmp_path / "mine", data, split="test").added == 25
     (tmp_path / "place").mkdir()
     (tmp_path / "new").symlink_to(tmp_path / "place")
     assert index(run, data, tmp_path / "new", split="val", engine="memory").added == 20
-    assert index_verify(tmp_path / "new") == ([], [])
+    assert index_verify(tmp_path / "new").rows() == []
 
 
 @pytest.mark.parametrize("name", ["embeddings.f32", "clips.sqlite", ".writer.lock", "engine"])
@@ -329,7 +330,7 @@ def test_what_has_a_second_name_elsewhere_is_not_written_to(name, foreign, data,
     for path in paths:
         os.link(path, tmp_path / path.name)
     before = everything(folder)
-    assert len(search(folder, "dog", k=3)) == 3  # reading harms nobody
+    assert len(search(folder, "dog", top=3)) == 3  # reading harms nobody
     assert before == everything(folder)
     kept = {path.name: path.read_bytes() for path in paths}
     for call in (
@@ -341,7 +342,7 @@ def test_what_has_a_second_name_elsewhere_is_not_written_to(name, foreign, data,
     assert {path.name: (tmp_path / path.name).read_bytes() for path in paths} == kept
     shutil.copytree(folder, tmp_path / "copy")
     index_add(tmp_path / "copy", data, split="test")
-    assert index_verify(tmp_path / "copy") == ([], [])
+    assert index_verify(tmp_path / "copy").rows() == []
 
 
 @pytest.mark.parametrize("engine", ["memory", "lancedb"])
@@ -364,4 +365,4 @@ def test_a_search_makes_nothing_that_is_missing(foreign):
             search(folder, "dog")
         assert everything(folder) == before
         index_rebuild(folder)
-        assert len(search(folder, "dog", k=3)) == 3
+        assert len(search(folder, "dog", top=3)) == 3

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from avgzsl.archive.collection import view
-from avgzsl.archive.engines import Scanner, engines, open_engine, scans
-from avgzsl.archive.fused import bound, fused, nearest_distances, query, reach, rounding, spaces, usable, video_share
+from avgzsl.archive.engines import engines, open_engine, scans
+from avgzsl.archive.fused import bound, fused, nearest_distances, query, reach, rounding, video_share
 from avgzsl.archive.nearest import nearest
-from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
+from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.methods import Embeddings
 from avgzsl.scores.similarity import SIMILARITIES
-from tests.index_world import MODES, SERVER, Compares, brute_force, collection_of, compared, random_embeddings
+from tests.index_world import MODES, Compares, brute_force, collection_of, compared, random_embeddings
+from tests.samples.engines.qdrant import local_client
 
 
 def slow_score(clips, i, t, mode, similarity):
@@ -43,8 +44,8 @@ def slow_score(clips, i, t, mode, similarity):
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_inner_product_is_the_fused_score_or_bounds_it(similarity, mode):
     clips, text = random_embeddings(300, 6, seed=1), torch.randn(7, 6, generator=torch.Generator().manual_seed(2))
-    keep = usable(clips, mode)
-    kept = take(clips, keep)
+    keep = clips.scorable(mode.modality)
+    kept = clips.where(keep)
     vectors = fused(kept, mode, similarity).astype(np.float64)
     for t in text:
         products = vectors @ query(t, similarity).astype(np.float64)
@@ -63,7 +64,7 @@ def test_inner_product_is_the_fused_score_or_bounds_it(similarity, mode):
 def test_no_clip_of_a_smaller_product_scores_as_high(similarity, mode, scale):
     clips, text = random_embeddings(300, 6, seed=1), torch.randn(7, 6, generator=torch.Generator().manual_seed(2))
     clips = replace(clips, audio=clips.audio * scale, video=clips.video * scale)
-    kept = take(clips, usable(clips, mode))
+    kept = clips.where(clips.scorable(mode.modality))
     vectors = fused(kept, mode, similarity)
     largest = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max())
     for t in text * scale:
@@ -96,7 +97,7 @@ def test_distances_from_products_are_never_too_large_and_hardly_too_small(scale)
 def test_vectors_are_rounded_once(similarity, mode):
     """Each number is that of float64, rounded at the end: what is stored is as near as float32 can be."""
     clips = random_embeddings(400, 9, seed=6)
-    kept = take(clips, usable(clips, mode))
+    kept = clips.where(clips.scorable(mode.modality))
     has = {"audio": kept.has_audio.numpy(), "video": kept.has_video.numpy()}
     w = kept.video_weight.double().numpy() if mode.fusion == "attention" else np.full(len(kept.has_audio), 0.5)
     w = np.where(has["audio"] & has["video"], w, has["video"].astype(float))
@@ -169,7 +170,7 @@ def test_joint_embeddings_are_one_vector(similarity):
     has = torch.arange(20) % 3 > 0
     clips = Embeddings(None, None, z, has, torch.ones(20, dtype=torch.bool))
     mode = Mode("both", "equal")
-    assert torch.equal(usable(clips, mode), has)
+    assert torch.equal(clips.scorable(mode.modality), has)
     products = fused(clips, mode, similarity) @ query(t, similarity)
     scores = [slow_score(clips, i, t, mode, similarity) for i in range(20)]
     assert np.array_equal(np.argsort(-products), np.argsort(-np.array(scores)))
@@ -184,7 +185,7 @@ def test_what_is_absent_is_not_read():
         torch.where(clips.has_audio & clips.has_video, clips.video_weight, torch.nan),
     )  # fmt: skip
     for mode in MODES:
-        keep = usable(clips, mode).numpy()
+        keep = clips.scorable(mode.modality).numpy()
         for similarity in SIMILARITIES:
             assert np.array_equal(fused(clips, mode, similarity)[keep], fused(spoiled, mode, similarity)[keep])
 
@@ -195,11 +196,13 @@ def test_which_clips_can_be_scored_in_a_mode_and_how_much_their_video_counts():
     z = torch.ones(4, 2)
     apart = Embeddings(z, z, None, audio, video, torch.tensor([0.25, 0.9, 0.1, 0.5]))
     together = Embeddings(None, None, z, audio, video)
-    sound, pictures, equal, attended = MODES
-    assert usable(apart, sound).tolist() == usable(together, sound).tolist() == audio.tolist()
-    assert usable(apart, pictures).tolist() == usable(together, pictures).tolist() == video.tolist()
-    assert usable(apart, equal).tolist() == usable(apart, attended).tolist() == [True, True, True, False]
-    assert usable(together, equal).tolist() == [True, False, False, False]
+    for clips in (apart, together):
+        assert clips.scorable("audio").tolist() == clips.has("audio").tolist() == audio.tolist()
+        assert clips.scorable("video").tolist() == clips.has("video").tolist() == video.tolist()
+        assert clips.has("both").tolist() == [True, False, False, False]
+    assert apart.scorable("both").tolist() == [True, True, True, False]
+    assert together.scorable("both").tolist() == [True, False, False, False]
+    equal, attended = MODES[2:]
     assert video_share(apart, equal).tolist() == [0.5, 0.0, 1.0, 0.0]
     assert video_share(apart, attended).tolist() == [0.25, 0.0, 1.0, 0.0]
     assert video_share(Embeddings(z, z, None, audio, video), attended).tolist() == [0.5, 0.0, 1.0, 0.0]
@@ -207,29 +210,17 @@ def test_which_clips_can_be_scored_in_a_mode_and_how_much_their_video_counts():
 
 
 def test_modes_are_those_that_the_method_serves():
-    assert spaces(Compares("mse")) == MODES
+    assert served_modes(Compares("mse")) == MODES
 
 
 @pytest.fixture
 def qdrant_here(monkeypatch):
-    """The client's own store in memory, brute force in Python, in place of a server."""
-    import qdrant_client
-
-    from avgzsl.archive.engines import qdrant
-
-    class Local(qdrant_client.QdrantClient):
-        def close(self):
-            """A server outlives its clients."""
-
-        def query_points(self, *given, search_params, **named):  # this store is exact, and warns when told to be
-            assert search_params.exact
-            return super().query_points(*given, **named)
-
-    local = Local(":memory:")
-    monkeypatch.setattr(qdrant, "connect", lambda url: local)
+    """The client's own store in memory in place of a server."""
+    local = local_client()
+    monkeypatch.setattr("avgzsl.archive.engines.qdrant.connect", lambda url: local)
 
 
-ENGINES = ["memory", "lancedb", "qdrant"]
+ENGINES = sorted(engines())
 
 
 @pytest.mark.parametrize(
@@ -304,51 +295,7 @@ def big():
     return clips, torch.cat([torch.randn(2, 16, generator=g), middle])
 
 
-@pytest.mark.parametrize("kind", ENGINES)
-def test_engine_contract(kind, tmp_path, qdrant_here):
-    url = SERVER if kind == "qdrant" else None
-    rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((50, 5)).astype(np.float32)
-    positions = np.arange(50) * 3  # gaps: clips that are not in a mode
-    asked = np.append(rng.standard_normal(4), -1).astype(np.float32)
-    engine = open_engine(kind, tmp_path / "engine", "some", 5, url)
-    engine.delete(positions)
-    with pytest.raises(DataError, match="index-rebuild"):
-        engine.query(asked, 5)
-    assert not any(tmp_path.rglob("*.*"))  # nothing was made
-    engine.create()
-    assert engine.count() == 0
-    assert len(engine.query(asked, 5)[0]) == 0
-    engine.upsert(positions[:30], vectors[:30])
-    engine.upsert(positions[20:], vectors[20:])  # some of them again
-    engine.upsert(positions[[0, 40]], vectors[[0, 40]])  # what lies between stays
-    engine.upsert(positions[:0], vectors[:0])
-    engine.create()
-    assert engine.count() == 50
-    engine.close()
-    engine = open_engine(kind, tmp_path / "engine", "some", 5, url)
-    expected = vectors @ asked
-    found, products = engine.query(asked, 7)
-    assert found.tolist() == positions[np.argsort(-expected)[:7]].tolist()
-    assert products == pytest.approx(np.sort(expected)[::-1][:7], abs=1e-5)
-    assert len(engine.query(asked, 1000)[0]) == 50
-    middle = float(np.sort(expected)[-20:-18].mean())
-    assert engine.query(asked, 1000, middle)[0].tolist() == positions[np.argsort(-expected)[:19]].tolist()
-    assert len(engine.query(asked, 5, middle)[0]) == 5
-    assert len(engine.query(asked, 5, float(expected.max()) + 1)[0]) == 0
-    assert isinstance(engine, Scanner) == scans(kind)
-    if isinstance(engine, Scanner):
-        products = engine.products(asked)
-        assert products[positions] == pytest.approx(expected, abs=1e-5)
-        assert np.isneginf(np.delete(products, positions)).all()
-    engine.delete(found[:2])
-    assert engine.count() == 48
-    assert engine.query(asked, 3)[0].tolist() == positions[np.argsort(-expected)[2:5]].tolist()
-    engine.close()
-
-
 def test_engines_are_found_by_listing_and_named_in_errors(tmp_path):
-    assert sorted(engines()) == sorted(ENGINES)
     with pytest.raises(UnknownNameError, match="did you mean lancedb"):
         open_engine("lancdb", tmp_path, "some", 5)
     with pytest.raises(ConfigError, match="takes no url"):

@@ -59,11 +59,11 @@ def read_all(folder: Path) -> dict[str, object]:
         told[name] = [
             [hit.id for hit in search(place, "bell")],
             [hit.label for hit in search(place, "bell", where="label = changed")],
-            index_info(place)["clips"],
-            index_verify(place),
+            index_info(place).clips,
+            index_verify(place).json(),
         ]
         if name != "killed":
-            told[name].append(index_evaluate(place, "test")["results"][0]["S"])
+            told[name].append(index_evaluate(place, "test").results[0]["S"])
         with Decoders(1) as decoders:
             archive = open_archive(place, decoders, True)
             told[name].append([hit.clip.id for hit in archive.search("bell", None, Wanted(3, None, None)).hits])

@@ -7,7 +7,8 @@ import torch
 
 from avgzsl.data.clips import ClipSet
 from avgzsl.errors import ModalityError
-from avgzsl.experiments.protocol import Mode, measure, modes
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.learning.train_set import load_train_set
 from avgzsl.methods import build, dimensions
 from avgzsl.methods._one_projection import OneProjection
@@ -85,7 +86,7 @@ def test_the_other_modality_is_not_looked_at(name, other):
     for clips in (test, without(test, other), wider):
         for one in (method, twin):
             assert torch.equal(scores, one.scores(clips, classes.text, modality))
-    assert list(map(str, modes(method, test))) == [modality]
+    assert list(map(str, gallery_of(method, test, classes).modes)) == [modality]
     assert getattr(method.embed_clips(test), other) is None
 
 
@@ -124,9 +125,9 @@ def test_concat_scores_only_clips_with_both():
     for modality in ("audio", "video"):
         with pytest.raises(ModalityError, match=f"{len(test)} of {len(test)} clips lack"):
             method.scores(without(test, modality), classes.text)
-    (mode,) = modes(method, test)
+    (mode,) = gallery_of(method, test, classes).modes
     assert mode == Mode("both", "equal")
-    (measured,) = measure(method, test, classes, [mode], {mode: 0.0})
+    (measured,) = gallery_of(method, test, classes).measure([mode], {mode: 0.0})
     assert torch.equal(measured.scored.rows, full.nonzero().squeeze(1))
     assert torch.equal(measured.scored.scores, method.scores(test.where(full), classes.text))
 

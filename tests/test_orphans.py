@@ -8,6 +8,7 @@ import pytest
 
 from avgzsl.experiments.benchmark import Entry, benchmark
 from avgzsl.generators import generate
+from avgzsl.types import DataChoice
 from tests import broken_work as work
 from tests.processes import group_of, started, wait_for
 
@@ -15,9 +16,10 @@ RIDGE = Entry("ridge", "least-squares", {"": {"ridge": 0.01}})
 SCRIPT = """
 import sys
 from avgzsl.experiments.benchmark import Entry, benchmark
+from avgzsl.types import DataChoice
 
 benchmark(sys.argv[1], [Entry("ridge", "least-squares", {"": {"ridge": 0.01}})], sys.argv[2], seeds=range(1000),
-          class_split="class-split", processes=2, told=lambda *told: print("cell", flush=True))
+          choice=DataChoice(class_split="class-split"), processes=2, progress=lambda step: print("cell", flush=True))
 """
 
 
@@ -42,7 +44,7 @@ def test_the_processes_of_a_killed_benchmark_end(data, tmp_path, moment):
 
 
 def test_a_cell_whose_process_is_killed_costs_itself_alone(data, tmp_path, monkeypatch):
-    how = {"seeds": range(2), "class_split": "class-split", "processes": 2}
+    how = {"seeds": range(2), "choice": DataChoice(class_split="class-split"), "processes": 2}
     with monkeypatch.context() as patch:
         patch.setattr("avgzsl.experiments.benchmark._compute_beside", work.killed)
         results = benchmark(data, [RIDGE], tmp_path, **how)

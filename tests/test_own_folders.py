@@ -11,6 +11,7 @@ from avgzsl.features.extract import extract
 from avgzsl.features.feature_store import open_store
 from avgzsl.support import own_folders
 from avgzsl.support.own_folders import covering, open_inside, remember, remembered
+from avgzsl.types import EncoderChoice
 from tests.serve_world import SEEN, render
 
 
@@ -77,7 +78,7 @@ def test_a_folder_covers_what_lies_in_it_and_nothing_beside_it():
 
 def test_extraction_notes_the_folder_that_was_named_and_the_root_in_a_store_notes_nothing(state, tmp_path):
     render(tmp_path / "clips" / "a.mp4", SEEN[0], seed=1)
-    extract(tmp_path / "clips", tmp_path / "store", audio="descriptors", workers=1)
+    extract(tmp_path / "clips", tmp_path / "store", encoders=EncoderChoice(audio="descriptors"), workers=1)
     assert remembered() == ((tmp_path / "clips").resolve(),)
     for note in (state / "media").iterdir():
         note.unlink()

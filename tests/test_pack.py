@@ -27,9 +27,12 @@ from avgzsl.reports.model_card import model_card
 from avgzsl.support import trust
 from avgzsl.support.weights import WeightFile, identify
 from avgzsl.text.encoders import load as load_text
+from avgzsl.types import EncoderChoice
 from tests import clip_runs
 from tests.conftest import SHARED
 from tests.test_cards import sound_card
+
+OF_CLIPS = EncoderChoice(audio="descriptors", video="descriptors", text="hashed-words:64")
 
 WORDS = ("red", "green", "blue", "low", "high", "drum")
 
@@ -68,9 +71,8 @@ def run(source, tmp_path_factory) -> Path:
     data = replace(
         data, classes=classes, encoders=encoders, source=str(folder / "clips"), notes=(f"{folder}/clips: n",)
     )
-    with pytest.MonkeyPatch.context() as patch:
-        trained = clip_runs.train(patch, data, folder / "run")
-        save_results(trained.folder, evaluate(trained))
+    trained = clip_runs.train(data, folder / "run")
+    save_results(trained.folder, evaluate(trained, data))
     return trained.folder
 
 
@@ -125,11 +127,11 @@ def test_without_weights_they_are_looked_up_by_name(run, source, tmp_path, monke
     models.mkdir()
     (models / "words.vec").write_bytes((source / "vectors" / "words.vec").read_bytes())
     (models / "other-words.csv").write_bytes((source / "other-words.csv").read_bytes())
-    found = class_table(load_recogniser(tmp_path / "packed", models=models), ["green drum"])
+    found = class_table(load_recogniser(tmp_path / "packed", encoders=EncoderChoice(models=models)), ["green drum"])
     assert torch.equal(found.text, class_table(load_recogniser(run), ["green drum"]).text)
     write_vectors(models / "words.vec", seed=1)
     with pytest.raises(WeightsError, match="is not the text encoder of"):
-        class_table(load_recogniser(tmp_path / "packed", models=models), ["green drum"])
+        class_table(load_recogniser(tmp_path / "packed", encoders=EncoderChoice(models=models)), ["green drum"])
 
 
 def test_weights_that_changed_or_went_are_not_packed(run, source, tmp_path):
@@ -189,8 +191,7 @@ def test_from_clips_to_a_packed_run_that_tells_their_licences(tmp_path):
             seen = "no" if name in clip_runs.UNSEEN else "yes"
             rows.append(f"{path},{name},{split},{seen},{'own work' if split == 'test' else 'CC BY 4.0'}")
     (tmp_path / "clips.csv").write_text("\n".join(rows))
-    extract(tmp_path, tmp_path / "store", manifest=tmp_path / "clips.csv", audio="descriptors", video="descriptors",
-            text="hashed-words:64", workers=1)  # fmt: skip
+    extract(tmp_path, tmp_path / "store", manifest=tmp_path / "clips.csv", encoders=OF_CLIPS, workers=1)
     run = train(tmp_path / "store", out=tmp_path / "run", settings=clip_runs.QUICK, device="cpu")
     assert {kind: encoder.spec for kind, encoder in run.config.data.encoders.items()} == {
         "audio": "descriptors", "video": "descriptors", "text": "hashed-words:64"
@@ -266,7 +267,7 @@ def test_cards_and_exported_models_travel(tmp_path):
         with_card(encoder, tmp_path / "cards", tmp_path / "there")
 
 
-def train_on_card(patch: pytest.MonkeyPatch, folder: Path, audio: Encoder) -> Path:
+def train_on_card(folder: Path, audio: Encoder) -> Path:
     """A run whose sounds went through an encoder by a card, of 3 numbers, and whose pictures are descriptors."""
     data = clip_runs.dataset(clip_runs.clips(folder / "clips"))
     g = torch.Generator().manual_seed(0)
@@ -276,19 +277,19 @@ def train_on_card(patch: pytest.MonkeyPatch, folder: Path, audio: Encoder) -> Pa
 
     made = Dataset.of(data.classes, {name: heard(clips) for name, clips in data.splits.items()})
     made = replace(data, splits=made.splits, fingerprint=made.fingerprint, encoders={**data.encoders, "audio": audio})
-    return clip_runs.train(patch, made, folder / "run", "least-squares").folder
+    return clip_runs.train(made, folder / "run", "least-squares").folder
 
 
 def loaded_card(run: Path, models: Path | None = None):
     """The backbone by its card, as the run loads it."""
-    return load_backbones(runs.load_run(run), ["audio"], {}, models, "cpu")["audio"]
+    return load_backbones(runs.load_run(run), ["audio"], EncoderChoice(models=models, device="cpu"))["audio"]
 
 
 def test_a_packed_run_works_from_its_own_card(tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     card, _ = sound_card(tmp_path / "there")
     model = card.with_name("sound.onnx")
-    run = train_on_card(monkeypatch, tmp_path, Encoder(str(card), (identify(card), identify(model))))
+    run = train_on_card(tmp_path, Encoder(str(card), (identify(card), identify(model))))
     noise = [np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)]
     expected = loaded_card(run).embed(noise)
     pack(run, tmp_path / "light", named=[card])
@@ -320,7 +321,7 @@ def test_a_card_of_another_version_changes_no_packed_run(tmp_path, monkeypatch):
     card, _ = sound_card(models)
     card.rename(cards / "ears.yaml")
     audio = Encoder("ears", (identify(models / "sound.onnx"),))
-    run = train_on_card(monkeypatch, tmp_path, audio)
+    run = train_on_card(tmp_path, audio)
     pack(run, tmp_path / "packed")
     packed = runs.read_config(tmp_path / "packed").data.encoders["audio"]
     assert packed.spec == "ears.yaml" and same_encoder(packed, audio)
@@ -329,14 +330,14 @@ def test_a_card_of_another_version_changes_no_packed_run(tmp_path, monkeypatch):
     assert loaded_card(tmp_path / "packed", models).card.input.hop == 40
     assert not same_encoder(packed, audio)
     with pytest.raises(WeightsError, match="ears: is not the audio encoder of"):
-        load_backbones(runs.load_run(tmp_path / "packed"), ["audio"], {"audio": "ears"}, models, "cpu")
+        load_backbones(runs.load_run(tmp_path / "packed"), ["audio"], EncoderChoice(audio="ears", models=models))
 
 
 def test_an_index_of_a_packed_run_carries_its_weights_and_its_card(tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     card, _ = sound_card(tmp_path / "there")
     audio = Encoder(str(card), (identify(card), identify(card.with_name("sound.onnx"))))
-    pack(train_on_card(monkeypatch, tmp_path, audio), tmp_path / "packed", weights=True, named=[card])
+    pack(train_on_card(tmp_path, audio), tmp_path / "packed", weights=True, named=[card])
     index(tmp_path / "packed", tmp_path / "clips", tmp_path / "index", engine="memory")
     for name in ("there", "packed"):
         (tmp_path / name).rename(tmp_path / f"{name}-gone")
@@ -526,8 +527,7 @@ def test_the_licences_of_another_store_are_not_told(tmp_path, run):
     """A record may name any store of this machine as its data."""
     clip_runs.render(tmp_path / "clips" / "a.mp4", "red high", seconds=0.5)
     (tmp_path / "clips.csv").write_text("path,label,split,seen,licence\na.mp4,red high,train,yes,canary-55c0\n")
-    extract(tmp_path / "clips", tmp_path / "store", manifest=tmp_path / "clips.csv", audio="descriptors",
-            video="descriptors", text="hashed-words:64", workers=1)  # fmt: skip
+    extract(tmp_path / "clips", tmp_path / "store", manifest=tmp_path / "clips.csv", encoders=OF_CLIPS, workers=1)
     foreign = with_record(run, tmp_path / "foreign")
     config = json.loads((foreign / "config.json").read_text())
     config["data"] |= {"layout": "store", "path": str(tmp_path / "store"), "class_split": "manifest"}
@@ -546,8 +546,8 @@ def test_a_run_opens_no_file_that_its_record_does_not_know(run, secret, spec, tm
     loaded = runs.load_run(foreign)
     classes = runs.read_classes(loaded)
     load = {
-        True: lambda: load_backbones(loaded, ["audio"], {}, None, "cpu"),
-        False: lambda: encoders.load_text_encoder(loaded, classes, None, None, "cpu"),
+        True: lambda: load_backbones(loaded, ["audio"], EncoderChoice()),
+        False: lambda: encoders.load_text_encoder(loaded, classes, EncoderChoice()),
     }[spec.endswith("yaml")]
     with pytest.raises(WeightsError, match=r"is not the (text|audio) encoder of") as refused:
         load()
@@ -561,8 +561,8 @@ def test_a_run_makes_nobody_ask_the_network(run, tmp_path, monkeypatch):
     foreign = runs.load_run(with_record(run, tmp_path / "foreign", text=Encoder("sentence:somebody/elses-model")))
     classes = runs.read_classes(foreign)
     with pytest.raises(WeightsError, match="nothing is fetched because a run names it"):
-        encoders.load_text_encoder(foreign, classes, None, None, "cpu")
+        encoders.load_text_encoder(foreign, classes, EncoderChoice())
     assert asked == []
     with pytest.raises(WeightsError, match="not to be had"):
-        encoders.load_text_encoder(foreign, classes, "sentence:somebody/elses-model", None, "cpu")
+        encoders.load_text_encoder(foreign, classes, EncoderChoice(text="sentence:somebody/elses-model"))
     assert asked == ["somebody/elses-model"]

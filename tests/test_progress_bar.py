@@ -13,7 +13,7 @@ from avgzsl.support.progress import Step
 
 
 def as_terminal(monkeypatch) -> io.StringIO:
-    """A terminal of 100 columns on stderr, which keeps what is written; no fixture, for pytest sets stderr after them."""
+    """A terminal of 100 columns on stderr. No fixture: pytest sets stderr anew after these."""
     written = io.StringIO()
     written.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", written)

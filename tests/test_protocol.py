@@ -6,22 +6,16 @@ import pytest
 import torch
 
 from avgzsl.data.clips import Dataset, restrict
-from avgzsl.errors import ConfigError, DataError, ModalityError
-from avgzsl.experiments.protocol import (
-    Mode,
-    measure,
-    modes,
-    penalties,
-    pseudo_unseen_folds,
-    pseudo_unseen_penalties,
-    score,
-)
-from avgzsl.experiments.train_evaluate import choose_modes
+from avgzsl.errors import ConfigError, DataError, ModalityError, UnknownNameError
+from avgzsl.experiments.gallery import Gallery, gallery_of, validate
+from avgzsl.experiments.protocol import Mode, choose_mode, choose_modes, served_modes
+from avgzsl.experiments.pseudo_unseen import FOLDS, pseudo_unseen_folds, pseudo_unseen_penalties
 from avgzsl.experiments.trial import find_penalties, result_rows
 from avgzsl.learning.training import Job
 from avgzsl.methods import Method, build
 from avgzsl.scores.metrics import class_accuracy, harmonic_mean
 from avgzsl.scores.scoring import calibrate
+from avgzsl.support.progress import Step
 from tests.worlds import world
 
 AUDIO, VIDEO, BOTH = Mode("audio", "equal"), Mode("video", "equal"), Mode("both", "equal")
@@ -38,19 +32,19 @@ def method(data: Dataset) -> Method:
 
 
 def test_modes_are_those_that_method_and_clips_allow(data, method):
-    assert modes(method, data.split("test")) == [AUDIO, VIDEO, BOTH]
+    assert gallery_of(method, data.split("test"), data.classes).modes == [AUDIO, VIDEO, BOTH]
     clips = data.split("test")
     silent = replace(clips, audio=None, has_audio=torch.zeros(len(clips), dtype=torch.bool))
-    assert modes(method, silent) == [VIDEO]
+    assert gallery_of(method, silent, data.classes).modes == [VIDEO]
 
 
 def test_a_clip_that_lacks_a_modality_is_scored_by_the_other_with_its_gamma(data, method):
     """Redone clip by clip, with the decision rule of methods 8.3 written out."""
     val, test, classes = data.split("val"), data.split("test"), data.classes
-    gammas = penalties(method, val, classes, [BOTH])
+    gammas = gallery_of(method, val, classes).penalties([BOTH])
     assert set(gammas) == {AUDIO, VIDEO, BOTH}
     assert len(set(gammas.values())) == 3
-    (found,) = measure(method, test, classes, [BOTH], gammas)
+    (found,) = gallery_of(method, test, classes).measure([BOTH], gammas)
     right = torch.zeros(len(classes)), torch.zeros(len(classes))
     for i in range(len(test)):
         clip = test.take(torch.tensor([i]))
@@ -72,13 +66,13 @@ def test_each_clip_has_the_penalty_of_what_it_brings(data, method):
     test, classes = data.split("test"), data.classes
     embeddings, text = method.embed_clips(test), method.embed_text(classes.text)
     for gammas in ({AUDIO: 0.25, VIDEO: -0.5, BOTH: 1.75}, {AUDIO: 0.25}, {VIDEO: -0.5, BOTH: 1.75}, {}):
-        found = score(method, embeddings, text, test.labels, BOTH, gammas)
+        found = Gallery(method, embeddings, test.labels, data.classes, text).score(BOTH, gammas)
         expected = []
         for audio, video in zip(test.has_audio.tolist(), test.has_video.tolist(), strict=True):
             expected.append(gammas.get(BOTH if audio and video else AUDIO if audio else VIDEO, 0.0))
         assert found.gamma.dtype == torch.float64 and found.gamma.tolist() == expected
         for mode in (AUDIO, VIDEO):
-            alone = score(method, embeddings, text, test.labels, mode, gammas)
+            alone = Gallery(method, embeddings, test.labels, data.classes, text).score(mode, gammas)
             assert alone.gamma.tolist() == [gammas.get(mode, 0.0)] * len(alone.rows)
             assert torch.equal(alone.labels, test.labels[test.has(mode.modality)])
     assert int((test.has_audio & ~test.has_video).sum()) > 5 and int((test.has_video & ~test.has_audio).sum()) > 5
@@ -90,7 +84,7 @@ def test_attention_and_equal_weights_have_their_own_penalty():
     method.fit(*data.training())
     attended = Mode("both", "attention")
     gammas = {BOTH: 1.0, attended: 2.0, AUDIO: 3.0, VIDEO: 4.0}
-    both = measure(method, data.split("test"), data.classes, [BOTH, attended], gammas)
+    both = gallery_of(method, data.split("test"), data.classes).measure([BOTH, attended], gammas)
     assert [one.gamma for one in both] == [1.0, 2.0]
     full = data.split("test").has_audio & data.split("test").has_video
     for one, gamma in zip(both, (1.0, 2.0), strict=True):
@@ -103,28 +97,28 @@ def test_every_mode_has_its_own_scores_and_penalty():
     settings = {"epochs": 3, "batch_size": 64, "attention_epochs": 30, "attention_lr": 0.03}
     method = build("avgzslnet", settings=settings).fit(*data.training())
     val, classes = data.split("val"), data.classes
-    there = modes(method, val)
+    there = gallery_of(method, val, data.classes).modes
     assert there == [AUDIO, VIDEO, BOTH, Mode("both", "attention")]
-    gammas = penalties(method, val, classes, there)
+    gammas = gallery_of(method, val, classes).penalties(there)
     embeddings, text = method.embed_clips(val), method.embed_text(classes.text)
     for mode in there:
         full = val.where(val.has_audio & val.has_video if mode.modality == "both" else val.has(mode.modality))
         scores = method.scores(full, classes.text, *mode)
         assert gammas[mode] == pytest.approx(calibrate(scores, full.labels, classes.seen), abs=1e-5)
-        found = score(method, embeddings, text, val.labels, mode, gammas)
+        found = Gallery(method, embeddings, val.labels, data.classes, text).score(mode, gammas)
         part = val if mode.modality == "both" else full
         assert torch.allclose(found.scores, method.scores(part, classes.text, *mode), atol=1e-5)
         assert torch.equal(found.labels, part.labels)
     assert len(set(gammas.values())) == 4
 
 
-def test_folds_are_three_by_default(method):
-    calls: list[tuple[int, int]] = []
+def test_folds_are_three(method):
+    steps: list[Step] = []
     many = world(seen=9, unseen=2, clips=6)
-    parts = many.split("train"), many.split("val"), many.classes
     assert int(many.classes.seen.sum()) // 2 == 4  # there could be four
-    pseudo_unseen_penalties(method, *parts, [AUDIO], Job(), told=lambda *told: calls.append(told))
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    gallery = gallery_of(method, many.split("test"), many.classes)
+    find_penalties(gallery, many, [AUDIO], "pseudo-unseen", progress=steps.append)
+    assert [(step.task, step.done, step.total) for step in steps] == [("pseudo-unseen folds", i, 3) for i in (1, 2, 3)]
 
 
 def test_a_mode_without_a_clip_is_a_clear_error(data, method):
@@ -132,13 +126,12 @@ def test_a_mode_without_a_clip_is_a_clear_error(data, method):
     deaf = replace(test, has_audio=torch.zeros(len(test), dtype=torch.bool))
     embeddings, text = method.embed_clips(deaf), method.embed_text(data.classes.text)
     with pytest.raises(ModalityError, match=f"no clip to test on audio: none of {len(test)} has"):
-        score(method, embeddings, text, deaf.labels, AUDIO, {})
+        Gallery(method, embeddings, deaf.labels, data.classes, text).score(AUDIO, {})
     none = replace(deaf, has_video=torch.zeros(len(test), dtype=torch.bool))
     with pytest.raises(ModalityError, match="no clip to test on both"):
-        score(method, method.embed_clips(none), text, none.labels, BOTH, {})
-    assert penalties(method, replace(data.split("val"), has_audio=deaf.has_audio), data.classes, [BOTH]).keys() == {
-        VIDEO
-    }
+        Gallery(method, method.embed_clips(none), none.labels, data.classes, text).score(BOTH, {})
+    silent = replace(data.split("val"), has_audio=deaf.has_audio)
+    assert gallery_of(method, silent, data.classes).penalties([BOTH]).keys() == {VIDEO}
 
 
 @pytest.mark.parametrize(("seen", "unseen", "held"), [(6, 3, 2), (8, 1, 1), (5, 1, 1), (9, 3, 2), (4, 4, 2)])
@@ -188,33 +181,32 @@ def test_folds_hang_on_the_seed():
 def test_penalties_are_made_on_the_clips_that_have_the_mode(data, method):
     val, classes = data.split("val"), data.classes
     with_audio = val.where(val.has_audio)
-    assert penalties(method, val, classes, [AUDIO]) == penalties(method, with_audio, classes, [AUDIO])
+    every, some = gallery_of(method, val, classes), gallery_of(method, with_audio, classes)
+    assert every.penalties([AUDIO]) == some.penalties([AUDIO])
 
 
 def test_single_modality_tests_only_the_clips_that_have_it(data, method):
     test = data.split("test")
-    (found,) = measure(method, test, data.classes, [AUDIO], {})
+    (found,) = gallery_of(method, test, data.classes).measure([AUDIO], {})
     assert torch.equal(found.scored.rows, test.has_audio.nonzero().squeeze(1))
 
 
 def test_oracle_is_an_upper_bound_and_none_is_zero(data, method):
     test, classes = data.split("test"), data.classes
     hm = {}
+    gallery = gallery_of(method, test, classes)
+    complete = gallery_of(method, test.where(test.has_audio & test.has_video), classes)
     for calibration in ("none", "val", "oracle"):
-        gammas = find_penalties(method, data, "test", [BOTH], calibration)
-        full = test.where(test.has_audio & test.has_video)
-        hm[calibration] = measure(method, full, classes, [BOTH], gammas)[0].classification.HM
+        gammas = find_penalties(gallery, data, [BOTH], calibration)
+        hm[calibration] = complete.measure([BOTH], gammas)[0].classification.HM
     assert hm["oracle"] >= max(hm.values())
-    assert find_penalties(method, data, "test", [BOTH], "none") == {BOTH: 0.0}
+    assert find_penalties(gallery, data, [BOTH], "none") == {BOTH: 0.0}
 
 
 def test_pseudo_unseen_uses_no_label_of_an_unseen_class(data, method):
-    calls: list[tuple[int, int]] = []
-
     def found(train, val):
-        return pseudo_unseen_penalties(
-            method, train, val, data.classes, [BOTH], Job(), told=lambda done, total: calls.append((done, total))
-        )
+        folds = list(pseudo_unseen_folds(train, val, data.classes, FOLDS, 0))
+        return pseudo_unseen_penalties(method, folds, [BOTH], Job())
 
     train, val = data.split("train"), data.split("val")
     unseen = ~data.classes.seen
@@ -222,22 +214,21 @@ def test_pseudo_unseen_uses_no_label_of_an_unseen_class(data, method):
         replace(clips, audio=torch.where(unseen[clips.labels, None], -7.0, clips.audio)) for clips in (train, val)
     ]
     assert found(train, val) == found(*scrambled)
-    assert calls[:3] == [(1, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize("folds", [1, 2, 3])
 def test_pseudo_unseen_is_the_mean_over_folds_fitted_without_the_held_out_classes(data, method, folds):
     """Redone fold by fold from the class names, each trained on nothing of those held out."""
     train, val, classes = data.split("train"), data.split("val"), data.classes
-    job = Job(seed=7)
-    found = pseudo_unseen_penalties(method, train, val, classes, [BOTH, AUDIO], job, folds=folds)
+    parts = list(pseudo_unseen_folds(train, val, classes, folds, 7))
+    found = pseudo_unseen_penalties(method, parts, [BOTH, AUDIO], Job(seed=7))
     expected: dict[Mode, list[float]] = {}
     for names in held_out(data, folds, 7):
         marks = torch.tensor([name not in names for name in classes.names])
         clips, table = restrict(train, classes, classes.seen & marks)
         fitted = build("least-squares").fit(clips, table)
         val_clips, val_table = restrict(val, replace(classes, seen=classes.seen & marks), classes.seen)
-        for mode, gamma in penalties(fitted, val_clips, val_table, [BOTH, AUDIO]).items():
+        for mode, gamma in gallery_of(fitted, val_clips, val_table).penalties([BOTH, AUDIO]).items():
             expected.setdefault(mode, []).append(gamma)
     assert {len(values) for values in expected.values()} == {folds}
     assert found.keys() == expected.keys() == {AUDIO, VIDEO, BOTH}
@@ -246,33 +237,85 @@ def test_pseudo_unseen_is_the_mean_over_folds_fitted_without_the_held_out_classe
         assert folds == 1 or max(values) - min(values) > 1e-3  # else the last would do
 
 
+def test_validation_is_of_the_fullest_mode_with_equal_weights_at_its_best_penalty(data, method):
+    val, classes = data.split("val"), data.classes
+    attended = build("avgzslnet", settings={"epochs": 3, "batch_size": 64, "attention_epochs": 2})
+    for fitted in (method, attended.fit(*data.training())):
+        gallery = gallery_of(fitted, val, classes)
+        (expected,) = gallery.measure([BOTH], gallery.penalties([BOTH]))
+        found = validate(fitted, val, classes)
+        assert tuple(getattr(expected.classification, key) for key in ("S", "U", "HM")) == (found.S, found.U, found.HM)
+    silent = replace(val, audio=None, has_audio=torch.zeros(len(val), dtype=torch.bool))
+    with pytest.raises(
+        ModalityError,
+        match="validation clips: has no features to test audio-only on audio",
+    ):
+        validate(build("audio-only", settings={"epochs": 1}).fit(*data.training()), silent, classes)
+
+
+def test_clips_are_embedded_once(data, method, monkeypatch):
+    """By whatever is asked of a gallery, and in a look at validation."""
+    embedded: list[int] = []
+    embed = type(method).embed_clips
+
+    def counted(self, clips):
+        embedded.append(len(clips))
+        return embed(self, clips)
+
+    monkeypatch.setattr(type(method), "embed_clips", counted)
+    val = data.split("val")
+    validate(method, val, data.classes)
+    assert embedded == [len(val)]
+    find_penalties(gallery_of(method, val, data.classes), data, [BOTH], "oracle")
+    assert embedded == [len(val)] * 2
+
+
 def test_calibrating_without_unseen_clips_names_the_alternatives(data, method):
     val = data.split("val")
     seen_only = val.where(data.classes.seen[val.labels])
     with pytest.raises(DataError, match="pseudo-unseen"):
-        penalties(method, seen_only, data.classes, [BOTH])
+        gallery_of(method, seen_only, data.classes).penalties([BOTH])
     few = world(seen=3, unseen=6)
     with pytest.raises(DataError, match="at least 3 seen classes"):
-        pseudo_unseen_penalties(method, few.split("train"), few.split("val"), few.classes, [BOTH], Job())
+        find_penalties(gallery_of(method, few.split("test"), few.classes), few, [BOTH], "pseudo-unseen")
 
 
 def test_choosing_modes(data, method):
-    there = modes(method, data.split("test"))
-    assert choose_modes(method, there, "all", None) == there
-    assert choose_modes(method, there, "both", "equal") == [BOTH]
-    with pytest.raises(ConfigError, match="leave it out, or test modality both"):
-        choose_modes(method, there, "audio", "equal")
-    with pytest.raises(ModalityError, match="has no attention fusion"):
-        choose_modes(method, there, "both", "attention")
-    with pytest.raises(ModalityError, match="no clip can be tested on audio"):
-        choose_modes(method, [VIDEO], "audio", None)
+    there = gallery_of(method, data.split("test"), data.classes).modes
+    assert choose_modes(method, there, None, None, "clips") == there
+    assert choose_modes(method, there, None, "equal", "clips") == there
+    assert choose_modes(method, there, "both", "equal", "clips") == [BOTH]
+    with pytest.raises(UnknownNameError, match="unknown modality 'vidio'; did you mean video"):
+        choose_modes(method, there, "vidio", None, "clips")
+    with pytest.raises(ConfigError, match="leave it out, or choose modality both"):
+        choose_modes(method, there, "audio", "equal", "clips")
+    for modality in (None, "both"):
+        with pytest.raises(ModalityError, match="has no attention fusion"):
+            choose_modes(method, there, modality, "attention", "clips")
+    with pytest.raises(ModalityError, match="least-squares on audio; it can be tested on video"):
+        choose_modes(method, [VIDEO], "audio", None, "clips")
+    with pytest.raises(ModalityError, match="on audio or video or both; it can be tested on nothing"):
+        choose_modes(method, [], None, None, "clips")
+
+
+def test_choosing_one_mode_takes_the_fullest(data, method):
+    attended = build("avgzslnet")
+    assert served_modes(attended) == [AUDIO, VIDEO, BOTH, Mode("both", "attention")]
+    assert served_modes(attended, ["video"]) == [VIDEO]
+    assert served_modes(build("concat")) == [BOTH] and served_modes(build("concat"), ["video"]) == []
+    for modality, fusion, expected in (
+        (None, None, Mode("both", "attention")), (None, "equal", BOTH), ("both", "equal", BOTH), ("audio", None, AUDIO),
+    ):  # fmt: skip
+        assert choose_mode(attended, served_modes(attended), modality, fusion, "run") == expected
+    with pytest.raises(ModalityError, match="run: has no features to test avgzslnet on both"):
+        choose_mode(attended, [VIDEO], None, "equal", "run")
 
 
 def test_rows_hold_fractions_by_class_name_and_none_for_what_is_not(data, method):
     clips, classes = data.split("test"), data.classes
     lost = clips.where(clips.labels != 4)
-    (found,) = measure(method, lost, classes, [VIDEO], {VIDEO: -0.25})
-    classified, retrieved = result_rows(found, data, "val")
+    (found,) = gallery_of(method, lost, classes).measure([VIDEO], {VIDEO: -0.25})
+    classified, retrieved = result_rows([found], classes.names, "val")
     assert (classified["task"], retrieved["task"]) == ("classification", "retrieval")
     assert classified["gamma"] == -0.25
     assert classified["per_class"]["class 4"] is None

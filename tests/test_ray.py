@@ -9,6 +9,7 @@ from avgzsl.features.engines import Setup, load
 from avgzsl.features.engines import ray as engine
 from avgzsl.features.extract import extract
 from avgzsl.support.weights import WeightFile
+from avgzsl.types import EncoderChoice
 from tests.small_clips import write_clips
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
@@ -26,7 +27,7 @@ def cluster():
 def test_two_workers_give_the_same_bytes_and_other_weights_are_refused(cluster, tmp_path):
     root = write_clips(tmp_path / "clips", count=4)
     (root / "bell" / "bad.mp4").write_text("no video")
-    both = {"audio": "descriptors", "video": "descriptors", "batch": 3}
+    both = {"encoders": EncoderChoice(audio="descriptors", video="descriptors"), "batch": 3}
     local = extract(root, tmp_path / "local", **both, workers=1)
     spread = extract(root, tmp_path / "ray", **both, workers=2, engine="ray")
     assert spread.extracted == local.extracted == 12 and spread.failures == local.failures

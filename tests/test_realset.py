@@ -4,7 +4,8 @@ import pytest
 
 from avgzsl.data.inspection.inspect import inspect
 from avgzsl.data.layouts import class_splits, open_dataset
-from avgzsl.experiments.protocol import Mode, measure, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.learning.training import Job
 from avgzsl.methods import build
 
@@ -12,7 +13,7 @@ BOTH = Mode("both", "equal")
 
 
 def test_it_reads_as_described(realset):
-    found = inspect(realset)
+    found = inspect(realset).json()
     assert found["problems"] == []
     assert {modality: about["dimension"] for modality, about in found["modalities"].items()} == {
         "audio": 1024,
@@ -26,7 +27,7 @@ def test_it_reads_as_described(realset):
 def test_it_is_learned_from(realset, method):
     data = open_dataset(realset, class_split="class-split-2")
     model = build(method, "realset" if method == "avgzslnet" else None).fit(*data.training(), Job())
-    gammas = penalties(model, data.split("val"), data.classes, [BOTH])
-    found = measure(model, data.split("test"), data.classes, [BOTH], gammas)[0].classification
+    gammas = gallery_of(model, data.split("val"), data.classes).penalties([BOTH])
+    found = gallery_of(model, data.split("test"), data.classes).measure([BOTH], gammas)[0].classification
     assert found.S > 0.6
     assert found.ZSL > 2 / 7

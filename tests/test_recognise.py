@@ -1,6 +1,7 @@
 """A clip to its classes: the distances by a slow loop, any list of names, and every way in which it can go wrong."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from avgzsl.errors import (
 from avgzsl.experiments import calibration
 from avgzsl.experiments import run as runs
 from avgzsl.experiments import train_evaluate as experiment
-from avgzsl.experiments.protocol import Mode, modes, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.features.embedding import Task
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import SoundNeeds, Span
@@ -33,8 +35,11 @@ from avgzsl.recognition.recognise import find_clips, predict, recognise
 from avgzsl.recognition.recogniser import class_table, load_recogniser
 from avgzsl.support.weights import WeightFile
 from avgzsl.text.encoders import load as load_text
+from avgzsl.types import EncoderChoice
 from tests import clip_runs
 from tests.worlds import world
+
+OF_CLIPS = EncoderChoice(audio="descriptors", video="descriptors")
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +49,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def trained(files, tmp_path_factory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        return clip_runs.train(patch, clip_runs.dataset(files), tmp_path_factory.mktemp("runs") / "run").folder
+    return clip_runs.train(clip_runs.dataset(files), tmp_path_factory.mktemp("runs") / "run").folder
 
 
 @pytest.fixture
@@ -217,8 +221,8 @@ def test_a_closed_vocabulary_says_that_it_cannot_encode_new_names(run, files, tm
     np.savez(tmp_path / "names.npz", **dict(zip(vectors.names, vectors.text.numpy(), strict=True)))
     without_encoders(run)
     with pytest.raises(DataError, match=r"cannot encode new ones.*no vector for 1 of 1 names: 'purple low'") as told:
-        predict(run, [files["red low"]], ["red low", "purple low"], audio="descriptors", video="descriptors",
-                text=f"dict:{tmp_path / 'names.npz'}")  # fmt: skip
+        predict(run, [files["red low"]], ["red low", "purple low"],
+                encoders=replace(OF_CLIPS, text=f"dict:{tmp_path / 'names.npz'}"))  # fmt: skip
     assert f"names alone ({', '.join(sorted(vectors.names))})" in str(told.value)
 
 
@@ -294,7 +298,8 @@ def test_penalties_and_thresholds_come_from_validation_by_a_slow_loop():
     method.fit(*data.training())
     found = calibration.calibrate_recognition(method, data)
     val, seen = data.split("val"), data.classes.seen.tolist()
-    assert found.gammas() == penalties(method, val, data.classes, modes(method, val))
+    gallery = gallery_of(method, val, data.classes)
+    assert found.gammas() == gallery.penalties(gallery.modes)
     assert len(found.thresholds()) == 4
     for mode, threshold in found.thresholds().items():
         gamma, right = found.gammas()[mode], []
@@ -319,12 +324,12 @@ def test_without_validation_clips_of_unseen_classes_there_is_no_penalty_but_a_th
     val = data.splits["val"]
     seen_only = {**data.splits, "val": val.where(data.classes.seen[val.labels])}
     with_seen = Dataset.of(data.classes, seen_only)
-    run = clip_runs.train(monkeypatch, with_seen, tmp_path / "run", epochs=8)
+    run = clip_runs.train(with_seen, tmp_path / "run", epochs=8)
     record = json.loads((run.folder / "recognition.json").read_text())["modes"]["both-equal"]
     assert record["gamma"] is None
     assert record["threshold"] < 0
     none = Dataset.of(data.classes, {k: v for k, v in data.splits.items() if k != "val"})
-    run = clip_runs.train(monkeypatch, none, tmp_path / "none", epochs=2)
+    run = clip_runs.train(none, tmp_path / "none", epochs=2)
     assert not (run.folder / "recognition.json").exists()
     clip, how = files["red low"], ("--audio", "descriptors", "--video", "descriptors")
     code, out, _ = command("predict", run.folder, clip, *how)
@@ -344,8 +349,12 @@ def test_how_many_answers_are_not_calibrated_is_said(run, files, tmp_path, here)
 
 def test_a_diverged_training_keeps_its_run(files, tmp_path, monkeypatch):
     data = clip_runs.dataset(files)
-    monkeypatch.setattr(calibration, "penalties", lambda *_: (_ for _ in ()).throw(DataError("scores are not finite")))
-    run = clip_runs.train(monkeypatch, data, tmp_path / "run", epochs=2)
+
+    def penalties(*_):
+        raise DataError("scores are not finite")
+
+    monkeypatch.setattr("avgzsl.experiments.gallery.Gallery.penalties", penalties)
+    run = clip_runs.train(data, tmp_path / "run", epochs=2)
     assert (run.folder / "model.safetensors").exists()
     assert not (run.folder / "recognition.json").exists()
 
@@ -380,13 +389,11 @@ def test_damaged_classes(run):
         load_recogniser(run)
 
 
-def test_a_run_of_before_is_read_and_completed_by_resuming(run, trained, files, monkeypatch):
+def test_a_run_of_before_is_read_and_completed_by_resuming(run, trained, files):
     for file in ("classes.safetensors", "recognition.json"):
         (run / file).unlink()
     assert runs.load_run(run).config.data.encoders
-    clip_runs_data = clip_runs.dataset(files)
-    monkeypatch.setattr(experiment, "open_dataset", lambda *_, **__: clip_runs_data)
-    experiment.train("clips", out=run, settings=clip_runs.QUICK, device="cpu", resume=True)
+    experiment.train(clip_runs.dataset(files), out=run, settings=clip_runs.QUICK, device="cpu", resume=True)
     for file in trained.iterdir():
         assert (run / file.name).read_bytes() == file.read_bytes()
     without_encoders(run)
@@ -398,25 +405,36 @@ def test_features_from_elsewhere_need_to_be_told_their_encoders(run, files, here
     without_encoders(run)
     with pytest.raises(RunError, match=r"audio features from elsewhere.*--audio"):
         load_recogniser(run)
-    specs = {"audio": "descriptors", "video": "descriptors"}
-    assert predict(run, [files["red low"]], **specs) == known
+    assert predict(run, [files["red low"]], encoders=OF_CLIPS) == known
     with pytest.raises(RunError, match=r"text vectors from elsewhere.*--text"):
-        predict(run, [files["red low"]], ["purple low", "red low"], **specs)
+        predict(run, [files["red low"]], ["purple low", "red low"], encoders=OF_CLIPS)
     with pytest.raises(ConfigError, match=r"gives 128 numbers, but .* vectors of 64"):
-        predict(run, [files["red low"]], ["purple low"], **specs, text="hashed-words:128")
+        predict(run, [files["red low"]], ["purple low"], encoders=replace(OF_CLIPS, text="hashed-words:128"))
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "other.npz", **{name: rng.standard_normal(64) for name in clip_runs.NAMES})
     with pytest.raises(ConfigError, match="another vector than"):
-        predict(run, [files["red low"]], ["purple low"], **specs, text=f"dict:{tmp_path / 'other.npz'}")
+        predict(
+            run,
+            [files["red low"]],
+            ["purple low"],
+            encoders=replace(OF_CLIPS, text=f"dict:{tmp_path / 'other.npz'}"),
+        )
     np.savez(tmp_path / "few.npz", x=rng.standard_normal(64))
     with pytest.raises(ConfigError, match="does not know its classes"):
-        predict(run, [files["red low"]], ["purple low"], **specs, text=f"dict:{tmp_path / 'few.npz'}")
-    (new,) = predict(run, [files["red low"]], ["purple low", "red low"], **specs, text="hashed-words:64")
+        predict(
+            run,
+            [files["red low"]],
+            ["purple low"],
+            encoders=replace(OF_CLIPS, text=f"dict:{tmp_path / 'few.npz'}"),
+        )
+    (new,) = predict(
+        run, [files["red low"]], ["purple low", "red low"], encoders=replace(OF_CLIPS, text="hashed-words:64")
+    )
     assert new.top[0].label == "red low"
     with pytest.raises(UnknownNameError, match="did you mean descriptors"):
-        load_recogniser(run, audio="descriptor", video="descriptors")
+        load_recogniser(run, encoders=EncoderChoice(audio="descriptor", video="descriptors"))
     with pytest.raises(ConfigError, match="needs no audio encoder"):
-        load_recogniser(run, modality="video", **specs)
+        load_recogniser(run, modality="video", encoders=OF_CLIPS)
 
 
 def test_an_encoder_of_names_without_names_is_refused(trained, files):
@@ -444,7 +462,7 @@ def test_other_weights_than_the_runs_are_refused(run, files, monkeypatch):
 
     monkeypatch.setattr(backbones, "load", lambda *_, **__: Fake("a"))
     load_recogniser(run, modality="audio")
-    load_recogniser(run, modality="audio", audio="fake:moved/net")
+    load_recogniser(run, modality="audio", encoders=EncoderChoice(audio="fake:moved/net"))
     monkeypatch.setattr(backbones, "load", lambda *_, **__: Fake("b"))
     with pytest.raises(WeightsError, match=r"is not the audio encoder of .*net.bin bbbbbbbbbbbb, there .*aaaaaaaaaaaa"):
         load_recogniser(run, modality="audio")
@@ -470,7 +488,7 @@ def test_an_encoder_without_weights_is_known_by_its_spec(run, monkeypatch):
 )
 def test_other_methods(files, tmp_path, monkeypatch, here, method, modality, away):
     settings = {"epochs": 5, "batch_size": 32, "milestones": (3,)} if method in ("concat", "audio-only") else {}
-    run = clip_runs.train(monkeypatch, clip_runs.dataset(files), tmp_path / "run", method, **settings)
+    run = clip_runs.train(clip_runs.dataset(files), tmp_path / "run", method, **settings)
     mute = clip_runs.render(tmp_path / "mute.mp4", "green high", sound=False)
     recogniser = load_recogniser(run.folder)
     assert recogniser.mode == Mode(modality, "equal")

@@ -31,11 +31,11 @@ def test_all_of_the_paper_is_made_and_made_once(quick, tmp_path):
     data = generate("audioset-zsl", tmp_path / "set", scale=0.004, seed=0)
     heard = []
 
-    def told(done, total, result):
-        heard.append(result.label)
+    def progress(step):
+        heard.append(step.item)
 
-    found = reproduce("all", data, tmp_path / "out", seeds=1, processes=1, told=told)
-    assert not found.failed and len(heard) == len(set(heard)) > len(methods())
+    found = reproduce("all", data, tmp_path / "out", seeds=1, processes=1, progress=progress)
+    assert not found.comparison.failed and len(heard) == len(set(heard)) > len(methods())
     names = {path.name for path in found.files}
     for name in ALL:
         assert any(file.startswith(name) for file in names), name
@@ -44,5 +44,5 @@ def test_all_of_the_paper_is_made_and_made_once(quick, tmp_path):
     assert re.search("Code version [0-9a-f]{16}", page)
     before = {path.name: path.read_bytes() for path in found.files}
     heard.clear()
-    again = reproduce("all", data, tmp_path / "out", seeds=1, processes=1, told=told)
+    again = reproduce("all", data, tmp_path / "out", seeds=1, processes=1, progress=progress)
     assert not heard and {path.name: path.read_bytes() for path in again.files} == before

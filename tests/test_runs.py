@@ -81,12 +81,11 @@ def test_what_recognition_takes_from_validation_is_what_evaluation_calibrates_wi
 def test_the_encoders_of_the_data_are_kept_and_others_cannot_resume(run, data, tmp_path, monkeypatch):
     text = Encoder("words:vectors.bin", (WeightFile("vectors.bin", "a" * 64),))
     known = replace(open_dataset(data), encoders={"audio": Encoder("descriptors"), "text": text})
-    monkeypatch.setattr("avgzsl.experiments.train_evaluate.open_dataset", lambda *_, **__: known)
-    kept = train(data, out=tmp_path / "run", settings=SETTINGS)
+    kept = train(known, out=tmp_path / "run", settings=SETTINGS)
     assert runs.load_run(kept.folder).config.data.encoders == known.encoders
     assert contents(kept.folder)["model.safetensors"] == contents(run.folder)["model.safetensors"]
     with pytest.raises(RunError, match=r"encoders: \{\} there"):
-        train(data, out=copy_of(run, tmp_path / "copy"), settings=SETTINGS, resume=True)
+        train(known, out=copy_of(run, tmp_path / "copy"), settings=SETTINGS, resume=True)
 
 
 def test_same_seed_same_bytes_another_seed_others(run, data, tmp_path):
@@ -213,9 +212,9 @@ def call(frame, event, argument):
     if calls == kill_at_call:
         os.kill(os.getpid(), signal.SIGKILL)
 
-def told(stage, epoch, *of):
-    print(stage, epoch, flush=True)
-    if (stage, epoch) == ("networks", kill_after):
+def told(step):
+    print(step.task, step.done, flush=True)
+    if (step.task, step.done) == ("networks", kill_after):
         sys.setprofile(call)
 
 os.fsync = fsync

@@ -10,16 +10,19 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import cli
-from avgzsl.archive.collection import open_collection
+from avgzsl.archive.collection import open_collection, view
 from avgzsl.archive.indexing import index, index_add, index_info, index_remove
-from avgzsl.archive.retrieval import index_evaluate, index_retrieval
+from avgzsl.archive.results import Removed
+from avgzsl.archive.retrieval import index_evaluate, index_gallery
 from avgzsl.archive.search import open_searcher, search, text_point
 from avgzsl.data.clips import ClipSet
 from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import evaluate, train
+from avgzsl.scores.metrics import retrieval
 from avgzsl.text.encoders import load as load_text
+from avgzsl.types import EncoderChoice
 from tests import clip_runs
 from tests.small_set import feature_file, read_file, write_file, write_set
 from tests.test_store import clips as stored_clips
@@ -39,9 +42,8 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(files, tmp_path_factory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        made = {name: files[name] for name in NAMES}
-        return clip_runs.train(patch, clip_runs.dataset(made), tmp_path_factory.mktemp("runs") / "run").folder
+    made = {name: files[name] for name in NAMES}
+    return clip_runs.train(clip_runs.dataset(made), tmp_path_factory.mktemp("runs") / "run").folder
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +124,7 @@ def test_like_a_clip_by_each_of_its_modalities(searcher, files, run, clips):
             assert found == pytest.approx(own, abs=1e-4)
             assert [hit.distance for hit in hits] == sorted(hit.distance for hit in hits)
     same = {"red-low.mp4", "green-low.mp4", "blue-low.mp4"}  # the same sound
-    assert {hit.id for hit in search(searcher, like=files["green low"], by="audio", modality="audio", k=3)} == same
+    assert {hit.id for hit in search(searcher, like=files["green low"], by="audio", modality="audio", top=3)} == same
     with pytest.raises(ModalityError, match=r"silent\.mp4: has no audio to search by; it has video"):
         search(searcher, like=files["silent"], by="audio")
     found = search(searcher, like=files["silent"], modality="video", where="id = silent.mp4")
@@ -151,7 +153,7 @@ def test_clips_that_cannot_be_asked_with_are_named(searcher, files, tmp_path):
         ({"without": ["red"]}, ConfigError, "needs words to look for"),
         ({"words": "red", "by": "audio"}, ConfigError, "what of a clip to ask with"),
         ({"words": "red", "without": ["Red"]}, ConfigError, "leaves nothing"),
-        ({"words": "red", "k": 0}, ConfigError, "from 1 to"),
+        ({"words": "red", "top": 0}, ConfigError, "from 1 to"),
         ({"words": "red", "modality": "sound"}, UnknownNameError, "unknown modality 'sound'"),
         ({"words": "red", "modality": "audio", "fusion": "attention"}, ConfigError, "weighs audio against video"),
         ({"words": "red", "where": "duration <"}, ConfigError, "COLUMN OPERATOR VALUE"),
@@ -201,18 +203,21 @@ def test_retrieval_over_the_index_is_that_of_evaluate(tmp_path):
         measured = {one.scored.mode: one for one in evaluate(run, calibration="none").measured}
         assert set(measured) == set(collection.modes)
         for mode, one in measured.items():
-            found, labels = index_retrieval(collection, dataset.classes, mode)
-            assert torch.equal(labels, one.scored.labels)
+            with view(collection) as seen:
+                scored = index_gallery(seen, dataset.classes).score(mode, {})
+            assert torch.equal(scored.labels, one.scored.labels)
+            found = retrieval(scored.scores, scored.labels, dataset.classes.seen)
             assert (found.S, found.U, found.HM) == (one.retrieval.S, one.retrieval.U, one.retrieval.HM)
             assert torch.equal(found.per_class, one.retrieval.per_class)
         for c, name in enumerate(dataset.classes.names):  # and the hits themselves stand in that order
-            hits = search(tmp_path / f"index-{method}", name, k=25)
+            hits = search(tmp_path / f"index-{method}", name, top=25)
             assert [hit.score for hit in hits] == pytest.approx(
                 measured[collection.modes[-1]].scored.scores[:, c].sort(descending=True).values.tolist(), abs=1e-5
             )
     index_add(tmp_path / "index-concat", data, split="val")
-    with pytest.raises(AvgzslError):
-        index_retrieval(open_collection(tmp_path / "index-concat"), dataset.classes.take(torch.arange(2)), mode)
+    small = pytest.raises(DataError, match="none of the 2 classes")
+    with view(open_collection(tmp_path / "index-concat")) as seen, small:
+        index_gallery(seen, dataset.classes.take(torch.arange(2)))
 
 
 @pytest.fixture(scope="module")
@@ -227,9 +232,9 @@ def tied(tmp_path_factory) -> Path:
 def assert_same_retrieval(run: Path, folder: Path) -> None:
     """What the index of all splits says of its test split is what `evaluate` says, to the last bit."""
     rows = [row for row in evaluate(load_run(run), calibration="none").results if row["task"] == "retrieval"]
-    assert index_evaluate(folder, "test")["results"] == rows
+    assert index_evaluate(folder, "test").results == rows
     assert json.loads(avgzsl("index-evaluate", folder, "--split", "test", "--json"))["results"] == rows
-    assert index_evaluate(folder)["results"] != rows
+    assert index_evaluate(folder).results != rows
 
 
 def test_the_test_split_of_an_index_of_all_is_measured_as_by_evaluate(tied, tmp_path):
@@ -239,7 +244,7 @@ def test_the_test_split_of_an_index_of_all_is_measured_as_by_evaluate(tied, tmp_
         hidden = source.rename(source.with_name("gone"))  # no data set is needed
         found = index_evaluate(tmp_path / f"index-{name}", "test")
         hidden.rename(source)
-        assert found["unlabelled"] == 0 and found["split"] == "test"
+        assert found.unlabelled == 0 and found.split == "test"
         assert_same_retrieval(run, tmp_path / f"index-{name}")
 
 
@@ -251,8 +256,8 @@ def test_clips_without_a_label_are_not_counted_and_strange_ones_are_named(tied, 
         made[i] = made[i]._replace(about={**made[i].about, "label": None})
     index(run, write_store(tmp_path / "other", made), tmp_path / "index", engine="memory")
     found = index_evaluate(tmp_path / "index")
-    assert (found["unlabelled"], index_evaluate(tmp_path / "index", "val")["unlabelled"]) == (2, 1)
-    both = found["results"][-1]
+    assert (found.unlabelled, index_evaluate(tmp_path / "index", "val").unlabelled) == (2, 1)
+    both = found.results[-1]
     assert (both["modality"], both["clips"]) == ("both", 16)
     printed = avgzsl("index-evaluate", tmp_path / "index")
     assert "2 clips without a label were not counted" in printed
@@ -273,7 +278,7 @@ def test_clips_that_cannot_be_measured_are_no_result(tied, tmp_path):
     run = train(tied, "concat", out=tmp_path / "run", settings=settings).folder
     deaf = [clip._replace(audio=None) for clip in stored_clips(lacking=False)]
     index(run, write_store(tmp_path / "deaf", deaf), tmp_path / "index", engine="memory")
-    with pytest.raises(ModalityError, match="its clips have video, and concat is tested on both"):
+    with pytest.raises(ModalityError, match="index: has no features to test concat on both"):
         index_evaluate(tmp_path / "index")
 
 
@@ -283,7 +288,7 @@ def test_clips_that_cannot_be_measured_are_no_result(tied, tmp_path):
     [
         ("path,label\nno.mp4,red low", {}, "things to mend"),
         ("path,split\nred-low.mp4,test", {"split": "val"}, "unknown split 'val'"),
-        ("path\nred-low.mp4", {"audio": "nothing"}, "unknown backbone 'nothing'"),
+        ("path\nred-low.mp4", {"encoders": EncoderChoice(audio="nothing")}, "unknown backbone 'nothing'"),
     ],
 )
 def test_media_that_are_refused_leave_no_index(lines, options, said, there, archive, run, files, tmp_path):
@@ -312,7 +317,7 @@ def test_features_that_were_extracted_before_a_failure_stay(run, files, tmp_path
 
     clips = shutil.copytree(files["red low"].parent, tmp_path / "clips", ignore=lambda *_: ["broken.mp4"])
     with pytest.raises(AvgzslError, match="no space left"):  # the files are one batch, which is finished then
-        index(run, clips, tmp_path / "index", told=fails)
+        index(run, clips, tmp_path / "index", progress=fails)
     monkeypatch.setattr("avgzsl.features.extract.Journal.add", fails)  # nothing is extracted again
     assert index(run, clips, tmp_path / "index").added == 7
 
@@ -331,18 +336,18 @@ def test_purge_erases_the_features_of_removed_files(run, files, tmp_path):
 
     index_remove(tmp_path / "index", ["red-low.mp4"])
     assert any("stores" in file.parts for file in holding())
-    assert index_remove(tmp_path / "index", purge=True) == (0, 1)
+    assert index_remove(tmp_path / "index", purge=True) == Removed(0, 1)
     assert holding() == []
     (clips / "red-low.mp4").unlink()
     assert index_add(tmp_path / "index", clips).kept == 1
-    assert holding() == [] and index_info(tmp_path / "index")["clips"] == 1
+    assert holding() == [] and index_info(tmp_path / "index").clips == 1
 
 
 def test_a_run_on_features_from_elsewhere_answers_with_its_classes_alone(tmp_path):
     data = write_set(tmp_path / "data")
     run = train(data, "least-squares", out=tmp_path / "run").folder
     index(run, data, tmp_path / "index", engine="memory")
-    assert search(tmp_path / "index", "dog", k=3)[0].path is None
+    assert search(tmp_path / "index", "dog", top=3)[0].path is None
     with pytest.raises(RunError, match="--text"):
         search(tmp_path / "index", "church bell")
     with pytest.raises(RunError, match=r"--audio|--video"):
@@ -371,7 +376,7 @@ def test_the_commands(archive, run, files, tmp_path, monkeypatch):
     hits = json.loads(
         avgzsl("search", folder, "red low", "--without", "blue", "-k", 3, "--modality", "video", "--json")
     )
-    expected = search(folder, "red low", without=["blue"], k=3, modality="video")
+    expected = search(folder, "red low", without=["blue"], top=3, modality="video")
     assert [hit["id"] for hit in hits] == [hit.id for hit in expected]
     assert set(hits[0]) >= {"id", "path", "start", "end", "label", "seen", "score", "distance", "distances", "weights"}
     printed = avgzsl("search", folder, "--like", files["red low"], "-k", 2, "--where", "duration < 10")

@@ -19,6 +19,7 @@ from avgzsl.media.workers import Decoders
 from avgzsl.server.index_archive import open_archive
 from avgzsl.server.settings import read_settings
 from avgzsl.support.own_folders import remember
+from avgzsl.types import EncoderChoice
 from tests.serve_world import SEEN, SILENT, application, client_of, is_problem, render, sound_bytes, world
 
 ID = "red-square-low-drum/test-0.mp4"
@@ -138,7 +139,7 @@ def test_the_root_that_a_store_names_is_no_folder_of_the_user(own, tmp_path, mon
     store, secret = tmp_path / "store", own.parent / "secret"
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("AVGZSL_STATE", str(tmp_path / "state of its maker"))
-        extract(secret, store, audio="descriptors", video="descriptors", workers=1)
+        extract(secret, store, encoders=EncoderChoice(audio="descriptors", video="descriptors"), workers=1)
     index(world() / "run", store, tmp_path / "index", engine="memory")
     assert index_add(tmp_path / "index", store).kept == 1
     with application(tmp_path / "index") as app:

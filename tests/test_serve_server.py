@@ -154,17 +154,17 @@ def test_an_open_address_without_a_token_is_refused_in_one_line():
 
 
 def test_a_taken_port_and_what_is_no_index_are_refused(tmp_path):
-    def told(url):
+    def ready(url):
         pytest.fail("it is served")
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port} .*--port"):
-            serve(world() / "index", Settings(port=port), told)
+            serve(world() / "index", Settings(port=port), ready=ready)
     with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1"):
-        serve(world() / "index", Settings(host="192.0.2.1", token=TOKEN), told)
+        serve(world() / "index", Settings(host="192.0.2.1", token=TOKEN), ready=ready)
     with pytest.raises(DataError, match="avgzsl index"):
-        serve(tmp_path, Settings(port=0), told)
+        serve(tmp_path, Settings(port=0), ready=ready)
 
 
 def test_an_open_address_is_served_with_a_token():

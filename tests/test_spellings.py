@@ -24,9 +24,10 @@ from avgzsl.features.extract import extract
 from avgzsl.features.feature_store import open_store
 from avgzsl.features.manifest import read_manifest
 from avgzsl.text.spellings import class_key, same_vectors, spelling_notes, usual_spellings, vector_notes
+from avgzsl.types import DataChoice, EncoderChoice
 from tests.small_clips import write_wav
 
-SPECS = {"audio": "descriptors", "text": "hashed-words"}
+ENCODERS = EncoderChoice(audio="descriptors", text="hashed-words")
 LABELS = ("École-Bell", "école bell", unicodedata.normalize("NFD", "École_bell"), "drum", "flute", "horn")
 
 
@@ -104,13 +105,13 @@ def clips(tmp_path_factory):
 def store(clips, tmp_path_factory):
     root, manifest = clips
     folder = tmp_path_factory.mktemp("store") / "store"
-    found = extract(root, folder, manifest=manifest, **SPECS)
+    found = extract(root, folder, manifest=manifest, encoders=ENCODERS)
     assert len(found.notes) == 1 and "École-Bell" in found.notes[0]
     return folder
 
 
 def test_inspect_calls_twins_a_problem(store):
-    problems = inspect(store)["problems"]
+    problems = inspect(store).problems
     assert any("École-Bell" in one and "not zero-shot" in one for one in problems)
 
 
@@ -119,7 +120,7 @@ def test_train_tells_before_it_trains_and_merges_on_demand(store, tmp_path, capl
         train(store, "least-squares", out=tmp_path / "told")
     assert "not zero-shot" in caplog.text
     caplog.clear()
-    run = train(store, "least-squares", out=tmp_path / "one", merge_spellings=True)
+    run = train(store, "least-squares", out=tmp_path / "one", choice=DataChoice(merge_spellings=True))
     assert "zero-shot" not in caplog.text
     about = run.config.data
     assert sorted([*about.seen, *about.unseen]) == ["drum", "flute", "horn", "École-Bell"]
@@ -152,7 +153,7 @@ def test_merged_labels_point_at_the_class_of_their_key():
 def test_extract_merges_labels_before_anything_is_made_of_them(clips, tmp_path):
     root, manifest = clips
     with pytest.raises(DataError, match="seen is yes and no"):
-        extract(root, tmp_path / "store", manifest=manifest, merge_spellings=True, **SPECS)
+        extract(root, tmp_path / "store", manifest=manifest, merge_spellings=True, encoders=ENCODERS)
     agreeing = tmp_path / "agreeing.csv"
     agreeing.write_text(
         manifest.read_text(encoding="utf-8")
@@ -161,15 +162,16 @@ def test_extract_merges_labels_before_anything_is_made_of_them(clips, tmp_path):
         .replace("école bell,test,no", "école bell,test,yes"),
         encoding="utf-8",
     )
-    found = extract(root, tmp_path / "store", manifest=agreeing, merge_spellings=True, **SPECS)
+    found = extract(root, tmp_path / "store", manifest=agreeing, merge_spellings=True, encoders=ENCODERS)
     assert found.store.record.classes == ("drum", "flute", "horn", "École-Bell")
     assert not found.notes
-    assert not [one for one in inspect(tmp_path / "store")["problems"] if "written" in one]
+    assert not [one for one in inspect(tmp_path / "store").problems if "written" in one]
 
 
 def test_split_draws_merged_classes(store, tmp_path):
     for seed in range(4):
-        file, division = split(store, unseen=0.5, resplit=True, seed=seed, name=f"merged-{seed}", merge_spellings=True)
+        made = split(store, unseen=0.5, resplit=True, seed=seed, name=f"merged-{seed}", merge_spellings=True)
+        file, division = made.file, made.class_split
         assert sorted([*division.seen, *division.unseen]) == ["drum", "flute", "horn", "École-Bell"]
         assert read_class_split(store, file.stem)[1] == division
         dataset = open_dataset(store, class_split=file.stem)
@@ -184,10 +186,10 @@ def test_split_like_reads_lists_in_other_spellings(store, tmp_path):
     for name, names in {"all": ("ECOLE", "Drum", "flute", "horn"), "seen": ("Drum", "flute", "horn")}.items():
         (lists / f"{name}_class.txt").write_text("\n".join(names).replace("ECOLE", "ÉCOLE BELL"), encoding="utf-8")
     (lists / "unseen_class.txt").write_text("ÉCOLE BELL", encoding="utf-8")
-    _, division = split(store, like=lists, name="like", merge_spellings=True)
+    division = split(store, unseen=lists, name="like", merge_spellings=True).class_split
     assert division.unseen == ("École-Bell",) and division.seen == ("drum", "flute", "horn")
     with pytest.raises(DataError, match="no clip of the store has"):
-        split(store, like=lists, name="like-plain")
+        split(store, unseen=lists, name="like-plain")
 
 
 def test_a_name_composed_otherwise_than_on_disk_is_found(tmp_path):

@@ -30,7 +30,8 @@ def make(folder: Path, given=lambda number: None, per_class: int = 20, label=lam
 
 
 def test_classes_and_clips_are_divided_in_the_asked_proportions(tmp_path):
-    file, division = split(make(tmp_path / "store"), unseen=0.4, val=0.1, test=0.3, seed=3)
+    made = split(make(tmp_path / "store"), unseen=0.4, val=0.1, test=0.3, seed=3)
+    file, division = made.file, made.class_split
     assert file == tmp_path / "store" / "splits" / "split-3.json"
     assert len(division.unseen) == 4 and sorted(division.seen + division.unseen) == list(CLASSES)
     for label in range(10):
@@ -42,7 +43,7 @@ def test_classes_and_clips_are_divided_in_the_asked_proportions(tmp_path):
 
 
 def test_clips_of_a_file_and_of_a_source_stay_together(tmp_path):
-    _, division = split(make(tmp_path / "store"))
+    division = split(make(tmp_path / "store")).class_split
     for source in range(50):
         assert len({division.clips[f"c{source * 4 + n}"] for n in range(4)}) == 1
     assert len(set(division.clips.values())) == 3
@@ -71,25 +72,27 @@ def test_no_seen_class_is_without_a_training_clip_however_it_is_drawn():
 
 def test_the_same_seed_is_the_same_split_and_another_is_not(tmp_path):
     folder = make(tmp_path / "store")
-    one, again, other = (split(folder, seed=seed, name=name)[1] for seed, name in ((0, "a"), (0, "b"), (1, "c")))
+    one, again, other = (
+        split(folder, seed=seed, name=name).class_split for seed, name in ((0, "a"), (0, "b"), (1, "c"))
+    )
     assert one == again != other
     assert one.unseen != other.unseen or one.clips != other.clips
 
 
 def test_what_the_manifest_divides_is_kept_unless_told(tmp_path):
     folder = make(tmp_path / "store", lambda number: "train" if number % 4 < 2 else "test")
-    assert split(folder, name="kept")[1].clips is None
+    assert split(folder, name="kept").class_split.clips is None
     dataset = open_dataset(folder, class_split="kept")
     assert len(dataset.split("train")) == 7 * 10 and "val" not in dataset.splits
     with pytest.raises(ConfigError, match="would change nothing"):
         split(folder, val=0.3, name="x")
-    anew = split(folder, val=0.3, name="anew", resplit=True)[1].clips
+    anew = split(folder, val=0.3, name="anew", resplit=True).class_split.clips
     assert Counter(anew.values())["val"] == pytest.approx(60, abs=8)
 
 
 def test_clips_that_the_manifest_leaves_open_are_divided_to_fill_up(tmp_path):
     folder = make(tmp_path / "store", lambda number: "test" if number % 20 < 4 else None)
-    _, division = split(folder, val=0.2, test=0.2)
+    division = split(folder, val=0.2, test=0.2).class_split
     for label in range(10):
         assert all(division.clips[f"c{label * 20 + n}"] == "test" for n in range(4))
         assert Counter(division.clips[f"c{label * 20 + n}"] for n in range(20)) == {"train": 12, "val": 4, "test": 4}
@@ -105,19 +108,20 @@ def test_a_group_that_the_manifest_tears_apart_stays_as_it_is():
 def test_class_lists_of_the_field_say_which_are_unseen(tmp_path):
     folder = make(tmp_path / "store")
     write_class_lists(tmp_path / "class-split-7", {name: name > "class c" for name in CLASSES})
-    file, division = split(folder, like=tmp_path / "class-split-7")
+    made = split(folder, unseen=tmp_path / "class-split-7")
+    file, division = made.file, made.class_split
     assert file.stem == "class-split-7" and set(division.unseen) == {"class a", "class b", "class c"}
     write_class_lists(tmp_path / "few", dict.fromkeys(CLASSES[1:], True))
     with pytest.raises(DataError, match="does not list class a"):
-        split(folder, like=tmp_path / "few")
+        split(folder, unseen=tmp_path / "few")
     write_class_lists(tmp_path / "more", dict.fromkeys([*CLASSES, "class aa"], True))
     with pytest.raises(DataError, match="'class aa'"):
-        split(folder, like=tmp_path / "more")
+        split(folder, unseen=tmp_path / "more")
 
 
 def test_unlabelled_clips_are_left_alone(tmp_path):
     folder = make(tmp_path / "store", label=lambda number, name: None if number % 20 < 4 else name)
-    _, division = split(folder)
+    division = split(folder).class_split
     assert len(division.clips) == 160 and "c0" not in division.clips
 
 
@@ -130,7 +134,6 @@ def test_unlabelled_clips_are_left_alone(tmp_path):
         ({"test": 0.0}, "test 0.0"),
         ({"name": "manifest"}, "manifest"),
         ({"name": "../x"}, "cannot name"),
-        ({"unseen": 0.3, "like": Path("x")}, "give one"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, options, words):
@@ -142,13 +145,13 @@ def test_what_would_change_nothing_is_refused(tmp_path):
     folder = make(tmp_path / "store", lambda number: ("train", "val", "test")[number % 3])
     write_class_lists(tmp_path / "lists", {name: name > "class c" for name in CLASSES})
     for options, words in (
-        ({"seed": 1, "like": tmp_path / "lists"}, "seed 1 would change nothing"),
+        ({"seed": 1, "unseen": tmp_path / "lists"}, "seed 1 would change nothing"),
         ({"val": 0.1}, "val or test would change nothing"),
     ):
         with pytest.raises(ConfigError, match=words):
             split(folder, **options)
-    split(folder, like=tmp_path / "lists")
-    split(make(tmp_path / "other"), like=tmp_path / "lists", seed=1)
+    split(folder, unseen=tmp_path / "lists")
+    split(make(tmp_path / "other"), unseen=tmp_path / "lists", seed=1)
 
 
 def test_a_split_is_not_overwritten_by_another(tmp_path):
@@ -164,7 +167,7 @@ def test_classes_that_could_not_be_trained_or_tested_are_named(tmp_path):
     for unseen, words in (("class b", "train on for the seen classes class a"), ("class a", "test for the unseen")):
         write_class_lists(tmp_path / unseen, {name: name != unseen for name in CLASSES})
         with pytest.raises(DataError, match=words):
-            split(folder, like=tmp_path / unseen)
+            split(folder, unseen=tmp_path / unseen)
 
 
 def test_the_command_says_what_came_out(tmp_path):

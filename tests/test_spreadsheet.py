@@ -17,6 +17,7 @@ from avgzsl.errors import DataError
 from avgzsl.features.extract import FAILURES, extract
 from avgzsl.reports.predictions import write_predictions
 from avgzsl.support.spreadsheet import escaped, read_table, table, unescaped, write_table
+from avgzsl.types import EncoderChoice
 
 FORMULAS = [
     *("=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", '=HYPERLINK("http://x","y")'),
@@ -111,7 +112,7 @@ def test_failures_with_names_from_outside(tmp_path: Path):
         (tmp_path / "clips").mkdir(exist_ok=True)
         (tmp_path / "clips" / name.replace("/", "_")).write_bytes(b"no sound")
     with pytest.raises(DataError, match="none of 3 clips"):
-        extract(tmp_path / "clips", tmp_path / "store", audio="descriptors", workers=1)
+        extract(tmp_path / "clips", tmp_path / "store", encoders=EncoderChoice(audio="descriptors"), workers=1)
     rows = read_table(tmp_path / "store" / FAILURES)
     assert sorted(row["path"] for row in rows) == sorted(name.replace("/", "_") for name in names)
     with (tmp_path / "store" / FAILURES).open(newline="") as stream:

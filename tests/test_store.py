@@ -143,7 +143,7 @@ def test_one_changed_byte_is_found_by_verify_and_inspect(folder):
     (folder / "audio.npy").write_bytes(content)
     with pytest.raises(DataError, match=r"damaged: audio\.npy"):
         verify(open_store(folder))
-    assert any("audio.npy" in problem for problem in inspect(folder)["problems"])
+    assert any("audio.npy" in problem for problem in inspect(folder).problems)
 
 
 def test_the_data_set_has_the_rows_of_the_store(folder):
@@ -259,11 +259,11 @@ def test_values_that_are_not_finite_are_an_error_or_dropped(tmp_path):
     with pytest.raises(DataError, match="1 clips: c7"):
         open_dataset(folder)
     assert "c7" not in open_dataset(folder, drop_bad_rows=True).split("val").ids
-    assert any("NaN" in problem for problem in inspect(folder)["problems"])
+    assert any("NaN" in problem for problem in inspect(folder).problems)
 
 
 def test_inspect_tells_what_is_there(folder):
-    found = inspect(folder)
+    found = inspect(folder).json()
     audio = np.stack([clip.audio for clip in clips() if clip.audio is not None])
     assert found["modalities"]["audio"] == pytest.approx(
         {
@@ -281,7 +281,7 @@ def test_inspect_tells_what_is_there(folder):
 
 def test_export_and_back_gives_the_same_arrays(tmp_path):
     folder = make(tmp_path / "store", clips(lacking=False))
-    assert export(folder, tmp_path / "out") == 0
+    assert export(folder, tmp_path / "out").dropped == 0
     one, other = open_dataset(folder), open_dataset(tmp_path / "out")
     assert (other.layout, other.classes.names) == ("audioset-zsl", one.classes.names)
     torch.testing.assert_close(other.classes.text, one.classes.text, rtol=0, atol=0)
@@ -297,7 +297,7 @@ def test_export_of_incomplete_clips_is_refused_or_counted(folder, tmp_path):
         export(folder, tmp_path / "out")
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".out*"))
     lacking = sum(clip.audio is None or clip.video is None for clip in clips())
-    assert export(folder, tmp_path / "out", incomplete="drop") == lacking
+    assert export(folder, tmp_path / "out", incomplete="drop").dropped == lacking
     assert sum(len(part) for part in open_dataset(tmp_path / "out").splits.values()) == 18 - lacking
     with pytest.raises(DataError, match="not an empty folder"):
         export(folder, tmp_path / "out", incomplete="drop")

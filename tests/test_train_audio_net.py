@@ -16,9 +16,9 @@ from avgzsl.backbones._kumar_network import spectrogram
 from avgzsl.cli import app
 from avgzsl.errors import DataError, RunError
 from avgzsl.learning.audio_clips import open_spectrograms, seen_training_rows
-from avgzsl.learning.audio_net import Settings, clip_loss, train_audio_net
+from avgzsl.learning.audio_net import AudioNetSettings, clip_loss, train_audio_net
 
-QUICK = Settings(epochs=3, batch_size=4)
+QUICK = AudioNetSettings(epochs=3, batch_size=4)
 
 
 def write_wav(path, samples):
@@ -62,9 +62,9 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(world, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "net"
-    told = []
-    record = train_audio_net(*world, out, QUICK, seed=1, device="cpu", workers=1, told=lambda *one: told.append(one))
-    return out, record, told
+    steps = []
+    record = train_audio_net(*world, out, QUICK, seed=1, device="cpu", workers=1, progress=steps.append)
+    return out, record, steps
 
 
 def slow_loss(scores, labels, loss):
@@ -98,10 +98,13 @@ def test_losses_by_value_and_gradient(loss):
 
 
 def test_only_seen_training_clips_are_heard(world, trained):
-    out, record, told = trained
+    out, record, steps = trained
     assert record["classes"] == ["noise", "tone"]
     assert (record["clips"], record["failures"]) == (6, {})
-    assert told == [(i, 6) for i in range(1, 7)]
+    assert [(step.task, step.done, step.total) for step in steps] == [
+        *(("decode", done, 6) for done in range(1, 7)),
+        *(("audio network", done, 3) for done in range(1, 4)),
+    ]
     assert record["manifest"] == sha256(world[1].read_bytes()).hexdigest()
     assert record == json.loads((out / "kumar.json").read_text())
     assert record["weights"]["sha256"] == sha256((out / "kumar.safetensors").read_bytes()).hexdigest()
@@ -128,9 +131,11 @@ class Interrupted(Exception):
 
 
 def test_an_interrupted_training_ends_in_the_same_bytes(world, trained, tmp_path):
-    def stop(stage, done, total, record, left):
-        assert total == 3 and left >= 0
-        if done == 2:  # its checkpoint is of epoch 1
+    def stop(step):
+        if step.task == "decode":
+            return
+        assert step.total == 3 and step.left >= 0
+        if step.done == 2:  # its checkpoint is of epoch 1
             raise Interrupted
 
     more = {"seed": 1, "device": "cpu", "workers": 1, "checkpoint_seconds": 0.0}
@@ -139,11 +144,9 @@ def test_an_interrupted_training_ends_in_the_same_bytes(world, trained, tmp_path
     assert not (tmp_path / "net" / "kumar.safetensors").exists()
     with pytest.raises(RunError, match="holds a training already; resume it"):
         train_audio_net(*world, tmp_path / "net", QUICK, **more)
-    decoded = []
-    record = train_audio_net(
-        *world, tmp_path / "net", QUICK, resume=True, told=lambda *one: decoded.append(one), **more
-    )
-    assert record == trained[1] and not decoded
+    steps = []
+    record = train_audio_net(*world, tmp_path / "net", QUICK, resume=True, progress=steps.append, **more)
+    assert record == trained[1] and "decode" not in {step.task for step in steps}
     for name in ("kumar.safetensors", "kumar.json", "config.json"):
         assert (tmp_path / "net" / name).read_bytes() == (trained[0] / name).read_bytes()
 
@@ -193,7 +196,7 @@ def test_spans_and_clips_that_fail(world, tmp_path):
         ("noise0.wav", "noise", "train", "yes", "", ""),
     ]
     manifest = write_manifest(tmp_path / "m.csv", rows)
-    quick = Settings(epochs=1, loss="softmax")
+    quick = AudioNetSettings(epochs=1, loss="softmax")
     record = train_audio_net(root, manifest, tmp_path / "net", quick, device="cpu", workers=1)
     assert record["clips"] == 2 and list(record["failures"]) == ["broken.wav"]
     assert "broken.wav" in record["failures"]["broken.wav"]

@@ -10,9 +10,10 @@ import torch
 from avgzsl.data.clips import Dataset
 from avgzsl.errors import ConfigError, RunError
 from avgzsl.learning.checkpoint import read_checkpoint
-from avgzsl.learning.training import Job, Schedule, learning_rate, train
+from avgzsl.learning.training import Job, Schedule, Stage, learning_rate, train
 from avgzsl.methods import Method, build, method_class
 from avgzsl.support.device import pick_device
+from avgzsl.support.progress import Step
 from tests.worlds import world
 
 QUICK = {"epochs": 12, "batch_size": 64, "lr": 0.1, "milestones": (8,), "attention_epochs": 3}
@@ -178,7 +179,7 @@ def linear(losses, batches=1):
 def one_epoch(losses, batches=1, job=None, **settings):
     module, sampler, loss = linear(losses, batches)
     schedule = Schedule(**{"epochs": 1, "milestones": (), **settings})
-    train(0, "some", module, module, sampler, loss, schedule, torch.Generator(), job or Job())
+    train(Stage(0, "some", module, module, sampler, loss, schedule, torch.Generator()), job or Job())
     return module[0].item()
 
 
@@ -204,26 +205,29 @@ def test_gradients_do_not_add_up_over_steps_and_terms_do():
 
 def test_progress_hears_every_epoch_and_the_time_left(tmp_path, monkeypatch):
     """By a clock that goes on by one second at each look; after a resume by the pace of the epochs since then."""
-    heard: list[tuple] = []
+    heard: list[Step] = []
 
-    def told(*what):
-        heard.append(what)
+    def listen(step):
+        heard.append(step)
         if len(heard) == 2:
             raise Killed
 
     ticks = count()
     monkeypatch.setattr("avgzsl.learning.training.time.monotonic", lambda: float(next(ticks)))
-    job = Job(progress=told, checkpoint=tmp_path / "c", checkpoint_seconds=-1e9)
+    job = Job(progress=listen, checkpoint=tmp_path / "c", checkpoint_seconds=-1e9)
     with pytest.raises(Killed):
         one_epoch(lambda w, batch: {"a": w}, job=job, epochs=6)
-    one_epoch(lambda w, batch: {"a": w}, job=replace(job, checkpoint_seconds=1e9, history=[]), epochs=6)
-    assert [told[:3] for told in heard] == [("some", epoch, 6) for epoch in (1, 2, 2, 3, 4, 5, 6)]
-    first, second, *resumed = [told[4] for told in heard]
+    again = replace(job, checkpoint_seconds=1e9, history=[])
+    one_epoch(lambda w, batch: {"a": w}, job=again, epochs=6)
+    assert [(step.task, step.done, step.total) for step in heard] == [
+        ("some", epoch, 6) for epoch in (1, 2, 2, 3, 4, 5, 6)
+    ]
+    first, second, *resumed = [step.left for step in heard]
     assert (first, second) == (5.0, 4 / 2 * 4)  # one look since the start, then two of the save and one more
     assert resumed == [
         pytest.approx(pace * left) for pace, left in ((1, 4), (3 / 2, 3), (5 / 3, 2), (7 / 4, 1), (2, 0))
     ]
-    assert heard[-1][3]["epoch"] == 6
+    assert heard[-1].figures == {name: again.history[-1][name] for name in ("lr", "loss", "a")}
 
 
 def test_early_stopping_takes_the_first_of_equals_and_looks_at_this_stage_alone():
@@ -276,12 +280,12 @@ def test_a_finished_stage_is_not_trained_again(tmp_path):
         schedule = Schedule(epochs=2, milestones=(), lr=0.125, momentum=0.0)
         if stage == 1:
             module[0].data.fill_(1.0)
-        train(stage, f"stage {stage}", module, module, sampler, loss, schedule, torch.Generator(), again)
+        train(Stage(stage, f"stage {stage}", module, module, sampler, loss, schedule, torch.Generator()), again)
         assert module[0].item() == expected
         assert len([r for r in again.history if r["stage"] == f"stage {stage}"]) == epochs
     module, sampler, loss = linear(lambda w, batch: {"a": w})
     later = Job(checkpoint=file)
-    train(0, "some", module, module, sampler, loss, Schedule(epochs=5), torch.Generator(), later)
+    train(Stage(0, "some", module, module, sampler, loss, Schedule(epochs=5), torch.Generator()), later)
     assert module[0].item() == 0.5  # as the later stage left it
 
 
@@ -365,7 +369,7 @@ def test_the_optimiser_follows_its_formula(settings):
         return [2 * a * (x - b) for a, x, b in zip(slope, point, target, strict=True)]
 
     job = Job()
-    train(0, "bowl", module, module, Steps(), loss, schedule, torch.Generator(), job)
+    train(Stage(0, "bowl", module, module, Steps(), loss, schedule, torch.Generator()), job)
     slow = slow_adam if schedule.optimiser == "adam" else slow_sgd
     assert module[0].tolist() == pytest.approx(slow(start, schedule, gradient), abs=1e-6)
     first = sum(a * (x - b) ** 2 for a, x, b in zip(slope, start, target, strict=True))
@@ -396,8 +400,8 @@ def test_resumed_equals_never_stopped(data, tmp_path, settings, stop_after):
     if settings.get("attention") == "joint" and stop_after[0] == "attention":
         stop_after = ("networks", 7)
 
-    def stop(stage, done, total, record, left):
-        if (stage, done) == stop_after:
+    def stop(step):
+        if (step.task, step.done) == stop_after:
             raise Killed
 
     file = tmp_path / "checkpoint.safetensors"

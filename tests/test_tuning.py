@@ -9,11 +9,13 @@ import yaml
 
 from avgzsl.data.clips import Dataset
 from avgzsl.errors import ConfigError, RunError
-from avgzsl.experiments.protocol import Mode, measure, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.trial import validation_hm
-from avgzsl.experiments.tuning import Trial, left_aside, tune
+from avgzsl.experiments.tuning import left_aside, tune
 from avgzsl.learning.training import Job
 from avgzsl.methods import build
+from avgzsl.support.progress import Step
 from tests.worlds import world
 
 
@@ -23,10 +25,13 @@ def data() -> Dataset:
 
 
 def test_the_best_trial_is_the_preset_and_every_trial_is_kept(data, tmp_path):
-    told: list[int] = []
-    best = tune(data, "least-squares", tmp_path, trials=6, told=lambda done, total, trial: told.append(done))
+    steps: list[Step] = []
+    tuned = tune(data, "least-squares", tmp_path, trials=6, progress=steps.append)
+    best = tuned.settings
     trials = [json.loads(line) for line in (tmp_path / "trials.jsonl").read_text().splitlines()]
-    assert told == [1, 2, 3, 4, 5, 6]
+    assert [(step.task, step.done, step.total) for step in steps] == [("trials", done, 6) for done in range(1, 7)]
+    assert [step.figures["HM"] for step in steps] == [trial["hm"] for trial in trials] and steps[0].item == "defaults"
+    assert tuned.json()["trials"] == trials and tuned.preset == tmp_path / "preset.yaml" and len(tuned.rows()) == 6
     assert len({json.dumps(trial["settings"], sort_keys=True) for trial in trials}) == 6
     assert trials[0]["settings"] == {}
     assert best == max(trials, key=lambda trial: trial["hm"])["settings"]
@@ -43,7 +48,8 @@ def test_judged_by_val_is_the_validation_hm(data, tmp_path):
     method = build("least-squares").fit(*data.training(), Job())
     both = Mode("both", "equal")
     val = data.split("val")
-    expected = measure(method, val, data.classes, [both], penalties(method, val, data.classes, [both]))[0]
+    gallery = gallery_of(method, val, data.classes)
+    (expected,) = gallery.measure([both], gallery.penalties([both]))
     assert json.loads((tmp_path / "trials.jsonl").read_text())["hm"] == pytest.approx(expected.classification.HM)
 
 
@@ -69,16 +75,15 @@ def test_an_interrupted_search_goes_on(data, tmp_path):
 
 
 def test_trials_of_other_code_are_kept_and_made_anew(data, tmp_path, monkeypatch):
-    told: list[Trial] = []
     tune(data, "least-squares", tmp_path, trials=2)
     assert left_aside(tmp_path, "least-squares") == 0
     old = (tmp_path / "trials.jsonl").read_text()
     monkeypatch.setattr("avgzsl.experiments.tuning.code_version", lambda *methods: "another version")
     assert left_aside(tmp_path, "least-squares") == 2
-    tune(data, "least-squares", tmp_path, trials=3, told=lambda done, total, trial: told.append(trial))
+    tuned = tune(data, "least-squares", tmp_path, trials=3)
     lines = (tmp_path / "trials.jsonl").read_text()
     assert lines.startswith(old)
-    assert [trial.code for trial in told] == ["another version"] * 3
+    assert [trial.code for trial in tuned.trials] == ["another version"] * 3
     assert [json.loads(line)["code"] for line in lines.splitlines()[2:]] == ["another version"] * 3
 
 
@@ -89,9 +94,7 @@ def test_trials_of_before_there_was_a_code_are_made_anew(data, tmp_path):
     del record["code"]
     path.write_text(json.dumps({**record, "hm": 0.99}) + "\n")
     assert left_aside(tmp_path, "least-squares") == 1
-    told: list[Trial] = []
-    tune(data, "least-squares", tmp_path, trials=1, told=lambda done, total, trial: told.append(trial))
-    assert told[0].hm != 0.99
+    assert tune(data, "least-squares", tmp_path, trials=1).trials[0].hm != 0.99
     assert len(path.read_text().splitlines()) == 2
 
 
@@ -129,7 +132,7 @@ def test_folds_are_refused_where_they_would_be_ignored(data, tmp_path):
 
 
 def test_fixed_settings_hold_and_bad_ones_are_refused(data, tmp_path):
-    best = tune(data, "least-squares", tmp_path, trials=4, fixed={"ridge": 0.01})
+    best = tune(data, "least-squares", tmp_path, trials=4, fixed={"ridge": 0.01}).settings
     assert best["ridge"] == 0.01
     with pytest.raises(ConfigError, match="did you mean ridge"):
         tune(data, "least-squares", tmp_path / "x", fixed={"rigde": 1})
@@ -145,7 +148,7 @@ def test_a_trial_that_fails_is_kept_and_stops_nothing(data, tmp_path, monkeypatc
         raise ConfigError("the loss is no longer finite")
 
     monkeypatch.setattr("avgzsl.experiments.tuning.validation_hm", hm)
-    best = tune(data, "least-squares", tmp_path / "a", trials=3)
+    best = tune(data, "least-squares", tmp_path / "a", trials=3).settings
     assert best["ridge"]
     assert json.loads((tmp_path / "a" / "trials.jsonl").read_text().splitlines()[0])["error"].startswith("the loss")
     with pytest.raises(ConfigError, match="every trial failed"):

@@ -15,11 +15,13 @@ from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments import train_evaluate as experiment
-from avgzsl.experiments.protocol import Mode, measure, modes, penalties
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.two_stage import best_epoch, find_gammas, grid_penalty, two_stage
 from avgzsl.methods import build
 from avgzsl.scores.metrics import classification
 from avgzsl.scores.scoring import calibrate
+from avgzsl.types import DataChoice
 from tests.small_avca import TEST, write_avca
 from tests.small_set import change, write_set
 from tests.worlds import world
@@ -63,10 +65,11 @@ def test_stages_by_hand(root: Path, tmp_path: Path) -> None:
     networks = {k: v for k, v in state(tmp_path / "out/stage-1").items() if not k.startswith("attention")}
     assert all(torch.equal(value, fitted[0].state()[key]) for key, value in networks.items())
     one = runs.load_run(tmp_path / "out" / "stage-1").method
-    gammas = penalties(one, first.split("val"), first.classes, modes(one, first.split("val")))
-    wanted = modes(fitted[1], second.split("test"))
-    assert len(wanted) == 4
-    for measured in measure(fitted[1], second.split("test"), second.classes, wanted, gammas):
+    validated = gallery_of(one, first.split("val"), first.classes)
+    gammas = validated.penalties(validated.modes)
+    tested = gallery_of(fitted[1], second.split("test"), second.classes)
+    assert len(tested.modes) == 4
+    for measured in tested.measure(tested.modes, gammas):
         mode = measured.scored.mode
         row = next(
             row
@@ -152,7 +155,7 @@ def test_best_epoch_is_the_first_of_the_best(tmp_path: Path) -> None:
 
 
 def test_a_method_without_epochs(root: Path, tmp_path: Path) -> None:
-    found = two_stage(root, "least-squares", out=tmp_path / "out", class_split="main_split")
+    found = two_stage(root, "least-squares", out=tmp_path / "out", choice=DataChoice(class_split="main_split"))
     assert found.provenance["epochs"] is None
     assert len(found.results) == 6
 
@@ -167,7 +170,7 @@ def test_what_cannot_be_is_said(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no class split has a first stage"):
         two_stage(write_set(tmp_path / "set"), out=tmp_path / "out")
     with pytest.raises(UnknownNameError, match="did you mean main_split"):
-        two_stage(root, out=tmp_path / "out", class_split="main_splt")
+        two_stage(root, out=tmp_path / "out", choice=DataChoice(class_split="main_splt"))
     with pytest.raises(UnknownNameError, match="unknown penalty"):
         two_stage(root, out=tmp_path / "out", penalty="best")
     assert not (tmp_path / "out").exists()
@@ -176,14 +179,15 @@ def test_what_cannot_be_is_said(root: Path, tmp_path: Path) -> None:
 def test_text_order_goes_with_the_run(root: Path, tmp_path: Path) -> None:
     """train records it, evaluate reads the same data again; a run from before there was a choice is right."""
     settings = {"ridge": 0.1}
-    run = experiment.train(root, "least-squares", out=tmp_path / "run", class_split="main_split/stage-1",
-                           settings=settings, text_order="avca-published")  # fmt: skip
+    run = experiment.train(root, "least-squares", out=tmp_path / "run", settings=settings,
+                           choice=DataChoice(class_split="main_split/stage-1",
+                                             text_order="avca-published"))  # fmt: skip
     assert run.config.data.text_order == "avca-published"
     found = experiment.evaluate(run, split="val")
     assert found.dataset.fingerprint == run.config.data.fingerprint
     assert found.provenance["data"]["text_order"] == "avca-published"
-    right = experiment.train(root, "least-squares", out=tmp_path / "right", class_split="main_split/stage-1",
-                             settings=settings)  # fmt: skip
+    right = experiment.train(root, "least-squares", out=tmp_path / "right", settings=settings,
+                             choice=DataChoice(class_split="main_split/stage-1"))  # fmt: skip
     assert right.config.data.fingerprint != run.config.data.fingerprint
     path = tmp_path / "right" / "config.json"
     content = json.loads(path.read_text())

@@ -12,7 +12,9 @@ export PIP_CONSTRAINT="$constraints"
 "$work/env/bin/python" -m pip --disable-pip-version-check install --quiet "$work"/avgzsl-*.whl
 cd "$work"
 "$work/env/bin/avgzsl" --help >/dev/null
-"$work/env/bin/avgzsl" methods >/dev/null
+"$work/env/bin/avgzsl" --version >/dev/null
+"$work/env/bin/python" -m avgzsl methods >/dev/null
+"$work/env/bin/python" -c "import avgzsl; [getattr(avgzsl, name) for name in avgzsl.__all__]; avgzsl.list_backbones()"
 "$work/env/bin/avgzsl" layouts >/dev/null
 "$work/env/bin/avgzsl" generate audioset-zsl --out "$work/data" --scale 0.001 >/dev/null 2>&1
 AVGZSL_CACHE="$work/cache" "$work/env/bin/avgzsl" train "$work/data" --out "$work/run" epochs=2 >/dev/null 2>&1

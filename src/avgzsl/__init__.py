@@ -1,11 +1,10 @@
 """avgzsl: audio-visual generalized zero-shot learning that anyone can run.
 
-The calls behind the commands stand here, loaded when first used; those that share their name with a part of the package
-stand there: `avgzsl.methods.methods`, `avgzsl.data.layouts.layouts`, `avgzsl.showcase.demo`.
+The calls behind the commands and the values that they take and give stand here, loaded when first used. The stub
+`__init__.pyi` beside this file lists them: that is where a name is added.
 """
 
-import importlib
-from typing import Any
+import lazy_loader
 
 from avgzsl.support import moved
 
@@ -13,28 +12,4 @@ __version__ = "0.1.0"
 
 moved.answer_old_paths()
 
-_WHERE = {
-    "extract": "avgzsl.features.extract",
-    "split": "avgzsl.data.splitting",
-    "export": "avgzsl.data.export",
-    "train": "avgzsl.experiments.train_evaluate",
-    "evaluate": "avgzsl.experiments.train_evaluate",
-    "predict": "avgzsl.recognition.recognise",
-    "pack": "avgzsl.packing",
-    "inspect": "avgzsl.data.inspection.inspect",
-    "open_dataset": "avgzsl.data.layouts",
-    "generate": "avgzsl.generators",
-    "load_run": "avgzsl.experiments.run",
-}
-
-__all__ = ["__version__", *sorted(_WHERE)]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module 'avgzsl' has no attribute {name!r}")
-    return getattr(importlib.import_module(_WHERE[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -22,15 +22,15 @@ from jaxtyping import Float32, Int64
 from avgzsl.archive import clip_table, embeddings
 from avgzsl.archive.clip_table import Clip, State
 from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, scans
-from avgzsl.archive.fused import fused, spaces, usable
+from avgzsl.archive.fused import fused
 from avgzsl.archive.index_record import RECORD, IndexRecord, describe, read_record, require_shape, write_record
 from avgzsl.archive.writer import LOCK, only_writer, refused
-from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
+from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError, UnknownNameError
 from avgzsl.experiments.calibration import RECOGNITION
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import CHECKPOINT, CLASSES, CONFIG, MODEL, Run, load_run, run_id
 from avgzsl.media.version import DECODER
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, MethodChoice
 from avgzsl.recognition.encoders import CARDS, WEIGHTS
 from avgzsl.support.registry import unknown
 from avgzsl.support.trust import copy_regular, require_no_links
@@ -59,8 +59,8 @@ class Collection:
 
     @property
     def modes(self) -> list[Mode]:
-        """In which it can be searched."""
-        return spaces(self.run.method)
+        """In which it can be searched; each orders clips in its own way."""
+        return served_modes(self.run.method)
 
     @property
     def stored(self) -> list[Mode]:
@@ -136,7 +136,7 @@ def create(folder: Path, run: Run, engine: str, url: str | None = None, decoder:
             if not isinstance(problem, OSError):
                 raise
             raise refused(folder, problem, new=True) from problem
-    return open_collection(folder, url)
+    return open_collection(folder, url, type(run.method))
 
 
 def discard(collection: Collection, keep_folder: bool) -> None:
@@ -206,13 +206,22 @@ def _write(made: Collection) -> None:
     (folder / _BEGUN).replace(folder / RECORD)
 
 
-def open_collection(folder: Path | str, url: str | None = None) -> Collection:
+def open_collection(
+    index: Path | str | Collection, url: str | None = None, method: MethodChoice | None = None
+) -> Collection:
     """Open an index, which somebody else may have made; `url` is where its engine is, if that is not on disk.
 
-    Nothing is called, nothing written, and nothing read that lies outside the folder. Raises DataError for a damaged
-    index or one with links in it, RunError when its run is not the one that made it, ConfigError for the url.
+    `method` is that of its run, where it is in a file: see `load_run`.
+
+    Nothing is called, nothing written, and nothing read that lies outside the folder. One that is opened already is
+    given back. Raises DataError for a damaged index or one with links in it, RunError when its run is not the one that
+    made it, ConfigError for the url.
     """
-    folder = Path(folder)
+    if isinstance(index, Collection):
+        if url is not None:
+            raise ConfigError(f"{index.folder}: is opened already, with an address or without; leave url out")
+        return index
+    folder = Path(index)
     if os.path.lexists(folder / RECORD):
         require_no_links(folder, DataError)
     record = read_record(folder)
@@ -220,7 +229,7 @@ def open_collection(folder: Path | str, url: str | None = None) -> Collection:
         raise UnknownNameError(f"{folder}: {unknown('engine', record.engine, engines())}")
     if url is not None:
         address(record.engine, url)
-    run = load_run(folder / RUN)
+    run = load_run(folder / RUN, method)
     require_run(folder, record, run)
     require_shape(folder, record, run)
     with clip_table.opened(folder) as db:
@@ -290,8 +299,8 @@ def append(collection: Collection, db: sqlite3.Connection, clips: Sequence[Clip]
     rows = embeddings.pack(embedded, collection.record)
     lengths = {}
     for mode in collection.stored:
-        keep = usable(embedded, mode)
-        vectors = fused(take(embedded, keep), mode, collection.run.method.similarity)
+        keep = embedded.scorable(mode.modality)
+        vectors = fused(embedded.where(keep), mode, collection.run.method.similarity)
         lengths[str(mode)] = longest(vectors)
     with clip_table.transaction(db, write=True):
         embeddings.append(collection.folder, clip_table.state(db).end, rows)
@@ -313,8 +322,8 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
         here = np.array(clip_table.positions(db, "position >= ? and position < ?", (start, end)), np.int64)
         clips = embeddings.unpack(stored[here], collection.record)
         for mode in collection.stored:
-            keep = usable(clips, mode)
-            vectors = fused(take(clips, keep), mode, collection.run.method.similarity)
+            keep = clips.scorable(mode.modality)
+            vectors = fused(clips.where(keep), mode, collection.run.method.similarity)
             clip_table.lengthen(db, {str(mode): longest(vectors)})
             collection.engine(mode).upsert(here[keep.numpy()], vectors)
         clip_table.set_applied(db, end)

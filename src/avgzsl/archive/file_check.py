@@ -1,15 +1,16 @@
 """Are the files of an index there, and those that were indexed?"""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from avgzsl.archive import indexed_files
-from avgzsl.archive.collection import open_collection, view
+from avgzsl.archive.collection import Collection, open_collection, view
 from avgzsl.archive.indexed_files import FileState, Indexed
-
-Told = Callable[[int, int], None]
+from avgzsl.support.progress import Progress, Step
+from avgzsl.support.showing import ShownItems
 
 
 class Checked(NamedTuple):
@@ -20,15 +21,30 @@ class Checked(NamedTuple):
     state: FileState
 
 
-def index_files(index: str | Path, *, hash: bool = False, told: Told | None = None) -> list[Checked]:
-    """What has become of each file of an index, in order of path.
+@dataclass(frozen=True)
+class CheckedFiles(ShownItems[Checked]):
+    """Files, in order of path."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a file."""
+        return [{"path": checked.path, "state": checked.state} for checked in self.items]
+
+    def paths(self, state: FileState) -> list[str]:
+        """Those in a state."""
+        return [checked.path for checked in self.items if checked.state == state]
+
+
+def index_files(
+    index: str | Path | Collection, *, hash: bool = False, progress: Progress | None = None
+) -> CheckedFiles:
+    """What has become of each file of an index.
 
     A file of the size and time that it had is the same; one of another time is compared by its hash, with `hash` every
-    one. `told` hears how many of how many are done. Raises DataError, RunError for what is no index of its run.
+    one. Raises DataError, RunError for what is no index of its run.
     """
     with view(open_collection(index)) as seen:
         files = files_of(seen.db)
-    return check(((path, path, file) for path, file in files), len(files), hash, told)
+    return check(((path, path, file) for path, file in files), len(files), hash, progress)
 
 
 def files_of(db: sqlite3.Connection) -> list[tuple[str, Indexed | None]]:
@@ -39,15 +55,15 @@ def files_of(db: sqlite3.Connection) -> list[tuple[str, Indexed | None]]:
 
 
 def check(
-    files: Iterable[tuple[str, str, Indexed | None]], total: int, hash: bool = False, told: Told | None = None
-) -> list[Checked]:
+    files: Iterable[tuple[str, str, Indexed | None]], total: int, hash: bool = False, progress: Progress | None = None
+) -> CheckedFiles:
     """What has become of files that the index has at a path, which are looked for at another: (path, where, what)."""
-    found = []
+    checked = []
     for done, (path, where, file) in enumerate(files, 1):
         state = indexed_files.state(where, file)
         if hash and state == "same" and file is not None and not indexed_files.has_bytes_of(where, file):
             state = "changed"
-        found.append(Checked(path, file, state))
-        if told is not None:
-            told(done, total)
-    return found
+        checked.append(Checked(path, file, state))
+        if progress is not None:
+            progress(Step("files", done, total, item=path))
+    return CheckedFiles(tuple(checked))

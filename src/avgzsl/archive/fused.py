@@ -14,59 +14,45 @@ clips as the fused score of a method does:
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from avgzsl.experiments.protocol import Mode
 from avgzsl.learning.nets import unit_rows
-from avgzsl.methods import Embeddings, Method
+from avgzsl.methods import Embeddings
 from avgzsl.scores.similarity import Name
-from avgzsl.types import MODALITIES
+from avgzsl.types import Modality
 
 _STEP = 2.0**-23  # of float32
 
 
-def spaces(method: Method) -> list[Mode]:
-    """Every mode in which clips can be searched; each orders them in its own way."""
-    alone = [Mode(modality, "equal") for modality in MODALITIES if modality in method.modalities]
-    return alone + ([Mode("both", fusion) for fusion in method.fusions] if "both" in method.modalities else [])
-
-
-def usable(clips: Embeddings, mode: Mode) -> Bool[Tensor, " n"]:
-    """Clips that can be scored in the mode."""
-    if mode.modality != "both":
-        return clips.has_audio if mode.modality == "audio" else clips.has_video
-    return clips.has_audio & clips.has_video if clips.joint is not None else clips.has_audio | clips.has_video
-
-
 def weighted(clips: Embeddings, mode: Mode) -> list[tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]]:
     """The embeddings that count in the mode, zero where a clip lacks them, each with its weights, which sum to 1."""
-    one = torch.ones(len(clips.has_audio), dtype=torch.float64)
-    if mode.modality == "both" and clips.joint is not None:
-        return [(clips.joint.double(), one)]
+    whole = torch.ones(len(clips), dtype=torch.float64)
     if mode.modality != "both":
-        weight = {mode.modality: one}
+        weights: dict[Modality, Tensor] = {mode.modality: whole}
+    elif clips.joint is not None:
+        return [(clips.joint.double(), whole)]
     else:
         video = video_share(clips, mode)
-        weight = {"audio": 1 - video, "video": video}
+        weights = {"audio": 1 - video, "video": video}
     parts = []
-    for modality, share in weight.items():
-        z = clips.audio if modality == "audio" else clips.video
-        has = clips.has_audio if modality == "audio" else clips.has_video
+    for modality, weight in weights.items():
+        z = clips.of(modality)
         if z is not None:
-            parts.append((torch.where(has[:, None], z.double(), 0.0), share))
+            parts.append((torch.where(clips.has(modality)[:, None], z.double(), 0.0), weight))
     return parts
 
 
 def video_share(clips: Embeddings, mode: Mode) -> Float64[Tensor, " n"]:
     """How much video counts against audio, in mode `both`: all or nothing for a clip with one of them."""
     share = clips.video_weight if mode.fusion == "attention" else None
-    video = torch.full((len(clips.has_audio),), 0.5, dtype=torch.float64) if share is None else share.double()
-    return torch.where(clips.has_audio & clips.has_video, video, clips.has_video.double())
+    video = torch.full((len(clips),), 0.5, dtype=torch.float64) if share is None else share.double()
+    return torch.where(clips.has("both"), video, clips.has_video.double())
 
 
 def fused(clips: Embeddings, mode: Mode, similarity: Name) -> Float32[np.ndarray, "n _e"]:
-    """[m, c] of each clip, d + 1 numbers; meaningless for clips that are not `usable`."""
+    """[m, c] of each clip, d + 1 numbers; meaningless for clips that cannot be scored in the mode."""
     parts = weighted(clips, mode)
     if similarity == "cosine":
         parts = [(unit_rows(z), w) for z, w in parts]
@@ -130,8 +116,8 @@ def nearest_distances(
     q = query(text, "euclidean").astype(np.float64)
     own = float(text.double().square().sum())
     highest = own + _product(q, largest, "euclidean")  # no sum below is larger
-    found = np.float32(own - rounding(q, largest, "euclidean") - 2 * highest * _STEP) - products
-    np.maximum(found, 0, out=found)
-    np.sqrt(found, out=found)
-    found *= np.float32(1 - 2 * len(q) * _STEP)
-    return found
+    distances = np.float32(own - rounding(q, largest, "euclidean") - 2 * highest * _STEP) - products
+    np.maximum(distances, 0, out=distances)
+    np.sqrt(distances, out=distances)
+    distances *= np.float32(1 - 2 * len(q) * _STEP)
+    return distances

@@ -2,8 +2,8 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,110 +28,129 @@ from avgzsl.archive.collection import (
 )
 from avgzsl.archive.collection import purge as erase
 from avgzsl.archive.engines import default_engine
-from avgzsl.archive.extraction import extracted, has_extracted
+from avgzsl.archive.extraction import extract_media, has_extracted
 from avgzsl.archive.index_record import RECORD
+from avgzsl.archive.results import Added, Faults, IndexInfo, Removed
 from avgzsl.archive.sources import decoder_of, kind_of, open_source
 from avgzsl.errors import AvgzslError, ConfigError, DataError
-from avgzsl.experiments.run import load_run
+from avgzsl.experiments.run import Run, load_run
 from avgzsl.features.extract import FAILURES
 from avgzsl.media.version import DECODER
-from avgzsl.support.trust import bare_address
-
-Told = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Added:
-    """Clips that were added (or replaced), those that were there already, unchanged, media files that gave none, with
-    the file that says why, and clips that were removed because their files are gone."""
-
-    added: int
-    kept: int
-    failed: int = 0
-    failures: Path | None = None
-    pruned: int = 0
+from avgzsl.support.progress import Progress, Step
+from avgzsl.types import EncoderChoice
 
 
 def index(
-    run: str | Path,
+    run: str | Path | Run,
     source: str | Path,
     out: str | Path,
     *,
     engine: str | None = None,
     url: str | None = None,
+    encoders: EncoderChoice | None = None,
     split: str | None = None,
+    manifest: Path | None = None,
     prune: bool = False,
-    told: Told | None = None,
-    **media: Any,
+    progress: Progress | None = None,
 ) -> Added:
     """Index the clips of `source` with a run into the folder `out`; an index of the same run there goes on.
 
-    `source` is a store, a folder of features in any layout, or a folder of media files, which go through the run's own
-    encoders into a store inside the index (`media`: see `extraction.extracted`). `split` takes only train, val or test.
-    Clips of files that were replaced are replaced; `prune` removes those of files that were in the source's folder and
-    are gone. `engine` is that of a new index, LanceDB on disk if not given; `url` is where it is, if not on disk: here,
-    and in the other calls, it is the user who says so, here or in AVGZSL_ENGINE_URL. Raises DataError, RunError,
-    ConfigError, ModalityError, WeightsError; a new index that nothing had come into is then gone.
+    `source` is a store, a folder of features in any layout, or a folder of media files (or those in a `manifest`),
+    which go through the run's own encoders, or those that it is told, into a store inside the index. `split` takes only
+    train, val or test. Clips of files that were replaced are replaced; `prune` removes those of files that were in the
+    source's folder and are gone. `engine` is that of a new index, LanceDB on disk if not given; `url` is where it is,
+    if not on disk: here, and in the other calls, it is the user who says so, here or in AVGZSL_ENGINE_URL.
+    There are more parameters than eight, for a new index has an engine besides all that `index_add` takes.
+
+    Raises DataError, RunError, ConfigError, ModalityError, WeightsError; a new index that nothing had come into is
+    then gone.
     """
-    loaded, folder = load_run(Path(run)), Path(out)
+    opened, folder = run if isinstance(run, Run) else load_run(Path(run)), Path(out)
+    more: dict[str, Any] = {
+        "encoders": encoders,
+        "split": split,
+        "manifest": manifest,
+        "prune": prune,
+        "progress": progress,
+    }
     if (folder / RECORD).exists():
-        collection = open_collection(folder, url)
-        require_run(folder, collection.record, loaded)
-        there = collection.record.engine
-        if engine not in (None, there):
-            raise DataError(f"{folder}: is an index with the engine {there}; go on with that, or choose another folder")
-        return _add(collection, source, split, prune, told, media)
-    there_before = folder.exists()
+        collection = open_collection(folder, url, type(opened.method))
+        require_run(folder, collection.record, opened)
+        made_for = collection.record.engine
+        if engine not in (None, made_for):
+            raise DataError(
+                f"{folder}: is an index with the engine {made_for}; go on with that, or choose another folder"
+            )
+        return index_add(collection, source, **more)
+    existed = folder.exists()
     decoder = decoder_of(source)
-    collection = create(folder, loaded, engine or default_engine(), url, DECODER if decoder is None else decoder)
+    collection = create(folder, opened, engine or default_engine(), url, DECODER if decoder is None else decoder)
     try:
-        return _add(collection, source, split, prune, told, media)
+        return index_add(collection, source, **more)
     except Exception:  # no interruption: after that the same command goes on
-        _undo(collection, there_before)
+        _undo(collection, existed)
         raise
 
 
 def index_add(
-    index: str | Path,
+    index: str | Path | Collection,
     source: str | Path,
     *,
     url: str | None = None,
+    encoders: EncoderChoice | None = None,
     split: str | None = None,
+    manifest: Path | None = None,
     prune: bool = False,
-    told: Told | None = None,
-    **media: Any,
+    progress: Progress | None = None,
 ) -> Added:
     """Add the clips of `source` to an index, with the run that made it; unchanged ones are skipped. As `index`."""
-    return _add(open_collection(index, url), source, split, prune, told, media)
+    collection, path = open_collection(index, url), Path(source)
+    _require_decoder(collection, path)
+    collection.address()  # before anything is done
+    if kind_of(path) != "media":
+        _require_media_options_unused(path, encoders, manifest)
+        return _add(collection, path, split, prune, progress)
+    extraction = extract_media(
+        collection.run,
+        path,
+        collection.folder / STORES,
+        encoders=encoders,
+        split=split,
+        manifest=manifest,
+        progress=progress,
+    )
+    added = _add(collection, extraction.store.folder, split, prune, progress)
+    if not extraction.failures:
+        return added
+    return replace(added, failed=len(extraction.failures), failures=extraction.store.folder / FAILURES)
 
 
 def index_remove(
-    index: str | Path, ids: Iterable[str] = (), *, purge: bool = False, url: str | None = None
-) -> tuple[int, int]:
+    index: str | Path | Collection, ids: Iterable[str] = (), *, purge: bool = False, url: str | None = None
+) -> Removed:
     """Remove clips by id; with `purge`, erase all that was ever removed or replaced from every file and version.
 
-    Gives how many were removed and how many erased. Raises DataError for an id that is not there, and then removes
-    nothing.
+    Raises DataError for an id that is not there, and then removes nothing.
     """
-    collection, wanted = open_collection(index, url), list(dict.fromkeys(ids))
+    collection, unique = open_collection(index, url), list(dict.fromkeys(ids))
     if purge:
         collection.address()  # before anything is removed
     with writing(collection) as db:
-        there = clip_table.contents(db, wanted)
-        if strange := [name for name in wanted if name not in there]:
+        indexed = clip_table.contents(db, unique)
+        if unknown := [name for name in unique if name not in indexed]:
             raise DataError(
-                f"{collection.folder}: holds no clip {', '.join(map(repr, strange[:5]))}; nothing was removed"
+                f"{collection.folder}: holds no clip {', '.join(map(repr, unknown[:5]))}; nothing was removed"
             )
-        removed = remove(collection, db, wanted)
+        removed = remove(collection, db, unique)
         indexed_files.forget_others(db)
         erased = erase(collection, db) if purge else 0
         if purge:  # features of clips that came as files; those that stay are extracted again when they are added again
             shutil.rmtree(collection.folder / STORES, ignore_errors=True)
     collection.close()
-    return removed, erased
+    return Removed(removed, erased)
 
 
-def index_rebuild(index: str | Path, *, url: str | None = None) -> None:
+def index_rebuild(index: str | Path | Collection, *, url: str | None = None) -> None:
     """Make the engine anew from the stored embeddings. Raises DataError where these themselves are damaged."""
     collection = open_collection(index, url)
     faults = repair.verify(collection).truth
@@ -141,15 +160,15 @@ def index_rebuild(index: str | Path, *, url: str | None = None) -> None:
     collection.close()
 
 
-def index_verify(index: str | Path, *, url: str | None = None) -> repair.Faults:
+def index_verify(index: str | Path | Collection, *, url: str | None = None) -> Faults:
     """Read all that is stored and say what is wrong. Raises DataError, RunError for what is no index of its run."""
     collection = open_collection(index, url)
-    found = repair.verify(collection)
+    faults = repair.verify(collection)
     collection.close()
-    return found
+    return faults
 
 
-def index_info(index: str | Path, *, url: str | None = None) -> dict[str, Any]:
+def index_info(index: str | Path | Collection, *, url: str | None = None) -> IndexInfo:
     """What an index is and how much it holds."""
     collection = open_collection(index, url)
     with view(collection) as seen:
@@ -160,41 +179,25 @@ def index_info(index: str | Path, *, url: str | None = None) -> dict[str, Any]:
         names = ("clips", "with_audio", "with_video", "with_both", "labelled", "with_file", "labels")
         waiting = len(seen.positions("position >= ?", (seen.state.applied,)))
         dead = len(clip_table.dead(seen.db))
-    size = sum(file.stat().st_size for file in collection.folder.rglob("*") if file.is_file())
-    return {
-        **collection.record.model_dump(mode="json"),
-        "url": None if (url := collection.record.url) is None else bare_address(url),
+    return IndexInfo(
+        record=collection.record,
         **dict(zip(names, map(int, counts), strict=True)),
-        "modes": [str(mode) for mode in collection.modes],
-        "waiting_for_the_engine": waiting,
-        "removed_but_not_purged": dead,
-        "bytes": size,
-    }
+        modes=tuple(map(str, collection.modes)),
+        waiting_for_the_engine=waiting,
+        removed_but_not_purged=dead,
+        bytes=sum(file.stat().st_size for file in collection.folder.rglob("*") if file.is_file()),
+    )
 
 
-def _add(
-    collection: Collection,
-    source: str | Path,
-    split: str | None,
-    prune: bool,
-    told: Told | None,
-    media: dict[str, Any],
-) -> Added:
-    _require_decoder(collection, source)
-    collection.address()  # before anything is done
-    failed, failures, path = 0, None, Path(source)
-    if kind_of(path) == "media":
-        done = extracted(collection.run, path, collection.folder / STORES, told, split=split, **media)
-        failed, failures, path = len(done.failures), done.store.folder / FAILURES, done.store.folder
-    elif given := [name for name, value in media.items() if value is not None]:
-        raise ConfigError(f"{path}: holds features already; {given[0]} is for media files, leave it out")
-    found = open_source(collection.run, path, split)
-    root = pruning.root_of(path) if prune else None
+def _add(collection: Collection, source: Path, split: str | None, prune: bool, progress: Progress | None) -> Added:
+    """Features of a store or of a folder, embedded and written, a batch at a time."""
+    clips = open_source(collection.run, source, split)
+    root = pruning.root_of(source) if prune else None
     added = kept = pruned = 0
     with writing(collection) as db:
         if root is not None:
             pruned = pruning.prune(collection, db, root)
-        for batch in found.batches:
+        for batch in clips.batches:
             new = _changed(collection, db, batch.clips)
             fresh = set(new)
             _note_files(db, [clip for i, clip in enumerate(batch.clips) if i not in fresh])
@@ -205,14 +208,23 @@ def _add(
                 append(collection, db, [batch.clips[i] for i in new], embedded)
                 apply(collection, db)
             added, kept = added + len(new), kept + len(batch.clips) - len(new)
-            if told is not None:
-                told(added + kept, found.total)
+            if progress is not None:
+                progress(Step("index", added + kept, clips.total))
         apply(collection, db, enough=1)
     collection.close()
-    return Added(added, kept, failed, failures if failed else None, pruned)
+    return Added(added, kept, pruned=pruned)
 
 
-def _require_decoder(collection: Collection, source: str | Path) -> None:
+def _require_media_options_unused(source: Path, encoders: EncoderChoice | None, manifest: Path | None) -> None:
+    """Raises ConfigError for what says how media files are read, of a source that has features already."""
+    given: dict[str, object] = {"manifest": manifest}
+    if encoders is not None:
+        given |= {"models": encoders.models, "audio": encoders.audio, "video": encoders.video}
+    if unused := [name for name, value in given.items() if value is not None]:
+        raise ConfigError(f"{source}: holds features already; {unused[0]} is for media files, leave it out")
+
+
+def _require_decoder(collection: Collection, source: Path) -> None:
     """Clips of which the same file would give other frames or sound do not compare."""
     ours, theirs, folder = collection.record.decoder, decoder_of(source), collection.folder
     if theirs is None or theirs == ours:
@@ -239,10 +251,10 @@ def _undo(collection: Collection, keep_folder: bool) -> None:
 
 def _changed(collection: Collection, db: sqlite3.Connection, clips: list[Clip]) -> list[int]:
     """Which of the clips are new or other than those of their id. Raises DataError for an id of two files."""
-    there = clip_table.contents(db, [clip.id for clip in clips])
-    changed = [i for i, clip in enumerate(clips) if clip.id not in there or there[clip.id][0] != clip.hash]
+    known = clip_table.contents(db, [clip.id for clip in clips])
+    changed = [i for i, clip in enumerate(clips) if clip.id not in known or known[clip.id][0] != clip.hash]
     for clip in (clips[i] for i in changed):
-        _, path = there.get(clip.id, (None, None))
+        _, path = known.get(clip.id, (None, None))
         if path is not None and clip.path is not None and path != clip.path and Path(path).is_file():
             raise DataError(
                 f"{collection.folder}: {path} and {clip.path} have the id {clip.id!r}; give them different ids in a "
@@ -253,11 +265,11 @@ def _changed(collection: Collection, db: sqlite3.Connection, clips: list[Clip]) 
 
 def _note_files(db: sqlite3.Connection, clips: list[Clip]) -> None:
     """Of clips that are there unchanged: where their files lie by now, and what they were when they were read."""
-    there = clip_table.contents(db, [clip.id for clip in clips])
-    noted = indexed_files.noted(db, (path for _, path in there.values()))
+    known = clip_table.contents(db, [clip.id for clip in clips])
+    noted = indexed_files.noted(db, (path for _, path in known.values()))
     moved, files = [], []
-    for clip in (clip for clip in clips if clip.id in there and clip.path is not None):
-        path = there[clip.id][1]
+    for clip in (clip for clip in clips if clip.id in known and clip.path is not None):
+        path = known[clip.id][1]
         if path != clip.path and (path is None or indexed_files.is_gone(path)):
             moved.append((clip.path, clip.id))
         elif path != clip.path:

@@ -1,14 +1,14 @@
 """An archive that was moved: its index, told where the files lie now."""
 
 import os
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from avgzsl.archive import clip_table, indexed_files
 from avgzsl.archive.collection import STORES, Collection, open_collection, writing
 from avgzsl.archive.extraction import store_name
-from avgzsl.archive.file_check import Checked, check, files_of
+from avgzsl.archive.file_check import Checked, CheckedFiles, check, files_of
 from avgzsl.archive.indexed_files import Indexed
 from avgzsl.errors import DataError
 from avgzsl.features.feature_store import RECORD, is_store, read_record
@@ -17,23 +17,34 @@ from avgzsl.features.manifest import is_text, printable
 from avgzsl.support import own_folders
 from avgzsl.support.files import write_json
 from avgzsl.support.own_folders import folder_at
+from avgzsl.support.progress import Progress
+from avgzsl.support.showing import Shown
 from avgzsl.types import MODALITIES
 
 
-class Moved(NamedTuple):
+@dataclass(frozen=True)
+class Moved(Shown):
     """How many clips have another path now, and what was found at the new paths of their files."""
 
     clips: int
-    files: list[Checked]
+    files: CheckedFiles
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a file."""
+        return self.files.rows()
+
+    def json(self) -> dict[str, Any]:
+        """The number of clips, and the files."""
+        return {"clips": self.clips, "files": self.files.json()}
 
 
 def index_move(
-    index: str | Path,
+    index: str | Path | Collection,
     old: str | Path,
     new: str | Path,
     *,
     url: str | None = None,
-    told: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Moved:
     """Say that what lay in the folder `old` lies in `new`: all clips of it get their new paths at once, or none does.
 
@@ -41,33 +52,33 @@ def index_move(
     its clips, and is told. `old` need not be there any more. Raises DataError when `new` is no folder, when no clip
     lies in `old`, and when none of the files is in `new`: then nothing is changed.
     """
-    collection, there = open_collection(index, url), folder_at(new)
-    if there is None:
+    collection, folder = open_collection(index, url), folder_at(new)
+    if folder is None:
         raise DataError(f"{new}: is no folder that can be looked into; expected the folder of the moved files")
-    if not is_text(str(there)):
-        raise DataError(f"{printable(there)}: its name is not UTF-8, and no record can hold it; rename the folder")
+    if not is_text(str(folder)):
+        raise DataError(f"{printable(folder)}: its name is not UTF-8, and no record can hold it; rename the folder")
     with writing(collection) as db:
         files = files_of(db)
         inside = _inside(old, [path for path, _ in files], collection)
-        names = {path: str(there / path[len(inside) :]) for path, _ in files if path.startswith(inside)}
-        found = check(
-            ((names[path], names[path], file) for path, file in files if path in names), len(names), told=told
-        )
-        if all(one.state == "gone" for one in found):
+        names = {path: str(folder / path[len(inside) :]) for path, _ in files if path.startswith(inside)}
+        moved = ((names[path], names[path], file) for path, file in files if path in names)
+        checked = check(moved, len(names), progress=progress)
+        if all(file.state == "gone" for file in checked):
             raise DataError(
-                f"{there}: none of the {len(found)} files that lay in {inside} is there; nothing was changed. Give the "
-                f"folder in which {found[0].path[len(str(there)) :].lstrip(os.sep)!r} lies"
+                f"{folder}: none of the {len(checked)} files that lay in {inside} is there; nothing was changed. Give "
+                f"the folder in which {checked[0].path[len(str(folder)) :].lstrip(os.sep)!r} lies"
             )
-        _move_stores(collection, Path(inside), there)
+        _move_stores(collection, Path(inside), folder)
         with clip_table.transaction(db, write=True):
-            begin, behind = str(there).rstrip(os.sep) + os.sep, len(inside) + 1  # of SQL, which counts from 1
+            begin, behind = str(folder).rstrip(os.sep) + os.sep, len(inside) + 1  # of SQL, which counts from 1
             change = "update clips set path = ? || substr(path, ?) where substr(path, 1, ?) = ?"
             count = db.execute(change, (begin, behind, len(inside), inside)).rowcount
             indexed_files.forget(db, names)
-            indexed_files.note(db, ((one.path, file) for one in found if (file := _as_now(one)) is not None))
+            noted = ((one.path, _as_now(one)) for one in checked)
+            indexed_files.note(db, ((path, file) for path, file in noted if file is not None))
     collection.close()
-    own_folders.remember(there)
-    return Moved(count, found)
+    own_folders.remember(folder)
+    return Moved(count, checked)
 
 
 def _inside(old: str | Path, paths: list[str], collection: Collection) -> str:

@@ -14,11 +14,10 @@ from torch import Tensor
 from avgzsl.archive import clip_table
 from avgzsl.archive.clip_table import Clip
 from avgzsl.archive.collection import Collection, View, view_of
-from avgzsl.archive.fused import usable
 from avgzsl.archive.proposals import proposals
 from avgzsl.archive.where import Condition
 from avgzsl.errors import DataError
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings
 
 _DIRECT = 20_000  # so few clips are scored sooner than an engine finds them among others
@@ -87,10 +86,10 @@ def score(
 ) -> tuple[Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
     """Those of the clips that can be scored in the mode, and their scores by the run's own method."""
     clips = seen.embeddings(positions)
-    keep = usable(clips, mode)
+    keep = clips.scorable(mode.modality)
     if not bool(keep.any()):
         return positions[:0], np.zeros(0, np.float32)
-    scores = seen.collection.run.method.compare(take(clips, keep), point[None].float(), *mode)[:, 0]
+    scores = seen.collection.run.method.compare(clips.where(keep), point[None].float(), *mode)[:, 0]
     if not bool(scores.isfinite().all()):
         raise DataError(f"{seen.collection.folder}: has embeddings too large to compare; see `avgzsl index-verify`")
     return positions[keep.numpy()], scores.numpy()

@@ -1,25 +1,18 @@
 """Is an index what was written, and the engine made anew from the stored embeddings."""
 
 import zlib
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
 from avgzsl.archive import clip_table, embeddings
 from avgzsl.archive.collection import Collection, View, apply, drop_vectors, longest, view, writing
-from avgzsl.archive.fused import fused, rounding, usable
+from avgzsl.archive.fused import fused, rounding
+from avgzsl.archive.results import Faults
 from avgzsl.errors import AvgzslError
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.experiments.protocol import Mode
 
 _CHUNK = 16384
-
-
-class Faults(NamedTuple):
-    """What is wrong: `truth` must be restored or indexed again, `engine` is mended by a rebuild."""
-
-    truth: list[str]
-    engine: list[str]
 
 
 def verify(collection: Collection) -> Faults:
@@ -34,10 +27,10 @@ def verify(collection: Collection) -> Faults:
             asked = [] if truth or not seen.state.applied else collection.stored
             engine = [fault for mode in asked for fault in _engine_faults(seen, mode)]
     except AvgzslError as problem:
-        return Faults([str(problem)], [])
+        return Faults(truth=(str(problem),))
     except MemoryError:
-        return Faults([f"{collection.folder}: says that it has more clips than memory holds"], [])
-    return Faults(truth, engine)
+        return Faults(truth=(f"{collection.folder}: says that it has more clips than memory holds",))
+    return Faults(tuple(truth), tuple(engine))
 
 
 def rebuild(collection: Collection) -> None:
@@ -98,8 +91,8 @@ def _products(
     expected, largest = np.full(len(here), np.nan), 0.0
     for start in range(0, len(here), _CHUNK):
         clips = seen.embeddings(here[start : start + _CHUNK])
-        keep = usable(clips, mode)
-        vectors = fused(take(clips, keep), mode, seen.collection.run.method.similarity)
+        keep = clips.scorable(mode.modality)
+        vectors = fused(clips.where(keep), mode, seen.collection.run.method.similarity)
         expected[start : start + _CHUNK][keep.numpy()] = vectors.astype(np.float64) @ direction
         largest = max(largest, longest(vectors))
     return expected, largest

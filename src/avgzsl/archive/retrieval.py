@@ -1,102 +1,63 @@
 """The call behind `avgzsl index-evaluate`: how well the clips of an index are found by the names of their classes."""
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Int, Int64
-from torch import Tensor
 
 from avgzsl.archive.collection import Collection, View, open_collection, view
-from avgzsl.archive.fused import usable
+from avgzsl.archive.results import IndexEvaluation
 from avgzsl.data.clips import ClassTable
-from avgzsl.errors import DataError, ModalityError, UnknownNameError
-from avgzsl.experiments.protocol import Mode, take
+from avgzsl.errors import DataError, UnknownNameError
+from avgzsl.experiments.gallery import Gallery
+from avgzsl.experiments.protocol import choose_modes
 from avgzsl.experiments.run import read_classes
-from avgzsl.scores.metrics import Retrieval, retrieval
+from avgzsl.experiments.trial import result_row
+from avgzsl.scores.metrics import retrieval
 from avgzsl.support.registry import unknown
-from avgzsl.types import MODALITIES
 
 _IN_SPLIT = "(?1 is null or split = ?1)"
 
 
-def index_evaluate(index: str | Path, split: str | None = None, *, url: str | None = None) -> dict[str, Any]:
+def index_evaluate(
+    index: str | Path | Collection, split: str | None = None, *, url: str | None = None
+) -> IndexEvaluation:
     """Retrieval by class name over an index, or over one of its splits, in every mode that its clips can be tested in.
 
-    `results` has rows as those of `train_evaluate.evaluate`, `unlabelled` counts the clips that were left out for want
-    of a label. The classes are those of the index's own run: no data set is needed. Raises RunError when the run does
-    not tell them, ModalityError where no mode can be tested, and as `index_retrieval`.
+    It is measured as by `evaluate`: ties come in its seeded random order, drawn over the clips in the order in which
+    they were indexed. The classes are those of the index's own run: no data set is needed. Raises RunError when the run
+    does not tell them, ModalityError where no mode can be tested, and as `index_gallery`.
     """
     collection = open_collection(index, url)
     classes = read_classes(collection.run)
     with view(collection) as seen:
-        _labelled(seen, split)
-        there = {
-            m for m in MODALITIES if len(seen.positions(f"has_{m} and label is not null and {_IN_SPLIT}", (split,)))
-        }
+        gallery = index_gallery(seen, classes, split)
         unlabelled = len(seen.positions(f"label is null and {_IN_SPLIT}", (split,)))
-    modes = [m for m in collection.modes if (m.modality in there) or (m.modality == "both" and len(there) == 2)]
-    if not modes:
-        raise ModalityError(
-            f"{collection.folder}: its clips have {' and '.join(sorted(there)) or 'neither sound nor picture'}, and "
-            f"{collection.record.method} is tested on {', '.join(collection.run.method.modalities)}"
-        )
-    results = [_row(mode, classes, *index_retrieval(collection, classes, mode, split=split)) for mode in modes]
-    about = {"method": collection.record.method, "run": collection.record.run, "split": split}
-    return {**about, "unlabelled": unlabelled, "results": results}
+    results = []
+    for mode in choose_modes(gallery.method, gallery.modes, None, None, collection.folder):
+        scored = gallery.score(mode, {})
+        figures = retrieval(scored.scores, scored.labels, classes.seen)
+        results.append(result_row(mode, len(scored.rows), classes.names, figures))
+    return IndexEvaluation(collection.record.method, collection.record.run, split, unlabelled, results)
 
 
-def index_retrieval(
-    collection: Collection, classes: ClassTable, mode: Mode, seed: int = 0, *, split: str | None = None
-) -> tuple[Retrieval, Int[Tensor, " n"]]:
-    """Retrieval by class name over the labelled clips of an index, or of one of its splits, and their labels.
+def index_gallery(seen: View, classes: ClassTable, split: str | None = None) -> Gallery:
+    """The labelled clips of an index, or of one of its splits, in the order in which they were indexed.
 
-    It is measured as by `train_evaluate.evaluate`: ties come in its seeded random order, drawn over the clips in the
-    order in which they were indexed. Raises DataError for a clip of none of the classes, or where no clip has a label,
-    UnknownNameError for the split, ModalityError where no clip can be tested in the mode.
+    Raises DataError for a clip of none of the classes, or where no clip has a label, UnknownNameError for the split.
     """
-    with view(collection) as seen:
-        here = _labelled(seen, split)
-        every = seen.embeddings(here)
-        keep = usable(every, mode)
-        names = [str(clip.label) for clip in seen.clips(here[keep.numpy()])]
-    if not names:
-        raise ModalityError(f"{collection.folder}: none of {len(here)} labelled clips can be tested on {mode.modality}")
-    known = {name: c for c, name in enumerate(classes.names)}
-    if strange := sorted({name for name in names if name not in known}):
+    folder, method = seen.collection.folder, seen.collection.run.method
+    positions = seen.positions(f"label is not null and {_IN_SPLIT}", (split,))
+    if not len(positions):
+        splits = {name for (name,) in seen.db.execute("select distinct split from clips where split is not null")}
+        if split is not None and split not in splits:
+            raise UnknownNameError(f"{folder}: {unknown('split', split, splits)}")
+        raise DataError(f"{folder}: no clip has a label to be found by; index clips with a manifest that has labels")
+    names = [str(clip.label) for clip in seen.clips(positions)]
+    number = {name: c for c, name in enumerate(classes.names)}
+    if strange := sorted({name for name in names if name not in number}):
         raise DataError(
-            f"{collection.folder}: holds clips of {', '.join(strange[:5])}, which is none of the {len(known)} classes; "
+            f"{folder}: holds clips of {', '.join(strange[:5])}, which is none of the {len(classes)} classes; "
             "test one split of it, or make an index of clips of these classes alone"
         )
-    labels = torch.tensor([known[name] for name in names])
-    scores = collection.run.method.compare(take(every, keep), collection.run.method.embed_text(classes.text), *mode)
-    return retrieval(scores, labels, classes.seen, seed), labels
-
-
-def _labelled(seen: View, split: str | None) -> Int64[np.ndarray, " n"]:
-    """Positions of the clips that have a label."""
-    here = seen.positions(f"label is not null and {_IN_SPLIT}", (split,))
-    if len(here):
-        return here
-    folder, names = seen.collection.folder, seen.db.execute("select distinct split from clips where split is not null")
-    if split is not None and split not in (there := {name for (name,) in names}):
-        raise UnknownNameError(f"{folder}: {unknown('split', split, there)}")
-    raise DataError(f"{folder}: no clip has a label to be found by; index clips with a manifest that has labels")
-
-
-def _row(mode: Mode, classes: ClassTable, found: Retrieval, labels: Int[Tensor, " n"]) -> dict[str, Any]:
-    """As in the results of an evaluation; what does not exist is None."""
-
-    def number(value: float) -> float | None:
-        return None if value != value else value
-
-    return {
-        "task": "retrieval",
-        "modality": mode.modality,
-        "fusion": mode.fusion if mode.modality == "both" else None,
-        **dict.fromkeys(("calibration", "gamma", "ZSL", "AUSUC")),  # of classification
-        **{name: number(getattr(found, name)) for name in ("S", "U", "HM")},
-        "clips": len(labels),
-        "per_class": dict(zip(classes.names, map(number, found.per_class.tolist()), strict=True)),
-    }
+    labels = torch.tensor([number[name] for name in names])
+    return Gallery(method, seen.embeddings(positions), labels, classes, method.embed_text(classes.text))

@@ -1,7 +1,6 @@
 """Words or a clip to the clips of an index.
 
-    searcher = open_searcher("index")
-    for hit in search(searcher, "church bell"):
+    for hit in search("index", "church bell"):
         print(hit.id, hit.distance)
 
 Words become a vector by the run's own text encoder; a class that the run knows has the vector that it was trained with.
@@ -13,7 +12,6 @@ A clip as a query stands where its own embedding does, in the space in which sou
 finds pictures, and its picture sounds.
 """
 
-import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,29 +23,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.archive.collection import Collection, open_collection
-from avgzsl.archive.fused import spaces, video_share, weighted
-from avgzsl.archive.indexed_files import FileState, Indexed
-from avgzsl.archive.indexed_files import state as state_of
-from avgzsl.archive.nearest import Found, nearest
+from avgzsl.archive.fused import weighted
+from avgzsl.archive.hits import Hits, hits_of
+from avgzsl.archive.nearest import nearest
 from avgzsl.archive.where import parse
-from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
-from avgzsl.experiments import run as runs
+from avgzsl.errors import ConfigError, ModalityError
 from avgzsl.experiments.calibration import Recognition
-from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.protocol import Mode, choose_mode, served_modes
+from avgzsl.experiments.run import read_classes
 from avgzsl.learning.nets import unit_rows
 from avgzsl.methods import Embeddings
-from avgzsl.recognition.answers import distance
 from avgzsl.recognition.encoders import load_text_encoder
 from avgzsl.recognition.recognise import embed, extract_clips
 from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
-from avgzsl.scores.similarity import SIMILARITIES, Name
-from avgzsl.support import own_folders
-from avgzsl.support.registry import unknown
-from avgzsl.types import MODALITIES, TEST_MODALITIES, Fusion, Modality, TestModality
+from avgzsl.types import MODALITIES, EncoderChoice, Fusion, TestModality
 
 _LONGEST = 1000  # characters of a phrase: more is a mistake, not a query
 _MOST = 10_000  # hits
-_HASHED = 16 << 20  # bytes of a file that is read to be compared, as its time is another
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,79 +56,55 @@ class Searcher:
         return self.load_clips()
 
 
-@dataclass(frozen=True)
-class Hit:
-    """A clip that was found. `score` is higher, `distance` lower the nearer; dot products have no distance.
-
-    `distances` are those of each modality alone, `weights` what each counted in the fused score (None for one that the
-    clip lacks or that the method does not embed by itself). `seen` is None for a label that the run does not know;
-    `missing` says that the file which was indexed has gone. `file` says what has become of it (`indexed_files`):
-    `changed` is another one under its path, `touched` one that may be; None of a clip without a file.
-    """
-
-    id: str
-    path: str | None
-    missing: bool
-    file: FileState | None
-    start: float | None
-    end: float | None
-    label: str | None
-    seen: bool | None
-    split: str | None
-    licence: str | None
-    source: str | None
-    score: float
-    distance: float | None
-    distances: dict[Modality, float | None]
-    weights: dict[Modality, float | None]
-
-
 def open_searcher(
-    index: str | Path,
-    *,
-    url: str | None = None,
-    models: Path | None = None,
-    device: str = "auto",
-    audio: str | None = None,
-    video: str | None = None,
-    text: str | None = None,
+    index: str | Path | Collection, *, url: str | None = None, encoders: EncoderChoice | None = None
 ) -> Searcher:
-    """Open an index for searching; `models` and the specs of encoders are as in `recognise.load_recogniser`.
+    """Open an index for searching; `encoders` are for a run that does not know its own, or whose weights have moved.
 
     `url` is where its engine is, if that is not on disk; else AVGZSL_ENGINE_URL. What the index says is not called.
     Raises DataError for what is no index, RunError when the run in it is not the one that made it.
     """
+    encoders = encoders or EncoderChoice()
     collection = open_collection(index, url)
     run = collection.run
-    classes = runs.read_classes(run)
-    load_text = partial(load_text_encoder, run, classes, text, models, device)
-    words = Recogniser(run, classes, Recognition(modes={}), spaces(run.method)[0], {}, load_text)
-    clips = partial(load_recogniser, run.folder, models=models, device=device, audio=audio, video=video, text=text)
-    return Searcher(collection, words, clips)
+    classes = read_classes(run)
+    words = Recogniser(
+        run=run,
+        classes=classes,
+        recognition=Recognition(modes={}),
+        mode=served_modes(run.method)[0],
+        backbones={},
+        load_text=partial(load_text_encoder, run, classes, encoders),
+    )
+    return Searcher(collection, words, partial(load_recogniser, run, encoders=encoders))
 
 
 def search(
-    index: Searcher | str | Path,
+    index: str | Path | Collection | Searcher,
     words: str | Sequence[str] = (),
     *,
     without: Sequence[str] = (),
     like: str | Path | None = None,
     by: TestModality | str | None = None,
-    k: int = 20,
+    top: int = 10,
     modality: TestModality | str | None = None,
     fusion: Fusion | None = None,
     where: str | None = None,
-) -> list[Hit]:
-    """The k clips nearest to words, or to the clip `like`, best first.
+    encoders: EncoderChoice | None = None,
+) -> Hits:
+    """The `top` clips nearest to words, or to the clip `like`, best first.
 
     `modality` and `fusion` say by what the clips of the index are compared, by default by all there is; `by` says what
     of the clip `like` is asked with, by default all that the run serves. `where` is a condition in the grammar of
-    `archive.where`. Raises ConfigError, DataError, ModalityError, MediaError; the message says what to ask instead.
+    `archive.where`. `encoders` are as in `open_searcher`; whoever searches again and again opens one. There are more
+    parameters than eight, for each is a part of the question, and most questions have two.
+
+    Raises ConfigError, DataError, ModalityError, MediaError; the message says what to ask instead.
     """
-    searcher = index if isinstance(index, Searcher) else open_searcher(index)
-    if not 1 <= k <= _MOST:
-        raise ConfigError(f"{k} hits were asked for; give a number from 1 to {_MOST}")
-    mode = choose_mode(searcher.collection, modality, fusion)
+    searcher = _opened(index, encoders)
+    if not 1 <= top <= _MOST:
+        raise ConfigError(f"{top} hits were asked for; give a number from 1 to {_MOST}")
+    mode = mode_of(searcher.collection, modality, fusion)
     condition = None if where is None else parse(where)
     phrases = [words] if isinstance(words, str) else list(words)
     if (like is None) == (not phrases and not without):
@@ -144,30 +112,41 @@ def search(
     if like is None and by is not None:
         raise ConfigError(f"by {by} says what of a clip to ask with, and there is none; leave it out, or see modality")
     point = text_point(searcher, phrases, without) if like is None else clip_point(searcher, Path(like), by or "both")
-    return hits_of(searcher, nearest(searcher.collection, point, k, mode, condition), point, mode)
+    return hits_of(searcher.collection.run, nearest(searcher.collection, point, top, mode, condition), point, mode)
+
+
+def _opened(index: str | Path | Collection | Searcher, encoders: EncoderChoice | None) -> Searcher:
+    """Raises ConfigError for encoders of a searcher, which has its own."""
+    if not isinstance(index, Searcher):
+        return open_searcher(index, encoders=encoders)
+    if encoders is not None:
+        raise ConfigError(
+            f"{index.collection.folder}: a searcher has encoders already; leave them out, or give the index instead"
+        )
+    return index
 
 
 def text_point(searcher: Searcher, phrases: Sequence[str], without: Sequence[str] = ()) -> Float[Tensor, " d"]:
     """Where the words stand. Raises ConfigError for words that say nothing, DataError for those without a vector."""
-    wanted, unwanted = (list(map(_checked, names)) for names in (phrases, without))
-    if not wanted:
+    added, subtracted = [_checked(phrase) for phrase in phrases], [_checked(phrase) for phrase in without]
+    if not added:
         raise ConfigError("a search needs words to look for, besides those to stay away from; give at least one phrase")
-    each = {name: class_table(searcher.words, [name]).text[0] for name in dict.fromkeys([*wanted, *unwanted])}
-    if len(each) == 1 and not unwanted:
-        text = each[wanted[0]]  # as it is: the very vector of the class
+    vectors = {name: class_table(searcher.words, [name]).text[0] for name in dict.fromkeys([*added, *subtracted])}
+    if len(vectors) == 1 and not subtracted:
+        text = vectors[added[0]]  # as it is: the very vector of the class
     else:
-        unit = {name: unit_rows(vector.double()[None])[0] for name, vector in each.items()}
-        total = torch.stack([unit[name] for name in wanted] + [-unit[name] for name in unwanted]).sum(0)
+        unit = {name: unit_rows(vector.double()[None])[0] for name, vector in vectors.items()}
+        total = torch.stack([unit[name] for name in added] + [-unit[name] for name in subtracted]).sum(0)
         if float(total.norm()) < 1e-6:
-            raise ConfigError(f"{' + '.join(wanted)} without {' and '.join(unwanted)} leaves nothing to look for")
+            raise ConfigError(f"{' + '.join(added)} without {' and '.join(subtracted)} leaves nothing to look for")
         text = unit_rows(total[None])[0]
     return searcher.collection.run.method.embed_text(text[None].float())[0]
 
 
 def clip_point(searcher: Searcher, clip: Path, by: TestModality | str = "both") -> Float[Tensor, " d"]:
     """Where a clip stands, by one modality or both. Raises MediaError for a file that cannot be read."""
-    (_, outcome), *_ = extract_clips(searcher.clips, [clip])
-    return point_of(searcher.collection, embed(searcher.clips, [outcome]), by, str(clip))
+    outcomes = [outcome for _, outcome in extract_clips(searcher.clips, [clip])]
+    return point_of(searcher.collection, embed(searcher.clips, outcomes), by, str(clip))
 
 
 def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, name: str) -> Float[Tensor, " d"]:
@@ -175,31 +154,23 @@ def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, n
 
     Raises ModalityError for what the clip lacks.
     """
-    mode = choose_mode(collection, None if by == "both" else by, None)
-    has = {"audio": bool(clip.has_audio.all()), "video": bool(clip.has_video.all())}
-    if (mode.modality != "both" and not has[mode.modality]) or not any(has.values()):
-        there = " and ".join(m for m in MODALITIES if has[m]) or "nothing that the run can embed"
-        raise ModalityError(f"{name}: has no {mode.modality} to search by; it has {there}")
+    mode = mode_of(collection, None if by == "both" else by, None)
+    has = [modality for modality in MODALITIES if bool(clip.has(modality).all())]
+    if not has or (mode.modality != "both" and mode.modality not in has):
+        present = " and ".join(has) or "nothing that the run can embed"
+        raise ModalityError(f"{name}: has no {mode.modality} to search by; it has {present}")
     parts = weighted(clip, mode)
     if collection.run.method.similarity == "cosine":
         parts = [(unit_rows(z), w) for z, w in parts]
     return torch.stack([z[0] * w[0] for z, w in parts]).sum(0).float()
 
 
-def choose_mode(collection: Collection, modality: str | None, fusion: Fusion | None) -> Mode:
+def mode_of(collection: Collection, modality: str | None, fusion: Fusion | None) -> Mode:
     """The mode asked for; by default both modalities, with attention where the run has it.
 
     Raises UnknownNameError, ConfigError for a fusion of one modality, ModalityError for what the run does not serve.
     """
-    there = collection.modes
-    if modality is not None and modality not in TEST_MODALITIES:
-        raise UnknownNameError(unknown("modality", modality, TEST_MODALITIES))
-    if fusion is not None and modality not in (None, "both"):
-        raise ConfigError(f"fusion={fusion} weighs audio against video; leave it out, or search by modality both")
-    found = [m for m in there if modality in (None, m.modality) and (fusion is None or m == Mode("both", fusion))]
-    if not found:
-        collection.run.method.check_serves(modality or "both", fusion or "equal")
-    return found[-1]
+    return choose_mode(collection.run.method, collection.modes, modality, fusion, collection.folder)
 
 
 def _checked(phrase: str) -> str:
@@ -209,66 +180,7 @@ def _checked(phrase: str) -> str:
         raise ConfigError("the query is empty; give a word or a phrase")
     if len(text) > _LONGEST:
         raise ConfigError(f"the query has {len(text)} characters; at most {_LONGEST} are taken: give a phrase")
-    if strange := sorted({char for char in text if unicodedata.category(char) in ("Cc", "Cs", "Cn")}):
-        codes = ", ".join(f"U+{ord(char):04X}" for char in strange[:5])
+    if invisible := sorted({char for char in text if unicodedata.category(char) in ("Cc", "Cs", "Cn")}):
+        codes = ", ".join(f"U+{ord(char):04X}" for char in invisible[:5])
         raise ConfigError(f"the query holds characters that are no text ({codes}); leave them out")
     return text
-
-
-def hits_of(searcher: Searcher, found: Found, point: Float[Tensor, " d"], mode: Mode) -> list[Hit]:
-    """What was found, as hits, in its order; scores are those of the mode, and of each modality alone."""
-    run = searcher.collection.run
-    near = run.method.similarity
-    marks = dict.fromkeys(run.config.data.seen, True) | dict.fromkeys(run.config.data.unseen, False)
-    alone = {m: _alone(found.embeddings, point, m, near) for m in MODALITIES}
-    shares = _shares(found.embeddings, mode)
-    hits, folders = [], own_folders.remembered()
-    for i, (clip, value) in enumerate(zip(found.clips, found.scores.tolist(), strict=True)):
-        state = None if clip.path is None else _state(clip.path, clip.file, folders)
-        hits.append(
-            Hit(
-                id=clip.id,
-                path=clip.path,
-                missing=state == "gone",
-                file=state,
-                start=clip.start,
-                end=clip.end,
-                label=clip.label,
-                seen=None if clip.label is None else marks.get(clip.label),
-                split=clip.split,
-                licence=clip.licence,
-                source=clip.source,
-                score=value,
-                distance=distance(value, near),
-                distances={m: x[i] for m, x in alone.items()},
-                weights={m: x[i] for m, x in shares.items()},
-            )
-        )
-    return hits
-
-
-def _state(path: str, file: Indexed | None, folders: Sequence[Path]) -> FileState:
-    """What has become of a file; nothing is read of one that the user never named, whatever an index says."""
-    own = own_folders.covering(Path(os.path.realpath(path)), folders) is not None
-    return state_of(path, file, _HASHED if own else 0)
-
-
-def _alone(clips: Embeddings, point: Float[Tensor, " d"], modality: Modality, near: Name) -> list[float | None]:
-    """The distance of each clip by one modality."""
-    z, has = (clips.audio, clips.has_audio) if modality == "audio" else (clips.video, clips.has_video)
-    if z is None:
-        return [None] * len(has)
-    scores = SIMILARITIES[near](z, point[None].float())[:, 0].tolist()
-    return [distance(value, near) if there else None for value, there in zip(scores, has.tolist(), strict=True)]
-
-
-def _shares(clips: Embeddings, mode: Mode) -> dict[Modality, list[float | None]]:
-    """The weight of each modality in the fused score of each clip."""
-    if clips.joint is not None:
-        return {m: [None] * len(clips.has_audio) for m in MODALITIES}
-    has = {"audio": clips.has_audio.tolist(), "video": clips.has_video.tolist()}
-    if mode.modality != "both":
-        return {m: [float(m == mode.modality) if there else None for there in has[m]] for m in MODALITIES}
-    video = video_share(clips, mode).tolist()
-    value = {"audio": [1 - share for share in video], "video": video}
-    return {m: [v if there else None for v, there in zip(value[m], has[m], strict=True)] for m in MODALITIES}

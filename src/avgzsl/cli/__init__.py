@@ -2,9 +2,11 @@
 
 import io
 import sys
+from typing import Annotated
 
 import typer
 
+import avgzsl
 from avgzsl.cli import (
     benchmark,
     demo,
@@ -30,13 +32,7 @@ from avgzsl.cli.interruption import interruptible
 from avgzsl.cli.options import Commands
 from avgzsl.errors import AvgzslError
 
-app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("demo")(demo.demo)
 app.command("generate")(generate.generate)
 app.command("inspect")(inspect.inspect)
@@ -65,10 +61,23 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("methods")(listing.methods)
 app.command("layouts")(listing.layouts)
 app.command("encoders")(listing.encoders)
+app.command("engines")(listing.engines)
+
+
+def _show_version(asked: bool) -> bool:
+    """What typer takes as the value of the option is what its callback gives back."""
+    if asked:
+        print(f"avgzsl {avgzsl.__version__}")
+        raise typer.Exit
+    return asked
 
 
 @app.callback()
-def about() -> None:
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and end.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
     """Audio-visual generalized zero-shot learning: from clips and names to classes that training never saw."""
 
 

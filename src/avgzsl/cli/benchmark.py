@@ -6,23 +6,26 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, with_options
+from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, Tuned, with_options
 from avgzsl.types import DataChoice
 
 
 @with_options(
     class_split="One class split, or all.",
-    preset="Named settings, for the methods that have them, or a folder: METHOD/CLASS-SPLIT/preset.yaml.",
+    preset="Used by the methods that have it.",
 )
 def benchmark(
     data: Data,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the cells; only missing ones run.")],
-    methods: Annotated[str, typer.Option(help="Names with commas between, or all.")] = "all",
+    methods: Annotated[str, typer.Option(help="Names or FILE.py:Class with commas between, or all.")] = "all",
     seeds: Seeds = 5,
     calibration: Calibrations = "val",
     preset: Preset = None,
-    against: Annotated[str, typer.Option(help="Method that the others are paired with.")] = "avgzslnet",
+    tuned: Tuned = None,
+    against: Annotated[
+        str | None, typer.Option(help="Method that the others are paired with; if not given, the default one.")
+    ] = None,
     choice: DataChoice,
     processes: Processes = None,
 ) -> None:
@@ -30,16 +33,21 @@ def benchmark(
     from avgzsl.cli import show
     from avgzsl.experiments.benchmark import benchmark as run_grid
     from avgzsl.experiments.benchmark import open_splits
-    from avgzsl.methods import method_class
-    from avgzsl.methods import methods as names
+    from avgzsl.methods import PLUGINS, find_method
     from avgzsl.reports.entries import check_preset, paper_entry
     from avgzsl.reports.summary import summary_markdown, write_summary
 
-    chosen = names() if methods == "all" else [name.strip() for name in methods.split(",")]
+    if methods == "all":
+        loaded, broken = PLUGINS.load_all()
+        chosen = list(loaded)
+        for problem in broken.values():
+            print(f"left out: {problem}", file=sys.stderr)
+    else:
+        chosen = [name.strip() for name in methods.split(",")]
     check_preset(preset, chosen)
-    method_class(against)
+    paired = find_method(against).name
     splits = open_splits(data, choice)
-    entries = [paper_entry(name, splits, preset) for name in chosen]
+    entries = [paper_entry(name, splits, preset, tuned) for name in chosen]
     with show.progress() as progress:
         comparison = run_grid(
             data,
@@ -51,6 +59,6 @@ def benchmark(
             processes=processes,
             progress=progress,
         )
-    print(summary_markdown(comparison, calibration, against))
-    show.files(write_summary(out, comparison, calibration, against))
+    print(summary_markdown(comparison, calibration, paired))
+    show.files(write_summary(out, comparison, calibration, paired))
     sys.exit(show.failures(comparison))

@@ -5,25 +5,25 @@ from typing import Annotated
 
 import typer
 
+from avgzsl.cli.options import Seed, with_options
 
+
+@with_options(seed="Of the clips and of the training.")
 def demo(
+    *,
     out: Annotated[Path, typer.Option(help="Folder to make.")] = Path("demo"),
     scale: Annotated[float, typer.Option(help="Of the number of clips; 1 is 300 a class to train on.")] = 0.02,
-    seed: Annotated[int, typer.Option(help="Of the clips and of the training.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Render clips with sound, extract features, train AVGZSLNet, recognise a clip of a phrase it never saw."""
     from avgzsl.cli import show
     from avgzsl.cli.predict import show as show_clip
     from avgzsl.showcase import demo as run_demo
 
-    stages = {
-        "rendering": show.counting_progress("render"),
-        "extracting": show.extraction_progress(),
-        "training": show.training_progress(),
-    }
-    found = run_demo(out, scale=scale, seed=seed, **stages)
-    show.tables(found.evaluation, "avgzslnet")
-    print(f"\nA clip of the phrase “{found.truth}”, which training never saw:")
-    show_clip(found.recognised)
-    show.files(found.written)
+    with show.progress() as progress:
+        made = run_demo(out, scale=scale, seed=seed, progress=progress)
+    show.tables(made.evaluation, "avgzslnet")
+    print(f"\nA clip of the phrase “{made.truth}”, which training never saw:")
+    show_clip(made.recognised)
+    show.files(made.written)
     print(f"\nTo search these clips in the browser: avgzsl serve {out / 'index'}")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from avgzsl.cli.options import MethodOfRun
 from avgzsl.types import Calibration, Fusion
 
 
@@ -24,25 +25,27 @@ def evaluate(
     predictions: Annotated[
         Literal["csv", "parquet"], typer.Option(help="One row per clip, as csv or parquet.")
     ] = "csv",
+    method: MethodOfRun = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write all results to this file.")] = None,
 ) -> None:
     """Evaluate a run: tables, one row per clip, seen-unseen curve and accuracy per class."""
     from avgzsl.cli import show
     from avgzsl.errors import RunError
     from avgzsl.experiments import train_evaluate as experiment
+    from avgzsl.experiments.run import load_run
     from avgzsl.reports.evaluation_files import write_evaluation
     from avgzsl.support.files import write_json
     from avgzsl.support.trust import require_no_way_out
 
-    with show.counting_progress(f"evaluate, calibration {calibration}") as told:
+    with show.progress() as progress:
         evaluation = experiment.evaluate(
-            run,
+            load_run(run, method),
             data,
             split=split,
             modality=modality,
             fusion=fusion,
             calibration=calibration,
-            told=told,
+            progress=progress,
         )
     show.tables(evaluation, evaluation.provenance["method"])
     written = []

@@ -1,18 +1,23 @@
-"""`avgzsl methods`, `avgzsl layouts` and `avgzsl encoders`: what there is."""
+"""`avgzsl methods`, `layouts`, `encoders` and `engines`: what there is, in this package and in installed ones."""
+
+import sys
 
 
 def methods() -> None:
     """List the methods, their presets and hyper-parameters with defaults."""
-    from avgzsl.methods import build, method_class
-    from avgzsl.methods import methods as names
+    from avgzsl.methods import PLUGINS, build
 
-    for name in names():
-        cls = method_class(name)
-        print(f"{name}: {(cls.__doc__ or '').splitlines()[0]}")
+    loaded, broken = PLUGINS.load_all()
+    for name, cls in loaded.items():
+        marks = [mark for mark in ("default", "baseline", "control") if getattr(cls, mark)]
+        notes = "".join(f" [{note}]" for note in (*marks, *PLUGINS.package_of(name)))
+        print(f"{name}: {(cls.__doc__ or '').partition(chr(10))[0]}{notes}")
         print(f"  tested on: {', '.join(build(name).modalities)};  presets: {', '.join(cls.presets) or 'none'}")
         for field, default, about in cls.settings():
             shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
             print(f"    {field}={shown}  {about}")
+    for problem in broken.values():
+        print(f"error: {problem}", file=sys.stderr)
 
 
 def layouts() -> None:
@@ -32,3 +37,12 @@ def encoders() -> None:
         print(title)
         for name, about in described.items():
             print(f"  {about if about.startswith(name) else f'{name}: {about}'}")
+
+
+def engines() -> None:
+    """List the engines of an index, as --engine takes them."""
+    from avgzsl.archive.engines import default_engine
+    from avgzsl.archive.engines import engines as described
+
+    for name, about in described().items():
+        print(f"{name}{' (of a new index, where none is named)' if name == default_engine() else ''}: {about}")

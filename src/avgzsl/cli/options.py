@@ -22,8 +22,15 @@ Source = Annotated[Path, typer.Argument(help="A store, a folder of features, or 
 Settings = Annotated[list[str] | None, typer.Argument(help="Hyper-parameters, key=value; see `avgzsl methods`.")]
 
 # what is trained, and how
-Method = Annotated[str, typer.Option(help="See `avgzsl methods`.")]
+Method = Annotated[
+    str | None,
+    typer.Option(help="A name, see `avgzsl methods` (the default is marked there), or path/to/file.py:Class."),
+]
+MethodOfRun = Annotated[
+    str | None, typer.Option("--method", help="Of a run whose method is in a file: that file again, as FILE.py:Class.")
+]
 Preset = Annotated[str | None, typer.Option(help="Named settings of the method, or a YAML file.")]
+Tuned = Annotated[Path | None, typer.Option(help="Presets of `avgzsl tune`: METHOD/CLASS-SPLIT/preset.yaml.")]
 Seed = Annotated[int, typer.Option(help="Of weights, tuples and dropout.")]
 Seeds = Annotated[int, typer.Option(help="Seeds 0, 1, …", min=1)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")]
@@ -69,9 +76,7 @@ _FIELDS: dict[type, dict[str, Any]] = {
         "drop_bad_rows": Annotated[
             bool, typer.Option("--drop-bad-rows", help="Leave out clips with NaN or infinite values.")
         ],
-        "text_order": Annotated[
-            TextOrder, typer.Option(help="Layout avca: right, or the mixed-up order of the published loaders.")
-        ],
+        "text_order": Annotated[TextOrder, typer.Option(help="right, or a published, mixed-up order of the layout.")],
         "merge_spellings": Annotated[
             bool, typer.Option("--merge-spellings", help="Classes that are one, written differently, become one.")
         ],
@@ -83,9 +88,6 @@ _RENAMED = {
     ("search", "--not"): "--without",
     ("search", "--k"): "--top",
     ("predict", "--raw"): "--no-calibrated",
-    ("split", "--like"): "--unseen",
-    ("benchmark", "--tuned"): "--preset",
-    ("reproduce", "--tuned"): "--preset",
 }
 
 

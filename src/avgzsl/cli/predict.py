@@ -1,67 +1,75 @@
 """`avgzsl predict`: clips to their classes."""
 
 import csv
-import json as writer
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avgzsl.cli.options import Calibrated, Top
-from avgzsl.types import Fusion
+from avgzsl.cli.options import Calibrated, Fusions, Json, MethodOfRun, Modality, Run, Top, with_options
+from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
-    from avgzsl.recognition.recognise import Result
+    from avgzsl.recognition.results import Result
 
 
+@with_options(top="How many classes to tell.")
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: Run,
     paths: Annotated[list[str], typer.Argument(help="Clips; folders and patterns of clips.")],
+    *,
     classes: Annotated[
         str | None, typer.Option(help='Any names, as in "dog barking, church bell"; by default the run\'s.')
     ] = None,
     top: Top = 5,
-    modality: Annotated[
-        Literal["audio", "video", "both"] | None, typer.Option(help="By default the most that the run serves.")
-    ] = None,
-    fusion: Annotated[Fusion | None, typer.Option(help="By default attention, where the run has it.")] = None,
+    modality: Modality = None,
+    fusion: Fusions = None,
     reject: Annotated[bool, typer.Option("--reject", help="Say where none of the classes is near enough.")] = False,
     calibrated: Calibrated = True,
-    models: Annotated[Path | None, typer.Option(help="Folder of the encoders' weights.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "auto",
-    audio: Annotated[str | None, typer.Option(help="Encoder of sound, if the run does not know its own.")] = None,
-    video: Annotated[str | None, typer.Option(help="Encoder of picture, if the run does not know its own.")] = None,
-    text: Annotated[str | None, typer.Option(help="Encoder of names, if the run does not know its own.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    encoders: EncoderChoice,
+    method: MethodOfRun = None,
+    json: Json = False,
 ) -> None:
     """Tell the classes of clips, seen in training or not (exit code 1 if a clip could not be read)."""
+    from avgzsl.cli import show as shown
     from avgzsl.errors import ConfigError
+    from avgzsl.experiments.run import load_run
     from avgzsl.recognition.recognise import find_clips, recognise
     from avgzsl.recognition.recogniser import load_recogniser
+    from avgzsl.recognition.results import Predictions
 
-    if text is not None and classes is None:
-        raise ConfigError(f"--text {text} encodes names, and none are given; add --classes, or leave it out")
-    recogniser = load_recogniser(
-        run, modality=modality, fusion=fusion, models=models, device=device, audio=audio, video=video, text=text
-    )
-    clips = find_clips(paths)
-    results = recognise(recogniser, clips, split_names(classes), top=top, calibrated=calibrated, reject=reject)
-    failed, uncalibrated, told = 0, 0, []
-    for result in results:
-        failed += result.error is not None
-        uncalibrated += result.answer is not None and result.answer.gamma is None
-        told.append(result.json())
-        if not json:
-            show(result)
+    if encoders.text is not None and classes is None:
+        raise ConfigError(f"--text {encoders.text} encodes names, and none are given; add --classes, or leave it out")
+    recogniser = load_recogniser(load_run(run, method), encoders=encoders, modality=modality, fusion=fusion)
+    names, results = split_names(classes), []
+    with shown.progress() as progress:
+        for result in recognise(
+            recogniser,
+            find_clips(paths),
+            names,
+            top=top,
+            calibrated=calibrated,
+            reject=reject,
+            progress=progress if json else None,  # else each clip is shown as soon as it is there
+        ):
+            results.append(result)
+            if not json:
+                show(result)
     if json:
-        print(writer.dumps(told, indent=2, allow_nan=False))
-    elif calibrated and uncalibrated:
+        shown.json(Predictions(tuple(results)))
+    elif calibrated:
+        _show_uncalibrated(results)
+    sys.exit(1 if any(result.error is not None for result in results) else 0)
+
+
+def _show_uncalibrated(results: "list[Result]") -> None:
+    """Say of how many clips seen classes are favoured."""
+    uncalibrated = sum(result.answer is not None and result.answer.gamma is None for result in results)
+    if uncalibrated:
         print(
-            f"not calibrated: {uncalibrated} of {len(told)} clips, by what they have, for the run has no penalty from "
-            "validation clips like them; seen classes are favoured"
+            f"not calibrated: {uncalibrated} of {len(results)} clips, by what they have, for the run has no penalty "
+            "from validation clips like them; seen classes are favoured"
         )
-    sys.exit(1 if failed else 0)
 
 
 def split_names(classes: str | None) -> list[str] | None:
@@ -86,13 +94,14 @@ def show(result: "Result") -> None:
     if answer.none_of_these:
         print("  none of these; the nearest:")
     table = Table(box=None, padding=(0, 1))
-    of_distance = any(one.distance is not None for one in answer.top)
+    of_distance = any(candidate.distance is not None for candidate in answer.top)
     for name in ("class", "", "distance" if of_distance else "score", "audio", "video", "+audio", "+video"):
         table.add_column(name, justify="left" if name in ("class", "") else "right", no_wrap=name != "class")
-    for one in answer.top:
-        near = [one.distance if of_distance else one.score, *one.distances.values(), *one.support.values()]
-        figures = ["–" if value is None else f"{value:.3f}" for value in near]
-        table.add_row(_escaped(one.label), "seen" if one.seen else "unseen", *figures)
+    for candidate in answer.top:
+        nearness = candidate.distance if of_distance else candidate.score
+        values = [nearness, *candidate.distances.values(), *candidate.support.values()]
+        figures = ["–" if value is None else f"{value:.3f}" for value in values]
+        table.add_row(_escaped(candidate.label), "seen" if candidate.seen else "unseen", *figures)
     Console().print(table)
 
 

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, with_options
+from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, Tuned, with_options
 from avgzsl.types import DataChoice
 
 
 @with_options(
     class_split="One, or all; by default the first.",
-    preset="Named settings, for the methods that have them, or a folder: METHOD/CLASS-SPLIT/preset.yaml.",
+    preset="Used by the methods that have it.",
 )
 def reproduce(
     what: Annotated[str, typer.Argument(help="table1, …, table4, figure5, figure6, figure7, or all.")],
@@ -22,6 +22,7 @@ def reproduce(
     seeds: Seeds = 5,
     calibration: Calibrations = "val",
     preset: Preset = None,
+    tuned: Tuned = None,
     choice: DataChoice,
     processes: Processes = None,
 ) -> None:
@@ -36,6 +37,7 @@ def reproduce(
             out,
             choice=choice,
             preset=preset,
+            tuned=tuned,
             seeds=seeds,
             calibration=calibration,
             processes=processes,

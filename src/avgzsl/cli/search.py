@@ -1,33 +1,36 @@
 """`avgzsl search`: words or a clip to the clips of an index."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avgzsl.cli.options import Top
-from avgzsl.types import Fusion
+from avgzsl.cli.options import Fusions, Index, Json, MethodOfRun, Modality, Top, Url, with_options
+from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
-    from avgzsl.archive.search import Hit
+    from avgzsl.archive.hits import Hit, Hits
 
-Modality = Literal["audio", "video", "both"]
 _MARKS = {"gone": " (the file is gone)", "changed": " (changed since)", "touched": " (perhaps changed since)"}
 
 
+@with_options(
+    top="How many clips.",
+    by="By what of the clip --like to search; all there is, if not given.",
+    modality="By what to compare clips; all there is, if not given.",
+)
 def search(
-    index: Annotated[Path, typer.Argument(help="Folder of an index.")],
+    index: Index,
     words: Annotated[list[str] | None, typer.Argument(help="What to look for; several phrases are added up.")] = None,
-    without: Annotated[list[str] | None, typer.Option(help="Words to stay away from, by vector arithmetic.")] = None,
+    *,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Words to stay away from, by vector arithmetic; may be repeated.")
+    ] = None,
     like: Annotated[Path | None, typer.Option(help="A clip, instead of words.")] = None,
-    by: Annotated[
-        Modality | None, typer.Option(help="By what of the clip --like to search; all there is, if not given.")
-    ] = None,
+    by: Modality = None,
     top: Top = 10,
-    modality: Annotated[
-        Modality | None, typer.Option(help="By what to compare clips; all there is, if not given.")
-    ] = None,
-    fusion: Annotated[Fusion | None, typer.Option(help="equal or attention.")] = None,
+    modality: Modality = None,
+    fusion: Fusions = None,
     where: Annotated[
         str | None,
         typer.Option(
@@ -35,43 +38,40 @@ def search(
             "other operators do not; none minds how an accent is written."
         ),
     ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(help="Where the engine is, if not on disk; else AVGZSL_ENGINE_URL. The index is not asked."),
-    ] = None,
-    models: Annotated[Path | None, typer.Option(help="Folder of the weights of encoders.")] = None,
-    audio: Annotated[str | None, typer.Option(help="Audio encoder, if the run does not know its own.")] = None,
-    video: Annotated[str | None, typer.Option(help="Video encoder, likewise.")] = None,
-    text: Annotated[str | None, typer.Option(help="Text encoder, likewise.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print a list of hits as JSON.")] = False,
+    url: Url = None,
+    encoders: EncoderChoice,
+    method: MethodOfRun = None,
+    json: Json = False,
 ) -> None:
     """Find clips by words, seen in training or not, or by a clip."""
-    import dataclasses
-    from json import dumps
-
+    from avgzsl.archive.collection import open_collection
     from avgzsl.archive.search import open_searcher
     from avgzsl.archive.search import search as find
+    from avgzsl.cli import show
     from avgzsl.errors import ConfigError
 
-    idle = {"--text": text} if like is not None else {"--audio": audio, "--video": video}
+    by_words, by_clips = {"--text": encoders.text}, {"--audio": encoders.audio, "--video": encoders.video}
+    idle = by_clips if like is None else by_words
     if given := [option for option, spec in idle.items() if spec is not None]:
         raise ConfigError(f"{given[0]} has no part in a search {'by a clip' if like else 'for words'}; leave it out")
-    searcher = open_searcher(index, url=url, models=models, audio=audio, video=video, text=text)
     hits = find(
-        searcher,
+        open_searcher(open_collection(index, url, method), encoders=encoders),
         words or [],
         without=without or [],
         like=like,
         by=by,
-        k=top,
+        top=top,
         modality=modality,
         fusion=fusion,
         where=where,
     )
-    print(dumps([dataclasses.asdict(hit) for hit in hits], indent=2)) if json else _table(hits)
+    if json:
+        show.json(hits)
+    else:
+        _table(hits)
 
 
-def _table(hits: "list[Hit]") -> None:
+def _table(hits: "Hits") -> None:
     """One line a hit, nearest first."""
     from rich.console import Console
     from rich.table import Column, Table
@@ -89,11 +89,10 @@ def _table(hits: "list[Hit]") -> None:
 
 
 def _place(hit: "Hit") -> Any:
-    span = (
-        ""
-        if not hit.start and hit.end is None
-        else f" {hit.start or 0:g}–{'' if hit.end is None else f'{hit.end:g}'} s"
-    )
+    """Where a clip is: its file, or its id, and its part of the file."""
+    span = ""
+    if hit.start or hit.end is not None:
+        span = f" {hit.start or 0:g}–{'' if hit.end is None else f'{hit.end:g}'} s"
     return _shown(f"{hit.path or hit.id}{span}{_MARKS.get(hit.file or '', '')}")
 
 

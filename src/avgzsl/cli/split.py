@@ -8,17 +8,13 @@ import typer
 
 def split(
     store: Annotated[Path, typer.Argument(help="What `avgzsl extract` wrote.")],
-    unseen: Annotated[
-        str | None,
-        typer.Option(
-            help="Fraction of the classes to draw, 0.3 if not given; or a folder with {all,seen,unseen}_class.txt."
-        ),
-    ] = None,
+    unseen: Annotated[float | None, typer.Option(help="Fraction of the classes to draw; 0.3 if not given.")] = None,
     val: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,
     test: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed, another division; 0 if not given.", min=0)] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Of the class split; by default that of the folder of lists, or split-SEED.")
+    name: Annotated[str | None, typer.Option(help="Of the class split; by default like --like, or split-SEED.")] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="Folder with {all,seen,unseen}_class.txt that say which are unseen.")
     ] = None,
     resplit: Annotated[bool, typer.Option("--resplit", help="Divide also clips that the manifest divides.")] = False,
     merge_spellings: Annotated[
@@ -29,11 +25,13 @@ def split(
     from avgzsl.cli import show
     from avgzsl.data.layouts import open_dataset
     from avgzsl.data.splitting import split as propose
-    from avgzsl.errors import DataError
+    from avgzsl.errors import ConfigError, DataError
 
+    if like is not None and unseen is not None:
+        raise ConfigError(f"--unseen {unseen} and --like {like}: both say which classes are unseen; give one")
     proposed = propose(
         store,
-        unseen=_fraction_or_folder(unseen),
+        unseen=unseen if like is None else like,
         val=val,
         test=test,
         seed=seed,
@@ -52,10 +50,3 @@ def split(
         print(f"clips: {', '.join(counts)}")
         show.notes(dataset.notes)
     show.files([proposed.file])
-
-
-def _fraction_or_folder(unseen: str | None) -> float | Path | None:
-    try:
-        return None if unseen is None else float(unseen)
-    except ValueError:
-        return Path(unseen or "")

@@ -16,7 +16,7 @@ def train(
     settings: Settings = None,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    method: Method = "avgzslnet",
+    method: Method = None,
     preset: Preset = None,
     choice: DataChoice,
     seed: Seed = 0,
@@ -54,7 +54,7 @@ def train(
         print(f"trained, but not evaluated: {problem}")
         return
     experiment.save_results(out, evaluation)
-    show.tables(evaluation, method)
+    show.tables(evaluation, run.config.method)
     show.files(
         [*sorted(path for path in out.iterdir() if path.is_file()), *write_evaluation(evaluation, out / "test-val")]
     )

@@ -31,11 +31,11 @@ def train_audio_net(
 
     from avgzsl.cli import show
     from avgzsl.errors import ConfigError
-    from avgzsl.learning.audio_net import RECORD, WEIGHTS, Settings
+    from avgzsl.learning.audio_net import RECORD, WEIGHTS, AudioNetSettings
     from avgzsl.learning.audio_net import train_audio_net as run
 
     try:
-        settings = Settings(loss=loss, epochs=epochs, batch_size=batch_size, lr=lr)
+        settings = AudioNetSettings(loss=loss, epochs=epochs, batch_size=batch_size, lr=lr)
     except ValidationError as problem:
         faults = "; ".join(f"{fault['loc'][0]}={fault['input']!r}: {fault['msg']}" for fault in problem.errors())
         raise ConfigError(faults) from problem

@@ -22,7 +22,7 @@ def tune(
     fixed: Settings = None,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the trials and of the preset.")],
-    method: Method = "avgzslnet",
+    method: Method = None,
     by: Annotated[
         Literal["pseudo-unseen", "val"], typer.Option(help="pseudo-unseen uses no unseen label; val does.")
     ] = "pseudo-unseen",

@@ -15,7 +15,7 @@ def two_stage(
     settings: Settings = None,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the two runs and the results.")],
-    method: Method = "avgzslnet",
+    method: Method = None,
     preset: Preset = None,
     penalty: Annotated[
         Literal["per-modality", "avca-published"], typer.Option(help="Exact for each test mode, or one from a grid.")
@@ -45,5 +45,5 @@ def two_stage(
             resume=resume,
             progress=progress,
         )
-    show.tables(evaluation, method)
+    show.tables(evaluation, evaluation.provenance["method"])
     show.files([out / "stage-1", out / "stage-2", out / "results.json", *write_evaluation(evaluation, out / "test")])

@@ -234,7 +234,7 @@ def _check(folder: Path, clips: Sequence[Clip], division: ClassSplit) -> None:
     counts = _counts(clips, division)
     if bare := [name for name in division.seen if not counts[name]["train"]]:
         raise DataError(
-            f"{folder}: no clips to train on for the seen classes {', '.join(bare)}; choose other classes (--unseen, "
+            f"{folder}: no clips to train on for the seen classes {', '.join(bare)}; choose other classes (--like, "
             "--seed), or divide the clips anew (--resplit)"
         )
     if bare := [name for name in division.unseen if not counts[name]["train"] + counts[name]["test"]]:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +14,10 @@ from avgzsl.data.layouts import as_dataset, class_splits, place_of
 from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
 from avgzsl.experiments.cells import Cell, Comparison, Result, other_cells, read_cell, write_cell
 from avgzsl.experiments.code_version import code_version
-from avgzsl.methods import Method, build
+from avgzsl.methods import Method, MethodChoice, build, find_method, settings_of
 from avgzsl.support.children import Children, Lost
 from avgzsl.support.progress import Progress, Step
+from avgzsl.support.python_file import PREFIX
 from avgzsl.support.registry import unknown
 from avgzsl.types import Calibration, DataChoice
 
@@ -27,7 +28,7 @@ class Entry(NamedTuple):
     """A line of the comparison: a label, a method, and its settings for each class split (or for every one: `""`)."""
 
     label: str
-    method: str
+    method: MethodChoice
     settings: Mapping[str, Mapping[str, Any]]
 
     def settings_for(self, class_split: str) -> dict[str, Any]:
@@ -37,7 +38,7 @@ class Entry(NamedTuple):
 
 def benchmark(
     data: str | Path | Dataset,
-    entries: Iterable[str | Method | Entry],
+    entries: Iterable[MethodChoice | Entry],
     out: str | Path,
     *,
     choice: DataChoice | None = None,
@@ -48,23 +49,23 @@ def benchmark(
 ) -> Comparison:
     """All cells of the grid, in the order of `entries`; those that `out` has are read, the others run in processes.
 
-    An entry is the name of a method, an unfitted method (`build`) or an Entry. Of a folder every class split is taken,
-    or that of `choice`; of an opened data set its own. A data set that was made in memory is computed on in this very
-    process. A failed cell is a Result with its error; it stops nothing and is tried again the next time. `progress`
-    hears of every cell that was computed, with its HM. Raises UnknownNameError, ConfigError, DataError before anything
-    runs.
+    An entry is a method (its name, `path/to/file.py:Class`, a class, or an object with its settings) or an Entry. Of a
+    folder every class split is taken, or that of `choice`; of an opened data set its own. A data set that was made in
+    memory, or a class that no other process can import, is computed with in this very process. A failed cell is a
+    Result with its error; it stops nothing and is tried again the next time. `progress` hears of every cell that was
+    computed, with its HM. Raises UnknownNameError, ConfigError, DataError before anything runs.
     """
     folder = Path(out)
     datasets = open_splits(data, choice)
     grid = _grid(as_entries(entries), datasets, tuple(seeds), calibration)
     finished: dict[str, Result] = {}
-    missing: dict[str, tuple[str, Cell]] = {}
-    for label, cell in grid:
+    missing: dict[str, tuple[Entry, Cell]] = {}
+    for entry, cell in grid:
         rows = read_cell(folder, cell)
         if rows is None:
-            missing.setdefault(cell.key, (label, cell))
+            missing.setdefault(cell.key, (entry, cell))
         else:
-            finished[cell.key] = Result(label, cell, rows)
+            finished[cell.key] = Result(entry.label, cell, rows)
     kept, failed, started = len(finished), 0, time.monotonic()
     total = kept + len(missing)
     for result in _run(list(missing.values()), datasets, folder, processes):
@@ -74,7 +75,7 @@ def benchmark(
             done = len(finished)
             left = (time.monotonic() - started) / (done - kept) * (total - done)
             progress(Step("cells", done, total, left, failed, result.label, result.figures))
-    results = tuple(finished[cell.key]._replace(label=label) for label, cell in grid)
+    results = tuple(finished[cell.key]._replace(label=entry.label) for entry, cell in grid)
     return Comparison(results, other_cells(folder, [cell for _, cell in grid]))
 
 
@@ -95,7 +96,7 @@ def open_splits(data: str | Path | Dataset, choice: DataChoice | None = None) ->
     return {name: as_dataset(data, replace(choice, class_split=name)) for name in names}
 
 
-def as_entries(entries: Iterable[str | Method | Entry]) -> list[Entry]:
+def as_entries(entries: Iterable[MethodChoice | Entry]) -> list[Entry]:
     """Each as an Entry. Raises ConfigError for two of one label, whose figures nobody could tell apart."""
     made = [_as_entry(entry) for entry in entries]
     labels = [entry.label for entry in made]
@@ -104,59 +105,63 @@ def as_entries(entries: Iterable[str | Method | Entry]) -> list[Entry]:
     return made
 
 
-def _as_entry(entry: str | Method | Entry) -> Entry:
+def _as_entry(entry: MethodChoice | Entry) -> Entry:
     """A method is called by its name and by what differs from its defaults."""
     if isinstance(entry, Entry):
         return entry
-    if isinstance(entry, str):
-        return Entry(entry, entry, {})
-    defaults, settings = _settings(type(entry)()), _settings(entry)
+    if not isinstance(entry, Method):
+        return Entry(find_method(entry).name, entry, {})
+    defaults, settings = settings_of(type(entry)()), settings_of(entry)
     changed = [f"{key}={value}" for key, value in settings.items() if value != defaults[key]]
-    return Entry(" ".join([entry.name, *changed]), entry.name, {"": settings})
+    return Entry(" ".join([entry.name, *changed]), type(entry), {"": settings})
 
 
 def _grid(
     entries: Sequence[Entry], datasets: Mapping[str, Dataset], seeds: Sequence[int], calibration: str
-) -> list[tuple[str, Cell]]:
-    """All cells, each with the label of its entry."""
+) -> list[tuple[Entry, Cell]]:
+    """All cells, each with its entry."""
     grid = []
     for entry in entries:
         code = code_version(entry.method)
         for name, dataset in datasets.items():
-            settings = json.loads(json.dumps(_settings(build(entry.method, settings=entry.settings_for(name)))))
-            for seed in seeds:
-                cell = Cell(entry.method, settings, name, seed, calibration, dataset.fingerprint, code)
-                grid.append((entry.label, cell))
+            method = build(entry.method, settings=entry.settings_for(name))
+            settings = json.loads(json.dumps(settings_of(method)))
+            fixed = method.name, settings, name
+            grid += [(entry, Cell(*fixed, seed, calibration, dataset.fingerprint, code)) for seed in seeds]
     return grid
 
 
-def _settings(method: Method) -> dict[str, Any]:
-    return {field.name: getattr(method, field.name) for field in fields(method)}  # type: ignore[arg-type]
-
-
 def _run(
-    missing: Sequence[tuple[str, Cell]], datasets: Mapping[str, Dataset], folder: Path, processes: int | None
+    missing: Sequence[tuple[Entry, Cell]], datasets: Mapping[str, Dataset], folder: Path, processes: int | None
 ) -> Iterator[Result]:
     """Cells as they finish. Each process has its share of the cores, so that they do not fight over them."""
     if not missing:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(processes or cores, len(missing))
-    in_memory = any(dataset.choice is None for dataset in datasets.values())
-    if workers == 1 or in_memory:  # no pool: a script or notebook can call this anywhere
-        yield from (_compute(label, cell, datasets[cell.class_split], None, folder) for label, cell in missing)
+    only_here = any(dataset.choice is None for dataset in datasets.values()) or any(
+        not isinstance(entry.method, str) and not _importable(entry.method) for entry, _ in missing
+    )
+    if workers == 1 or only_here:  # no pool: a script or notebook can call this anywhere
+        yield from (_compute(entry, cell, datasets[cell.class_split], None, folder) for entry, cell in missing)
         return
     threads = max(1, cores // workers)
     with Children(workers) as children:  # how long a cell may take is not known; one that dies is heard of
         running = {}
-        for label, cell in missing:
+        for entry, cell in missing:
             path, choice = place_of(datasets[cell.class_split])
-            running[children.submit(_compute_beside, threads, label, cell, path, choice, folder)] = label, cell
+            running[children.submit(_compute_beside, threads, entry, cell, path, choice, folder)] = entry.label, cell
         for future in as_completed(running):
             try:
                 yield future.result()
             except Lost as lost:
                 yield Result(*running[future], [], f"its process was ended ({lost}); is there memory left?")
+
+
+def _importable(method: type[Method] | Method) -> bool:
+    """Whether another process can import the method's class: not one of a notebook or of a file."""
+    module = (method if isinstance(method, type) else type(method)).__module__
+    return module != "__main__" and not module.startswith(PREFIX)
 
 
 def _compute_beside(threads: int, *arguments: Any) -> Result:
@@ -166,16 +171,16 @@ def _compute_beside(threads: int, *arguments: Any) -> Result:
     return _compute(*arguments)
 
 
-def _compute(label: str, cell: Cell, data: Path | Dataset, choice: DataChoice | None, folder: Path) -> Result:
+def _compute(entry: Entry, cell: Cell, data: Path | Dataset, choice: DataChoice | None, folder: Path) -> Result:
     """One cell; its file is written whole before anyone hears of it."""
     from avgzsl.experiments.trial import tested
 
     try:
         calibration: Calibration = cell.calibration  # type: ignore[assignment]
-        rows = tested(as_dataset(data, choice), cell.method, cell.settings, cell.seed, calibration)
+        rows = tested(as_dataset(data, choice), entry.method, cell.settings, cell.seed, calibration)
         write_cell(folder, cell, rows)
-        return Result(label, cell, rows)
+        return Result(entry.label, cell, rows)
     except AvgzslError as problem:
-        return Result(label, cell, [], str(problem))
+        return Result(entry.label, cell, [], str(problem))
     except Exception as problem:  # one broken method must not cost the others' hours
-        return Result(label, cell, [], f"{type(problem).__name__}: {problem}")
+        return Result(entry.label, cell, [], f"{type(problem).__name__}: {problem}")

@@ -18,7 +18,7 @@ from avgzsl.support.python_file import PREFIX
 TRIAL = "avgzsl.experiments.trial"
 
 
-def code_version(*methods: MethodChoice) -> str:
+def code_version(*methods: MethodChoice | None) -> str:
     """16 hexadecimal digits for these methods. Raises UnknownNameError, ConfigError."""
     digest = sha256()
     for module, source in sources(TRIAL, *(find_method(method).__module__ for method in methods)).items():

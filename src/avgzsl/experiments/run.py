@@ -10,10 +10,11 @@ Nothing in a run depends on when it was made, so that the same training gives th
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -29,9 +30,11 @@ from avgzsl.experiments.run_method import class_of_run
 from avgzsl.methods import PLUGINS, Method, MethodChoice, check_settings, dimensions, settings_of
 from avgzsl.support import records
 from avgzsl.support.files import write_bytes, write_json, write_text
+from avgzsl.support.progress import Progress
+from avgzsl.support.showing import Shown
 from avgzsl.support.temporary import leftovers
 from avgzsl.support.trust import parse_json, require_regular
-from avgzsl.types import MODALITIES, DataChoice, TextOrder
+from avgzsl.types import MODALITIES, Calibration, DataChoice, EncoderChoice, Fusion, TestModality, TextOrder
 
 FORMAT = 1
 _LARGEST = 1 << 24  # numbers of a feature
@@ -102,12 +105,132 @@ class Config(BaseModel):
     git: str | None
 
 
-class Run(NamedTuple):
-    """A finished run, read back."""
+@dataclass(frozen=True, eq=False)
+class Run(Shown):
+    """A finished run, read back: its folder, what was asked for, and the method with what it learned.
+
+    What one does with a run stands in rooms above this one: the calls go through the names of `avgzsl`, which load a
+    room when it is first used, so that nothing here is imported from above.
+    """
 
     folder: Path
     config: Config
     method: Method
+
+    def predict(
+        self,
+        clips: Iterable[str | Path],
+        classes: Sequence[str] | None = None,
+        *,
+        encoders: EncoderChoice | None = None,
+        modality: TestModality | str | None = None,
+        fusion: Fusion | None = None,
+        top: int = 5,
+        calibrated: bool = True,
+        reject: bool = False,
+        progress: Progress | None = None,
+    ) -> "avgzsl.Predictions":
+        """The classes nearest to clips. The parameters, and what it raises, are those of `avgzsl.predict`."""
+        return avgzsl.predict(
+            self,
+            clips,
+            classes,
+            encoders=encoders,
+            modality=modality,
+            fusion=fusion,
+            top=top,
+            calibrated=calibrated,
+            reject=reject,
+            progress=progress,
+        )
+
+    def embed(
+        self,
+        clips: Iterable[str | Path],
+        *,
+        encoders: EncoderChoice | None = None,
+        progress: Progress | None = None,
+    ) -> "avgzsl.ClipEmbeddings":
+        """Clips in the space in which the run compares; see `avgzsl.embed_clips`."""
+        return avgzsl.embed_clips(self, clips, encoders=encoders, progress=progress)
+
+    def evaluate(
+        self,
+        data: str | Path | Dataset | None = None,
+        *,
+        split: str = "test",
+        modality: TestModality | str = "all",
+        fusion: Fusion | None = None,
+        calibration: Calibration = "val",
+    ) -> "avgzsl.Evaluation":
+        """What the run is worth on a split of its data; see `avgzsl.evaluate`."""
+        return avgzsl.evaluate(
+            self,
+            data,
+            split=split,
+            modality=modality,
+            fusion=fusion,
+            calibration=calibration,
+        )
+
+    def index(
+        self,
+        source: str | Path,
+        out: str | Path,
+        *,
+        engine: str | None = None,
+        url: str | None = None,
+        encoders: EncoderChoice | None = None,
+        split: str | None = None,
+        manifest: Path | None = None,
+        prune: bool = False,
+        progress: Progress | None = None,
+    ) -> "avgzsl.Added":
+        """Clips into an index of this run. The parameters, and what it raises, are those of `avgzsl.index`."""
+        return avgzsl.index(
+            self,
+            source,
+            out,
+            engine=engine,
+            url=url,
+            encoders=encoders,
+            split=split,
+            manifest=manifest,
+            prune=prune,
+            progress=progress,
+        )
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool | None = None,
+        weights: bool = False,
+        models: Path | None = None,
+        named: Sequence[str | Path] = (),
+    ) -> str:
+        """Upload the run, packed, to a repository of the hub; see `avgzsl.push_to_hub`."""
+        return avgzsl.push_to_hub(self, repository, private=private, weights=weights, models=models, named=named)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> "Run":
+        """The run in a folder or in a repository of the hub; see `avgzsl.from_pretrained`."""
+        return avgzsl.from_pretrained(name, revision=revision)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row: what was trained on what."""
+        data = self.config.data
+        return [
+            {
+                "run": str(self.folder),
+                "method": self.config.method,
+                "data": data.path,
+                "class split": data.class_split,
+                "seen": len(data.seen),
+                "unseen": len(data.unseen),
+                "seed": self.config.seed,
+            }
+        ]
 
 
 def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config:
@@ -224,13 +347,16 @@ def read_config(folder: Path) -> Config:
         raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
 
 
-def load_run(folder: str | Path, method: MethodChoice | None = None) -> Run:
+def load_run(folder: str | Path | Run, method: MethodChoice | None = None) -> Run:
     """Read a finished run, which somebody else may have made.
 
     The run names its method; no file is ever imported for that name, only a method of this package or of an installed
-    one. For a run of a method that is in a file, give `method`: `FILE.py:Class`, the class, or an object of it. Raises
-    RunError for a run that is unfinished, whose method is not there, or whose model does not fit its config.
+    one. For a run of a method that is in a file, give `method`: `FILE.py:Class`, the class, or an object of it. A run
+    that is read already is given back. Raises RunError for a run that is unfinished, whose method is not there, or
+    whose model does not fit its config.
     """
+    if isinstance(folder, Run):
+        return folder
     folder = Path(folder)
     config = read_config(folder)
     cls = class_of_run(folder / CONFIG, config.method, config.versions, method)

@@ -2,31 +2,34 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from avgzsl.data.clips import Dataset
-from avgzsl.data.layouts import as_dataset, open_dataset
-from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
+from avgzsl.data.layouts import as_dataset
+from avgzsl.errors import ConfigError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
-from avgzsl.experiments.protocol import Measured, Mode, measure, modes, penalties
-from avgzsl.experiments.trial import Told, find_penalties, result_rows
+from avgzsl.experiments.gallery import Measured, gallery_of, validate
+from avgzsl.experiments.protocol import Gammas, choose_modes
+from avgzsl.experiments.trial import find_penalties, result_rows
 from avgzsl.learning.training import Job, Record
-from avgzsl.methods import Method, build
+from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_json
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.registry import unknown
-from avgzsl.types import CALIBRATIONS, TEST_MODALITIES, Calibration, DataChoice, Fusion, TestModality
+from avgzsl.support.showing import Shown
+from avgzsl.types import CALIBRATIONS, Calibration, DataChoice, Fusion, TestModality
 
 LOG = logging.getLogger("avgzsl")
+ALL = "all"  # modalities
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Shown):
     """What a run is worth: `results` rows and their `provenance` as in the JSON, and the measurements behind them."""
 
     results: list[dict[str, Any]]
@@ -35,6 +38,10 @@ class Evaluation:
     dataset: Dataset
     split: str
 
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One row a task and test mode, figures as fractions; those of single classes are left to `results`."""
+        return [{name: value for name, value in row.items() if name != "per_class"} for row in self.results]
+
     def json(self) -> dict[str, Any]:
         """The object that `--json` writes."""
         return {"results": self.results, "provenance": self.provenance}
@@ -42,7 +49,7 @@ class Evaluation:
 
 def train(
     data: str | Path | Dataset,
-    method: str = "avgzslnet",
+    method: MethodChoice | None = None,
     *,
     out: str | Path,
     choice: DataChoice | None = None,
@@ -57,11 +64,13 @@ def train(
 ) -> runs.Run:
     """Fit a method on the seen training clips of a data set and write the run to `out`.
 
-    `data` is a folder, read by `choice`, or an opened data set. With `resume`, goes on where a killed training stood
-    and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history every `validate_every`
-    epochs (0: never) and changes no weight unless the method's `patience` asks for early stopping. Validation clips
-    also give the run the penalties and thresholds with which it recognises clips. What the reader should know of the
-    data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a stage, with its numbers.
+    `data` is a folder, read by `choice`, or an opened data set. `method` is a name, `path/to/file.py:Class`, a class or
+    an object whose settings are taken (it stays unfitted); None is the default method. With `resume`, goes on where a
+    killed training stood and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history
+    every `validate_every` epochs (0: never) and changes no weight unless the method's `patience` asks for early
+    stopping. Validation clips also give the run the penalties and thresholds with which it recognises clips. What the
+    reader should know of the data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a
+    stage, with its numbers.
 
     Parameters are many since each changes one thing, most callers name none but `out`, and a value that held some of
     them would be one more thing to know. Raises DataError, ConfigError, RunError.
@@ -76,7 +85,7 @@ def train(
     runs.start(folder, config, resume)
     runs.write_classes(folder, dataset.classes)
     if resume and (folder / runs.MODEL).exists():
-        run = runs.load_run(folder)
+        run = runs.load_run(folder, type(unfitted))
         _calibrate(run.method, dataset, folder)
         return run
     history: list[Record] = []
@@ -118,55 +127,61 @@ def _calibrate(method: Method, dataset: Dataset, folder: Path) -> None:
 
 
 def validation_monitor(method: Method, dataset: Dataset) -> Callable[[], Mapping[str, float]] | None:
-    """Validation S, U and HM of the method's last equal-weight mode at its best penalty; None without unseen clips."""
+    """Gives validation S, U and HM, by `validate`, of the method as it is; None without clips of unseen classes."""
     val, classes = dataset.splits.get("val"), dataset.classes
     if val is None or not 0 < int(classes.seen[val.labels].sum()) < len(val):
         return None
 
     def look() -> Mapping[str, float]:
-        mode = [mode for mode in modes(method, val) if mode.fusion == "equal"][-1]
-        result = measure(method, val, classes, [mode], penalties(method, val, classes, [mode]))[0].classification
-        return {"val_S": result.S, "val_U": result.U, "val_HM": result.HM}
+        figures = validate(method, val, classes)
+        return {"val_S": figures.S, "val_U": figures.U, "val_HM": figures.HM}
 
     return look
 
 
 def evaluate(
     run: str | Path | runs.Run,
-    data: str | Path | None = None,
+    data: str | Path | Dataset | None = None,
     *,
     split: str = "test",
-    modality: TestModality | str = "all",
+    modality: TestModality | str = ALL,
     fusion: Fusion | None = None,
     calibration: Calibration = "val",
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Classification and retrieval of a run on a split of its data, in every test mode or in those asked for.
 
-    `data` says where the data lies now, if it moved; its fingerprint must be the run's. `told` hears of the folds of
-    pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError, DataError.
+    `data` says where the data lies now, if it moved, or is the opened set; its fingerprint must be the run's.
+    `progress` hears of the folds of pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError,
+    DataError.
     """
     if calibration not in CALIBRATIONS:
         raise ConfigError(unknown("calibration", calibration, CALIBRATIONS))
-    run = run if isinstance(run, runs.Run) else runs.load_run(Path(run))
-    about = run.config.data
-    dataset = open_dataset(
-        data or about.path,
-        layout=about.layout,
-        class_split=about.class_split,
-        drop_bad_rows=about.drop_bad_rows,
-        text_order=about.text_order,
-        merge_spellings=about.merge_spellings,
-    )
+    run = runs.load_run(run)
+    trained_on = run.config.data
+    dataset = data if isinstance(data, Dataset) else as_dataset(data or trained_on.path, trained_on.choice)
     runs.require_same_data(run, dataset)
-    clips = dataset.split(split)
-    wanted = choose_modes(run.method, modes(run.method, clips), modality, fusion)
+    gallery = gallery_of(run.method, dataset.split(split), dataset.classes)
+    asked = None if modality == ALL else modality
+    modes = choose_modes(run.method, gallery.modes, asked, fusion, f"{dataset.source} ({split})")
     notes = list(dataset.notes)
     if bool(dataset.classes.seen.all()):
         notes.append("no class is unseen, so there is no U, HM, ZSL or AUSUC, and nothing to calibrate")
         calibration = "none"
-    gammas = find_penalties(run.method, dataset, split, wanted, calibration, run.config.seed, run.config.device, told)
-    measured = measure(run.method, clips, dataset.classes, wanted, gammas)
+    gammas = find_penalties(gallery, dataset, modes, calibration, run.config.seed, run.config.device, progress)
+    return evaluation_of(run, dataset, split, gallery.measure(modes, gammas), gammas, calibration, notes)
+
+
+def evaluation_of(
+    run: runs.Run,
+    dataset: Dataset,
+    split: str,
+    measured: list[Measured],
+    gammas: Gammas,
+    calibration: str,
+    notes: Sequence[str],
+) -> Evaluation:
+    """What was measured on a split, with all that it was made with."""
     provenance = {
         "run": runs.run_id(run.method),
         **run.config.model_dump(mode="json"),
@@ -174,34 +189,9 @@ def evaluate(
         "calibration": calibration,
         "gammas": {str(mode): gamma for mode, gamma in gammas.items()},
         "tie_rule": "classification: unseen before seen, then class order; retrieval: a seeded random order (seed 0)",
-        "notes": notes,
+        "notes": list(notes),
     }
-    rows = [row for one in measured for row in result_rows(one, dataset, calibration)]
-    return Evaluation(rows, provenance, measured, dataset, split)
-
-
-def choose_modes(method: Method, there: list[Mode], modality: str, fusion: Fusion | None) -> list[Mode]:
-    """The modes of `there` that were asked for.
-
-    Raises UnknownNameError, ConfigError for a fusion of one modality, or ModalityError when the method or the clips
-    cannot serve them.
-    """
-    if modality not in ("all", *TEST_MODALITIES):
-        raise UnknownNameError(unknown("modality", modality, ("all", *TEST_MODALITIES)))
-    if fusion is not None and modality not in ("all", "both"):
-        raise ConfigError(f"fusion={fusion} weighs audio against video; leave it out, or test modality both")
-    chosen = [
-        mode
-        for mode in there
-        if modality in ("all", mode.modality) and (fusion is None or mode.modality != "both" or mode.fusion == fusion)
-    ]
-    if not chosen:
-        if modality != "all":
-            method.check_serves(modality, fusion or "equal")  # type: ignore[arg-type]
-        raise ModalityError(f"no clip can be tested on {modality}; there is: {', '.join(map(str, there)) or 'nothing'}")
-    if fusion is not None and modality in ("all", "both"):
-        method.check_serves("both", fusion)
-    return chosen
+    return Evaluation(result_rows(measured, dataset.classes.names, calibration), provenance, measured, dataset, split)
 
 
 def save_results(folder: Path, evaluation: Evaluation) -> None:

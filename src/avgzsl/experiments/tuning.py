@@ -21,7 +21,7 @@ from avgzsl.data.layouts import as_dataset
 from avgzsl.errors import AvgzslError, ConfigError, RunError
 from avgzsl.experiments.code_version import code_version
 from avgzsl.experiments.trial import Judge, validation_hm
-from avgzsl.methods import build, method_class
+from avgzsl.methods import Method, MethodChoice, build, find_method, settings_of
 from avgzsl.support.files import write_json, write_text
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import Shown
@@ -69,7 +69,7 @@ class Tuned(Shown):
 
 def tune(
     data: str | Path | Dataset,
-    method: str,
+    method: MethodChoice | None,
     out: str | Path,
     *,
     choice: DataChoice | None = None,
@@ -96,20 +96,22 @@ def tune(
         raise ConfigError(f"{folds} folds with judge val, which has none; leave them out, or judge by pseudo-unseen")
     folder, folds = Path(out), folds or FOLDS
     fixed = dict(fixed or {})
-    base = {**method_class(method).preset(preset), **fixed}
-    build(method, settings=base)
-    candidates = list(itertools.islice(_candidates(method, base, fixed, seed), trials))
+    kind = find_method(method)
+    own = settings_of(method) if isinstance(method, Method) else {}
+    base = {**own, **kind.preset(preset), **fixed}
+    build(kind, settings=base)
+    candidates = list(itertools.islice(_candidates(kind, base, fixed, seed), trials))
     dataset = as_dataset(data, choice)
-    search = {"method": method, "judge": judge, "folds": folds, "seed": seed, "base": base, "fixed": fixed}
+    search = {"method": kind.name, "judge": judge, "folds": folds, "seed": seed, "base": base, "fixed": fixed}
     _claim(folder, {**search, "data": dataset.fingerprint})
     kept = _read(folder / TRIALS)
-    code = code_version(method)
+    code = code_version(kind)
     tried: list[Trial] = []
     failed, started = 0, time.monotonic()
     for settings in candidates:
         trial = kept.get(Trial(settings, None, code=code).key)
         if trial is None:
-            trial = _try(dataset, method, settings, judge, folds, seed, code)
+            trial = _try(dataset, kind, settings, judge, folds, seed, code)
             kept[trial.key] = trial
             write_text(folder / TRIALS, "".join(json.dumps(vars(trial)) + "\n" for trial in kept.values()))
         tried.append(trial)
@@ -120,7 +122,7 @@ def tune(
             progress(Step("trials", len(tried), len(candidates), left, failed, _shown(trial.settings), figures))
     best = max(tried, key=lambda trial: -1.0 if trial.hm is None else trial.hm)
     if best.hm is None:
-        raise ConfigError(f"{method}: every trial failed, the first with: {best.error}")
+        raise ConfigError(f"{kind.name}: every trial failed, the first with: {best.error}")
     write_text(folder / PRESET, yaml.safe_dump(best.settings, sort_keys=True))
     return Tuned(best.settings, best.hm, folder / PRESET, tuple(tried))
 
@@ -129,11 +131,13 @@ def _shown(settings: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in settings.items()) or "defaults"
 
 
-def _candidates(method: str, base: Mapping[str, Any], fixed: Mapping[str, Any], seed: int) -> Iterator[dict[str, Any]]:
+def _candidates(
+    kind: type[Method], base: Mapping[str, Any], fixed: Mapping[str, Any], seed: int
+) -> Iterator[dict[str, Any]]:
     """The base, then distinct draws from the ranges; the whole grid, shuffled, where it is small."""
-    ranges = {key: values for key, values in method_class(method).ranges.items() if key not in fixed}
+    ranges = {key: values for key, values in kind.ranges.items() if key not in fixed}
     if not ranges:
-        raise ConfigError(f"{method} declares no ranges to search" + (" beside what is fixed" if fixed else ""))
+        raise ConfigError(f"{kind.name} declares no ranges to search" + (" beside what is fixed" if fixed else ""))
     yield dict(base)
     for place in _places(math.prod(len(values) for values in ranges.values()), random.Random(seed)):
         settings = dict(base)
@@ -157,10 +161,10 @@ def _places(size: int, draw: random.Random) -> Iterator[int]:
 
 
 def _try(
-    dataset: Dataset, method: str, settings: dict[str, Any], judge: Judge, folds: int, seed: int, code: str
+    dataset: Dataset, kind: type[Method], settings: dict[str, Any], judge: Judge, folds: int, seed: int, code: str
 ) -> Trial:
     try:
-        return Trial(settings, validation_hm(dataset, method, settings, judge, folds, seed), code=code)
+        return Trial(settings, validation_hm(dataset, kind, settings, judge, folds, seed), code=code)
     except AvgzslError as problem:
         return Trial(settings, None, str(problem), code)
 
@@ -180,7 +184,7 @@ def _claim(folder: Path, search: dict[str, Any]) -> None:
         raise RunError(f"{folder}: holds a search with other {', '.join(differ)}; choose another folder")
 
 
-def left_aside(out: str | Path, method: str) -> int:
+def left_aside(out: str | Path, method: MethodChoice | None) -> int:
     """How many trials the folder holds that other code made: they stay in the file, and are made anew."""
     code = code_version(method)
     return sum(trial.code != code for trial in _read(Path(out) / TRIALS).values())

@@ -23,11 +23,11 @@ from avgzsl.data.clips import ClassTable, ClipSet, Dataset
 from avgzsl.data.layouts import as_dataset, class_splits, place_of
 from avgzsl.errors import ConfigError, RunError, UnknownNameError
 from avgzsl.experiments import run as runs
-from avgzsl.experiments.protocol import Mode, measure, modes, penalties, score
-from avgzsl.experiments.train_evaluate import Evaluation, choose_modes, save_results, train
-from avgzsl.experiments.trial import result_rows
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode, choose_modes
+from avgzsl.experiments.train_evaluate import Evaluation, evaluation_of, save_results, train
 from avgzsl.learning.training import Schedule
-from avgzsl.methods import Method, build
+from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.scores.metrics import class_accuracy, harmonic_mean
 from avgzsl.scores.scoring import predict
 from avgzsl.support.progress import Progress
@@ -43,7 +43,7 @@ FIRST = "stage-1"
 
 def two_stage(
     data: str | Path | Dataset,
-    method: str = "avgzslnet",
+    method: MethodChoice | None = None,
     *,
     out: str | Path,
     choice: DataChoice | None = None,
@@ -93,18 +93,19 @@ def best_epoch(run: Path) -> int | None:
 
 def find_gammas(method: Method, val: ClipSet, classes: ClassTable, penalty: Penalty | str) -> dict[Mode, float]:
     """The penalty of each test mode, from the validation clips of stage 1."""
-    wanted = modes(method, val)
+    gallery = gallery_of(method, val, classes)
+    modes = gallery.modes
     if penalty == "per-modality":
-        return penalties(method, val, classes, wanted)
-    embeddings, text = method.embed_clips(val), method.embed_text(classes.text)
-    scale = {mode: 2.0 if mode == Mode("both", "equal") and embeddings.joint is None else 1.0 for mode in wanted}
-    betas = []
-    for mode in wanted:
+        return gallery.penalties(modes)
+    apart = gallery.embeddings.joint is None  # then our `both` is the mean of two distances, theirs the sum
+    scale = {mode: 2.0 if apart and mode == Mode("both", "equal") else 1.0 for mode in modes}
+    penalties = []
+    for mode in modes:
         if mode.fusion == "equal":
-            scored = score(method, embeddings, text, val.labels, mode, {})
-            betas.append(grid_penalty(scale[mode] * scored.scores, scored.labels, classes.seen))
-    mean = sum(betas) / len(betas)
-    return {mode: mean / scale[mode] for mode in wanted}  # our `both` is the mean of two distances, theirs the sum
+            scored = gallery.score(mode, {})
+            penalties.append(grid_penalty(scale[mode] * scored.scores, scored.labels, classes.seen))
+    mean = sum(penalties) / len(penalties)
+    return {mode: mean / scale[mode] for mode in modes}
 
 
 def grid_penalty(scores: Float[Tensor, "n c"], labels: Int[Tensor, " n"], seen: Bool[Tensor, " c"]) -> float:
@@ -141,18 +142,8 @@ def _keep_the_best(method: Method) -> dict[str, Any]:
 def _test(
     run: runs.Run, dataset: Dataset, gammas: dict[Mode, float], penalty: Penalty | str, epochs: int | None
 ) -> Evaluation:
-    clips = dataset.split("test")
-    wanted = choose_modes(run.method, modes(run.method, clips), "all", None)
-    measured = measure(run.method, clips, dataset.classes, wanted, gammas)
-    calibration = f"stage 1, {penalty}"
-    provenance = {
-        "run": runs.run_id(run.method),
-        **run.config.model_dump(mode="json"),
-        "split": "test",
-        "calibration": calibration,
-        "epochs": epochs,
-        "gammas": {str(mode): gamma for mode, gamma in gammas.items()},
-        "notes": list(dataset.notes),
-    }
-    rows = [row for one in measured for row in result_rows(one, dataset, calibration)]
-    return Evaluation(rows, provenance, measured, dataset, "test")
+    gallery = gallery_of(run.method, dataset.split("test"), dataset.classes)
+    modes = choose_modes(run.method, gallery.modes, None, None, f"{dataset.source} (test)")
+    measured = gallery.measure(modes, gammas)
+    evaluation = evaluation_of(run, dataset, "test", measured, gammas, f"stage 1, {penalty}", dataset.notes)
+    return replace(evaluation, provenance=evaluation.provenance | {"epochs": epochs})

@@ -2,47 +2,38 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
+from avgzsl.backbones import Backbone
 from avgzsl.errors import ConfigError, DataError, MediaError, RunError
 from avgzsl.features import class_splits, engines
-from avgzsl.features.embedding import Backbones, Outcome, Task
-from avgzsl.features.engines import Run, Setup
+from avgzsl.features.embedding import Outcome, Task
+from avgzsl.features.engines import Setup
 from avgzsl.features.feature_store import EncoderRecord, Part, Store, StoredClip, is_store, write
 from avgzsl.features.journal import JOURNAL, Journal, open_journal
 from avgzsl.features.manifest import Row, is_text, printable, read_clips
 from avgzsl.features.window_clips import cut, measure
 from avgzsl.support import own_folders
+from avgzsl.support.progress import Progress, Step
+from avgzsl.support.showing import Shown
 from avgzsl.support.spreadsheet import write_table
+from avgzsl.text.base import TextEncoder
 from avgzsl.text.spellings import spelling_notes, vector_notes
-from avgzsl.types import Modality
+from avgzsl.types import EncoderChoice, Modality
 
 FAILURES = "failures.csv"
 _UNNAMED = "its name is not UTF-8, and no table can hold it; rename the file, or the folder it is in"
 BATCH = 16
 
 
-class Progress(NamedTuple):
-    """Clips done of all; how many of these failed; `rate` (clips a second) and `left` (seconds) once known."""
-
-    done: int
-    total: int
-    failed: int
-    rate: float | None
-    left: float | None
-
-
-Told = Callable[[Progress], None]
-
-
 @dataclass(frozen=True, eq=False)
-class Extraction:
+class Extraction(Shown):
     """A store, the clips that were extracted for it now (the others had been before), and failures: clip id, reason.
 
     `notes` say which classes are written differently, or have the same text vector.
@@ -53,15 +44,26 @@ class Extraction:
     failures: Mapping[str, str]
     notes: tuple[str, ...] = ()
 
+    def rows(self) -> list[dict[str, Any]]:
+        """One row: the store, and how many clips."""
+        counts = {"clips": len(self.store), "extracted": self.extracted, "failed": len(self.failures)}
+        return [{"store": str(self.store.folder), **counts}]
+
+    def json(self) -> dict[str, Any]:
+        """The row, the failures and the notes."""
+        (row,) = self.rows()
+        return {**row, "failures": dict(self.failures), "notes": list(self.notes)}
+
 
 @dataclass
 class _Work:
-    """What is extracted where, and how far that is."""
+    """What is extracted where, the batches that are under way, and how far all is."""
 
     rows: Sequence[Row]
     root: Path
     journal: Journal
     failures: dict[str, str]
+    waiting: deque[list[Row]] = field(default_factory=deque)
     extracted: int = 0
     done: int = 0
 
@@ -70,36 +72,34 @@ def extract(
     clips: Path | str,
     out: Path | str,
     *,
+    encoders: EncoderChoice,
     manifest: Path | None = None,
-    audio: str | None = None,
-    video: str | None = None,
-    text: str | None = None,
     overrides: Path | None = None,
-    models: Path | None = None,
-    device: str = "auto",
-    workers: int | None = None,
     window: float | None = None,
     hop: float | None = None,
+    merge_spellings: bool = False,
+    workers: int | None = None,
     batch: int = BATCH,
     engine: str = "local",
-    merge_spellings: bool = False,
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Extraction:
     """Features of every clip in the folder `clips`, or of those that a manifest lists, into the store `out`.
 
-    `audio`, `video` are specs of backbones, `text` that of the encoder of the class names (`overrides`: see
-    `text.encoders.load`). With `window` and `hop` (seconds) longer clips are cut. `workers` files are decoded at once,
-    `batch` clips embedded together; with the same `batch`, every engine and every number of workers gives the same
-    bytes. Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed,
-    tries again what failed, and drops what is no longer listed. Clips that fail do not stop the others. The folder is
-    noted as one of the user's own (`own_folders`). With `merge_spellings`, labels that are one class written
-    differently become the most usual of them.
+    `encoders` are the backbones, one at least, and the encoder of the class names, if they are wanted (`overrides`:
+    see `text.encoders.load`). With `window` and `hop` (seconds) longer clips are cut. With `merge_spellings`, labels
+    that are one class written differently become the most usual of them. `workers` files are decoded at once, `batch`
+    clips embedded together; with the same `batch`, every engine and every number of workers gives the same bytes.
+    There are more parameters than eight, for each is a choice of its own, and few are ever given.
+
+    Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed, tries
+    again what failed, and drops what is no longer listed. Clips that fail do not stop the others. The folder is noted
+    as one of the user's own (`own_folders`).
 
     Raises DataError for a bad manifest or when no clip gives features, ConfigError, WeightsError, and RunError when
     `out` is something else, is of other backbones, or is being written.
     """
     root, folder = Path(clips), Path(out)
-    specs = _specs(audio, video)
+    specs = _specs(encoders)
     if window is None and hop is not None:
         raise ConfigError(f"a hop of {hop} s without a window; give the window too")
     if batch < 1 or (workers is not None and workers < 1):
@@ -111,27 +111,25 @@ def extract(
     rows = [row for row in listed if is_text(row.path)]
     unnamed = [row for row in listed if not is_text(row.path)]
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
-    encoders: dict[Part, EncoderRecord] = {}
-    vectors = _encode(classes, text, overrides, models, encoders)
-    setup = Setup(specs, models, device, workers)
+    records: dict[Part, EncoderRecord] = {}
+    vectors = _encode(classes, encoders, overrides, records)
+    setup = Setup(specs, encoders.models, encoders.device, workers)
     backbones = engines.load(setup)
     with open_journal(folder / JOURNAL) as journal:
-        records: dict[Part, EncoderRecord] = {
-            m: EncoderRecord(spec=b.spec, dimension=b.dimension, weights=b.weights) for m, b in backbones.items()
-        }
-        journal.require(records)
+        of_backbones: dict[Part, EncoderRecord] = {m: _record(backbone) for m, backbone in backbones.items()}
+        journal.require(of_backbones)
         if window is not None:
             rows = cut(rows, window, hop, measure(rows, journal, root, setup.processes))
         work = _Work([*rows, *unnamed], root, journal, {row.id: _UNNAMED for row in unnamed})
-        _embed_all(work, run, setup, backbones, batch, told)
-        store = _finish(folder, work, encoders | records, classes, vectors)
+        _embed_all(work, run(_batches(work, batch), setup, backbones), progress)
+        store = _finish(folder, work, records | of_backbones, classes, vectors)
     notes = [*spelling_notes(classes), *([] if vectors is None else vector_notes(classes, vectors))]
     return Extraction(store, work.extracted, work.failures, tuple(notes))
 
 
-def _specs(audio: str | None, video: str | None) -> dict[Modality, str]:
-    given: dict[Modality, str | None] = {"audio": audio, "video": video}
-    specs = {modality: spec for modality, spec in given.items() if spec is not None}
+def _specs(encoders: EncoderChoice) -> dict[Modality, str]:
+    chosen: dict[Modality, str | None] = {"audio": encoders.audio, "video": encoders.video}
+    specs = {modality: spec for modality, spec in chosen.items() if spec is not None}
     if not specs:
         raise ConfigError("neither an audio nor a video backbone was given; expected one or both")
     return specs
@@ -144,42 +142,44 @@ def _check_folder(folder: Path) -> None:
 
 
 def _encode(
-    classes: tuple[str, ...],
-    spec: str | None,
-    overrides: Path | None,
-    models: Path | None,
-    encoders: dict[Part, EncoderRecord],
+    classes: tuple[str, ...], encoders: EncoderChoice, overrides: Path | None, records: dict[Part, EncoderRecord]
 ) -> Float32[np.ndarray, "c t"] | None:
-    """The vectors of the classes; their encoder is noted."""
-    if spec is None:
+    """The vectors of the classes; their encoder is noted among the records."""
+    if encoders.text is None:
         if overrides is not None:
             raise ConfigError(f"overrides {overrides} are for a text encoder, and none was given")
         return None
     from avgzsl.text.encoders import load as load_text
 
-    encoder = load_text(spec, overrides=overrides, models=models)
-    encoders["text"] = EncoderRecord(spec=encoder.spec, dimension=encoder.dimension, weights=encoder.weights)
+    encoder = load_text(encoders.text, overrides=overrides, models=encoders.models)
+    records["text"] = _record(encoder)
     return np.asarray(encoder.encode(classes).numpy(), dtype=np.float32)
 
 
-def _embed_all(work: _Work, run: Run, setup: Setup, backbones: Backbones, batch: int, told: Told | None) -> None:
+def _record(encoder: Backbone | TextEncoder) -> EncoderRecord:
+    return EncoderRecord(spec=encoder.spec, dimension=encoder.dimension, weights=encoder.weights)
+
+
+def _batches(work: _Work, size: int) -> Iterator[list[Task]]:
+    """What there is to do, in batches at fixed places.
+
+    So what was interrupted goes on with the same batches, and gives the same bytes.
+    """
+    for start in range(0, len(work.rows), size):
+        if pending := [row for row in work.rows[start : start + size] if not _is_done(work, row)]:
+            work.waiting.append(pending)
+            yield [Task(work.root / row.path, row.span) for row in pending]
+
+
+def _embed_all(work: _Work, batches: Iterator[list[Outcome]], progress: Progress | None) -> None:
     """Bring the journal up to date with the rows."""
-    waiting: deque[list[Row]] = deque()
-
-    def batches() -> Iterator[list[Task]]:
-        # fixed places: what was interrupted goes on with the same batches, and so the same bytes
-        for start in range(0, len(work.rows), batch):
-            if pending := [row for row in work.rows[start : start + batch] if not _is_done(work, row)]:
-                waiting.append(pending)
-                yield [Task(work.root / row.path, row.span) for row in pending]
-
     begun = time.monotonic()
-    for outcomes in run(batches(), setup, backbones):
-        _keep(work, waiting.popleft(), outcomes)
-        if told is not None:
-            told(_progress(work, time.monotonic() - begun))
-    if told is not None:
-        told(_progress(work, time.monotonic() - begun))
+    for outcomes in batches:
+        _keep(work, work.waiting.popleft(), outcomes)
+        if progress is not None:
+            progress(_step(work, time.monotonic() - begun))
+    if progress is not None:
+        progress(_step(work, time.monotonic() - begun))
 
 
 def _is_done(work: _Work, row: Row) -> bool:
@@ -218,10 +218,12 @@ def _changed(work: _Work, row: Row) -> str | None:
     return None
 
 
-def _progress(work: _Work, seconds: float) -> Progress:
+def _step(work: _Work, seconds: float) -> Step:
+    """How far it is; clips a second, and the time left, once the first are extracted."""
     rate = work.extracted / seconds if work.extracted and seconds > 0 else None
     left = (len(work.rows) - work.done) / rate if rate else None
-    return Progress(work.done, len(work.rows), len(work.failures), rate, left)
+    figures = {} if rate is None else {"clips/s": rate}
+    return Step("extract", work.done, len(work.rows), left=left, failed=len(work.failures), figures=figures)
 
 
 def _finish(
@@ -246,12 +248,12 @@ def _finish(
 
 def _stored(work: _Work, rows: Sequence[Row]) -> Iterator[StoredClip]:
     for row in rows:
-        file, found = work.journal.file(row.path), work.journal.finished(row)
-        if file is None or found is None:
+        file, features = work.journal.file(row.path), work.journal.finished(row)
+        if file is None or features is None:
             raise RunError(f"{work.journal.path}: has lost {row.id}; run the same command again")
-        about = {name: getattr(row, name) for name in ("id", "path", "label", "split", "seen", "start", "end")}
-        about |= {"sha256": file.sha256, "size": file.size, "mtime_ns": file.mtime_ns, "info": found.info}
-        yield StoredClip({**row.more, **about}, found.audio, found.video)
+        columns = {name: getattr(row, name) for name in ("id", "path", "label", "split", "seen", "start", "end")}
+        columns |= {"sha256": file.sha256, "size": file.size, "mtime_ns": file.mtime_ns, "info": features.info}
+        yield StoredClip({**row.more, **columns}, features.audio, features.video)
 
 
 def _write_failures(path: Path, work: _Work) -> None:

@@ -28,10 +28,10 @@ def measure(rows: Sequence[Row], journal: Journal, root: Path, workers: int) -> 
         with suppress(MediaError):  # extraction will meet it again, and say so
             states[path] = journal.current(root, path)
     unknown = [path for path, state in states.items() if state.duration is None]
-    found = dict(zip(unknown, _probed([root / path for path in unknown], workers), strict=True))
-    for path, duration in found.items():
+    probed = dict(zip(unknown, _probed([root / path for path in unknown], workers), strict=True))
+    for path, duration in probed.items():
         journal.set_file(path, states[path]._replace(duration=duration))
-    return {path: state.duration for path, state in states.items()} | found
+    return {path: state.duration for path, state in states.items()} | probed
 
 
 def _probed(files: list[Path], workers: int) -> Iterator[float | None]:
@@ -42,10 +42,10 @@ def _probed(files: list[Path], workers: int) -> Iterator[float | None]:
 
         def duration(file: Path) -> float | None:
             try:
-                found: float | None = decoders.call(probe, file)["duration"]
+                seconds: float | None = decoders.call(probe, file)["duration"]
             except AvgzslError:  # as above
                 return None
-            return found
+            return seconds
 
         yield from threads.map(duration, files)
 
@@ -57,7 +57,9 @@ def _pieces(row: Row, window: float, hop: float | None, duration: float | None) 
     if end is None or end - row.start <= window:
         return [row]
     spans = [
-        Span(row.start + one.start, row.start + one.end) for one in windows(end - row.start, window, hop) if one.end
+        Span(row.start + piece.start, row.start + piece.end)
+        for piece in windows(end - row.start, window, hop)
+        if piece.end is not None  # each has one, of a length that is known
     ]
     named = row.path if row.id == clip_id(row.path, row.span) else row.id
     return [replace(row, id=clip_id(named, span), start=span.start, end=span.end) for span in spans]

@@ -5,24 +5,31 @@ folder and calls written(done, total) as parts of the data are written.
 """
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from avgzsl.errors import ConfigError, DataError
-from avgzsl.support import registry
 from avgzsl.support.files import whole_folder
 from avgzsl.support.progress import Progress, Step
+from avgzsl.support.registry import Plugins, keeps
 
 REPORT = "generated.txt"  # in the folder of a kind that mixes published and generated content: which is which
 
 
+class Generator(Protocol):
+    """A module of this folder."""
+
+    DESCRIPTION: str
+    write: Callable[..., None]
+
+
+_PLUGINS = Plugins[Generator](__name__, "generator", keeps(Generator))
+
+
 def generators() -> dict[str, str]:
     """Names of what can be generated, each with one line about it."""
-    package = sys.modules[__name__]
-    names = registry.available(package)
-    return {name: str(registry.load(package, "generator", name).DESCRIPTION) for name in names}
+    return {name: _PLUGINS.load(name).DESCRIPTION for name in _PLUGINS.names()}
 
 
 def generate(
@@ -41,7 +48,7 @@ def generate(
     Same kind, scale, seed and options: the same files, byte for byte.
     Raises UnknownNameError, ConfigError for a bad number or option, DataError when `out` is not empty.
     """
-    module = registry.load(sys.modules[__name__], "generator", kind)
+    module = _PLUGINS.load(kind)
     _check_options(kind, module.write, options)
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -17,7 +17,7 @@ from avgzsl.learning.losses import attention_loss, attention_target
 from avgzsl.learning.nets import Attention
 from avgzsl.learning.sampling import ClipSampler
 from avgzsl.learning.train_set import TrainSet
-from avgzsl.learning.training import SETTINGS, Job, Schedule, train
+from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
 
 _BATCH = 256
 
@@ -66,7 +66,7 @@ def train_posthoc(
         return {"attention": attention_loss(alpha, target[batch], settings.attention_loss).mean()}
 
     sampler = ClipSampler(rows, _BATCH)
-    train(1, "attention", whole, attention, sampler, loss, schedule, generator, replace(job, monitor=None))
+    train(Stage(1, "attention", whole, attention, sampler, loss, schedule, generator), replace(job, monitor=None))
 
 
 def joint_weights(

@@ -24,7 +24,7 @@ from avgzsl.backbones._kumar_network import KumarNet, fresh
 from avgzsl.errors import DataError, RunError
 from avgzsl.features.manifest import Row
 from avgzsl.learning.audio_clips import Batch, Spectrograms, open_spectrograms, seen_training_rows, write_spectrograms
-from avgzsl.learning.training import SETTINGS, Job, Schedule, train
+from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_bytes, write_json
 from avgzsl.support.progress import Progress
@@ -39,7 +39,7 @@ Loss = Literal["bce", "softmax"]
 
 
 @settings(config=SETTINGS, kw_only=True, frozen=True)
-class Settings:
+class AudioNetSettings:
     """Hyper-parameters, which the record keeps."""
 
     loss: Loss = "bce"
@@ -52,7 +52,7 @@ class Settings:
     """Learning rate of Adam."""
 
 
-STANDARD = Settings()
+STANDARD = AudioNetSettings()
 
 
 def clip_loss(scores: Float[Tensor, "b c s"], labels: Int[Tensor, " b"], loss: Loss) -> Float[Tensor, ""]:
@@ -70,7 +70,7 @@ def train_audio_net(
     clips: Path | str,
     manifest: Path | str,
     out: Path | str,
-    settings: Settings = STANDARD,
+    settings: AudioNetSettings = STANDARD,
     *,
     seed: int = 0,
     device: str = "auto",
@@ -114,7 +114,7 @@ def train_audio_net(
     return _finish(folder, network, config | {"clips": len(labels), "failures": reasons, "history": job.history})
 
 
-def _fit(sampler: Spectrograms, n_classes: int, settings: Settings, job: Job, device: torch.device) -> KumarNet:
+def _fit(sampler: Spectrograms, n_classes: int, settings: AudioNetSettings, job: Job, device: torch.device) -> KumarNet:
     generator = Generator().manual_seed(job.seed)
     network = fresh(n_classes, generator).to(device).train()
 
@@ -126,7 +126,7 @@ def _fit(sampler: Spectrograms, n_classes: int, settings: Settings, job: Job, de
         optimiser="adam", lr=settings.lr, batch_size=settings.batch_size, epochs=settings.epochs, milestones=()
     )
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        train(0, "audio network", network, network, sampler, loss, schedule, generator, job)
+        train(Stage(0, "audio network", network, network, sampler, loss, schedule, generator), job)
     return network
 
 

@@ -21,6 +21,7 @@ from torch import Generator, Tensor, nn
 from avgzsl.errors import ConfigError
 from avgzsl.learning.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from avgzsl.learning.sampling import ClassPrior
+from avgzsl.support.progress import Progress, Step
 
 SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
 Record = dict[str, Any]
@@ -59,18 +60,15 @@ class Schedule:
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
 
-# told once an epoch: stage, epochs done, epochs in all, the record of the epoch, seconds left
-Progress = Callable[[str, int, int, Record, float], None]
-
-
 @dataclass(frozen=True)
 class Job:
     """How a fit is run, as opposed to what is fitted: none of it but the seed changes the result on one device.
 
     `monitor` is called with no argument after every `monitor_every` epochs and at the last, and its numbers enter the
-    history; it must not change the method. `checkpoint` is a file to resume from if it is there, written at most every
-    `checkpoint_seconds`. With `overwrite` the caller gives its clips away: training may scale them where they stand,
-    which spares a copy.
+    history; it must not change the method. `progress` hears of every epoch: its task is the name of the stage, its
+    figures are the numbers that enter the history. `checkpoint` is a file to resume from if it is there, written at
+    most every `checkpoint_seconds`. With `overwrite` the caller gives its clips away: training may scale them where
+    they stand, which spares a copy.
     """
 
     seed: int = 0
@@ -93,55 +91,54 @@ class Sampler(Protocol):
     def restore(self, state: dict[str, Tensor]) -> None: ...
 
 
-def train(
-    stage: int,
-    name: str,
-    whole: nn.Module,
-    trained: nn.Module,
-    sampler: Sampler,
-    loss: Callable[[Any], Mapping[str, Tensor]],
-    schedule: Schedule,
-    generator: Generator,
-    job: Job,
-) -> None:
-    """Minimise the sum of the terms of `loss` over the weights of `trained`, a part of `whole`.
+@dataclass(frozen=True)
+class Stage:
+    """A part of a fit: `loss` is minimised over the weights of `trained`, a part of `whole`, on batches of `sampler`.
+
+    `loss` gives its terms by name, which are added. Stages of a fit share a checkpoint, in the order of their `number`;
+    `generator` is all the randomness that sampler and loss have.
+    """
+
+    number: int
+    name: str
+    whole: nn.Module
+    trained: nn.Module
+    sampler: Sampler
+    loss: Callable[[Any], Mapping[str, Tensor]]
+    schedule: Schedule
+    generator: Generator
+
+
+def train(stage: Stage, job: Job) -> None:
+    """Run a stage to its end.
 
     Appends one record an epoch (stage, epoch, lr, mean of each term, the monitor's numbers) to `job.history`. With a
     checkpoint of this stage it goes on from there, with one of a later stage it restores `whole` and returns: either
     way the end is the same, byte for byte, as without interruption. Raises ConfigError when early stopping has no
     monitor to go by.
     """
+    schedule = stage.schedule
     if schedule.patience and job.monitor is None:
         raise ConfigError(
             f"patience={schedule.patience} stops by validation HM, but there is no validation; set it to 0"
         )
-    optimiser = _optimiser(schedule, trained)
-    state = _Loop(stage, name, whole, optimiser, sampler, generator, job)
-    state.resume()
-    if state.finished:
+    loop = _Loop(stage, job, _optimiser(schedule, stage.trained))
+    loop.resume()
+    if loop.finished:
         return
-    started, first = time.monotonic(), state.epoch
-    while state.epoch < schedule.epochs and not _out_of_patience(state.records(), schedule.patience):
-        rate = learning_rate(schedule, state.epoch)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        terms = _run_epoch(trained, optimiser, sampler.epoch(generator), loss, schedule, generator.device)
-        state.epoch += 1
-        record: Record = {"stage": name, "epoch": state.epoch, "lr": rate, "loss": sum(terms.values()), **terms}
-        last = state.epoch == schedule.epochs
-        if job.monitor is not None and (last or state.epoch % job.monitor_every == 0):
-            record |= dict(job.monitor())
-            if schedule.patience and record["val_HM"] > state.best_hm():
-                state.best = {key: value.clone() for key, value in whole.state_dict().items()}
-        job.history.append(record)
+    started, first = time.monotonic(), loop.epoch
+    while loop.epoch < schedule.epochs and not _out_of_patience(loop.records(), schedule.patience):
+        record = loop.run_epoch()
         if job.progress is not None:
-            pace = (time.monotonic() - started) / (state.epoch - first)
-            job.progress(name, state.epoch, schedule.epochs, record, pace * (schedule.epochs - state.epoch))
-        state.save(force=last)
-    if schedule.patience and state.best:
-        whole.load_state_dict(state.best)
-    state.finished = True
-    state.save(force=True)
+            pace = (time.monotonic() - started) / (loop.epoch - first)
+            figures = {key: value for key, value in record.items() if key not in ("stage", "epoch")}
+            left = pace * (schedule.epochs - loop.epoch)
+            job.progress(Step(stage.name, loop.epoch, schedule.epochs, left, figures=figures))
+        loop.save(force=loop.epoch == schedule.epochs)
+    if schedule.patience and loop.best:
+        stage.whole.load_state_dict(loop.best)
+    loop.finished = True
+    loop.save(force=True)
 
 
 def learning_rate(schedule: Schedule, epoch: int) -> float:
@@ -157,21 +154,14 @@ def _optimiser(schedule: Schedule, module: nn.Module) -> torch.optim.Optimizer:
     )
 
 
-def _run_epoch(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    batches: Iterable[Any],
-    loss: Callable[[Any], Mapping[str, Tensor]],
-    schedule: Schedule,
-    device: torch.device,
-) -> dict[str, float]:
+def _step_through(stage: Stage, optimiser: torch.optim.Optimizer) -> dict[str, float]:
     """One pass over the batches; the mean of each term over the steps. Raises ConfigError when the loss diverges."""
     sums: dict[str, Tensor] = {}
     steps = 0
-    bf16 = schedule.precision == "bf16"
-    for batch in batches:
+    device, bf16 = stage.generator.device, stage.schedule.precision == "bf16"
+    for batch in stage.sampler.epoch(stage.generator):
         with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
-            terms = loss(batch)
+            terms = stage.loss(batch)
         optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         optimiser.step()
@@ -180,9 +170,9 @@ def _run_epoch(
             sums[key] = sums.get(key, torch.zeros((), device=device)) + value.detach()
     means = {key: float(value) / steps for key, value in sums.items()}
     bad = [key for key, value in means.items() if not isfinite(value)]
-    if bad or not all(bool(torch.isfinite(weight).all()) for weight in module.parameters()):
-        what = ", ".join(bad) or "weights"
-        raise ConfigError(f"the loss is no longer finite ({what}); lr={schedule.lr} is too high here, lower it")
+    if bad or not all(bool(torch.isfinite(weight).all()) for weight in stage.trained.parameters()):
+        what, lr = ", ".join(bad) or "weights", stage.schedule.lr
+        raise ConfigError(f"the loss is no longer finite ({what}); lr={lr} is too high here, lower it")
     return means
 
 
@@ -194,56 +184,68 @@ def _out_of_patience(records: list[Record], patience: int) -> bool:
 
 @dataclass
 class _Loop:
-    """Where the loop stands, and how that is saved and restored."""
+    """Where a stage stands, and how that is saved and restored."""
 
-    stage: int
-    name: str
-    whole: nn.Module
-    optimiser: torch.optim.Optimizer
-    sampler: Sampler
-    generator: Generator
+    stage: Stage
     job: Job
+    optimiser: torch.optim.Optimizer
     epoch: int = 0
     finished: bool = False
     best: dict[str, Tensor] = field(default_factory=dict)
     saved_at: float = field(default_factory=time.monotonic)
 
     def records(self) -> list[Record]:
-        return [record for record in self.job.history if record["stage"] == self.name]
+        return [record for record in self.job.history if record["stage"] == self.stage.name]
 
     def best_hm(self) -> float:
         return max((record["val_HM"] for record in self.records() if "val_HM" in record), default=float("-inf"))
+
+    def run_epoch(self) -> Record:
+        """Train for an epoch and look at validation where it is time; the record, which is in the history."""
+        stage, job, schedule = self.stage, self.job, self.stage.schedule
+        rate = learning_rate(schedule, self.epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        terms = _step_through(stage, self.optimiser)
+        self.epoch += 1
+        record: Record = {"stage": stage.name, "epoch": self.epoch, "lr": rate, "loss": sum(terms.values()), **terms}
+        if job.monitor is not None and (self.epoch == schedule.epochs or self.epoch % job.monitor_every == 0):
+            record |= dict(job.monitor())
+            if schedule.patience and record["val_HM"] > self.best_hm():
+                self.best = {key: value.clone() for key, value in stage.whole.state_dict().items()}
+        job.history.append(record)
+        return record
 
     def save(self, force: bool) -> None:
         path = self.job.checkpoint
         if path is None or not (force or time.monotonic() - self.saved_at >= self.job.checkpoint_seconds):
             return
         tensors = {
-            "module": self.whole.state_dict(),
+            "module": self.stage.whole.state_dict(),
             "best": self.best,
-            "sampler": self.sampler.state(),
-            "generator": {"state": self.generator.get_state()},
+            "sampler": self.stage.sampler.state(),
+            "generator": {"state": self.stage.generator.get_state()},
         }
         optimiser = self.optimiser.state_dict()["state"]
         slots = ((f"{i}/{key}", value) for i, part in optimiser.items() for key, value in part.items())
         tensors["optimiser"] = {key: value for key, value in slots if value is not None}
-        write_checkpoint(path, Checkpoint(self.stage, self.epoch, self.finished, self.job.history, tensors))
+        write_checkpoint(path, Checkpoint(self.stage.number, self.epoch, self.finished, self.job.history, tensors))
         self.saved_at = time.monotonic()
 
     def resume(self) -> None:
-        path = self.job.checkpoint
+        path, stage = self.job.checkpoint, self.stage
         if path is None or not path.exists():
             return
         saved = read_checkpoint(path)
-        if saved.stage < self.stage:
+        if saved.stage < stage.number:
             return
-        self.whole.load_state_dict(saved.tensors["module"])
+        stage.whole.load_state_dict(saved.tensors["module"])
         self.job.history[:] = saved.history
-        self.generator.set_state(saved.tensors["generator"]["state"])
-        self.finished = saved.stage > self.stage or saved.finished
-        if saved.stage == self.stage:
+        stage.generator.set_state(saved.tensors["generator"]["state"])
+        self.finished = saved.stage > stage.number or saved.finished
+        if saved.stage == stage.number:
             self.epoch, self.best = saved.epoch, saved.tensors["best"]
-            self.sampler.restore(saved.tensors["sampler"])
+            stage.sampler.restore(saved.tensors["sampler"])
             slots: dict[int, dict[str, Tensor]] = {}
             for key, value in saved.tensors["optimiser"].items():
                 index, slot = key.split("/")

@@ -10,20 +10,20 @@ from typing import Any, Literal
 
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import (
-    Embeddings,
     Method,
     check_settings,
     check_training,
     clip_features,
     dimensions,
     fitted,
-    late,
     parse_override,
     settings_of,
 )
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
+from avgzsl.methods._embeddings import Embeddings, late
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
+from avgzsl.scores.similarity import Name as SimilarityName
 from avgzsl.support.registry import Plugins
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Job",
     "Method",
     "MethodChoice",
+    "SimilarityName",
     "SingleFeature",
     "build",
     "check_settings",
@@ -68,14 +69,14 @@ def method_class(name: str) -> type[Method]:
     return PLUGINS.load(name)
 
 
-def find_method(choice: MethodChoice) -> type[Method]:
+def find_method(choice: MethodChoice | None = None) -> type[Method]:
     """The class of the method that a user chose.
 
     `choice` is its name; or `path/to/file.py:Class`, split at the last colon, which runs that file; or the class, or
-    an object of it. Raises UnknownNameError with near matches, ConfigError for what is no method, or for a name that
-    another method has.
+    an object of it; None is the default method. Raises UnknownNameError with near matches, ConfigError for what is no
+    method, or for a name that another method has.
     """
-    return chosen_class(choice, PLUGINS)
+    return chosen_class(marked("default")[0] if choice is None else choice, PLUGINS)
 
 
 def marked(mark: Literal["default", "baseline", "control"]) -> list[str]:
@@ -88,7 +89,11 @@ def variants() -> dict[str, tuple[str, Mapping[str, Any]]]:
     return {line: (name, settings) for name in _OWN.names() for line, settings in _OWN.load(name).variants.items()}
 
 
-def build(choice: MethodChoice, preset: str | Path | None = None, settings: Mapping[str, Any] | None = None) -> Method:
+def build(
+    choice: MethodChoice | None = None,
+    preset: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Method:
     """A method that is not fitted yet: its defaults, then the preset (a name or a YAML file), then `settings`.
 
     `choice` is as in `find_method`; an object is copied, with its settings in the place of the defaults. Raises

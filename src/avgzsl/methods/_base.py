@@ -7,7 +7,7 @@ the package (evaluation, index, page) knows methods through `embed_clips`, `embe
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError, DataError, ModalityError, NotFittedError, UnknownNameError
 from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.training import Job
+from avgzsl.methods._embeddings import Embeddings, concatenate
 from avgzsl.scores.scoring import fuse
 from avgzsl.scores.similarity import SIMILARITIES, Name
 from avgzsl.support.records import reason
@@ -30,29 +31,6 @@ from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 _CHUNK = 8192
 _SHOWN = 200  # letters of a bad value
 _NAME = "[a-z0-9]+(-[a-z0-9]+)*"
-
-
-@dataclass(frozen=True, eq=False)
-class Embeddings:
-    """Clips in the space of the classes, on the CPU.
-
-    `audio` and `video` are embeddings of one modality each (None where the method has none), `joint` one of both
-    together. `video_weight` is the attention's weight of video per clip; None where the method has no attention.
-    """
-
-    audio: Float[Tensor, "n d"] | None
-    video: Float[Tensor, "n d"] | None
-    joint: Float[Tensor, "n d"] | None
-    has_audio: Bool[Tensor, " n"]
-    has_video: Bool[Tensor, " n"]
-    video_weight: Float[Tensor, " n"] | None = None
-
-
-def late(z: Mapping[Any, Tensor], clips: ClipSet, weight: Tensor | None = None) -> Embeddings:
-    """From the embeddings by name (`audio`, `video`, `joint`); a clip has a modality that it brings and that z has."""
-    absent = torch.zeros(len(clips), dtype=torch.bool)
-    audio, video = (clips.has(modality) if modality in z else absent for modality in MODALITIES)
-    return Embeddings(z.get("audio"), z.get("video"), z.get("joint"), audio, video, weight)
 
 
 class Method(ABC):
@@ -66,8 +44,6 @@ class Method(ABC):
     default: ClassVar[bool] = False  # taken where none is named; of the package's own methods, one
     baseline: ClassVar[bool] = False  # what the default is compared with; of the package's own methods, one
     control: ClassVar[bool] = False  # a floor: it relates clips and text by nothing, so it is near chance
-    modalities: tuple[TestModality, ...] = ()
-    fusions: tuple[Fusion, ...] = ("equal",)
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
@@ -80,6 +56,16 @@ class Method(ABC):
         for mark, none in (("default", False), ("baseline", False), ("variants", {})):  # what a base says is of itself
             if mark not in vars(cls):
                 setattr(cls, mark, none)
+
+    @property
+    def modalities(self) -> tuple[TestModality, ...]:
+        """By what it can be tested: audio, video, both. A class may say so by an attribute."""
+        return ()
+
+    @property
+    def fusions(self) -> tuple[Fusion, ...]:
+        """How it weighs audio against video where both are tested."""
+        return ("equal",)
 
     @property
     @abstractmethod
@@ -108,15 +94,8 @@ class Method(ABC):
 
     def embed_clips(self, clips: ClipSet) -> Embeddings:
         """Embed clips in chunks. Raises ModalityError when the features are not those of the training."""
-        chunks = [
-            self.embed_chunk(clips.take(rows)) for rows in torch.arange(max(len(clips), 1))[: len(clips)].split(_CHUNK)
-        ]
-
-        def joined(key: str) -> Any:
-            parts = [getattr(chunk, key) for chunk in chunks]
-            return None if parts[0] is None else torch.cat(parts)
-
-        return Embeddings(**{field.name: joined(field.name) for field in fields(Embeddings)})
+        chunks = torch.arange(len(clips)).split(_CHUNK)  # of no clips, one that is empty
+        return concatenate([self.embed_chunk(clips.take(rows)) for rows in chunks])
 
     def scores(
         self,
@@ -141,24 +120,21 @@ class Method(ABC):
         """`scores` from embeddings that are there already."""
         self.check_serves(modality, fusion)
         near = SIMILARITIES[self.similarity]
-        if modality == "both" and clips.joint is not None:
-            lacking = int((~(clips.has_audio & clips.has_video)).sum())
+        if modality != "both":
+            z, has = clips.of(modality), clips.has(modality)
+            if z is None or not bool(has.all()):
+                raise ModalityError(f"{int((~has).sum())} of {len(clips)} clips have no {modality} to score them by")
+            return near(z, text)
+        if clips.joint is not None:
+            lacking = int((~clips.has("both")).sum())
             if lacking:
                 raise ModalityError(
-                    f"{lacking} of {len(clips.joint)} clips lack audio or video; {self.name} needs both, leave them out"
+                    f"{lacking} of {len(clips)} clips lack audio or video; {self.name} needs both, leave them out"
                 )
             return near(clips.joint, text)
-        by = {m: None if z is None else near(z, text) for m, z in (("audio", clips.audio), ("video", clips.video))}
-        if modality != "both":
-            present = clips.has_audio if modality == "audio" else clips.has_video
-            score = by[modality]
-            if score is None or not present.all():
-                raise ModalityError(
-                    f"{int((~present).sum())} of {len(present)} clips have no {modality} to score them by"
-                )
-            return score
+        audio, video = (None if z is None else near(z, text) for z in (clips.audio, clips.video))
         weight = clips.video_weight if fusion == "attention" else None
-        return fuse(by["audio"], by["video"], clips.has_audio, clips.has_video, weight)
+        return fuse(audio, video, clips.has_audio, clips.has_video, weight)
 
     def check_serves(self, modality: TestModality, fusion: Fusion) -> None:
         """Raises ModalityError, saying what the method can do."""

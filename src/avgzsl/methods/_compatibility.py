@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from avgzsl.learning.sampling import ClassPrior, ClipSampler, PairSampler
-from avgzsl.learning.training import SETTINGS, Job, Sampler, Schedule, train
+from avgzsl.learning.training import SETTINGS, Job, Sampler, Schedule, Stage, train
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
 from avgzsl.scores.similarity import Name
@@ -78,7 +78,7 @@ class Compatibility(Schedule, SingleFeature):
             batch, names = (_dropped(part, self.dropout, generator) for part in (x.index_select(0, rows), text))
             return {"hinge": self.loss((layer(batch) @ names.T).float(), labels[rows])}
 
-        train(0, "compatibility", layer, layer, sampler, loss, self, generator, job)
+        train(Stage(0, "compatibility", layer, layer, sampler, loss, self, generator), job)
         return learned
 
     def embed_feature(self, x: Float[Tensor, "n d"], learned: Mapping[str, Tensor]) -> Float[Tensor, "n _e"]:

@@ -16,7 +16,7 @@ from avgzsl.errors import ModalityError
 from avgzsl.learning.losses import DISTANCES, hinge
 from avgzsl.learning.nets import take_rows
 from avgzsl.learning.train_set import TrainSet
-from avgzsl.learning.training import SETTINGS, Job, train
+from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import check_training, fitted
 from avgzsl.methods._projections import Encoders, ProjectionMethod
 from avgzsl.types import MODALITIES
@@ -26,36 +26,31 @@ from avgzsl.types import MODALITIES
 class OneProjection(ProjectionMethod):
     """A baseline with one embedding z = F(x) a clip, drawn to the text of its class."""
 
-    def fit(self, train_clips: ClipSet, classes: ClassTable, job: Job | None = None) -> "OneProjection":
+    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "OneProjection":
         """Train on seen clips that have what is needed, and seen text. Raises DataError, ModalityError, ConfigError."""
-        check_training(train_clips, classes)
-        begun = self.begin(*self.usable(train_clips, classes), job)
-        self.networks_ = networks = begun.networks
-
-        def loss(pairs: Tensor) -> dict[str, Tensor]:
-            return self.loss(begun.data, pairs, begun.generator)
-
-        train(0, "networks", networks, networks, begun.sampler, loss, self, begun.generator, begun.job)
+        check_training(train, classes)
+        setup = self.prepare(*self.usable(train, classes), job)
+        self.fit_networks(setup, setup.networks)
         return self
 
-    def usable(self, train_clips: ClipSet, classes: ClassTable) -> tuple[ClipSet, ClassTable]:
+    def usable(self, train: ClipSet, classes: ClassTable) -> tuple[ClipSet, ClassTable]:
         """The clips that have every modality that is read, without the others' features, and the classes of these.
 
         Raises ModalityError when fewer than two classes are left.
         """
-        absent = torch.zeros(len(train_clips), dtype=torch.bool)
+        absent = torch.zeros(len(train), dtype=torch.bool)
         without: dict[str, Any] = {}
         for other in set(MODALITIES) - set(self.learns_from):
             without |= {other: None, f"has_{other}": absent}
-        full = torch.stack([train_clips.has(modality) for modality in self.learns_from]).all(0)
-        clips = replace(train_clips, **without).where(full)
-        there = torch.bincount(clips.labels, minlength=len(classes)) > 0
-        if int(there.sum()) < 2:
+        full = torch.stack([train.has(modality) for modality in self.learns_from]).all(0)
+        clips = replace(train, **without).where(full)
+        left = torch.bincount(clips.labels, minlength=len(classes)) > 0
+        if int(left.sum()) < 2:
             raise ModalityError(
                 f"{self.name} learns from clips with {' and '.join(self.learns_from)}; {len(clips)} training clips of "
-                f"{int(there.sum())} classes have that, and learning to tell classes apart needs two"
+                f"{int(left.sum())} classes have that, and learning to tell classes apart needs two"
             )
-        return restrict(clips, classes, there)
+        return restrict(clips, classes, left)
 
     def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
         """Eq. 7 or 9 for the one embedding: the mean of [d(z_p, t_p) - d(z_q, t_p) + margin]_+."""

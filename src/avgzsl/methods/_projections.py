@@ -4,6 +4,7 @@ A method of the family says which networks it has, what its loss on a batch is, 
 and text are embedded, kept and restored is written here once.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,8 +20,9 @@ from avgzsl.learning.losses import Distance
 from avgzsl.learning.nets import Attention, Projection, linear_layer, unit_rows
 from avgzsl.learning.sampling import PairSampler
 from avgzsl.learning.train_set import TrainSet, load_train_set
-from avgzsl.learning.training import SETTINGS, Job, Schedule
-from avgzsl.methods._base import Embeddings, Method, clip_features, dimensions, fitted, late
+from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
+from avgzsl.methods._base import Method, clip_features, dimensions, fitted
+from avgzsl.methods._embeddings import Embeddings, late
 from avgzsl.scores.similarity import Name
 from avgzsl.support.device import pick_device
 from avgzsl.types import MODALITIES, Fusion, Modality
@@ -60,7 +62,7 @@ class Encoders(nn.Module):
         return nn.ModuleList([module for name, module in self.named_children() if name != "attention"])
 
 
-class Begun(NamedTuple):
+class Setup(NamedTuple):
     """What a fit starts from."""
 
     networks: Encoders
@@ -133,33 +135,47 @@ class ProjectionMethod(Schedule, Method):
         """What each projection is fed, from the features of the modalities."""
         return {modality: features[modality] for modality in self.learns_from if modality in features}
 
-    def begin(self, train_clips: ClipSet, classes: ClassTable, job: Job | None) -> Begun:
+    def prepare(self, train: ClipSet, classes: ClassTable, job: Job | None) -> Setup:
         """Networks, data on the device, sampler and generator, all from the job's seed. Raises ConfigError."""
         job = job or Job()
         device = pick_device(job.device)
         # weights are drawn on the CPU, so that every device starts from the same
-        sizes = dimensions(train_clips, classes)
+        sizes = dimensions(train, classes)
         networks = self.build(sizes, Generator().manual_seed(job.seed)).to(device)
-        data = load_train_set(train_clips, classes, self.normalise, device, self.feature_type, job.overwrite)
+        data = load_train_set(train, classes, self.normalise, device, self.feature_type, job.overwrite)
         sampler = PairSampler(data.labels, len(classes), self.batch_size, self.class_prior)
-        return Begun(networks, data, sampler, Generator(device).manual_seed(job.seed), job)
+        return Setup(networks, data, sampler, Generator(device).manual_seed(job.seed), job)
+
+    @abstractmethod
+    def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
+        """The terms of the loss by name, on the tuples of clips p (row 0) and q (row 1)."""
+
+    def fit_networks(self, setup: Setup, trained: nn.Module) -> None:
+        """The first stage of a fit: the weights of `trained`, some or all of the networks."""
+        self.networks_ = setup.networks
+
+        def loss(pairs: Tensor) -> dict[str, Tensor]:
+            return self.loss(setup.data, pairs, setup.generator)
+
+        train(Stage(0, "networks", setup.networks, trained, setup.sampler, loss, self, setup.generator), setup.job)
 
     def embed_pairs(
         self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None
     ) -> dict[str, Float[Tensor, "2 b e"]]:
         """Embeddings of the clips p (row 0) and q (row 1) by each projection; the first layer meets each clip once."""
         clips, inverse = torch.unique(pairs.reshape(-1), return_inverse=True)
-        fed = self.inputs({modality: data.fetch(modality, clips) for modality in data.feature})
+        inputs = self.inputs({modality: data.fetch(modality, clips) for modality in data.feature})
         nets = fitted(self.networks_, self).projections()
-        return {name: net(fed[name], inverse, generator).float().view(*pairs.shape, -1) for name, net in nets.items()}
+        z = {name: net(inputs[name], inverse, generator).float() for name, net in nets.items()}
+        return {name: rows.view(*pairs.shape, -1) for name, rows in z.items()}
 
     @torch.no_grad()
     def embed_chunk(self, clips: ClipSet) -> Embeddings:
         """Each projection's embedding, and the attention's weight where there is one."""
         networks: Encoders = fitted(self.networks_, self)
         features = clip_features(clips, networks.sizes, self.normalise, networks.text.weight.device)
-        fed = self.inputs(features)
-        z = {name: net(fed[name]).cpu() for name, net in networks.projections().items() if name in fed}
+        inputs = self.inputs(features)
+        z = {name: net(inputs[name]).cpu() for name, net in networks.projections().items() if name in inputs}
         return late(z, clips, self.weigh(features))
 
     def weigh(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, " n"] | None:
@@ -198,7 +214,7 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
     modalities = ("audio", "video", "both")
 
     @property
-    def fusions(self) -> tuple[Fusion, ...]:  # type: ignore[override]
+    def fusions(self) -> tuple[Fusion, ...]:
         """Equal weights, and attention where it was trained (it needs clips with both modalities)."""
         with_attention = self.attention != "none" if self.networks_ is None else self.networks_.attention is not None
         return ("equal", "attention") if with_attention else ("equal",)
@@ -207,16 +223,16 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
         """What the networks' stage trains: the attention along with the rest only if it is `joint`."""
         return networks if self.attention == "joint" else networks.without_attention()
 
-    def fit_attention(self, begun: Begun) -> None:
+    def fit_attention(self, setup: Setup) -> None:
         """The post-hoc stage, where it is asked for: the finished networks stay as they are."""
-        networks, data = begun.networks, begun.data
+        networks, data = setup.networks, setup.data
         if self.attention != "posthoc" or networks.attention is None:
             return
         rows = both_present(data)
         with torch.no_grad():
             text = networks.text(data.text)
             audio, video = (_embed(networks.project[m], data.feature[m], rows) for m in MODALITIES)
-        train_posthoc(networks, networks.attention, (audio, video), text, data, self, begun.generator, begun.job)
+        train_posthoc(networks, networks.attention, (audio, video), text, data, self, setup.generator, setup.job)
 
     def weigh(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, " n"] | None:
         """The attention's weight of video per clip; None without attention, or without features of both modalities."""

@@ -13,7 +13,8 @@ from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError
 from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Embeddings, Method, check_training, dimensions, fitted
+from avgzsl.methods._base import Method, check_training, dimensions, fitted
+from avgzsl.methods._embeddings import Embeddings
 from avgzsl.methods._examples import Examples, Scale, Statistics, joined, standardised, statistics, usable_rows
 from avgzsl.types import MODALITIES, Modality, TestModality
 
@@ -35,7 +36,7 @@ class SingleFeature(Method):
         self.sizes_: dict[str, int] = {}
 
     @property
-    def modalities(self) -> tuple[TestModality, ...]:  # type: ignore[override]
+    def modalities(self) -> tuple[TestModality, ...]:
         """The one that `input` names; both for concat."""
         return ("both",) if self.input == "concat" else (self.input,)
 

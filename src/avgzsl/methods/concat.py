@@ -15,7 +15,8 @@ from torch import Tensor
 
 from avgzsl.data.clips import ClipSet
 from avgzsl.learning.training import SETTINGS
-from avgzsl.methods._base import Embeddings, fitted
+from avgzsl.methods._base import fitted
+from avgzsl.methods._embeddings import Embeddings
 from avgzsl.methods._one_projection import OneProjection
 from avgzsl.methods._projections import Encoders, ProjectionMethod
 from avgzsl.types import MODALITIES, Modality

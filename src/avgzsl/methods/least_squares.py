@@ -17,7 +17,8 @@ from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.train_set import TrainSet, load_train_set
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Embeddings, Method, check_training, clip_features, dimensions, fitted, late
+from avgzsl.methods._base import Method, check_training, clip_features, dimensions, fitted
+from avgzsl.methods._embeddings import Embeddings, late
 from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Modality
 

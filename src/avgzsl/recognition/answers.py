@@ -66,7 +66,7 @@ def answer(
     mode = _mode_of(method, clip, mode)
     scores = method.compare(clip, text, *mode)
     gamma = gammas.get(mode)
-    found = nearest(scores, classes.seen, gamma or 0.0, min(top, len(classes)))[0][0].tolist()
+    best = nearest(scores, classes.seen, gamma or 0.0, min(top, len(classes)))[0][0].tolist()
     weights = _weights(clip, mode)
     alone = {m: _alone(method, clip, text, m) for m in MODALITIES}
     support = {m: None if s is None else (weights[m] or 0.0) * (s - s.mean()) for m, s in alone.items()}
@@ -88,8 +88,8 @@ def answer(
         fusion=mode.fusion if mode.modality == "both" else None,
         weights=weights,
         gamma=gamma,
-        none_of_these=None if threshold is None else bool(float(scores[0, found[0]]) < threshold),
-        top=tuple(map(candidate, found)),
+        none_of_these=None if threshold is None else bool(float(scores[0, best[0]]) < threshold),
+        top=tuple(map(candidate, best)),
     )
 
 
@@ -102,7 +102,7 @@ def distance(score: float, similarity: Name) -> float | None:
 
 def _mode_of(method: Method, clip: Embeddings, mode: Mode) -> Mode:
     """The mode that the clip can be tested in: another than asked for where it brings one modality of both."""
-    has = [m for m, present in (("audio", clip.has_audio), ("video", clip.has_video)) if bool(present.all())]
+    has = [m for m in MODALITIES if bool(clip.has(m).all())]
     if mode.modality != "both" or len(has) == 2 or not has or has[0] not in method.modalities:
         return mode
     return Mode(has[0], "equal")
@@ -119,7 +119,7 @@ def _weights(clip: Embeddings, mode: Mode) -> dict[Modality, float | None]:
 
 def _alone(method: Method, clip: Embeddings, text: Float[Tensor, "c d"], modality: Modality) -> Tensor | None:
     """The clip's scores by one modality, float64; None where it is not embedded by itself."""
-    z, present = (clip.audio, clip.has_audio) if modality == "audio" else (clip.video, clip.has_video)
-    if z is None or not bool(present.all()):
+    z = clip.of(modality)
+    if z is None or not bool(clip.has(modality).all()):
         return None
     return SIMILARITIES[method.similarity](z, text)[0].double()

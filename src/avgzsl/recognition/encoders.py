@@ -5,7 +5,7 @@ One trained on features from elsewhere is told them, and only their dimensions c
 to give the run's own classes their vectors. A packed run has cards of its own, and maybe weights: they come first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch.nn.functional import cosine_similarity
@@ -19,7 +19,7 @@ from avgzsl.support.trust import is_plain_way
 from avgzsl.support.weights import WeightFile, identify, nothing_fetched
 from avgzsl.text import encoders as text
 from avgzsl.text.base import TextEncoder
-from avgzsl.types import Modality
+from avgzsl.types import EncoderChoice, Modality
 
 WEIGHTS, CARDS = "weights", "cards"  # in the folder of a packed run
 CARD_SUFFIXES = (".yaml", ".yml")
@@ -28,30 +28,36 @@ _PACKAGED = Path(backbones.__file__).parent / "cards"
 _SAME = 0.99  # cosine of two vectors of one name that differ by rounding or a different normalisation alone
 
 
-def load_backbones(
-    run: Run, wanted: Iterable[Modality], given: Mapping[str, str], models: Path | None, device: str
-) -> dict[Modality, Backbone]:
-    """The backbone of each wanted modality. Raises RunError, ConfigError, UnknownNameError, WeightsError."""
+def load_backbones(run: Run, modalities: Iterable[Modality], encoders: EncoderChoice) -> dict[Modality, Backbone]:
+    """The backbone of each modality: the one chosen, else the run's own.
+
+    Raises RunError, ConfigError, UnknownNameError, WeightsError.
+    """
+    chosen, models = clip_encoders(encoders), models_of(run, encoders.models)
     loaded: dict[Modality, Backbone] = {}
-    for modality in wanted:
-        spec = _spec(run, modality, given.get(modality))
-        with nothing_fetched(modality not in given):
-            backbone = backbones.load(spec, modality, device=device, models=models_of(run, models))
+    for modality in modalities:
+        spec = _spec(run, modality, chosen.get(modality))
+        with nothing_fetched(modality not in chosen):
+            backbone = backbones.load(spec, modality, device=encoders.device, models=models)
         _check(run, modality, backbone)
         loaded[modality] = backbone
     return loaded
 
 
-def load_text_encoder(
-    run: Run, classes: ClassTable, given: str | None, models: Path | None, device: str
-) -> TextEncoder:
-    """The run's text encoder, or the one given. Raises RunError, ConfigError, UnknownNameError, WeightsError.
+def clip_encoders(encoders: EncoderChoice) -> dict[Modality, str]:
+    """The specs of the chosen backbones, by modality."""
+    specs: dict[Modality, str | None] = {"audio": encoders.audio, "video": encoders.video}
+    return {modality: spec for modality, spec in specs.items() if spec is not None}
+
+
+def load_text_encoder(run: Run, classes: ClassTable, encoders: EncoderChoice) -> TextEncoder:
+    """The text encoder chosen, else the run's own. Raises RunError, ConfigError, UnknownNameError, WeightsError.
 
     One that the run cannot check by its hashes must give the run's classes their vectors, up to their length.
     """
-    spec = _spec(run, "text", given)
-    with nothing_fetched(given is None):
-        encoder = text.load(spec, models=models_of(run, models), device=device)
+    spec = _spec(run, "text", encoders.text)
+    with nothing_fetched(encoders.text is None):
+        encoder = text.load(spec, models=models_of(run, encoders.models), device=encoders.device)
     _check(run, "text", encoder)
     if "text" not in run.config.data.encoders:
         _check_space(run, encoder, classes)
@@ -76,7 +82,7 @@ def arguments(spec: str) -> list[str]:
     if spec.endswith(CARD_SUFFIXES):
         return [spec]
     named, _, overrides = spec.partition(OVERRIDES)
-    return [one for one in (named.partition(":")[2], overrides) if one]
+    return [argument for argument in (named.partition(":")[2], overrides) if argument]
 
 
 def packaged_card(spec: str) -> Path | None:
@@ -86,12 +92,12 @@ def packaged_card(spec: str) -> Path | None:
     return card if is_plain_way(name) and card.is_file() else None
 
 
-def same_encoder(one: Encoder, other: Encoder) -> bool:
+def same_encoder(first: Encoder, second: Encoder) -> bool:
     """Whether two encoders give the same vectors: by weights and card, wherever they lie; by spec where there are none.
 
     What a card says makes the features as much as the weights do. One that comes with avgzsl stands in no record.
     """
-    return _identity(one) == _identity(other)
+    return _identity(first) == _identity(second)
 
 
 def _identity(encoder: Encoder) -> set[str]:
@@ -100,10 +106,10 @@ def _identity(encoder: Encoder) -> set[str]:
     return {file.sha256 for file in files} or {encoder.spec}
 
 
-def _spec(run: Run, kind: str, given: str | None) -> str:
+def _spec(run: Run, kind: str, chosen: str | None) -> str:
     known = run.config.data.encoders
-    if given is not None:
-        return given
+    if chosen is not None:
+        return chosen
     if kind not in known:
         what = "text vectors" if kind == "text" else f"{kind} features"
         raise RunError(
@@ -123,36 +129,36 @@ def _require_known(run: Run, kind: str, encoder: Encoder) -> None:
     known = {file.sha256 for file in encoder.weights}
     for argument in arguments(encoder.spec):
         path = Path(argument)
-        strange = path.is_file() and identify(path).sha256 not in known
-        if strange or (path.is_dir() and not _known_folder(path, encoder)):
+        unknown_file = path.is_file() and identify(path).sha256 not in known
+        if unknown_file or (path.is_dir() and not _known_folder(path, encoder)):
             raise WeightsError(
-                f"{path}: is not the {kind} encoder of {run.folder}, whose record has {_told(encoder.weights)} there; "
-                f"put that back, or name the encoder with --{kind}"
+                f"{path}: is not the {kind} encoder of {run.folder}, whose record has {_hashes(encoder.weights)} "
+                f"there; put that back, or name the encoder with --{kind}"
             )
 
 
 def _known_folder(folder: Path, encoder: Encoder) -> bool:
     """Has the folder files of the names that the record knows, and all of them as it knows them?"""
     known = {file.name: file.sha256 for file in encoder.weights if is_plain_way(file.name)}
-    there = [name for name in known if (folder / name).is_file()]
-    return bool(there) and all(identify(folder / name).sha256 == known[name] for name in there)
+    present = [name for name in known if (folder / name).is_file()]
+    return bool(present) and all(identify(folder / name).sha256 == known[name] for name in present)
 
 
 def _check(run: Run, kind: str, encoder: Backbone | TextEncoder) -> None:
     """The dimension is the run's, and the weights are those that it knows, wherever they lie now."""
-    about = run.config.data
-    if encoder.dimension != about.dimensions[kind]:
+    data = run.config.data
+    if encoder.dimension != data.dimensions[kind]:
         raise ConfigError(
             f"{encoder.spec}: gives {encoder.dimension} numbers, but {run.folder} was trained on {kind} vectors of "
-            f"{about.dimensions[kind]}; name the encoder that made them"
+            f"{data.dimensions[kind]}; name the encoder that made them"
         )
-    known = about.encoders.get(kind)  # type: ignore[call-overload]
+    known = data.encoders.get(kind)  # type: ignore[call-overload]
     if known is None:
         return
     if not same_encoder(Encoder(encoder.spec, encoder.weights), known):
         raise WeightsError(
-            f"{encoder.spec}: is not the {kind} encoder of {run.folder}. Here it is {_told(encoder.weights)}, there "
-            f"{known.spec} with {_told(known.weights)}; put those weights back, or name their folder with --models"
+            f"{encoder.spec}: is not the {kind} encoder of {run.folder}. Here it is {_hashes(encoder.weights)}, there "
+            f"{known.spec} with {_hashes(known.weights)}; put those weights back, or name their folder with --models"
         )
 
 
@@ -166,12 +172,12 @@ def _check_space(run: Run, encoder: TextEncoder, classes: ClassTable) -> None:
         ) from problem
     same = cosine_similarity(encoded, classes.text.float(), dim=1)
     if float(same.min()) < _SAME:
-        worst = classes.names[int(same.argmin())]
+        farthest = classes.names[int(same.argmin())]
         raise ConfigError(
-            f"{encoder.spec}: gives the class {worst!r} another vector than {run.folder} was trained with (cosine "
+            f"{encoder.spec}: gives the class {farthest!r} another vector than {run.folder} was trained with (cosine "
             f"{float(same.min()):.2f}); name the encoder that made the run's vectors"
         )
 
 
-def _told(weights: Iterable[WeightFile]) -> str:
+def _hashes(weights: Iterable[WeightFile]) -> str:
     return ", ".join(f"{file.name} {file.sha256[:12]}" for file in weights) or "no weights"

@@ -1,7 +1,6 @@
 """A clip to its classes, for any list of names.
 
-    recogniser = load_recogniser("run")
-    for result in recognise(recogniser, ["clip.mp4"], ["dog barking", "church bell"]):
+    for result in predict("run", ["clip.mp4"], ["dog barking", "church bell"]):
         print(result.path, result.top[0].label)
 
 Names that the run knows have the vectors that it was trained or tested with; others are encoded by its text encoder.
@@ -9,9 +8,7 @@ Names that the run knows have the vectors that it was trained or tested with; ot
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,49 +17,49 @@ from torch import Tensor
 
 from avgzsl.data.clips import ClipSet
 from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, RunError
+from avgzsl.experiments.run import Run
 from avgzsl.features.embedding import Outcome, Task, embed_batch, requests
 from avgzsl.features.manifest import list_folder
 from avgzsl.media.needs import Span
 from avgzsl.media.workers import Decoders
 from avgzsl.methods import Embeddings
-from avgzsl.recognition.answers import Answer, Candidate, answer
+from avgzsl.recognition.answers import answer
 from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
+from avgzsl.recognition.results import Predictions, Result
+from avgzsl.support.progress import Progress, Step
 from avgzsl.text.names import shown
-from avgzsl.types import Modality
-
-
-@dataclass(frozen=True)
-class Result:
-    """A clip and the answer for it, or the `error` that kept it from one; its span is in seconds, None is its end."""
-
-    path: str
-    span: tuple[float, float | None]
-    answer: Answer | None = None
-    error: str | None = None
-
-    @property
-    def top(self) -> tuple[Candidate, ...]:
-        """The nearest classes, best first; none where there is an error."""
-        return () if self.answer is None else self.answer.top
-
-    def json(self) -> dict[str, Any]:
-        """One level: path, span, error (or None) and, without one, the fields of the answer."""
-        about = {"path": self.path, "span": list(self.span), "error": self.error}
-        return about if self.answer is None else about | asdict(self.answer)
+from avgzsl.types import EncoderChoice, Fusion, Modality, TestModality
 
 
 def predict(
-    run: str | Path,
+    run: str | Path | Run | Recogniser,
     clips: Iterable[str | Path | Task],
     classes: Sequence[str] | None = None,
     *,
+    encoders: EncoderChoice | None = None,
+    modality: TestModality | str | None = None,
+    fusion: Fusion | None = None,
     top: int = 5,
     calibrated: bool = True,
     reject: bool = False,
-    **how: Any,
-) -> list[Result]:
-    """`recognise` with a recogniser of the run; `how` is what `load_recogniser` takes."""
-    return list(recognise(load_recogniser(run, **how), clips, classes, top=top, calibrated=calibrated, reject=reject))
+    progress: Progress | None = None,
+) -> Predictions:
+    """All that `recognise` says of clips; a run, or one in a folder, is loaded as by `load_recogniser`.
+
+    There are more parameters than eight, for they are those of both calls, each given by its name. Raises as these,
+    and ConfigError for encoders, a modality or a fusion of a recogniser, which has its own.
+    """
+    if isinstance(run, Recogniser):
+        if encoders is not None or modality is not None or fusion is not None:
+            raise ConfigError(
+                f"{run.run.folder}: a recogniser has encoders, a modality and a fusion already; leave them out, or "
+                "give the run instead"
+            )
+        recogniser = run
+    else:
+        recogniser = load_recogniser(run, encoders=encoders, modality=modality, fusion=fusion)
+    results = recognise(recogniser, clips, classes, top=top, calibrated=calibrated, reject=reject, progress=progress)
+    return Predictions(tuple(results))
 
 
 def recognise(
@@ -73,6 +70,7 @@ def recognise(
     top: int = 5,
     calibrated: bool = True,
     reject: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[Result]:
     """The `top` nearest of `classes` (by default the run's) for each clip, in order, as soon as it is there.
 
@@ -94,16 +92,27 @@ def recognise(
     text = recogniser.run.method.embed_text(table.text)
     gammas = recogniser.recognition.gammas() if calibrated else {}
 
+    tasks = [clip if isinstance(clip, Task) else Task(Path(clip), Span()) for clip in clips]
+
     def result(clip: Task, outcome: Outcome) -> Result:
         path, span = str(clip.file), (clip.span.start, clip.span.end)
         try:
-            one = embed(recogniser, [outcome])
-            found = answer(recogniser.run.method, one, table, text, recogniser.mode, gammas, thresholds, top)
+            embedded = embed(recogniser, [outcome])
+            nearest = answer(recogniser.run.method, embedded, table, text, recogniser.mode, gammas, thresholds, top)
         except AvgzslError as problem:
             return Result(path, span, error=str(problem))
-        return Result(path, span, answer=found)
+        return Result(path, span, answer=nearest)
 
-    return (result(clip, outcome) for clip, outcome in extract_clips(recogniser, clips))
+    def results() -> Iterator[Result]:
+        failed = 0
+        for done, (clip, outcome) in enumerate(extract_clips(recogniser, tasks), 1):
+            recognised = result(clip, outcome)
+            failed += recognised.error is not None
+            if progress is not None:
+                progress(Step("predict", done, len(tasks), failed=failed, item=recognised.path))
+            yield recognised
+
+    return results()
 
 
 def embed(recogniser: Recogniser, outcomes: Sequence[Outcome]) -> Embeddings:
@@ -116,8 +125,8 @@ def embed(recogniser: Recogniser, outcomes: Sequence[Outcome]) -> Embeddings:
         video=_rows(recogniser, outcomes, "video"),
         labels=torch.zeros(len(outcomes), dtype=torch.long),
         ids=np.arange(len(outcomes)),
-        has_audio=torch.tensor([one.audio is not None for one in outcomes]),
-        has_video=torch.tensor([one.video is not None for one in outcomes]),
+        has_audio=torch.tensor([outcome.audio is not None for outcome in outcomes]),
+        has_video=torch.tensor([outcome.video is not None for outcome in outcomes]),
     )
     return recogniser.run.method.embed_clips(clips)
 
@@ -161,5 +170,5 @@ def _rows(recogniser: Recogniser, outcomes: Sequence[Outcome], modality: Modalit
     size = recogniser.run.config.data.dimensions.get(modality)
     if size is None:
         return None
-    rows = [getattr(one, modality) for one in outcomes]
+    rows = [getattr(outcome, modality) for outcome in outcomes]
     return torch.from_numpy(np.stack([np.zeros(size, np.float32) if row is None else row for row in rows]))

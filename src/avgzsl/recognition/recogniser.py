@@ -12,22 +12,21 @@ from torch import Tensor
 
 from avgzsl.backbones import Backbone
 from avgzsl.data.clips import ClassTable
-from avgzsl.errors import ConfigError, DataError, ModalityError, UnknownNameError
-from avgzsl.experiments import run as runs
+from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments.calibration import Recognition, read_recognition
-from avgzsl.experiments.protocol import Mode
-from avgzsl.recognition.encoders import load_backbones, load_text_encoder
-from avgzsl.support.registry import unknown
+from avgzsl.experiments.protocol import Mode, choose_mode, served_modes
+from avgzsl.experiments.run import Run, load_run, read_classes
+from avgzsl.recognition.encoders import clip_encoders, load_backbones, load_text_encoder
 from avgzsl.text.base import TextEncoder
 from avgzsl.text.names import check_names, shown, spellings
-from avgzsl.types import MODALITIES, TEST_MODALITIES, Fusion, Modality, TestModality
+from avgzsl.types import MODALITIES, EncoderChoice, Fusion, Modality, TestModality
 
 
 @dataclass(frozen=True, eq=False)
 class Recogniser:
     """A run and its encoders, loaded. The text encoder comes when a new name first asks for it."""
 
-    run: runs.Run
+    run: Run
     classes: ClassTable
     recognition: Recognition
     mode: Mode
@@ -41,39 +40,33 @@ class Recogniser:
 
 
 def load_recogniser(
-    run: str | Path,
+    run: str | Path | Run,
     *,
+    encoders: EncoderChoice | None = None,
     modality: TestModality | str | None = None,
     fusion: Fusion | None = None,
-    models: Path | None = None,
-    device: str = "auto",
-    audio: str | None = None,
-    video: str | None = None,
-    text: str | None = None,
 ) -> Recogniser:
-    """A run with the encoders that its features came from; weights are looked for in the folder `models`.
+    """A run, or the one in a folder, with the encoders that its features came from.
 
-    Clips are recognised by `modality`, by default by all that the run serves, and fused by attention where it has that,
-    unless `fusion` says equal. `audio`, `video` and `text` are specs of the encoders, for a run that does not know its
-    own or whose weights have moved. Raises RunError, WeightsError, ConfigError, UnknownNameError, ModalityError.
+    `encoders` are for a run that does not know its own, or whose weights have moved. Clips are recognised by
+    `modality`, by default by all that the run serves, and fused by attention where it has that, unless `fusion` says
+    equal. Raises RunError, WeightsError, ConfigError, UnknownNameError, ModalityError.
     """
-    loaded = runs.load_run(Path(run))
-    mode = _mode(loaded, modality, fusion)
-    classes = runs.read_classes(loaded)
-    recognition = read_recognition(loaded.folder) or Recognition(modes={})
-    specs = {name: spec for name, spec in (("audio", audio), ("video", video)) if spec is not None}
-    wanted = [m for m in MODALITIES if mode.modality in (m, "both") and m in loaded.config.data.dimensions]
-    unused = [name for name in specs if name not in wanted]
-    if unused:
-        raise ConfigError(f"{loaded.folder}: needs no {unused[0]} encoder for modality {mode.modality}; leave it out")
-    backbones = load_backbones(loaded, wanted, specs, models, device)
+    encoders = encoders or EncoderChoice()
+    opened = run if isinstance(run, Run) else load_run(Path(run))
+    trained = [m for m in MODALITIES if m in opened.config.data.dimensions]
+    mode = choose_mode(opened.method, served_modes(opened.method, trained), modality, fusion, opened.folder)
+    classes = read_classes(opened)
+    needed = [m for m in trained if mode.modality in (m, "both")]
+    if unused := [m for m in clip_encoders(encoders) if m not in needed]:
+        raise ConfigError(f"{opened.folder}: needs no {unused[0]} encoder for modality {mode.modality}; leave it out")
     return Recogniser(
-        loaded,
-        classes,
-        recognition,
-        mode,
-        backbones,
-        partial(load_text_encoder, loaded, classes, text, models, device),
+        run=opened,
+        classes=classes,
+        recognition=read_recognition(opened.folder) or Recognition(modes={}),
+        mode=mode,
+        backbones=load_backbones(opened, needed, encoders),
+        load_text=partial(load_text_encoder, opened, classes, encoders),
     )
 
 
@@ -91,9 +84,9 @@ def class_table(recogniser: Recogniser, names: Sequence[str] | None) -> ClassTab
     if not names:
         raise ConfigError("an empty list of classes was given; name one, or leave it out for those of the run")
     index = {name: c for c, name in enumerate(known.names)}
-    place = [next((index[way] for way in spellings(name) if way in index), -1) for name in names]
-    same = Counter(name.strip() if c < 0 else known.names[c] for name, c in zip(names, place, strict=True))
-    if twice := [name for name, count in same.items() if count > 1]:
+    place = [next((index[spelling] for spelling in spellings(name) if spelling in index), -1) for name in names]
+    times = Counter(name.strip() if c < 0 else known.names[c] for name, c in zip(names, place, strict=True))
+    if twice := [name for name, count in times.items() if count > 1]:
         raise ConfigError(f"given more than once among the classes: {shown(twice)}; give each once")
     new = [name for name, c in zip(names, place, strict=True) if c < 0]
     rows = dict(zip(new, encode_names(recogniser, new), strict=True)) if new else {}
@@ -113,20 +106,3 @@ def encode_names(recogniser: Recogniser, names: Sequence[str]) -> Float[Tensor, 
             f"{recogniser.run.folder}: its text encoder has vectors for a closed list of names, and cannot encode new "
             f"ones. {problem}"
         ) from problem
-
-
-def _mode(run: runs.Run, modality: TestModality | str | None, fusion: Fusion | None) -> Mode:
-    """The mode asked for, or the most that the run serves. Raises UnknownNameError, ConfigError, ModalityError."""
-    there = [m for m in MODALITIES if m in run.config.data.dimensions]
-    most: list[TestModality] = ["both", *there] if len(there) == 2 else [*there]
-    if modality is None:
-        modality = next((m for m in most if m in run.method.modalities), "both")
-    if modality not in TEST_MODALITIES:
-        raise UnknownNameError(unknown("modality", modality, TEST_MODALITIES))
-    if modality not in most:
-        raise ModalityError(f"{run.folder}: was trained on {' and '.join(there)} alone, it cannot tell by {modality}")
-    if fusion is not None and modality != "both":
-        raise ConfigError(f"fusion={fusion} weighs audio against video; leave it out, or recognise by modality both")
-    best: Fusion = "attention" if modality == "both" and "attention" in run.method.fusions else "equal"
-    run.method.check_serves(modality, fusion or best)
-    return Mode(modality, fusion or best)

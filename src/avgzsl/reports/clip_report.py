@@ -11,7 +11,7 @@ from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.features.feature_store import Store
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import FrameNeeds, Span
-from avgzsl.recognition.recognise import Result
+from avgzsl.recognition.results import Result
 from avgzsl.reports.clip_sheet import Shown, clip_sheet
 from avgzsl.reports.html import Page, write_page
 from avgzsl.reports.retrieval_figure import top_retrieved

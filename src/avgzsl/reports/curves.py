@@ -1,10 +1,9 @@
 """Training curves for TensorBoard, beside the history that every run has."""
 
 from pathlib import Path
-from typing import Any
 
 from avgzsl.errors import ConfigError
-from avgzsl.learning.training import Progress
+from avgzsl.support.progress import Progress, Step
 
 
 def with_tensorboard(folder: Path, progress: Progress | None = None) -> Progress:
@@ -15,15 +14,14 @@ def with_tensorboard(folder: Path, progress: Progress | None = None) -> Progress
         raise ConfigError("TensorBoard is not installed; pip install 'avgzsl[tensorboard]'") from problem
     writer: SummaryWriter | None = None
 
-    def note(stage: str, done: int, total: int, record: dict[str, Any], left: float) -> None:
+    def note(step: Step) -> None:
         nonlocal writer
         if writer is None:  # not before training has begun: a run's folder must be empty until then
             writer = SummaryWriter(str(folder))
-        for key, value in record.items():
-            if isinstance(value, float):
-                writer.add_scalar(f"{stage}/{key}", value, done)
+        for name, value in step.figures.items():
+            writer.add_scalar(f"{step.task}/{name}", value, step.done)
         writer.flush()
         if progress is not None:
-            progress(stage, done, total, record, left)
+            progress(step)
 
     return note

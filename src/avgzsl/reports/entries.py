@@ -7,7 +7,7 @@ from typing import Any
 from avgzsl.errors import ConfigError
 from avgzsl.experiments.benchmark import Entry
 from avgzsl.experiments.tuning import PRESET
-from avgzsl.methods import method_class, variants
+from avgzsl.methods import Method, find_method, variants
 from avgzsl.reports.published import COMPARED, TABLES
 
 
@@ -19,36 +19,30 @@ def needed(what: Iterable[str]) -> list[str]:
     return list(entries)
 
 
-def paper_entry(name: str, class_splits: Iterable[str], preset: str | Path | None) -> Entry:
-    """An entry with its settings for each class split: those of the preset if there is one for its method, else none.
+def paper_entry(name: str, class_splits: Iterable[str], preset: str | None, tuned: Path | None) -> Entry:
+    """An entry with its settings for each class split: the tuned ones, else the preset if the method has it, else none.
 
-    `preset` is the name of one, or a folder of tuned ones as `avgzsl tune` writes them:
-    `METHOD/CLASS-SPLIT/preset.yaml`, or `METHOD/preset.yaml` for every class split. Raises ConfigError for a file that
-    is no preset of the method.
+    `name` is a line of a table, or a method: its name or `path/to/file.py:Class`. `tuned` holds
+    `METHOD/CLASS-SPLIT/preset.yaml` or `METHOD/preset.yaml`, as `avgzsl tune` writes them. Raises UnknownNameError, and
+    ConfigError for a file that is no preset of the method.
     """
-    method, special = variants().get(name, (name, {}))
-    settings = {split: {**_preset(method, split, preset), **special} for split in class_splits}
-    return Entry(name, method, settings)
-
-
-def check_preset(preset: str | Path | None, names: Iterable[str]) -> None:
-    """Raises ConfigError when none of the entries has the preset, and there is no such folder of presets."""
     lines = variants()
-    methods = {lines.get(name, (name, {}))[0] for name in names}
-    if preset is None or Path(preset).is_dir() or any(preset in method_class(method).presets for method in methods):
-        return
-    raise ConfigError(
-        f"no method among {', '.join(sorted(methods))} has a preset {str(preset)!r}, and it is no folder of presets; "
-        "see `avgzsl methods`, or give the folder in which `avgzsl tune` wrote METHOD/CLASS-SPLIT/preset.yaml"
-    )
+    method, special = lines.get(name, (name, {}))
+    kind = find_method(method)
+    settings = {split: {**_chosen_settings(kind, split, preset, tuned), **special} for split in class_splits}
+    return Entry(name if name in lines else kind.name, method, settings)
 
 
-def _preset(method: str, class_split: str, preset: str | Path | None) -> Mapping[str, Any]:
-    kind = method_class(method)
-    if preset is None:
-        return {}
-    if isinstance(preset, str) and preset in kind.presets:
-        return kind.presets[preset]
-    files = [Path(preset) / method / class_split / PRESET, Path(preset) / method / PRESET]
+def check_preset(preset: str | None, names: Iterable[str]) -> None:
+    """Raises ConfigError when none of the entries has the preset."""
+    lines = variants()
+    kinds = {find_method(lines.get(name, (name, {}))[0]) for name in names}
+    if preset is not None and not any(preset in kind.presets for kind in kinds):
+        names_of_kinds = ", ".join(sorted(kind.name for kind in kinds))
+        raise ConfigError(f"no method among {names_of_kinds} has a preset {preset!r}; see `avgzsl methods`")
+
+
+def _chosen_settings(kind: type[Method], class_split: str, preset: str | None, tuned: Path | None) -> Mapping[str, Any]:
+    files = [] if tuned is None else [tuned / kind.name / class_split / PRESET, tuned / kind.name / PRESET]
     file = next((file for file in files if file.is_file()), None)
-    return {} if file is None else kind.preset(file)
+    return kind.presets.get(preset or "", {}) if file is None else kind.preset(file)

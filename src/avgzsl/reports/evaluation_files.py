@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from avgzsl.errors import ConfigError
-from avgzsl.experiments.protocol import Measured
+from avgzsl.experiments.gallery import Measured
 from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.reports.plots import per_class_chart, seen_unseen_curve
 from avgzsl.reports.predictions import write_predictions

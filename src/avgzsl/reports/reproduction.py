@@ -14,7 +14,7 @@ from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.experiments.benchmark import Entry, benchmark, open_splits
 from avgzsl.experiments.cells import Comparison, Result
 from avgzsl.experiments.code_version import code_version
-from avgzsl.experiments.protocol import modes, score
+from avgzsl.experiments.gallery import gallery_of
 from avgzsl.learning.training import Job
 from avgzsl.methods import Method, build
 from avgzsl.reports.cd_figure import cd_figure
@@ -29,7 +29,7 @@ from avgzsl.support.files import write_text
 from avgzsl.support.progress import Progress
 from avgzsl.support.registry import unknown
 from avgzsl.support.showing import Shown
-from avgzsl.types import Calibration, DataChoice
+from avgzsl.types import MODALITIES, Calibration, DataChoice
 
 _FIGURE5 = "Figure 5: for some class names, the ten clips that two methods retrieve first, in every test mode"
 _FIGURE6 = (
@@ -63,7 +63,8 @@ def reproduce(
     out: str | Path,
     *,
     choice: DataChoice | None = None,
-    preset: str | Path | None = None,
+    preset: str | None = None,
+    tuned: str | Path | None = None,
     seeds: int = 5,
     calibration: Calibration = "val",
     processes: int | None = None,
@@ -71,10 +72,10 @@ def reproduce(
 ) -> Reproduction:
     """Make one of ALL, or `all`, in the folder `out`; cells are kept in `out/cells` and only missing ones run.
 
-    Of a folder the first class split is taken, or that of `choice`, which can also be `all`. `preset` is the name of
-    one, for the methods that have it, or a folder of presets as `avgzsl tune` writes them. Parameters are those of
-    `benchmark`, which it runs, with what to make and the preset in place of the entries. Raises UnknownNameError,
-    ConfigError, DataError.
+    Of a folder the first class split is taken, or that of `choice`, which can also be `all`. `tuned` is a
+    folder of presets as `avgzsl tune` writes them; methods without one take the `preset`, if they have it. Parameters
+    are those of `benchmark`, which it runs, with what to make and the presets in place of the entries. Raises
+    UnknownNameError, ConfigError, DataError.
     """
     if what not in ("all", *ALL):
         raise UnknownNameError(unknown("table or figure", what, ("all", *ALL)))
@@ -84,12 +85,12 @@ def reproduce(
     datasets = open_splits(data, choice)
     names = needed(chosen)
     check_preset(preset, names)
-    entries = [paper_entry(name, datasets, preset) for name in names]
+    entries = [paper_entry(name, datasets, preset, None if tuned is None else Path(tuned)) for name in names]
     comparison = benchmark(
         data, entries, out, choice=choice, seeds=range(seeds), calibration=calibration, processes=processes,
         progress=progress,
     )  # fmt: skip
-    page = Page(f"{PAPER} reproduced", _about(datasets, entries, seeds, calibration, preset, comparison.failed))
+    page = Page(f"{PAPER} reproduced", _about(datasets, entries, seeds, calibration, preset, tuned, comparison.failed))
     files = [file for name in chosen if name in TABLES for file in _write_table(name, comparison, out, page)]
     if any(name in FIGURES for name in chosen):
         files += _write_figures(chosen, comparison, next(iter(datasets.values())), entries, out, page)
@@ -176,10 +177,10 @@ def _figure5(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) ->
     queries = [classes.names[c] for c in [*seen, *unseen]]
     columns: dict[str, dict[str, list[list[tuple[str, str, bool]]]]] = {}
     for label, method in fitted.items():
-        embeddings, text = method.embed_clips(test), method.embed_text(classes.text)
+        gallery = gallery_of(method, test, classes)
         columns[label] = {}
-        for mode in [mode for mode in modes(method, test) if mode.fusion == "equal"]:
-            scored = score(method, embeddings, text, test.labels, mode, {})
+        for mode in [mode for mode in gallery.modes if mode.fusion == "equal"]:
+            scored = gallery.score(mode, {})
             ids = test.ids[scored.rows.numpy()]
             columns[label][str(mode)] = top_retrieved(scored.scores, scored.labels, ids, classes.names, queries)
     for path in paths:
@@ -197,7 +198,8 @@ def _figure6(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) ->
     for label, method in fitted.items():
         embeddings = method.embed_clips(clips)
         text = method.embed_text(classes.text[shown])
-        for modality, z in (("audio", embeddings.audio), ("video", embeddings.video)):
+        for modality in MODALITIES:
+            z = embeddings.of(modality)
             if z is not None:
                 panels[f"{label}, {modality}"] = (z, text, labels, names)
     for path in paths:
@@ -209,21 +211,20 @@ def _about(
     entries: Sequence[Entry],
     seeds: int,
     calibration: str,
-    preset: str | Path | None,
+    preset: str | None,
+    tuned: object,
     failed: Sequence[Result],
 ) -> list[str]:
     """What a reader has to know before any number."""
     first = next(iter(datasets.values()))
-    settings = "each method's defaults"
-    if preset is not None:
-        named = "tuned settings" if Path(preset).is_dir() else f"the preset {preset}"
-        settings = f"{named} (methods without them: their defaults)"
+    settings = "tuned settings" if tuned is not None else "the preset " + preset if preset else "each method's defaults"
+    rest = " (methods without them: their defaults)" if tuned is not None or preset else ""
     over = "class splits of the means over seeds" if len(datasets) > 1 else "seeds"
     return [
         f"Data: {Path(first.source).name}, layout {first.layout}; class splits: {', '.join(datasets)}; "
         f"fingerprints {', '.join(data.fingerprint[:12] for data in datasets.values())}.",
-        f"Settings: {settings}. Calibration: {calibration}. {seeds} seeds. "
-        f"Code version {code_version(*sorted({entry.method for entry in entries}))}.",
+        f"Settings: {settings}{rest}. Calibration: {calibration}. {seeds} seeds. "
+        f"Code version {code_version(*dict.fromkeys(entry.method for entry in entries))}.",
         f"Measured: mean ± standard deviation over {over}. Published: from the paper, on the authors' AudioSetZSL "
         "features; the two compare only on those features.",
         *(f"Note: {note}" for note in first.notes),

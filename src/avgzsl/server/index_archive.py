@@ -16,10 +16,11 @@ from torch import Tensor
 import avgzsl
 from avgzsl.archive import indexed_files
 from avgzsl.archive.clip_table import Clip
-from avgzsl.archive.collection import View, view
-from avgzsl.archive.fused import fused, usable
+from avgzsl.archive.collection import Collection, View, view
+from avgzsl.archive.fused import fused
+from avgzsl.archive.hits import hits_of
 from avgzsl.archive.nearest import nearest
-from avgzsl.archive.search import Searcher, choose_mode, hits_of, open_searcher, point_of, text_point
+from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of, text_point
 from avgzsl.archive.where import Condition, parse
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
@@ -38,7 +39,7 @@ from avgzsl.server.handed_out import folders, of_other_places
 from avgzsl.server.problems import LOG
 from avgzsl.server.rows import clip_row, hit_row, recognised
 from avgzsl.server.schema import ClassRow, ClipRow, Description, Hits, Recognised, RunTables
-from avgzsl.types import TestModality
+from avgzsl.types import EncoderChoice, TestModality
 
 _HIDDEN = {"path"}  # where clips lie is the server's own affair; their ids tell them apart
 ALL = Condition("true", ())
@@ -46,7 +47,13 @@ _ROWS = TypeAdapter(list[dict[str, Any]])
 
 
 def open_archive(
-    index: Path, decoders: Decoders, own: bool, media: Iterable[Path] = (), **encoders: Any
+    index: str | Path | Collection | Searcher,
+    decoders: Decoders,
+    own: bool,
+    media: Iterable[Path] = (),
+    *,
+    url: str | None = None,
+    encoders: EncoderChoice | None = None,
 ) -> "CollectionArchive":
     """An index and its run's encoders, loaded where they are there: without them less can be asked.
 
@@ -54,7 +61,7 @@ def open_archive(
     out besides those that the user named (`handed_out`). Raises DataError for what is no index,
     RunError for an index of another run.
     """
-    searcher = open_searcher(index, **encoders)
+    searcher = index if isinstance(index, Searcher) else open_searcher(index, url=url, encoders=encoders)
     for mode in searcher.collection.stored:
         searcher.collection.engine(mode)
     return CollectionArchive(searcher, decoders, own, tuple(media))
@@ -161,10 +168,10 @@ class CollectionArchive:
         )
 
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
-        mode, near = choose_mode(self.collection, modality, None), self.run.method.similarity
+        mode, near = mode_of(self.collection, modality, None), self.run.method.similarity
         with view(self.collection) as seen:
             here = seen.positions()
-            here = here[usable(seen.embeddings(here), mode).numpy()]
+            here = here[seen.embeddings(here).scorable(mode.modality).numpy()]
             drawn = here[np.unique(np.linspace(0, len(here) - 1, min(most, len(here))).round().astype(int))]
             clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
         texts = self.run.method.embed_text(self.classes.text)
@@ -187,10 +194,10 @@ class CollectionArchive:
         )
 
     def _at(self, point: Float[Tensor, " d"], wanted: Wanted) -> Hits:
-        mode = choose_mode(self.collection, wanted.modality, None)
+        mode = mode_of(self.collection, wanted.modality, None)
         condition = None if wanted.where is None else parse(wanted.where, _HIDDEN)
         found = nearest(self.collection, point, wanted.k, mode, condition)
-        said = zip(self._rows(found.clips), hits_of(self.searcher, found, point, mode), strict=True)
+        said = zip(self._rows(found.clips), hits_of(self.run, found, point, mode), strict=True)
         return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in said])
 
     def _embed(self, path: Path) -> Embeddings:

@@ -15,6 +15,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from avgzsl.archive.collection import Collection
+from avgzsl.archive.search import Searcher
 from avgzsl.errors import ConfigError
 from avgzsl.media.workers import Decoders, Limits
 from avgzsl.server.app import make_app
@@ -22,8 +24,9 @@ from avgzsl.server.connections import Connection, Doors, Listening, room_for
 from avgzsl.server.index_archive import open_archive
 from avgzsl.server.problems import LOG
 from avgzsl.server.service import started
-from avgzsl.server.settings import Settings
+from avgzsl.server.settings import Settings, read_settings
 from avgzsl.server.shares import Shares
+from avgzsl.types import EncoderChoice
 
 GRACE = 2  # seconds that running requests have to end
 LAST = 3.5  # seconds after which the process ends, whatever still runs
@@ -49,30 +52,35 @@ _LOGGING: dict[str, Any] = {
 
 
 def serve(
-    index: str | Path,
-    settings: Settings,
-    told: Callable[[str], None],
+    index: str | Path | Collection | Searcher,
+    settings: Settings | None = None,
+    *,
+    url: str | None = None,
+    encoders: EncoderChoice | None = None,
+    ready: Callable[[str], None] = print,
     ending: Callable[[], None] = lambda: None,
-    noted: Callable[[str], None] = LOG.warning,
-    **encoders: Any,
+    warn: Callable[[str], None] = LOG.warning,
 ) -> int:
     """Serve an index until SIGINT or SIGTERM, and give the signal.
 
-    `told` hears the URL once it can be called, then `noted` what is not shown and why; `ending` is called when a signal
+    `settings` are those of the environment, if not given; `url` and `encoders` are as in `open_searcher`. `ready` is
+    called with the address once it can be called, then `warn` with what is not shown, and why; `ending` when a signal
     has come. Then running requests have GRACE seconds to end; LAST seconds after the signal the process is ended,
-    whatever it does then. `encoders` are what `open_searcher` takes. Raises ConfigError for a port that is taken
-    or an address that is not this machine's, DataError for what is no index, RunError for an index of another run.
+    whatever it does then. Raises ConfigError for a port that is taken or an address that is not this machine's,
+    DataError for what is no index, RunError for an index of another run.
     """
     logging.config.dictConfig(_LOGGING)
+    settings = settings or read_settings()
     limits = Limits(settings.decode_seconds, settings.decode_megabytes)
     with bound(settings.host, settings.port) as listening, Decoders(settings.decoders, limits) as decoders:
-        archive = open_archive(Path(index), decoders, settings.token is None, settings.media, **encoders)
+        own = settings.token is None
+        archive = open_archive(index, decoders, own, settings.media, url=url, encoders=encoders)
         hidden = archive.not_handed_out()
 
         def begun() -> None:
-            told(url_of(listening))
+            ready(url_of(listening))
             if hidden is not None:
-                noted(hidden)
+                warn(hidden)
 
         deadline = _Deadline()
         with started(archive, settings, decoders) as service:

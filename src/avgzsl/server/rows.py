@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from avgzsl.archive.clip_table import Clip
-from avgzsl.archive.search import Hit as Found
+from avgzsl.archive.hits import Hit as Found
 from avgzsl.recognition.answers import Answer
 from avgzsl.server.content_types import media_type
 from avgzsl.server.handed_out import Folders, status

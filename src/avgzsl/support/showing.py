@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from avgzsl.support.registry import require
 
@@ -45,6 +46,29 @@ class Shown(ABC):
     def _columns(self) -> list[str]:
         """Names of columns, in the order in which rows bring them up."""
         return list(dict.fromkeys(name for row in self.rows() for name in row))
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class ShownItems(Shown, Sequence[Item], Generic[Item]):
+    """Base of several results of one kind, which are indexed and gone through as a list is."""
+
+    items: tuple[Item, ...] = ()
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "ShownItems[Item]": ...
+
+    def __getitem__(self, place: int | slice) -> "Item | ShownItems[Item]":
+        """One of them, or a part of them, which shows itself, too."""
+        return type(self)(self.items[place]) if isinstance(place, slice) else self.items[place]
+
+    def __len__(self) -> int:
+        return len(self.items)
 
 
 def _shown(value: Any) -> str:

@@ -5,8 +5,7 @@ that shape and type, or raises WeightsError for a file that is not such a model,
 use.
 """
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -14,7 +13,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from avgzsl.errors import WeightsError
-from avgzsl.support import registry
+from avgzsl.support.registry import Plugins, keeps
 
 
 @runtime_checkable
@@ -29,6 +28,15 @@ class ExportedModel(Protocol):
         ...
 
 
+class Engine(Protocol):
+    """A module of this folder."""
+
+    open_model: Callable[[Path, tuple[int, ...], str, int | str | None, str], ExportedModel]
+
+
+_PLUGINS = Plugins[Engine](__name__, "engine", keeps(Engine))
+
+
 def open_model(
     name: str, path: Path, example: tuple[int, ...], dtype: str, output: int | str | None, device: str
 ) -> ExportedModel:
@@ -36,9 +44,7 @@ def open_model(
 
     Raises UnknownNameError, WeightsError, ConfigError.
     """
-    module = registry.load(sys.modules[__name__], "engine", name)
-    model: ExportedModel = module.open_model(path, example, dtype, output, device)
-    return model
+    return _PLUGINS.load(name).open_model(path, example, dtype, output, device)
 
 
 def leading_axes(

@@ -24,25 +24,27 @@ _AS_THEY_ARE = (runs.CLASSES, runs.MODEL, runs.HISTORY, RECOGNITION)
 
 
 def pack(
-    run: str | Path,
+    run: str | Path | runs.Run,
     out: str | Path,
     *,
     weights: bool = False,
     models: Path | None = None,
     named: Sequence[str | Path] = (),
 ) -> list[Path]:
-    """Write the run in the folder `run` to the folder `out`, whole or not at all, and give back the files.
+    """Write a run, or the run in a folder, to the folder `out`, whole or not at all, and give back the files.
 
     With `weights`, those of its encoders come along, looked for where recognition looks for them, so that the folder
     recognises clips on any machine, offline. What a run names by a path is packed only if it lies in the folder of
     models or is `named`, too: somebody else may have made the run. Raises RunError, also for a run with links in it,
     and WeightsError for weights that are not there, not named, or not those that the run was trained with.
     """
-    require_no_links(Path(run), RunError)
-    loaded, target = runs.load_run(Path(run)), Path(out)
+    folder, target = run.folder if isinstance(run, runs.Run) else Path(run), Path(out)
+    require_no_links(folder, RunError)
+    method = type(run.method) if isinstance(run, runs.Run) else None
+    loaded = runs.load_run(folder, method)  # anew: what is packed is what lies there
     extra = [Path(path) for path in named]
-    if gone := [path for path in extra if not path.exists()]:
-        raise WeightsError(f"{gone[0]}: was named to be packed, and is not there; give its path as it is now")
+    if missing := [path for path in extra if not path.exists()]:
+        raise WeightsError(f"{missing[0]}: was named to be packed, and is not there; give its path as it is now")
     runs.read_classes(loaded)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RunError(f"{target}: is there already; choose another folder")
@@ -59,15 +61,15 @@ def _fill(folder: Path, run: runs.Run, weights: bool, models: Path | None, named
         library = models_of(run, models)
         encoder = with_weights(encoder, kind, folder / WEIGHTS, library, named) if weights else with_bare_names(encoder)
         encoders[kind] = with_card(encoder, folder / CARDS, run.folder / CARDS, library, named)
-    about = data.model_copy(update={"path": Path(data.path).name, "encoders": encoders})
-    config = run.config.model_copy(update={"data": about})
+    packed = data.model_copy(update={"path": Path(data.path).name, "encoders": encoders})
+    config = run.config.model_copy(update={"data": packed})
     for name in _AS_THEY_ARE:
         if (run.folder / name).exists():
             copy_regular(run.folder / name, folder / name, RunError)
     results = read_results(run.folder)
     if results is not None:
-        notes = [note.replace(data.path, about.path) for note in results["provenance"].get("notes", [])]
-        results["provenance"] |= {"data": about.model_dump(mode="json"), "notes": notes}
+        notes = [note.replace(data.path, packed.path) for note in results["provenance"].get("notes", [])]
+        results["provenance"] |= {"data": packed.model_dump(mode="json"), "notes": notes}
         write_json(folder / runs.RESULTS, results)
     write_json(folder / runs.CONFIG, config.model_dump(mode="json"))
     write_text(folder / README, model_card(config, read_recognition(run.folder), results, licences(data)))

@@ -1,0 +1,139 @@
+"""The clips that a search gives, each with what is known of it, how near it is, and by what."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from avgzsl.archive.fused import video_share
+from avgzsl.archive.indexed_files import FileState, Indexed
+from avgzsl.archive.indexed_files import state as state_of
+from avgzsl.archive.nearest import Found
+from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.run import Run
+from avgzsl.methods import Embeddings
+from avgzsl.recognition.answers import distance
+from avgzsl.scores.similarity import SIMILARITIES, Name
+from avgzsl.support import own_folders
+from avgzsl.support.showing import ShownItems
+from avgzsl.types import MODALITIES, Modality
+
+_HASHED = 16 << 20  # bytes of a file that is read to be compared, as its time is another
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A clip that was found. `score` is higher, `distance` lower the nearer; dot products have no distance.
+
+    `distances` are those of each modality alone, `weights` what each counted in the fused score (None for one that the
+    clip lacks or that the method does not embed by itself). `seen` is None for a label that the run does not know;
+    `missing` says that the file which was indexed has gone. `file` says what has become of it (`indexed_files`):
+    `changed` is another one under its path, `touched` one that may be; None of a clip without a file.
+    """
+
+    id: str
+    path: str | None
+    missing: bool
+    file: FileState | None
+    start: float | None
+    end: float | None
+    label: str | None
+    seen: bool | None
+    split: str | None
+    licence: str | None
+    source: str | None
+    score: float
+    distance: float | None
+    distances: dict[Modality, float | None]
+    weights: dict[Modality, float | None]
+
+
+@dataclass(frozen=True)
+class Hits(ShownItems[Hit]):
+    """The nearest clips, best first."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a clip; its distances by each modality alone stand under their names."""
+        return [
+            {
+                "rank": rank,
+                "clip": hit.path or hit.id,
+                "start": hit.start,
+                "end": hit.end,
+                "label": hit.label,
+                "seen": hit.seen,
+                "score": hit.score,
+                "distance": hit.distance,
+                "audio": hit.distances["audio"],
+                "video": hit.distances["video"],
+            }
+            for rank, hit in enumerate(self.items, 1)
+        ]
+
+    def json(self) -> list[dict[str, Any]]:
+        """One object a hit, with all its fields."""
+        return [asdict(hit) for hit in self.items]
+
+
+def hits_of(run: Run, found: Found, point: Float[Tensor, " d"], mode: Mode) -> Hits:
+    """The nearest clips as hits, in their order; scores are those of the mode, and of each modality alone."""
+    similarity = run.method.similarity
+    seen = dict.fromkeys(run.config.data.seen, True) | dict.fromkeys(run.config.data.unseen, False)
+    alone = {m: _alone(found.embeddings, point, m, similarity) for m in MODALITIES}
+    weights = _weights(found.embeddings, mode)
+    hits, folders = [], own_folders.remembered()
+    for i, (clip, score) in enumerate(zip(found.clips, found.scores.tolist(), strict=True)):
+        state = None if clip.path is None else _state(clip.path, clip.file, folders)
+        hits.append(
+            Hit(
+                id=clip.id,
+                path=clip.path,
+                missing=state == "gone",
+                file=state,
+                start=clip.start,
+                end=clip.end,
+                label=clip.label,
+                seen=None if clip.label is None else seen.get(clip.label),
+                split=clip.split,
+                licence=clip.licence,
+                source=clip.source,
+                score=score,
+                distance=distance(score, similarity),
+                distances={m: of_clips[i] for m, of_clips in alone.items()},
+                weights={m: of_clips[i] for m, of_clips in weights.items()},
+            )
+        )
+    return Hits(tuple(hits))
+
+
+def _state(path: str, file: Indexed | None, folders: Sequence[Path]) -> FileState:
+    """What has become of a file; nothing is read of one that the user never named, whatever an index says."""
+    own = own_folders.covering(Path(os.path.realpath(path)), folders) is not None
+    return state_of(path, file, _HASHED if own else 0)
+
+
+def _alone(clips: Embeddings, point: Float[Tensor, " d"], modality: Modality, similarity: Name) -> list[float | None]:
+    """The distance of each clip by one modality."""
+    z, has = clips.of(modality), clips.has(modality).tolist()
+    if z is None:
+        return [None] * len(clips)
+    scores = SIMILARITIES[similarity](z, point[None].float())[:, 0].tolist()
+    return [distance(score, similarity) if present else None for score, present in zip(scores, has, strict=True)]
+
+
+def _weights(clips: Embeddings, mode: Mode) -> dict[Modality, list[float | None]]:
+    """The weight of each modality in the fused score of each clip."""
+    if clips.joint is not None:
+        return {m: [None] * len(clips) for m in MODALITIES}
+    has = {m: clips.has(m).tolist() for m in MODALITIES}
+    if mode.modality != "both":
+        return {m: [float(m == mode.modality) if present else None for present in has[m]] for m in MODALITIES}
+    video = video_share(clips, mode).tolist()
+    shares = {"audio": [1 - share for share in video], "video": video}
+    return {
+        m: [share if present else None for share, present in zip(shares[m], has[m], strict=True)] for m in MODALITIES
+    }
