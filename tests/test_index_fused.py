@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from avgzsl.archive.collection import view
-from avgzsl.archive.engines import engines, open_engine, scans
+from avgzsl.archive.engines import engines, open_engine
 from avgzsl.archive.fused import bound, fused, nearest_distances, query, reach, rounding, video_share
 from avgzsl.archive.nearest import nearest
 from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
