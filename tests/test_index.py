@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import unicodedata
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ import pytest
 import torch
 
 from avgzsl import open_dataset
-from avgzsl.archive import clip_table
-from avgzsl.archive.clip_table import Clip
+from avgzsl.archive import clip_selection, clip_table
+from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, append, apply, open_collection, purge, remove, view, writing
 from avgzsl.archive.embeddings import FILE
 from avgzsl.archive.fused import fused
@@ -34,7 +35,7 @@ from avgzsl.archive.indexing import (
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild, verify
 from avgzsl.archive.results import Removed
-from avgzsl.archive.where import parse
+from avgzsl.archive.where import Comparison, parse
 from avgzsl.errors import AvgzslError, ConfigError, DataError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import load_run
@@ -93,7 +94,7 @@ def test_replaced_and_removed_clips_are_found_no_more(engine, clips, tmp_path):
     moved = dataclasses.replace(rows(clips, [int(first[0][5:])]), audio=far, video=far)
     with writing(collection) as db:
         assert remove(collection, db, [first[1], "no such clip"]) == 1
-        append(collection, db, [Clip(first[0], "other", has_audio=True, has_video=True)], moved)
+        append(collection, db, [IndexedClip(first[0], "other", has_audio=True, has_video=True)], moved)
     assert found_ids(collection, 8) == first[2:]
     assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
     with writing(collection) as db:
@@ -188,15 +189,15 @@ def test_contains_takes_letters_for_the_same_however_they_are_written(asked, tmp
         about = clips_of(part)
         append(collection, db, [clip._replace(label=label) for clip, label in zip(about, labels, strict=True)], part)
     with view(collection) as seen:
-        found = [clip.label for clip in seen.clips(seen.positions(*parse(f'label contains "{asked}"')))]
+        found = [clip.label for clip in seen.clips(seen.positions(parse(f'label contains "{asked}"')))]
         twins = [other for other in ALIKE if canonical(other.casefold()) == canonical(asked.casefold())]
         assert found == [label for label in labels if label in {one for twin in twins for one in ALIKE[twin]}]
         for label in ALIKE[asked]:
             for form in ("NFC", "NFD"):
                 typed = unicodedata.normalize(form, label)
-                same = [clip.label for clip in seen.clips(seen.positions(*parse(f'label = "{typed}"')))]
+                same = [clip.label for clip in seen.clips(seen.positions(parse(f'label = "{typed}"')))]
                 assert same and all(canonical(one) == canonical(label) for one in same)  # `=` minds the case
-                other = seen.positions(*parse(f'label != "{typed}"'))
+                other = seen.positions(parse(f'label != "{typed}"'))
                 assert len(other) == len(labels) - 1 - len(same)
 
 
@@ -233,7 +234,16 @@ def test_a_condition_that_says_nothing_is_refused(text, said):
 
 
 def test_values_of_a_condition_reach_no_statement():
-    assert parse('label = "x\' or 1=1 --"') == ("label = ?", ("x' or 1=1 --",))
+    condition = parse('label = "x\' or 1=1 --"')
+    assert condition == (Comparison("label", "=", "x' or 1=1 --"),)
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(clip_table.SCHEMA)
+        statements: list[str] = []
+        db.set_trace_callback(statements.append)
+        clip_selection.count(db, condition)
+    assert statements == ["select count(*) from clips where label = 'x'' or 1=1 --'"]  # SQLite itself put it in
+    with pytest.raises(KeyError):
+        clip_selection.count(db, (Comparison("label = label or id", "=", "x"),))
 
 
 def spoil(path: Path, length: int = 1) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from avgzsl.archive import clip_table
+from avgzsl.archive import clip_database, clip_table
 from avgzsl.archive.collection import Collection, open_collection
 from avgzsl.archive.embeddings import FILE
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_verify
@@ -201,8 +201,8 @@ def test_a_table_that_goes_round_in_circles_is_refused_in_time(tmp_path):
         at = page + int.from_bytes(content[page + 12 + 2 * cell : page + 14 + 2 * cell], "big")
         content[at : at + 4] = (root).to_bytes(4, "big")
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is damaged"), clip_table.opened(tmp_path) as db:
-        clip_table.require_sound(db, tmp_path)
+    with pytest.raises(DataError, match="is damaged"), clip_database.opened(tmp_path) as db:
+        clip_database.require_sound(db, tmp_path)
     with pytest.raises(DataError, match="is damaged"):
         nearest(collection, POINT, 10, Mode("both", "equal"))
 

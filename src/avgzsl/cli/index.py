@@ -173,7 +173,7 @@ def index_move(
 ) -> None:
     """Tell an index that its files were moved; the exit code is 1 if some are not there, or are others."""
     from avgzsl.archive.collection import open_collection
-    from avgzsl.archive.moved import index_move as move
+    from avgzsl.archive.relocation import index_move as move
     from avgzsl.cli import show
 
     with show.progress() as progress:

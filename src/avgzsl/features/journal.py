@@ -96,6 +96,10 @@ class Journal:
         cursor = self.connection.execute("select 1 from clips where path = ? and start = ? and stop = ?", _key(row))
         return cursor.fetchone() is not None
 
+    def is_empty(self) -> bool:
+        """Whether no clip is finished."""
+        return self.connection.execute("select 1 from clips").fetchone() is None
+
     def add(self, finished: Iterable[tuple[Row, Outcome]]) -> None:
         """Keep what was extracted from these clips: all of it or, if the process is killed meanwhile, nothing."""
         with self.connection:
@@ -128,7 +132,7 @@ class Journal:
             self.connection.execute("insert or ignore into about values ('format', ?)", (str(FORMAT),))
             self.connection.execute("insert or ignore into about values ('backbones', ?)", (described,))
             # one without a version that holds clips is older than the versions
-            version = 0 if self.connection.execute("select 1 from clips").fetchone() else DECODER
+            version = DECODER if self.is_empty() else 0
             self.connection.execute("insert or ignore into about values ('decoder', ?)", (str(version),))
         facts = dict(self.connection.execute("select key, value from about").fetchall())
         if int(facts["format"]) > FORMAT:
