@@ -62,8 +62,8 @@ def from_pretrained(name: str | Path, *, revision: str | None = None, method: Me
 
     `method` is for a run of a method that is in a file, as in `load_run`: a repository never says which file that is.
     What was fetched is kept in the user's cache, a folder a commit: a `revision` that is a whole commit and is there
-    needs no network. Raises ConfigError for a name that is neither, or without the extra `hub`; RunError where the hub
-    refuses, and for what is no run.
+    needs no network. `method` is for a method that is in a file, see `load_run`. Raises ConfigError for a name that
+    is neither, or without the extra `hub`; RunError where the hub refuses, and for what is no run.
     """
     if Path(name).is_dir():
         if revision is not None:
