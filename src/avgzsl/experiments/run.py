@@ -98,6 +98,7 @@ class Run(Shown):
         modality: TestModality | str = "all",
         fusion: Fusion | None = None,
         calibration: Calibration = "val",
+        progress: Progress | None = None,
     ) -> "avgzsl.Evaluation":
         """What the run is worth on a split of its data; see `avgzsl.evaluate`."""
         return avgzsl.evaluate(
@@ -107,6 +108,7 @@ class Run(Shown):
             modality=modality,
             fusion=fusion,
             calibration=calibration,
+            progress=progress,
         )
 
     def index(

@@ -60,6 +60,7 @@ def push_to_hub(
 def from_pretrained(name: str | Path, *, revision: str | None = None, method: MethodChoice | None = None) -> Run:
     """The run in a folder, or in the repository `name` (`OWNER/NAME`) of the hub, at a `revision` of it.
 
+    `method` is for a run of a method that is in a file, as in `load_run`: a repository never says which file that is.
     What was fetched is kept in the user's cache, a folder a commit: a `revision` that is a whole commit and is there
     needs no network. `method` is for a method that is in a file, see `load_run`. Raises ConfigError for a name that
     is neither, or without the extra `hub`; RunError where the hub refuses, and for what is no run.
