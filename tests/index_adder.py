@@ -17,7 +17,8 @@ import torch  # noqa: F401
 
 from avgzsl.archive.collection import Collection, append, apply, writing
 from avgzsl.archive.index_record import read_record
-from avgzsl.experiments.run import Config, Run
+from avgzsl.experiments.run import Run
+from avgzsl.experiments.run_record import Config
 from tests.index_world import Compares, clips_of, random_embeddings
 
 

@@ -15,7 +15,8 @@ from avgzsl.archive.index_record import RECORD, describe, write_record
 from avgzsl.archive.writer import LOCK, only_writer, refused
 from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
 from avgzsl.experiments.calibration import RECOGNITION
-from avgzsl.experiments.run import CHECKPOINT, CLASSES, CONFIG, MODEL, Run
+from avgzsl.experiments.run import CHECKPOINT, CLASSES, MODEL, Run
+from avgzsl.experiments.run_record import CONFIG
 from avgzsl.media.version import DECODER
 from avgzsl.recognition.encoders import CARDS, WEIGHTS
 from avgzsl.support.confidential import Address

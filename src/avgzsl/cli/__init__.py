@@ -61,6 +61,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("methods")(listing.methods)
 app.command("layouts")(listing.layouts)
 app.command("encoders")(listing.encoders)
+app.command("engines")(listing.engines)
 
 
 def _show_version(asked: bool) -> bool:

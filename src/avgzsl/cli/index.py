@@ -31,7 +31,7 @@ def index(
     source: Source,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the index; one of the same run goes on.")],
-    engine: Annotated[str | None, typer.Option(help="lancedb (of a new index, the default), memory or qdrant.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Of a new index; see `avgzsl engines`.")] = None,
     url: Url = None,
     split: Split = None,
     manifest: Manifest = None,

@@ -14,7 +14,8 @@ from typing import Any
 from avgzsl.data.reading.cache import cache_folder
 from avgzsl.errors import ConfigError, RunError
 from avgzsl.experiments.calibration import RECOGNITION
-from avgzsl.experiments.run import CLASSES, CONFIG, HISTORY, MODEL, RESULTS, Run, load_run
+from avgzsl.experiments.run import CLASSES, HISTORY, MODEL, RESULTS, Run, load_run
+from avgzsl.experiments.run_record import CONFIG
 from avgzsl.packing.packed_run import README, pack
 from avgzsl.recognition.encoders import CARDS, WEIGHTS
 from avgzsl.support.files import whole_folder
