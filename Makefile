@@ -38,6 +38,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/check_plugins.py
 	$(BIN)/lint-imports
 	sh tools/check-wheel.sh $(BIN)/python
 

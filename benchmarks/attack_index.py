@@ -84,7 +84,7 @@ def _used(folder: Path, data: Path, number: int) -> bool:
     word = read_config(folder.parent / "run").data.seen[0]
     reads = [
         lambda: search(folder, word),
-        lambda: search(folder, word, k=3, where="label contains É and duration < 5" if number % 2 else "id != é"),
+        lambda: search(folder, word, top=3, where="label contains É and duration < 5" if number % 2 else "id != é"),
         lambda: index_info(folder),
         lambda: index_verify(folder),
     ]

@@ -16,10 +16,11 @@ import httpx
 import torch
 from starlette.testclient import TestClient
 
-from avgzsl.archive import clip_table, indexed_files
-from avgzsl.archive.clip_table import Clip
-from avgzsl.archive.collection import append, apply, create, writing
-from avgzsl.archive.indexed_files import Indexed
+from avgzsl.archive import clip_table, file_table
+from avgzsl.archive.clip_table import IndexedClip
+from avgzsl.archive.collection import append, apply, writing
+from avgzsl.archive.creation import create
+from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.generators import generate
@@ -85,7 +86,7 @@ def _index(folder: Path) -> Path:
     there = torch.ones(1, dtype=torch.bool)
     size = collection.record.dimension
     with writing(collection) as db:
-        clip = Clip("clip", "hash", "/nowhere", 0.0, 1.0, has_audio=True, has_video=True)
+        clip = IndexedClip("clip", "hash", "/nowhere", 0.0, 1.0, has_audio=True, has_video=True)
         append(collection, db, [clip], Embeddings(torch.ones(1, size), torch.ones(1, size), None, there, there, None))
         apply(collection, db, enough=1)
     collection.close()
@@ -100,18 +101,18 @@ def _foreign(made: Path, folder: Path, place: Place) -> Path:
     db = sqlite3.connect(folder / clip_table.FILE)
     with db:
         db.execute("update clips set path = cast(? as text)", (os.fsencode(path),))
-        known = _facts(file) if file is not None else Indexed(0, 0, "0" * 64)
-        indexed_files.note(db, [(path.encode(errors="replace").decode(), known)])
+        known = _facts(file) if file is not None else IndexedFile(0, 0, "0" * 64)
+        file_table.note(db, [(path.encode(errors="replace").decode(), known)])
     db.close()
     return folder
 
 
-def _facts(file: Path) -> Indexed:
+def _facts(file: Path) -> IndexedFile:
     """Of a small file; of a large one, such that it has to be compared by its bytes."""
     status = file.stat()
     if status.st_size > _SMALL:
-        return Indexed(status.st_size, status.st_mtime_ns - 1, "0" * 64)
-    return Indexed(status.st_size, status.st_mtime_ns, sha256(file.read_bytes()).hexdigest())
+        return IndexedFile(status.st_size, status.st_mtime_ns - 1, "0" * 64)
+    return IndexedFile(status.st_size, status.st_mtime_ns, sha256(file.read_bytes()).hexdigest())
 
 
 @contextmanager

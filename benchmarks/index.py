@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from avgzsl.archive import clip_table
-from avgzsl.archive.clip_table import Clip
+from avgzsl.archive import clip_database, clip_table
+from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import ENGINE, Collection, append, apply, view, writing
 from avgzsl.archive.embeddings import FILE
 from avgzsl.archive.fused import fused, query
@@ -32,6 +32,7 @@ from avgzsl.archive.nearest import nearest
 from avgzsl.archive.proposals import proposals
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
+from avgzsl.experiments.run_record import Config
 from avgzsl.methods import Embeddings, build
 from avgzsl.types import MODALITIES
 from benchmarks.tables import put
@@ -66,10 +67,10 @@ def empty(folder: Path, engine: str, similarity: str) -> Collection:
         format=FORMAT, id="0" * 16, run="none", method="avgzslnet", fingerprint="none", engine=engine, url=None,
         parts=("audio", "video"), dimension=DIMENSION,
     )  # fmt: skip
-    clip_table.create(folder)
+    clip_database.create(folder)
     write_record(folder, record)
     method = build("avgzslnet", settings={"attention": "none", "distance": similarity})
-    return Collection(folder, record, Run._make((folder, None, method)))
+    return Collection(folder, record, Run(folder, Config.model_construct(), method))
 
 
 def fill(collection: Collection, batches: Iterator[Embeddings]) -> float:
@@ -78,7 +79,7 @@ def fill(collection: Collection, batches: Iterator[Embeddings]) -> float:
     for part in batches:
         has = zip(part.has_audio.tolist(), part.has_video.tolist(), strict=True)
         clips = [
-            Clip(f"clip-{i}", f"{i:064x}", f"/archive/clip-{i}.mp4", 0.0, 10.0, has_audio=a, has_video=v)
+            IndexedClip(f"clip-{i}", f"{i:064x}", f"/archive/clip-{i}.mp4", 0.0, 10.0, has_audio=a, has_video=v)
             for i, (a, v) in enumerate(has, first)
         ]
         first += len(clips)

@@ -24,8 +24,9 @@ import httpx
 import psutil
 import torch
 
-from avgzsl.archive.clip_table import Clip
-from avgzsl.archive.collection import Collection, append, apply, create, writing
+from avgzsl.archive.clip_table import IndexedClip
+from avgzsl.archive.collection import Collection, append, apply, writing
+from avgzsl.archive.creation import create
 from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.generators import generate
@@ -61,7 +62,9 @@ def fill(folder: Path, rows: int, engine: str) -> Path:
     return folder / "index"
 
 
-def _batch(collection: Collection, start: int, count: int, generator: torch.Generator) -> tuple[list[Clip], Embeddings]:
+def _batch(
+    collection: Collection, start: int, count: int, generator: torch.Generator
+) -> tuple[list[IndexedClip], Embeddings]:
     size, names = collection.record.dimension, collection.run.config.data.seen + collection.run.config.data.unseen
     audio, video = (torch.randn(count, size, generator=generator) for _ in range(2))
     there = torch.ones(count, dtype=torch.bool)
@@ -69,7 +72,7 @@ def _batch(collection: Collection, start: int, count: int, generator: torch.Gene
     clips = []
     for i in range(start, start + count):
         about = {"id": f"clip-{i:08d}", "hash": f"{i:x}", "label": names[i % len(names)], "end": float(i % 30)}
-        clips.append(Clip(**about, start=0.0, has_audio=True, has_video=True))
+        clips.append(IndexedClip(**about, start=0.0, has_audio=True, has_video=True))
     return clips, Embeddings(audio, video, None, there, there, weight)
 
 

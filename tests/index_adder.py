@@ -18,13 +18,14 @@ import torch  # noqa: F401
 from avgzsl.archive.collection import Collection, append, apply, writing
 from avgzsl.archive.index_record import read_record
 from avgzsl.experiments.run import Run
+from avgzsl.experiments.run_record import Config
 from tests.index_world import Compares, clips_of, random_embeddings
 
 
 def add(folder: Path, first: int, last: int, limit: int, tell) -> None:
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    collection = Collection(folder, read_record(folder), Run._make((folder, None, Compares("mse"))))
+    collection = Collection(folder, read_record(folder), Run(folder, Config.model_construct(), Compares("mse")))
     tell("begin")
     for batch in range(first, last):
         part = random_embeddings(40, 6, seed=batch)

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from avgzsl.archive import clip_table
-from avgzsl.archive.clip_table import Clip
+from avgzsl.archive import clip_database
+from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, append, apply, writing
 from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
+from avgzsl.experiments.run_record import Config
 from avgzsl.methods import Embeddings, Method
+from avgzsl.support.confidential import Address
 
 SERVER = "http://localhost:6333"
 MODES = [Mode("audio", "equal"), Mode("video", "equal"), Mode("both", "equal"), Mode("both", "attention")]
@@ -61,10 +63,10 @@ def random_embeddings(n: int, d: int, seed: int) -> Embeddings:
     return clips
 
 
-def clips_of(embeddings: Embeddings, first: int = 0, **known) -> list[Clip]:
+def clips_of(embeddings: Embeddings, first: int = 0, **known) -> list[IndexedClip]:
     flags = zip(embeddings.has_audio.tolist(), embeddings.has_video.tolist(), strict=True)
     return [
-        Clip(f"clip-{first + i}", f"hash-{first + i}", has_audio=audio, has_video=video, **known)
+        IndexedClip(f"clip-{first + i}", f"hash-{first + i}", has_audio=audio, has_video=video, **known)
         for i, (audio, video) in enumerate(flags)
     ]
 
@@ -89,9 +91,10 @@ def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", mo
         format=FORMAT, id="0" * 16, run="none", method="compares", fingerprint="none", engine=engine, url=url,
         parts=("audio", "video"), dimension=d,
     )  # fmt: skip
-    clip_table.create(folder)
+    clip_database.create(folder)
     write_record(folder, record)
-    return Collection(folder, record, Run._make((folder, None, Compares(similarity, modes))), url)
+    address = None if url is None else Address(url)
+    return Collection(folder, record, Run(folder, Config.model_construct(), Compares(similarity, modes)), address)
 
 
 def rows(clips: Embeddings, index) -> Embeddings:

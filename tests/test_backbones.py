@@ -1,4 +1,4 @@
-"""What every backbone keeps to, over the whole registry; and the cards on real clips, beside features of the same."""
+"""The registry of backbones (tests/test_plugin_suites.py has what each keeps to), and cards on real clips."""
 
 import csv
 import importlib
@@ -11,12 +11,13 @@ import torch
 from torch.nn.functional import cosine_similarity, normalize
 
 from avgzsl import backbones, open_dataset
-from avgzsl.backbones import Backbone
-from avgzsl.errors import DataError, WeightsError
+from avgzsl.errors import ConfigError, WeightsError
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import FrameNeeds
+from avgzsl.testing.backbones import sample_clips
 from avgzsl.types import MODALITIES
 from tests.conftest import SHARED
+from tests.strangers import install
 
 NAMES = sorted(backbones.backbones())
 CARDS = {"yamnet": "audio", "mobilenet-v2": "video"}
@@ -38,38 +39,6 @@ def realclips():
     return folder
 
 
-def module_of(name):
-    try:
-        return importlib.import_module(f"avgzsl.backbones.{name.replace('-', '_')}")
-    except ModuleNotFoundError:
-        return None
-
-
-def served():
-    """What each backbone embeds; not those whose weights come from the hub (tests/test_transformers.py)."""
-    modules = {name: module_of(name) for name in NAMES}
-    local = {name: module for name, module in modules.items() if module and not hasattr(module, "DEFAULT")}
-    return [*CARDS.items(), *((name, modality) for name, module in local.items() for modality in module.MODALITIES)]
-
-
-@pytest.fixture(scope="module", params=served(), ids="-".join)
-def backbone(request):
-    """Each backbone that needs no weights, or whose weights lie beside the project."""
-    try:
-        return backbones.load(*request.param, models=SHARED / "models")
-    except WeightsError as problem:
-        pytest.skip(str(problem).partition(" (")[0])
-
-
-def clips_for(needs, seed=0):
-    """Clips of different lengths, one of them of a single frame or sample."""
-    draw = np.random.default_rng(seed)
-    if isinstance(needs, FrameNeeds):
-        counts = [needs.count or 5, 1, 3]
-        return [draw.integers(0, 256, (n, needs.size, needs.size, 3)).astype(np.uint8) for n in counts]
-    return [draw.uniform(-0.5, 0.5, n).astype(np.float32) for n in (2 * needs.rate, 1, needs.rate // 3)]
-
-
 def test_the_registry_lists_modules_and_cards_without_loading_what_is_heavy():
     assert {"descriptors", *CARDS} <= set(NAMES)
     assert not {"base", "engines", "tflite", "onnx"} & set(NAMES)
@@ -81,53 +50,11 @@ def test_the_registry_lists_modules_and_cards_without_loading_what_is_heavy():
     assert done.stdout.strip() == ""
 
 
-def test_no_card_has_the_name_of_a_module():
-    cards = {path.stem for path in backbones._CARDS.iterdir()}
-    assert cards == set(CARDS)
-    assert not [name for name in cards if module_of(name)]
-
-
-def test_it_is_a_backbone(backbone):
-    assert isinstance(backbone, Backbone)
-    assert backbone.spec in NAMES
-    assert all(len(file.sha256) == 64 for file in backbone.weights)
-
-
-def test_rows_are_finite_float32_of_the_dimension(backbone):
-    rows = backbone.embed(clips_for(backbone.needs))
-    assert rows.shape == (3, backbone.dimension)
-    assert rows.dtype == torch.float32 and rows.device.type == "cpu"
-    assert rows.isfinite().all()
-    assert len({row.numpy().tobytes() for row in rows}) == 3
-
-
-def test_a_row_does_not_hang_on_other_clips_nor_on_those_before(backbone):
-    clips = clips_for(backbone.needs)
-    together = backbone.embed(clips)
-    for position, clip in reversed(list(enumerate(clips))):
-        assert torch.equal(backbone.embed([clip])[0], together[position])
-
-
-def test_clips_are_left_alone_and_none_give_no_rows(backbone):
-    clips = clips_for(backbone.needs)
-    copies = [clip.copy() for clip in clips]
-    for clip in clips:
-        clip.flags.writeable = False
-    backbone.embed(clips)
-    assert all(np.array_equal(*pair) for pair in zip(clips, copies, strict=True))
-    assert backbone.embed([]).shape == (0, backbone.dimension)
-
-
-def test_silence_and_a_blank_picture_have_finite_rows(backbone):
-    blank = [np.zeros_like(clip) for clip in clips_for(backbone.needs)]
-    assert backbone.embed(blank).isfinite().all()
-
-
-def test_what_nobody_asked_for_is_refused(backbone):
-    good = clips_for(backbone.needs)[0]
-    for bad in (good[:0], good[None], good.astype(np.float64)):
-        with pytest.raises(DataError, match=r"clip 1 of 2: .* expected one"):
-            backbone.embed([good, bad])
+def test_a_module_with_the_name_of_a_card_is_refused(tmp_path, monkeypatch):
+    install(tmp_path, "their-nets", {"their_net": ""}, {"avgzsl.backbones": {"yamnet": "their_net"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"yamnet' is there more than once: the card .*yamnet\.yaml and their_net of"):
+        backbones.load("yamnet", "audio")
 
 
 def test_yamnet_is_the_mean_of_its_windows(models):
@@ -155,7 +82,7 @@ def test_a_tensor_has_one_value_by_index_by_name_and_by_the_scale_of_the_file(mo
     head, _, _ = card.partition("output:")
     path = tmp_path / "own.yaml"
     path.write_text(head + "output:\n  tensor: MobilenetV2/Logits/AvgPool\n")
-    frames = clips_for(FrameNeeds(224, count=2))[:1]
+    frames = sample_clips(FrameNeeds(224, count=2))[:1]
     named = backbones.load(str(path), "video", models=models).embed(frames)
     torch.testing.assert_close(named, backbones.load("mobilenet-v2", "video", models=models).embed(frames))
     path.write_text(head + "output:\n  tensor: 4000\n")

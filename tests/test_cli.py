@@ -81,7 +81,7 @@ def test_inspect(data):
 
 def test_methods_and_layouts():
     printed = avgzsl("methods")[1]
-    assert "avgzslnet: " in printed
+    assert "avgzslnet: " in printed and printed.count(" [default]\n") == 1
     assert "official, paper, realset" in printed
     assert "momentum=0.9  Momentum of sgd" in printed
     assert "audioset-zsl: " in avgzsl("layouts")[1]

@@ -74,8 +74,7 @@ def clip(tmp_path_factory) -> Path:
 def run(tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("run")
     data = clip_runs.dataset(clip_runs.clips(folder / "clips"))
-    with pytest.MonkeyPatch.context() as patch:
-        return load_run(clip_runs.train(patch, data, folder / "run").folder)
+    return load_run(clip_runs.train(data, folder / "run").folder)
 
 
 def test_a_run_goes_to_the_hub_and_comes_back_as_it_was(run, clip, fake):

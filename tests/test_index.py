@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import unicodedata
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ import pytest
 import torch
 
 from avgzsl import open_dataset
-from avgzsl.archive import clip_table
-from avgzsl.archive.clip_table import Clip
+from avgzsl.archive import clip_selection, clip_table
+from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, append, apply, open_collection, purge, remove, view, writing
 from avgzsl.archive.embeddings import FILE
 from avgzsl.archive.fused import fused
@@ -34,7 +35,7 @@ from avgzsl.archive.indexing import (
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild, verify
 from avgzsl.archive.results import Removed
-from avgzsl.archive.where import parse
+from avgzsl.archive.where import Comparison, parse
 from avgzsl.errors import AvgzslError, ConfigError, DataError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import load_run
@@ -93,14 +94,14 @@ def test_replaced_and_removed_clips_are_found_no_more(engine, clips, tmp_path):
     moved = dataclasses.replace(rows(clips, [int(first[0][5:])]), audio=far, video=far)
     with writing(collection) as db:
         assert remove(collection, db, [first[1], "no such clip"]) == 1
-        append(collection, db, [Clip(first[0], "other", has_audio=True, has_video=True)], moved)
+        append(collection, db, [IndexedClip(first[0], "other", has_audio=True, has_video=True)], moved)
     assert found_ids(collection, 8) == first[2:]
     assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
     with writing(collection) as db:
         apply(collection, db, enough=1)
     assert found_ids(collection, 8) == first[2:]
     assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
 
 
 @pytest.mark.parametrize("engine", ["lancedb", "memory"])
@@ -126,7 +127,7 @@ def test_purge_leaves_no_byte_behind(engine, clips, tmp_path):
         assert purge(collection, db) == 2
     assert not any(holding(tmp_path, trace) for trace in traces)
     reader.close()
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     left = [i for i in range(300) if i != gone]
     best, _ = brute_force(collection.run.method, rows(clips, left), POINT, BOTH, 10)
     assert found_ids(collection) == [f"clip-{left[i]}" for i in best]
@@ -188,15 +189,15 @@ def test_contains_takes_letters_for_the_same_however_they_are_written(asked, tmp
         about = clips_of(part)
         append(collection, db, [clip._replace(label=label) for clip, label in zip(about, labels, strict=True)], part)
     with view(collection) as seen:
-        found = [clip.label for clip in seen.clips(seen.positions(*parse(f'label contains "{asked}"')))]
+        found = [clip.label for clip in seen.clips(seen.positions(parse(f'label contains "{asked}"')))]
         twins = [other for other in ALIKE if canonical(other.casefold()) == canonical(asked.casefold())]
         assert found == [label for label in labels if label in {one for twin in twins for one in ALIKE[twin]}]
         for label in ALIKE[asked]:
             for form in ("NFC", "NFD"):
                 typed = unicodedata.normalize(form, label)
-                same = [clip.label for clip in seen.clips(seen.positions(*parse(f'label = "{typed}"')))]
+                same = [clip.label for clip in seen.clips(seen.positions(parse(f'label = "{typed}"')))]
                 assert same and all(canonical(one) == canonical(label) for one in same)  # `=` minds the case
-                other = seen.positions(*parse(f'label != "{typed}"'))
+                other = seen.positions(parse(f'label != "{typed}"'))
                 assert len(other) == len(labels) - 1 - len(same)
 
 
@@ -233,7 +234,16 @@ def test_a_condition_that_says_nothing_is_refused(text, said):
 
 
 def test_values_of_a_condition_reach_no_statement():
-    assert parse('label = "x\' or 1=1 --"') == ("label = ?", ("x' or 1=1 --",))
+    condition = parse('label = "x\' or 1=1 --"')
+    assert condition == (Comparison("label", "=", "x' or 1=1 --"),)
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(clip_table.SCHEMA)
+        statements: list[str] = []
+        db.set_trace_callback(statements.append)
+        clip_selection.count(db, condition)
+    assert statements == ["select count(*) from clips where label = 'x'' or 1=1 --'"]  # SQLite itself put it in
+    with pytest.raises(KeyError):
+        clip_selection.count(db, (Comparison("label = label or id", "=", "x"),))
 
 
 def spoil(path: Path, length: int = 1) -> None:
@@ -249,7 +259,7 @@ def spoil(path: Path, length: int = 1) -> None:
 )
 def test_a_damaged_engine_is_recognised_and_rebuilt(engine, pattern, clips, tmp_path):
     collection = collection_of(tmp_path, clips, engine=engine)
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     collection.close()
     (file, *_) = sorted((tmp_path / "engine").rglob(pattern))
     spoil(file, 40)
@@ -257,7 +267,7 @@ def test_a_damaged_engine_is_recognised_and_rebuilt(engine, pattern, clips, tmp_
     assert not found.truth
     assert found.engine and "both-equal" in found.engine[0]
     rebuild(collection)
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     assert found_ids(collection) == expected_ids(collection, clips)
 
 
@@ -284,7 +294,7 @@ def test_an_engine_that_is_gone_is_rebuilt(clips, tmp_path):
         file.unlink()
     assert len(verify(collection).engine) == len(MODES)
     rebuild(collection)
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     assert found_ids(collection) == expected_ids(collection, clips)
 
 
@@ -399,11 +409,11 @@ def test_killed_at_random_moments_nothing_acknowledged_is_lost(engine, tmp_path,
         assert len(there - acknowledged) <= 10  # a kill leaves at most one that was whole and not yet told
         batch = max(there, default=-1) + 1
     assert len(acknowledged) > 5
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     with writing(collection) as db:
         apply(collection, db, enough=1)
     collection.close()
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
     with view(collection) as seen:
         positions = seen.positions()
         stored = seen.embeddings(positions)
@@ -427,7 +437,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, nursery):
     _, told = nursery(tmp_path, count, count + 1)
     assert ended(told)[-1] == "end"
     assert batches_of(found_ids(collection, 100_000)) == set(range(count + 1))
-    assert verify(collection) == ([], [])
+    assert verify(collection).rows() == []
 
 
 def test_index_of_features_and_what_changed_in_them(data, run, tmp_path):

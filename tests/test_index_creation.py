@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from avgzsl.archive import collection, writer
+from avgzsl.archive import creation, writer
 from avgzsl.archive import indexing as archive
 from avgzsl.archive.collection import open_collection, writing
 from avgzsl.archive.indexing import index, index_add, index_info, index_verify
@@ -68,14 +68,14 @@ def assert_whole(folder: Path, clips: int = CLIPS) -> None:
 
 @pytest.mark.parametrize("engine", ["memory", "lancedb"])
 def test_who_comes_while_an_index_is_made_is_told_so_and_harms_nothing(engine, make, tmp_path, monkeypatch):
-    heard = once(monkeypatch, collection.clip_table, "create", before=make)  # half of it is there
+    heard = once(monkeypatch, creation.clip_database, "create", before=make)  # half of it is there
     assert make(engine=engine).added == CLIPS
     assert len(heard) == 1 and "another process is writing to this index" in heard[0]
     assert_whole(tmp_path / "index")
 
 
 def test_who_was_quicker_wins(make, tmp_path, monkeypatch):
-    heard = once(monkeypatch, collection, "only_writer", before=make)  # after the first look at the folder
+    heard = once(monkeypatch, creation, "only_writer", before=make)  # after the first look at the folder
     with pytest.raises(DataError, match="another process has made an index here; run the same again"):
         make()
     assert heard[0].added == CLIPS
@@ -116,7 +116,7 @@ def test_who_comes_while_an_index_is_taken_back_is_told_so(there_before, make, d
         folder.mkdir()
     late = []
     once(monkeypatch, archive, "_undo", before=lambda: late.append(open_collection(folder)))
-    heard = once(monkeypatch, collection, "drop_vectors", before=make, after=lambda: writing(late[0]).__enter__())
+    heard = once(monkeypatch, creation, "drop_vectors", before=make, after=lambda: writing(late[0]).__enter__())
     with pytest.raises(UnknownNameError, match="split"):
         make(split="tst")
     assert len(heard) == 2 and all("another process is writing" in said for said in heard)

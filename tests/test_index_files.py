@@ -12,9 +12,9 @@ from avgzsl import cli
 from avgzsl.archive import clip_table, indexed_files
 from avgzsl.archive.collection import open_collection, view
 from avgzsl.archive.file_check import index_files
-from avgzsl.archive.indexed_files import Indexed
+from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.archive.indexing import index, index_add, index_remove, index_verify
-from avgzsl.archive.moved import index_move
+from avgzsl.archive.relocation import index_move
 from avgzsl.archive.search import search
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.extract import extract
@@ -86,7 +86,7 @@ def test_an_index_knows_what_its_files_were(archive, clips):
     for name, (_, path, file, _) in rows(archive).items():
         status, content = (clips / name).stat(), (clips / name).read_bytes()
         assert path == str(clips / name)
-        assert file == Indexed(status.st_size, status.st_mtime_ns, sha256(content).hexdigest())
+        assert file == IndexedFile(status.st_size, status.st_mtime_ns, sha256(content).hexdigest())
     assert set(states(archive).values()) == {"same"}
 
 

@@ -20,9 +20,9 @@ from avgzsl.archive.search import open_searcher, search
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.media.workers import Decoders
-from avgzsl.server.contract import Wanted
+from avgzsl.server.contract import HitChoice
 from avgzsl.server.index_archive import open_archive
-from avgzsl.support.trust import bare_address
+from avgzsl.support.confidential import bare_address
 from tests.small_set import write_set
 
 KEY = "a key that only its server may have"
@@ -127,7 +127,7 @@ def listening(monkeypatch):
 def serve(folder: Path, url: str | None) -> None:
     with Decoders(1) as decoders:
         archive = open_archive(folder, decoders, True, url=url)
-        archive.search("dog", None, Wanted(3, None, None))
+        archive.search("dog", None, HitChoice(3, None, None))
 
 
 CALLS = {
@@ -227,7 +227,7 @@ def test_a_secret_in_an_address_is_refused_and_shown_to_nobody(url, foreign, run
     with pytest.raises(ConfigError, match="takes no url") as told:
         address("memory", url)
     assert "secret" not in str(told.value)
-    assert "secret" not in json.dumps(index_info(folder))
+    assert "secret" not in json.dumps(index_info(folder).json())
     ran = CliRunner().invoke(cli.app, ["index-info", str(folder)])
     assert ran.exit_code == 0 and "secret" not in ran.output
 
@@ -237,7 +237,7 @@ def test_an_engine_on_disk_has_no_use_for_an_address(foreign, monkeypatch):
     with pytest.raises(ConfigError, match="takes no url"):
         open_searcher(folder, url="http://localhost:6333")
     monkeypatch.setenv(VARIABLE, "http://localhost:6333")  # of another index
-    assert len(search(folder, "dog", k=3)) == 3
+    assert len(search(folder, "dog", top=3)) == 3
 
 
 # -- links -------------------------------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def test_nothing_in_an_index_is_a_link(engine, kind, made, foreign, data, tmp_pa
 
 def test_the_folder_itself_may_be_a_link_of_the_user(foreign, data, run, tmp_path):
     (tmp_path / "mine").symlink_to(foreign())
-    assert len(search(tmp_path / "mine", "dog", k=3)) == 3
+    assert len(search(tmp_path / "mine", "dog", top=3)) == 3
     assert index_add(tmp_path / "mine", data, split="test").added == 25
     (tmp_path / "place").mkdir()
     (tmp_path / "new").symlink_to(tmp_path / "place")
@@ -330,7 +330,7 @@ def test_what_has_a_second_name_elsewhere_is_not_written_to(name, foreign, data,
     for path in paths:
         os.link(path, tmp_path / path.name)
     before = everything(folder)
-    assert len(search(folder, "dog", k=3)) == 3  # reading harms nobody
+    assert len(search(folder, "dog", top=3)) == 3  # reading harms nobody
     assert before == everything(folder)
     kept = {path.name: path.read_bytes() for path in paths}
     for call in (
@@ -365,4 +365,4 @@ def test_a_search_makes_nothing_that_is_missing(foreign):
             search(folder, "dog")
         assert everything(folder) == before
         index_rebuild(folder)
-        assert len(search(folder, "dog", k=3)) == 3
+        assert len(search(folder, "dog", top=3)) == 3

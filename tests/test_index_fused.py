@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from avgzsl.archive.collection import view
-from avgzsl.archive.engines import Scanner, engines, open_engine, scans
+from avgzsl.archive.engines import engines, open_engine
 from avgzsl.archive.fused import bound, fused, nearest_distances, query, reach, rounding, video_share
 from avgzsl.archive.nearest import nearest
-from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
+from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
 from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.methods import Embeddings
 from avgzsl.scores.similarity import SIMILARITIES
-from tests.index_world import MODES, SERVER, Compares, brute_force, collection_of, compared, random_embeddings
+from tests.index_world import MODES, Compares, brute_force, collection_of, compared, random_embeddings
+from tests.samples.engines.qdrant import local_client
 
 
 def slow_score(clips, i, t, mode, similarity):
@@ -214,24 +215,12 @@ def test_modes_are_those_that_the_method_serves():
 
 @pytest.fixture
 def qdrant_here(monkeypatch):
-    """The client's own store in memory, brute force in Python, in place of a server."""
-    import qdrant_client
-
-    from avgzsl.archive.engines import qdrant
-
-    class Local(qdrant_client.QdrantClient):
-        def close(self):
-            """A server outlives its clients."""
-
-        def query_points(self, *given, search_params, **named):  # this store is exact, and warns when told to be
-            assert search_params.exact
-            return super().query_points(*given, **named)
-
-    local = Local(":memory:")
-    monkeypatch.setattr(qdrant, "connect", lambda url: local)
+    """The client's own store in memory in place of a server."""
+    local = local_client()
+    monkeypatch.setattr("avgzsl.archive.engines.qdrant.connect", lambda url: local)
 
 
-ENGINES = ["memory", "lancedb", "qdrant"]
+ENGINES = sorted(engines())
 
 
 @pytest.mark.parametrize(
@@ -306,51 +295,7 @@ def big():
     return clips, torch.cat([torch.randn(2, 16, generator=g), middle])
 
 
-@pytest.mark.parametrize("kind", ENGINES)
-def test_engine_contract(kind, tmp_path, qdrant_here):
-    url = SERVER if kind == "qdrant" else None
-    rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((50, 5)).astype(np.float32)
-    positions = np.arange(50) * 3  # gaps: clips that are not in a mode
-    asked = np.append(rng.standard_normal(4), -1).astype(np.float32)
-    engine = open_engine(kind, tmp_path / "engine", "some", 5, url)
-    engine.delete(positions)
-    with pytest.raises(DataError, match="index-rebuild"):
-        engine.query(asked, 5)
-    assert not any(tmp_path.rglob("*.*"))  # nothing was made
-    engine.create()
-    assert engine.count() == 0
-    assert len(engine.query(asked, 5)[0]) == 0
-    engine.upsert(positions[:30], vectors[:30])
-    engine.upsert(positions[20:], vectors[20:])  # some of them again
-    engine.upsert(positions[[0, 40]], vectors[[0, 40]])  # what lies between stays
-    engine.upsert(positions[:0], vectors[:0])
-    engine.create()
-    assert engine.count() == 50
-    engine.close()
-    engine = open_engine(kind, tmp_path / "engine", "some", 5, url)
-    expected = vectors @ asked
-    found, products = engine.query(asked, 7)
-    assert found.tolist() == positions[np.argsort(-expected)[:7]].tolist()
-    assert products == pytest.approx(np.sort(expected)[::-1][:7], abs=1e-5)
-    assert len(engine.query(asked, 1000)[0]) == 50
-    middle = float(np.sort(expected)[-20:-18].mean())
-    assert engine.query(asked, 1000, middle)[0].tolist() == positions[np.argsort(-expected)[:19]].tolist()
-    assert len(engine.query(asked, 5, middle)[0]) == 5
-    assert len(engine.query(asked, 5, float(expected.max()) + 1)[0]) == 0
-    assert isinstance(engine, Scanner) == scans(kind)
-    if isinstance(engine, Scanner):
-        products = engine.products(asked)
-        assert products[positions] == pytest.approx(expected, abs=1e-5)
-        assert np.isneginf(np.delete(products, positions)).all()
-    engine.delete(found[:2])
-    assert engine.count() == 48
-    assert engine.query(asked, 3)[0].tolist() == positions[np.argsort(-expected)[2:5]].tolist()
-    engine.close()
-
-
 def test_engines_are_found_by_listing_and_named_in_errors(tmp_path):
-    assert sorted(engines()) == sorted(ENGINES)
     with pytest.raises(UnknownNameError, match="did you mean lancedb"):
         open_engine("lancdb", tmp_path, "some", 5)
     with pytest.raises(ConfigError, match="takes no url"):

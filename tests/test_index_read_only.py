@@ -14,7 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import cli
-from avgzsl.archive import clip_table
+from avgzsl.archive import clip_database, clip_selection, clip_table
 from avgzsl.archive.collection import open_collection, writing
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
 from avgzsl.archive.retrieval import index_evaluate
@@ -23,7 +23,7 @@ from avgzsl.errors import AvgzslError
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.features.feature_store import open_store
 from avgzsl.media.workers import Decoders
-from avgzsl.server.contract import Wanted
+from avgzsl.server.contract import HitChoice
 from avgzsl.server.index_archive import open_archive
 from tests.test_store import make as write_store
 
@@ -60,13 +60,13 @@ def read_all(folder: Path) -> dict[str, object]:
             [hit.id for hit in search(place, "bell")],
             [hit.label for hit in search(place, "bell", where="label = changed")],
             index_info(place).clips,
-            index_verify(place),
+            index_verify(place).json(),
         ]
         if name != "killed":
             told[name].append(index_evaluate(place, "test").results[0]["S"])
         with Decoders(1) as decoders:
             archive = open_archive(place, decoders, True)
-            told[name].append([hit.clip.id for hit in archive.search("bell", None, Wanted(3, None, None)).hits])
+            told[name].append([hit.clip.id for hit in archive.search("bell", None, HitChoice(3, None, None)).hits])
     for name, call in (("run", evaluate), ("store", lambda run: open_store(folder / "store").clips.num_rows)):
         found = call(folder / "run")
         told[name] = found if name == "store" else found.results
@@ -121,7 +121,7 @@ def test_on_storage_that_is_mounted_read_only(world):
     assert not writable
     assert found == json.loads(json.dumps(read_all(world)))
     assert found["killed"][1] == ["changed"]
-    assert all(found[name][3] == [[], []] for name in (*ENGINES, "killed"))
+    assert all(found[name][3] == {"truth": [], "engine": []} for name in (*ENGINES, "killed"))
     assert found["command"] == 0
     assert len(refused) == 12 and all("read-only" in said for said in refused), refused
     assert "clips.sqlite-wal" in half and "copy the index" in half
@@ -163,20 +163,20 @@ def test_a_table_that_another_machine_changes_meanwhile_is_not_called_damaged(wo
     """Read-only here, but written elsewhere: what is read at such a moment may be of two times."""
     shutil.copytree(world / "memory", tmp_path / "index")
     collection = open_collection(tmp_path / "index")
-    monkeypatch.setattr(clip_table, "_is_still", lambda path: True)
-    with pytest.raises(AvgzslError, match="changed by another machine"), clip_table.opened(collection.folder):
+    monkeypatch.setattr(clip_database, "_is_unwritable", lambda path: True)
+    with pytest.raises(AvgzslError, match="changed by another machine"), clip_database.opened(collection.folder):
         os.utime(tmp_path / "index" / clip_table.FILE)
-    with clip_table.opened(collection.folder) as db:
-        assert len(clip_table.positions(db)) == 18
+    with clip_database.opened(collection.folder) as db:
+        assert len(clip_selection.positions(db)) == 18
 
 
 def test_a_reader_cannot_change_the_table(world, tmp_path):
     shutil.copytree(world / "memory", tmp_path / "index")
     collection = open_collection(tmp_path / "index")
-    with pytest.raises(AvgzslError, match="readonly"), clip_table.opened(collection.folder) as db:
+    with pytest.raises(AvgzslError, match="readonly"), clip_database.opened(collection.folder) as db:
         db.execute("delete from clips")
     with writing(collection) as db:
-        assert len(clip_table.positions(db)) == 18
+        assert len(clip_selection.positions(db)) == 18
 
 
 if __name__ == "__main__":

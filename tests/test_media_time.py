@@ -401,8 +401,8 @@ def test_a_long_file_is_read_once_and_a_huge_one_at_its_end(tmp_path, monkeypatc
         decode(file, Span(float(begin), begin + 1.0), FRAMES)
     assert stamps._scan.cache_info().misses == 1
     monkeypatch.setattr(tracks, "_READ_WHOLE", 100)
-    taken, original = [], stamps._take
-    monkeypatch.setattr(stamps, "_take", lambda *arguments: (taken.append(1), original(*arguments)))
+    taken, original = [], stamps._add_packet
+    monkeypatch.setattr(stamps, "_add_packet", lambda *arguments: (taken.append(1), original(*arguments)))
     again = decode(file, Span(20.0, 21.0), FRAMES)
     assert numbers(again.frames) == numbers(whole.frames) == [40] * 5 + [41] * 5
     assert again.info == whole.info and 0 < len(taken) < 60

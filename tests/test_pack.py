@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from avgzsl import backbones, pack, predict
-from avgzsl.archive.collection import create, open_collection
+from avgzsl.archive.collection import open_collection
+from avgzsl.archive.creation import create
 from avgzsl.archive.indexing import index, index_add
 from avgzsl.data.clips import ClipSet, Dataset, Encoder
 from avgzsl.errors import AvgzslError, RunError, WeightsError

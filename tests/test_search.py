@@ -22,6 +22,7 @@ from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.scores.metrics import retrieval
 from avgzsl.text.encoders import load as load_text
+from avgzsl.types import EncoderChoice
 from tests import clip_runs
 from tests.small_set import feature_file, read_file, write_file, write_set
 from tests.test_store import clips as stored_clips
@@ -152,7 +153,7 @@ def test_clips_that_cannot_be_asked_with_are_named(searcher, files, tmp_path):
         ({"without": ["red"]}, ConfigError, "needs words to look for"),
         ({"words": "red", "by": "audio"}, ConfigError, "what of a clip to ask with"),
         ({"words": "red", "without": ["Red"]}, ConfigError, "leaves nothing"),
-        ({"words": "red", "k": 0}, ConfigError, "from 1 to"),
+        ({"words": "red", "top": 0}, ConfigError, "from 1 to"),
         ({"words": "red", "modality": "sound"}, UnknownNameError, "unknown modality 'sound'"),
         ({"words": "red", "modality": "audio", "fusion": "attention"}, ConfigError, "weighs audio against video"),
         ({"words": "red", "where": "duration <"}, ConfigError, "COLUMN OPERATOR VALUE"),
@@ -243,7 +244,7 @@ def test_the_test_split_of_an_index_of_all_is_measured_as_by_evaluate(tied, tmp_
         hidden = source.rename(source.with_name("gone"))  # no data set is needed
         found = index_evaluate(tmp_path / f"index-{name}", "test")
         hidden.rename(source)
-        assert found["unlabelled"] == 0 and found["split"] == "test"
+        assert found.unlabelled == 0 and found.split == "test"
         assert_same_retrieval(run, tmp_path / f"index-{name}")
 
 
@@ -255,8 +256,8 @@ def test_clips_without_a_label_are_not_counted_and_strange_ones_are_named(tied, 
         made[i] = made[i]._replace(about={**made[i].about, "label": None})
     index(run, write_store(tmp_path / "other", made), tmp_path / "index", engine="memory")
     found = index_evaluate(tmp_path / "index")
-    assert (found["unlabelled"], index_evaluate(tmp_path / "index", "val").unlabelled) == (2, 1)
-    both = found["results"][-1]
+    assert (found.unlabelled, index_evaluate(tmp_path / "index", "val").unlabelled) == (2, 1)
+    both = found.results[-1]
     assert (both["modality"], both["clips"]) == ("both", 16)
     printed = avgzsl("index-evaluate", tmp_path / "index")
     assert "2 clips without a label were not counted" in printed
@@ -287,7 +288,7 @@ def test_clips_that_cannot_be_measured_are_no_result(tied, tmp_path):
     [
         ("path,label\nno.mp4,red low", {}, "things to mend"),
         ("path,split\nred-low.mp4,test", {"split": "val"}, "unknown split 'val'"),
-        ("path\nred-low.mp4", {"audio": "nothing"}, "unknown backbone 'nothing'"),
+        ("path\nred-low.mp4", {"encoders": EncoderChoice(audio="nothing")}, "unknown backbone 'nothing'"),
     ],
 )
 def test_media_that_are_refused_leave_no_index(lines, options, said, there, archive, run, files, tmp_path):

@@ -12,6 +12,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from pydantic import SecretStr
 
 from avgzsl.archive.collection import open_collection, view
 from avgzsl.errors import ConfigError, RunError
@@ -503,11 +504,11 @@ def test_sessions_do_not_fill_the_memory():
 
 def test_who_guesses_tokens_is_slowed_down_and_nobody_else():
     clock = Clock()
-    one = access.Access(TOKEN, frozenset(), guesses=sessions.Guesses(clock))
+    one = access.Access(SecretStr(TOKEN), frozenset(), guesses=sessions.Guesses(clock))
 
     def says(given, address):
         try:
-            one.check_token(given, address)
+            one.check_token(SecretStr(given), address)
         except Refused as refused:
             return refused.status_code
         return 200
@@ -732,7 +733,7 @@ def test_an_answer_that_has_begun_has_its_own_time():
 
 
 def test_a_line_holds_no_more_than_it_should():
-    line, gate, most = limits.Line("test", 1, 1), threading.Event(), 0
+    line, gate, most = limits.WaitingLine("test", 1, 1), threading.Event(), 0
     running = 0
 
     def work():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from avgzsl.archive import clip_table, indexed_files
-from avgzsl.archive.indexed_files import Indexed
+from avgzsl.archive import clip_table, file_table
+from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.archive.indexing import index, index_add
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.extract import extract
@@ -40,20 +40,20 @@ def own(tmp_path):
     return folder
 
 
-def facts(path: Path) -> Indexed:
+def facts(path: Path) -> IndexedFile:
     """As a maker who knows the file would note them."""
     status = path.stat()
-    return Indexed(status.st_size, status.st_mtime_ns, sha256(path.read_bytes()).hexdigest())
+    return IndexedFile(status.st_size, status.st_mtime_ns, sha256(path.read_bytes()).hexdigest())
 
 
-def foreign(tmp_path: Path, path: str | bytes, file: Indexed | None) -> Path:
+def foreign(tmp_path: Path, path: str | bytes, file: IndexedFile | None) -> Path:
     """The world's index, as somebody made it of whom one knows nothing: one clip has another path."""
     made = tmp_path / "foreign"
     shutil.copytree(world() / "index", made)
     db = sqlite3.connect(made / clip_table.FILE)
     db.execute("update clips set path = cast(? as text) where id = ?", (path, ID))
     if file is not None:
-        indexed_files.note(db, [(str(path), file)])
+        file_table.note(db, [(str(path), file)])
     db.commit()
     db.close()
     return made
@@ -201,7 +201,7 @@ def test_what_is_no_film_by_its_bytes_is_not_handed_out_whatever_it_is_called(ow
 def test_a_pipe_is_not_waited_for(own, tmp_path):
     os.mkfifo(own / "pipe.mp4")
     begun = time.monotonic()
-    answers, row = asked(foreign(tmp_path, str(own / "pipe.mp4"), Indexed(0, 0, "")))
+    answers, row = asked(foreign(tmp_path, str(own / "pipe.mp4"), IndexedFile(0, 0, "")))
     refused(answers, 410)
     assert row == "gone" and time.monotonic() - begun < 30
 
@@ -210,7 +210,7 @@ def test_a_huge_file_of_another_time_is_not_read_for_ever(own, tmp_path):
     with (own / "huge.mp4").open("wb") as file:
         file.truncate(1 << 36)
     begun = time.monotonic()
-    answers, _ = asked(foreign(tmp_path, str(own / "huge.mp4"), Indexed(1 << 36, 0, "")), decode_seconds=0.2)
+    answers, _ = asked(foreign(tmp_path, str(own / "huge.mp4"), IndexedFile(1 << 36, 0, "")), decode_seconds=0.2)
     refused(answers, 410)
     assert "too large to be compared" in answers["file"].text and time.monotonic() - begun < 30
 
@@ -219,7 +219,7 @@ def test_what_an_index_says_of_a_file_may_be_nonsense(own, tmp_path):
     made = foreign(tmp_path, str(own / "film.mp4"), None)
     db = sqlite3.connect(made / clip_table.FILE)
     strict = db.execute("select sql from sqlite_master where name = 'files'").fetchone()[0]
-    loose = indexed_files.SCHEMA.replace("strict, ", "").replace(" not null", "")
+    loose = file_table.SCHEMA.replace("strict, ", "").replace(" not null", "")
     db.executescript(f"drop table if exists files; {loose}")
     db.execute("insert into files values (?, 'many', null, x'00')", (str(own / "film.mp4"),))
     db.execute("pragma writable_schema = on")  # it says that it is strict

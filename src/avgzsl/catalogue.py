@@ -8,7 +8,7 @@ from avgzsl.archive.engines import engines
 from avgzsl.backbones import backbones
 from avgzsl.data.layouts import layouts
 from avgzsl.generators import generators
-from avgzsl.methods import method_class, methods
+from avgzsl.methods import PLUGINS
 from avgzsl.support.showing import Shown
 from avgzsl.text.encoders import encoders
 
@@ -35,7 +35,8 @@ class Catalogue(Shown, Mapping[str, str]):
 
 def list_methods() -> Catalogue:
     """Methods, as `train` takes them."""
-    return Catalogue({name: (method_class(name).__doc__ or "").partition("\n")[0] for name in methods()})
+    methods, _ = PLUGINS.load_all()
+    return Catalogue({name: (cls.__doc__ or "").partition("\n")[0] for name, cls in methods.items()})
 
 
 def list_layouts() -> Catalogue:

@@ -16,7 +16,7 @@ from torch import Tensor
 from avgzsl.archive.index_record import IndexRecord
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.methods import Embeddings
-from avgzsl.support.trust import open_in_place, require_no_holes
+from avgzsl.support.trust import open_in_place, require_written
 
 FILE = "embeddings.f32"
 
@@ -104,7 +104,7 @@ def mapped(folder: Path, end: int, record: IndexRecord) -> Float32[np.ndarray, "
         status = path.stat()
         if status.st_size < end * size * 4:
             raise ValueError(f"it has {status.st_size} bytes")
-        require_no_holes(path, status, DataError)
+        require_written(path, status, DataError)
         return np.memmap(path, np.float32, "r", shape=(end, size))
     except (OSError, ValueError) as problem:
         raise DataError(

@@ -70,6 +70,6 @@ def has_extracted(stores: Path) -> bool:
         return True
     for path in stores.glob(f"*/{JOURNAL}"):
         with open_journal(path) as journal:
-            if journal.connection.execute("select 1 from clips").fetchone():
+            if not journal.is_empty():
                 return True
     return False

@@ -1,28 +1,27 @@
 """Are the files of an index there, and those that were indexed?"""
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from avgzsl.archive import indexed_files
+from avgzsl.archive import file_table, indexed_files
 from avgzsl.archive.collection import Collection, open_collection, view
-from avgzsl.archive.indexed_files import FileState, Indexed
+from avgzsl.archive.indexed_files import FileState, IndexedFile
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import ShownItems
 
 
-class Checked(NamedTuple):
+class CheckedFile(NamedTuple):
     """A file that clips are of: where it is, what it was, and what has become of it."""
 
     path: str
-    file: Indexed | None
+    file: IndexedFile | None
     state: FileState
 
 
 @dataclass(frozen=True)
-class CheckedFiles(ShownItems[Checked]):
+class CheckedFiles(ShownItems[CheckedFile]):
     """Files, in order of path."""
 
     def rows(self) -> list[dict[str, Any]]:
@@ -30,7 +29,7 @@ class CheckedFiles(ShownItems[Checked]):
         return [{"path": checked.path, "state": checked.state} for checked in self.items]
 
     def paths(self, state: FileState) -> list[str]:
-        """Those in a state."""
+        """Paths of the files in a state."""
         return [checked.path for checked in self.items if checked.state == state]
 
 
@@ -43,19 +42,15 @@ def index_files(
     one. Raises DataError, RunError for what is no index of its run.
     """
     with view(open_collection(index)) as seen:
-        files = files_of(seen.db)
+        files = file_table.files_of_clips(seen.db)
     return check(((path, path, file) for path, file in files), len(files), hash, progress)
 
 
-def files_of(db: sqlite3.Connection) -> list[tuple[str, Indexed | None]]:
-    """The files of all clips, in order of path, and what they were."""
-    paths = [path for (path,) in db.execute("select distinct path from clips where path is not null order by path")]
-    noted = indexed_files.noted(db, paths)
-    return [(path, noted.get(path)) for path in paths]
-
-
 def check(
-    files: Iterable[tuple[str, str, Indexed | None]], total: int, hash: bool = False, progress: Progress | None = None
+    files: Iterable[tuple[str, str, IndexedFile | None]],
+    total: int,
+    hash: bool = False,
+    progress: Progress | None = None,
 ) -> CheckedFiles:
     """What has become of files that the index has at a path, which are looked for at another: (path, where, what)."""
     checked = []
@@ -63,7 +58,7 @@ def check(
         state = indexed_files.state(where, file)
         if hash and state == "same" and file is not None and not indexed_files.has_bytes_of(where, file):
             state = "changed"
-        checked.append(Checked(path, file, state))
+        checked.append(CheckedFile(path, file, state))
         if progress is not None:
             progress(Step("files", done, total, item=path))
     return CheckedFiles(tuple(checked))

@@ -116,7 +116,7 @@ def nearest_distances(
     q = query(text, "euclidean").astype(np.float64)
     own = float(text.double().square().sum())
     highest = own + _product(q, largest, "euclidean")  # no sum below is larger
-    distances = np.float32(own - rounding(q, largest, "euclidean") - 2 * highest * _STEP) - products
+    distances = np.float32(own - rounding(q, largest, "euclidean") - 2 * highest * _STEP) - products  # squared
     np.maximum(distances, 0, out=distances)
     np.sqrt(distances, out=distances)
     distances *= np.float32(1 - 2 * len(q) * _STEP)

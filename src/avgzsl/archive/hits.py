@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.archive.fused import video_share
-from avgzsl.archive.indexed_files import FileState, Indexed
+from avgzsl.archive.indexed_files import FileState, IndexedFile
 from avgzsl.archive.indexed_files import state as state_of
-from avgzsl.archive.nearest import Found
+from avgzsl.archive.nearest import NearestClips
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
 from avgzsl.methods import Embeddings
@@ -27,7 +27,7 @@ _HASHED = 16 << 20  # bytes of a file that is read to be compared, as its time i
 
 @dataclass(frozen=True)
 class Hit:
-    """A clip that was found. `score` is higher, `distance` lower the nearer; dot products have no distance.
+    """A clip that was nearest. `score` is higher, `distance` lower the nearer; dot products have no distance.
 
     `distances` are those of each modality alone, `weights` what each counted in the fused score (None for one that the
     clip lacks or that the method does not embed by itself). `seen` is None for a label that the run does not know;
@@ -79,14 +79,14 @@ class Hits(ShownItems[Hit]):
         return [asdict(hit) for hit in self.items]
 
 
-def hits_of(run: Run, found: Found, point: Float[Tensor, " d"], mode: Mode) -> Hits:
+def hits_of(run: Run, nearest: NearestClips, point: Float[Tensor, " d"], mode: Mode) -> Hits:
     """The nearest clips as hits, in their order; scores are those of the mode, and of each modality alone."""
     similarity = run.method.similarity
     seen = dict.fromkeys(run.config.data.seen, True) | dict.fromkeys(run.config.data.unseen, False)
-    alone = {m: _alone(found.embeddings, point, m, similarity) for m in MODALITIES}
-    weights = _weights(found.embeddings, mode)
+    alone = {m: _alone(nearest.embeddings, point, m, similarity) for m in MODALITIES}
+    weights = _weights(nearest.embeddings, mode)
     hits, folders = [], own_folders.remembered()
-    for i, (clip, score) in enumerate(zip(found.clips, found.scores.tolist(), strict=True)):
+    for i, (clip, score) in enumerate(zip(nearest.clips, nearest.scores.tolist(), strict=True)):
         state = None if clip.path is None else _state(clip.path, clip.file, folders)
         hits.append(
             Hit(
@@ -110,7 +110,7 @@ def hits_of(run: Run, found: Found, point: Float[Tensor, " d"], mode: Mode) -> H
     return Hits(tuple(hits))
 
 
-def _state(path: str, file: Indexed | None, folders: Sequence[Path]) -> FileState:
+def _state(path: str, file: IndexedFile | None, folders: Sequence[Path]) -> FileState:
     """What has become of a file; nothing is read of one that the user never named, whatever an index says."""
     own = own_folders.covering(Path(os.path.realpath(path)), folders) is not None
     return state_of(path, file, _HASHED if own else 0)

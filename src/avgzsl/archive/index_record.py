@@ -2,23 +2,28 @@
 
 import secrets
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from avgzsl.data.clips import ClipSet
 from avgzsl.errors import DataError
 from avgzsl.experiments.run import Run, run_id
 from avgzsl.methods import Embeddings
 from avgzsl.support import records
+from avgzsl.support.confidential import Address, bare_address
 from avgzsl.support.files import write_json
-from avgzsl.support.trust import bare_address
 from avgzsl.types import MODALITIES
 
 FORMAT = 1
 RECORD = "index.json"
+
+
+def _bare(url: str) -> str:
+    """What a record, which somebody else may have made, keeps of an address: what may be shown of it."""
+    return bare_address(url) if url else url
 
 
 class IndexRecord(BaseModel):
@@ -32,14 +37,14 @@ class IndexRecord(BaseModel):
     method: str
     fingerprint: str
     engine: str
-    url: str | None
+    url: Annotated[str, AfterValidator(_bare)] | None
     parts: tuple[Literal["audio", "video", "joint"], ...] = Field(min_length=1, max_length=2)
     dimension: int = Field(ge=1, le=1 << 20)
     decoder: int = Field(default=0, ge=0)
     """`media.version.DECODER` of the clips' features; older indexes did not say."""
 
 
-def describe(run: Run, engine: str, url: str | None, decoder: int) -> IndexRecord:
+def describe(run: Run, engine: str, url: Address | None, decoder: int) -> IndexRecord:
     """The record of a new index."""
     return IndexRecord(
         format=FORMAT,
@@ -48,7 +53,7 @@ def describe(run: Run, engine: str, url: str | None, decoder: int) -> IndexRecor
         method=run.config.method,
         fingerprint=run.config.data.fingerprint,
         engine=engine,
-        url=None if url is None else bare_address(url),
+        url=None if url is None else str(url),
         decoder=decoder,
         **_shape(run),
     )
@@ -56,8 +61,9 @@ def describe(run: Run, engine: str, url: str | None, decoder: int) -> IndexRecor
 
 def require_shape(folder: Path, record: IndexRecord, run: Run) -> None:
     """Raises DataError unless rows are those that the run makes."""
-    if (there := record.model_dump(include={"parts", "dimension"})) != (made := _shape(run)):
-        raise DataError(f"{folder / RECORD}: says that rows are {there}, and its run makes {made}; restore it")
+    noted, made = record.model_dump(include={"parts", "dimension"}), _shape(run)
+    if noted != made:
+        raise DataError(f"{folder / RECORD}: says that rows are {noted}, and its run makes {made}; restore it")
 
 
 def _shape(run: Run) -> dict[str, Any]:
@@ -78,12 +84,15 @@ def no_clips(run: Run) -> Embeddings:
 
 
 def write_record(folder: Path, record: IndexRecord, name: str = RECORD) -> None:
-    """Whole or not at all."""
+    """Write the record of an index, whole or not at all."""
     write_json(folder / name, record.model_dump(mode="json"))
 
 
 def read_record(folder: Path) -> IndexRecord:
-    """Raises DataError for a folder that is no index, a record that is damaged, or one of a newer format."""
+    """The record of an index.
+
+    Raises DataError for a folder that is none, a record that is damaged, or one of a newer format.
+    """
     try:
         return records.read_record(
             folder / RECORD, IndexRecord, "the record of an index", "restore it or index again", DataError, FORMAT

@@ -9,16 +9,14 @@ from typing import Any
 
 import torch
 
-from avgzsl.archive import clip_table, indexed_files, pruning, repair
-from avgzsl.archive.clip_table import Clip
+from avgzsl.archive import clip_database, clip_selection, clip_table, file_table, indexed_files, pruning, repair
+from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import (
     RUN,
     STORES,
     Collection,
     append,
     apply,
-    create,
-    discard,
     held,
     open_collection,
     remove,
@@ -27,9 +25,11 @@ from avgzsl.archive.collection import (
     writing,
 )
 from avgzsl.archive.collection import purge as erase
+from avgzsl.archive.creation import create, discard
 from avgzsl.archive.engines import default_engine
 from avgzsl.archive.extraction import extract_media, has_extracted
 from avgzsl.archive.index_record import RECORD
+from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.archive.results import Added, Faults, IndexInfo, Removed
 from avgzsl.archive.sources import decoder_of, kind_of, open_source
 from avgzsl.errors import AvgzslError, ConfigError, DataError
@@ -74,7 +74,7 @@ def index(
         "progress": progress,
     }
     if (folder / RECORD).exists():
-        collection = open_collection(folder, url)
+        collection = open_collection(folder, url, type(opened.method))
         require_run(folder, collection.record, opened)
         made_for = collection.record.engine
         if engine not in (None, made_for):
@@ -136,13 +136,13 @@ def index_remove(
     if purge:
         collection.address()  # before anything is removed
     with writing(collection) as db:
-        indexed = clip_table.contents(db, unique)
+        indexed = clip_table.stored(db, unique)
         if unknown := [name for name in unique if name not in indexed]:
             raise DataError(
                 f"{collection.folder}: holds no clip {', '.join(map(repr, unknown[:5]))}; nothing was removed"
             )
         removed = remove(collection, db, unique)
-        indexed_files.forget_others(db)
+        file_table.forget_others(db)
         erased = erase(collection, db) if purge else 0
         if purge:  # features of clips that came as files; those that stay are extracted again when they are added again
             shutil.rmtree(collection.folder / STORES, ignore_errors=True)
@@ -172,16 +172,12 @@ def index_info(index: str | Path | Collection, *, url: str | None = None) -> Ind
     """What an index is and how much it holds."""
     collection = open_collection(index, url)
     with view(collection) as seen:
-        counts = seen.db.execute(
-            "select count(*), total(has_audio), total(has_video), total(has_audio and has_video), count(label), "
-            "count(path), count(distinct label) from clips"
-        ).fetchone()
-        names = ("clips", "with_audio", "with_video", "with_both", "labelled", "with_file", "labels")
-        waiting = len(seen.positions("position >= ?", (seen.state.applied,)))
+        counts = clip_selection.counts(seen.db)
+        waiting = len(clip_selection.positions_within(seen.db, seen.state.applied, seen.state.end))
         dead = len(clip_table.dead(seen.db))
     return IndexInfo(
         record=collection.record,
-        **dict(zip(names, map(int, counts), strict=True)),
+        **counts._asdict(),
         modes=tuple(map(str, collection.modes)),
         waiting_for_the_engine=waiting,
         removed_but_not_purged=dead,
@@ -241,7 +237,7 @@ def _undo(collection: Collection, keep_folder: bool) -> None:
     """Take a new index away, unless a clip, or the features of one, came into it."""
     try:
         with held(collection):
-            with clip_table.opened(collection.folder) as db:
+            with clip_database.opened(collection.folder) as db:
                 unused = clip_table.state(db).end == 0
             if unused and not has_extracted(collection.folder / STORES):
                 discard(collection, keep_folder)
@@ -249,12 +245,12 @@ def _undo(collection: Collection, keep_folder: bool) -> None:
         return
 
 
-def _changed(collection: Collection, db: sqlite3.Connection, clips: list[Clip]) -> list[int]:
+def _changed(collection: Collection, db: sqlite3.Connection, clips: list[IndexedClip]) -> list[int]:
     """Which of the clips are new or other than those of their id. Raises DataError for an id of two files."""
-    known = clip_table.contents(db, [clip.id for clip in clips])
-    changed = [i for i, clip in enumerate(clips) if clip.id not in known or known[clip.id][0] != clip.hash]
+    known = clip_table.stored(db, [clip.id for clip in clips])
+    changed = [i for i, clip in enumerate(clips) if clip.id not in known or known[clip.id].hash != clip.hash]
     for clip in (clips[i] for i in changed):
-        _, path = known.get(clip.id, (None, None))
+        path = known[clip.id].path if clip.id in known else None
         if path is not None and clip.path is not None and path != clip.path and Path(path).is_file():
             raise DataError(
                 f"{collection.folder}: {path} and {clip.path} have the id {clip.id!r}; give them different ids in a "
@@ -263,22 +259,25 @@ def _changed(collection: Collection, db: sqlite3.Connection, clips: list[Clip]) 
     return changed
 
 
-def _note_files(db: sqlite3.Connection, clips: list[Clip]) -> None:
+def _note_files(db: sqlite3.Connection, clips: list[IndexedClip]) -> None:
     """Of clips that are there unchanged: where their files lie by now, and what they were when they were read."""
-    known = clip_table.contents(db, [clip.id for clip in clips])
-    noted = indexed_files.noted(db, (path for _, path in known.values()))
-    moved, files = [], []
-    for clip in (clip for clip in clips if clip.id in known and clip.path is not None):
-        path = known[clip.id][1]
-        if path != clip.path and (path is None or indexed_files.is_gone(path)):
-            moved.append((clip.path, clip.id))
-        elif path != clip.path:
+    known = clip_table.stored(db, [clip.id for clip in clips])
+    noted = file_table.noted(db, (clip.path for clip in known.values() if clip.path is not None))
+    moved: dict[str, str] = {}
+    files: list[tuple[str, IndexedFile]] = []
+    for clip in clips:
+        if clip.id not in known or clip.path is None:
             continue
-        if clip.file is not None and noted.get(clip.path or "") != clip.file:
-            files.append((clip.path or "", clip.file))
+        before = known[clip.id].path
+        if before != clip.path:
+            if before is not None and not indexed_files.is_gone(before):
+                continue  # its file is where it was: this one is a copy
+            moved[clip.id] = clip.path
+        if clip.file is not None and noted.get(clip.path) != clip.file:
+            files.append((clip.path, clip.file))
     if moved or files:
-        with clip_table.transaction(db, write=True):
-            db.executemany("update clips set path = ? where id = ?", moved)
-            indexed_files.note(db, files)
+        with clip_database.transaction(db, write=True):
+            clip_table.set_paths(db, moved)
+            file_table.note(db, files)
             if moved:
-                indexed_files.forget_others(db)
+                file_table.forget_others(db)

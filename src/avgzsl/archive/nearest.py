@@ -1,7 +1,7 @@
 """The clips nearest to a point of the common space, ranked by the run's own score, exactly.
 
 An engine proposes clips; each proposal is scored by `Method.compare`, as is every clip that the engine does not have
-yet. Where no bound proves that no other clip comes before the k-th of them, all that might are asked for, which settles
+yet. Where no bound proves that no other clip comes before the last of them, all that might are asked for, which settles
 it. Of clips of equal score the one that was indexed first comes first.
 """
 
@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from avgzsl.archive import clip_table
-from avgzsl.archive.clip_table import Clip
+from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
 from avgzsl.archive.proposals import proposals
 from avgzsl.archive.where import Condition
@@ -21,61 +21,68 @@ from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings
 
 _DIRECT = 20_000  # so few clips are scored sooner than an engine finds them among others
-_MORE = 4  # times k at first
+_MORE = 4  # times as many as are asked for, at first
 _GROWTH = 16  # where a condition leaves too few
 
 
-class Found(NamedTuple):
+class NearestClips(NamedTuple):
     """Clips, best first, their scores (higher is nearer), and their embeddings."""
 
-    clips: list[Clip]
+    clips: list[IndexedClip]
     scores: Float32[np.ndarray, " k"]
     embeddings: Embeddings
 
 
 def nearest(
-    collection: Collection, point: Float[Tensor, " d"], k: int, mode: Mode, condition: Condition | None = None
-) -> Found:
-    """The k nearest clips, of those that meet the condition; fewer only where there are no more."""
-    with clip_table.opened(collection.folder) as db:
+    collection: Collection, point: Float[Tensor, " d"], top: int, mode: Mode, condition: Condition | None = None
+) -> NearestClips:
+    """The `top` nearest clips, of those that meet the condition; fewer only where there are no more."""
+    with clip_database.opened(collection.folder) as db:
         while True:
-            with clip_table.transaction(db):
-                seen, found, problem = view_of(collection, db), None, None
-                try:
-                    positions, scores = _nearest(seen, point, k, mode, condition)
-                    found = Found(seen.clips(positions), scores, seen.embeddings(positions))
-                except DataError as told:  # perhaps of an engine that is being made anew
-                    problem = told
-                except MemoryError:
-                    raise DataError(
-                        f"{collection.folder}: says that it has {seen.state.end} clips, more than memory holds"
-                    ) from None
-            # had vectors left the engine meanwhile, some might be missing
-            if clip_table.state(db).generation != seen.state.generation:
-                continue
-            if found is None:
-                raise problem or AssertionError
-            return found
+            with clip_database.transaction(db):
+                seen = view_of(collection, db)
+                outcome = _nearest_or_problem(seen, point, top, mode, condition)
+            # had vectors left the engine meanwhile, some might be missing: then all of it is done again
+            if clip_table.state(db).generation == seen.state.generation:
+                break
+    if isinstance(outcome, DataError):
+        raise outcome
+    return outcome
+
+
+def _nearest_or_problem(
+    seen: View, point: Float[Tensor, " d"], top: int, mode: Mode, condition: Condition | None
+) -> NearestClips | DataError:
+    """The nearest clips; what is wrong with the data comes as a value, for it may be an engine that is made anew."""
+    try:
+        positions, scores = _nearest(seen, point, top, mode, condition)
+        return NearestClips(seen.clips(positions), scores, seen.embeddings(positions))
+    except DataError as problem:
+        return problem
+    except MemoryError:
+        folder = seen.collection.folder
+        raise DataError(f"{folder}: says that it has {seen.state.end} clips, more than memory holds") from None
 
 
 def _nearest(
-    seen: View, point: Float[Tensor, " d"], k: int, mode: Mode, condition: Condition | None
+    seen: View, point: Float[Tensor, " d"], top: int, mode: Mode, condition: Condition | None
 ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-    allowed = None if condition is None else seen.positions(*condition)
+    """Positions of the nearest clips, best first, and their scores."""
+    allowed = None if condition is None else seen.positions(condition)
     if allowed is not None and len(allowed) <= _DIRECT:
-        return _best(*score(seen, allowed, point, mode), k)
-    applied, dead = seen.state.applied, np.array(clip_table.dead(seen.db), np.int64)
-    waiting = seen.positions("position >= ?", (applied,))
+        return _best(*score(seen, allowed, point, mode), top)
+    applied, dead = seen.state.applied, clip_table.dead(seen.db)
+    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end)
     propose = proposals(seen, point, mode)
-    n, least = _MORE * max(k, 16), -np.inf
+    n, least = _MORE * max(top, 16), -np.inf
     while True:
         proposed, rest = propose(n, least)
         known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~np.isin(proposed, dead)])
         candidates = np.concatenate([known, waiting])
         if allowed is not None:
             candidates = candidates[np.isin(candidates, allowed)]
-        best = _best(*score(seen, candidates, point, mode), k)
-        least = float(best[1][-1]) if len(best[1]) == k else -np.inf
+        best = _best(*score(seen, candidates, point, mode), top)
+        least = float(best[1][-1]) if len(best[1]) == top else -np.inf
         if least > rest or rest == -np.inf:
             return best
         n = max(n * _GROWTH, seen.state.end if least > -np.inf else 0)
@@ -96,7 +103,7 @@ def score(
 
 
 def _best(
-    positions: Int64[np.ndarray, " n"], scores: Float32[np.ndarray, " n"], k: int
+    positions: Int64[np.ndarray, " n"], scores: Float32[np.ndarray, " n"], top: int
 ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-    order = np.lexsort((positions, -scores))[:k]
+    order = np.lexsort((positions, -scores))[:top]
     return positions[order], scores[order]

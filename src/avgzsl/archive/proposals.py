@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from avgzsl.archive import clip_table
+from avgzsl.archive import clip_selection, clip_table
+from avgzsl.archive.clip_selection import Having
 from avgzsl.archive.collection import View
 from avgzsl.archive.engines import Scanner
 from avgzsl.archive.fused import bound, nearest_distances, query, reach
@@ -39,19 +40,23 @@ def proposals(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
     return _asked(seen, point, mode) if mode in seen.collection.stored else _scanned(seen, point, mode)
 
 
-def _require_all(seen: View, mode: Mode, there: int) -> None:
+def _require_all(seen: View, mode: Mode, vectors: int) -> None:
     """Raises DataError unless there are at least as many vectors as clips: others would never be found."""
-    needs = {"audio": "has_audio", "video": "has_video", "both": "(has_audio or has_video)"}[mode.modality]
-    if "joint" in seen.collection.record.parts and mode.modality == "both":
-        needs = "has_audio and has_video"
-    asked = f"select count(*) from clips where position < ? and {needs}"
-    (wanted,) = seen.db.execute(asked, (seen.state.applied,)).fetchone()
-    if there < wanted:
+    clips = clip_selection.count_having(seen.db, seen.state.applied, _having(seen, mode))
+    if vectors < clips:
         folder = seen.collection.folder
-        raise DataError(f"{folder}: the engine has {there} of {wanted} clips in {mode}; mend it: {_MEND}")
+        raise DataError(f"{folder}: the engine has {vectors} of {clips} clips in {mode}; mend it: {_MEND}")
+
+
+def _having(seen: View, mode: Mode) -> Having:
+    """What a clip must have to be scored in a mode (`Embeddings.scorable`)."""
+    if mode.modality != "both":
+        return mode.modality
+    return "both" if "joint" in seen.collection.record.parts else "either"
 
 
 def _asked(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
+    """By the engine's largest inner products."""
     similarity = seen.collection.run.method.similarity
     asked, largest = query(point, similarity), clip_table.longest(seen.db, str(mode))
 
@@ -83,9 +88,10 @@ def _scanned(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
         np.negative(np.where(alone, np.minimum(audio, video), mean), out=limits[part])
 
     def propose(n: int, least: float) -> Proposals:
-        there = int(np.count_nonzero(limits >= max(least, float(np.finfo(np.float32).min))))  # not those infinitely far
-        top = torch.from_numpy(limits).topk(min(n, there))
-        return top.indices.numpy(), float(top.values[-1]) if n < there else -np.inf
+        near = max(least, float(np.finfo(np.float32).min))  # no clip that is infinitely far
+        possible = int(np.count_nonzero(limits >= near))
+        top = torch.from_numpy(limits).topk(min(n, possible))
+        return top.indices.numpy(), float(top.values[-1]) if n < possible else -np.inf
 
     return propose
 
@@ -96,7 +102,8 @@ def _products(seen: View, point: Float[Tensor, " d"], mode: Mode) -> tuple[Float
     if not isinstance(engine, Scanner):
         kind = seen.collection.record.engine
         raise ConfigError(f"the engine {kind} says that it scans, and has no `products`; mend SCANS in its module")
-    found = engine.products(query(point, "euclidean"))[: seen.state.applied]
-    short = seen.state.applied - len(found)
-    products = np.pad(found, (0, short), constant_values=-np.inf) if short else found
+    products = engine.products(query(point, "euclidean"))[: seen.state.applied]
+    missing = seen.state.applied - len(products)
+    if missing:
+        products = np.pad(products, (0, missing), constant_values=-np.inf)
     return products, clip_table.longest(seen.db, str(mode))

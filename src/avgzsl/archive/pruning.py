@@ -4,8 +4,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from avgzsl.archive import indexed_files
-from avgzsl.archive.clip_table import Clip
+from avgzsl.archive import file_table, indexed_files
+from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, remove
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.feature_store import is_store, open_store
@@ -31,13 +31,13 @@ def root_of(source: Path) -> Path:
 def prune(collection: Collection, db: sqlite3.Connection, root: Path) -> int:
     """Remove the clips of files that lay in `root` and are gone; gives how many. What is out of reach is not gone."""
     inside = str(root).rstrip(os.sep) + os.sep
-    files = db.execute("select path, id from clips where path is not null").fetchall()
-    gone = {path for path in {path for path, _ in files if path.startswith(inside)} if indexed_files.is_gone(path)}
-    removed = remove(collection, db, [name for path, name in files if path in gone])
-    indexed_files.forget_others(db)
+    clips = [(name, path) for name, path, _ in file_table.paths_of_clips(db) if path.startswith(inside)]
+    gone = {path for path in {path for _, path in clips} if indexed_files.is_gone(path)}
+    removed = remove(collection, db, [name for name, path in clips if path in gone])
+    file_table.forget_others(db)
     return removed
 
 
-def lacks_file(clip: Clip) -> bool:
+def lacks_file(clip: IndexedClip) -> bool:
     """Whether the file of a clip is gone."""
     return clip.path is not None and indexed_files.is_gone(clip.path)

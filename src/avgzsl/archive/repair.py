@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 from jaxtyping import Float64
 
-from avgzsl.archive import clip_table, embeddings
+from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.collection import Collection, View, apply, drop_vectors, longest, view, writing
 from avgzsl.archive.fused import fused, rounding
 from avgzsl.archive.results import Faults
@@ -43,13 +43,12 @@ def rebuild(collection: Collection) -> None:
 
 
 def _table_faults(seen: View) -> list[str]:
-    said = [line for (line,) in seen.db.execute("pragma integrity_check")]
-    return [] if said == ["ok"] else [f"{clip_table.FILE}: {line}" for line in said[:10]]
+    return [f"{clip_table.FILE}: {fault}" for fault in clip_database.faults(seen.db)]
 
 
 def _row_faults(seen: View) -> list[str]:
     wrong = []
-    for position, name, checksum in seen.db.execute("select position, id, checksum from clips order by position"):
+    for position, name, checksum in clip_table.checksums(seen.db):
         if position >= len(seen.rows) or zlib.crc32(seen.rows[position].tobytes()) != checksum:
             wrong.append(name)
     if not wrong:
@@ -63,7 +62,7 @@ def _engine_faults(seen: View, mode: Mode) -> list[str]:
     size = seen.collection.record.dimension + 1
     direction = np.random.default_rng(0).standard_normal(size).astype(np.float32)
     direction[-1] = -1.0  # as in every query
-    here = seen.positions("position < ?", (seen.state.applied,))
+    here = clip_selection.positions_within(seen.db, 0, seen.state.applied)
     expected, largest = _products(seen, here, mode, direction)
     if largest > clip_table.longest(seen.db, str(mode)):
         return [f"engine, {mode}: the greatest length of a vector is {largest:g}, which is not what is noted"]
@@ -72,16 +71,16 @@ def _engine_faults(seen: View, mode: Mode) -> list[str]:
         positions, products = engine.query(direction, max(engine.count(), 1))
     except AvgzslError as problem:
         return [f"engine, {mode}: {problem}"]
-    found = np.full(seen.state.end, np.nan)
+    answered = np.full(seen.state.end, np.nan)
     inside = positions < seen.state.end
-    found[positions[inside]] = products[inside]
-    wanted = ~np.isnan(expected)
+    answered[positions[inside]] = products[inside]
+    in_mode = ~np.isnan(expected)
     allowed = rounding(direction, clip_table.longest(seen.db, str(mode)), seen.collection.run.method.similarity)
-    close = np.abs(found[here] - expected) <= allowed
-    wrong = here[wanted & ~close]
+    close = np.abs(answered[here] - expected) <= allowed
+    wrong = here[in_mode & ~close]
     if not len(wrong):
         return []
-    return [f"engine, {mode}: {len(wrong)} of {int(wanted.sum())} clips are missing or not as they were written"]
+    return [f"engine, {mode}: {len(wrong)} of {int(in_mode.sum())} clips are missing or not as they were written"]
 
 
 def _products(

@@ -6,7 +6,6 @@ from typing import Any
 
 from avgzsl.archive.index_record import IndexRecord
 from avgzsl.support.showing import Shown
-from avgzsl.support.trust import bare_address
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,8 @@ class IndexInfo(Shown):
         return [{"property": name, "value": value} for name, value in self.json().items()]
 
     def json(self) -> dict[str, Any]:
-        """One level: the fields of the record, its address without a password, and all others."""
-        url = self.record.url
-        known = {**self.record.model_dump(mode="json"), "url": None if url is None else bare_address(url)}
+        """One level: the fields of the record and all others."""
+        known = self.record.model_dump(mode="json")
         counts = {name: value for name, value in vars(self).items() if name != "record"}
         return known | counts | {"modes": list(self.modes)}
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from avgzsl.archive import clip_selection
 from avgzsl.archive.collection import Collection, View, open_collection, view
 from avgzsl.archive.results import IndexEvaluation
 from avgzsl.data.clips import ClassTable
@@ -14,8 +15,6 @@ from avgzsl.experiments.run import read_classes
 from avgzsl.experiments.trial import result_row
 from avgzsl.scores.metrics import retrieval
 from avgzsl.support.registry import unknown
-
-_IN_SPLIT = "(?1 is null or split = ?1)"
 
 
 def index_evaluate(
@@ -31,7 +30,7 @@ def index_evaluate(
     classes = read_classes(collection.run)
     with view(collection) as seen:
         gallery = index_gallery(seen, classes, split)
-        unlabelled = len(seen.positions(f"label is null and {_IN_SPLIT}", (split,)))
+        unlabelled = clip_selection.count_unlabelled(seen.db, split)
     results = []
     for mode in choose_modes(gallery.method, gallery.modes, None, None, collection.folder):
         scored = gallery.score(mode, {})
@@ -46,9 +45,9 @@ def index_gallery(seen: View, classes: ClassTable, split: str | None = None) -> 
     Raises DataError for a clip of none of the classes, or where no clip has a label, UnknownNameError for the split.
     """
     folder, method = seen.collection.folder, seen.collection.run.method
-    positions = seen.positions(f"label is not null and {_IN_SPLIT}", (split,))
+    positions = clip_selection.labelled(seen.db, split)
     if not len(positions):
-        splits = {name for (name,) in seen.db.execute("select distinct split from clips where split is not null")}
+        splits = clip_selection.splits(seen.db)
         if split is not None and split not in splits:
             raise UnknownNameError(f"{folder}: {unknown('split', split, splits)}")
         raise DataError(f"{folder}: no clip has a label to be found by; index clips with a manifest that has labels")

@@ -76,7 +76,7 @@ def open_searcher(
         backbones={},
         load_text=partial(load_text_encoder, run, classes, encoders),
     )
-    return Searcher(collection, words, partial(load_recogniser, run.folder, encoders=encoders))
+    return Searcher(collection, words, partial(load_recogniser, run, encoders=encoders))
 
 
 def search(

@@ -1,6 +1,7 @@
 """Where the clips of an index come from: a store of features with their files, or a data set of features alone."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -10,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avgzsl.archive.clip_table import Clip
-from avgzsl.archive.indexed_files import Indexed
+from avgzsl.archive.clip_table import IndexedClip
+from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.data.clips import ClipSet, Dataset, Encoder
-from avgzsl.data.layouts import find_layout, open_dataset
+from avgzsl.data.layouts import as_dataset, find_layout
 from avgzsl.data.reading.stored_splits import clip_splits, not_finite
 from avgzsl.errors import DataError, RunError, UnknownNameError
 from avgzsl.experiments.run import Run
@@ -26,18 +27,17 @@ from avgzsl.support.registry import unknown
 from avgzsl.text.spellings import written_as
 from avgzsl.types import MODALITIES
 
-_AS_TRAINED = {"layout", "class_split", "drop_bad_rows", "text_order", "merge_spellings"}  # how the run read its data
 _BATCH = 8192  # as many as a method embeds at once: the same bits as in evaluation
 
 
 class Batch(NamedTuple):
     """Some clips: what is known of them, and their features."""
 
-    clips: list[Clip]
+    clips: list[IndexedClip]
     features: ClipSet
 
 
-class Source(NamedTuple):
+class ClipSource(NamedTuple):
     """Clips to be indexed: how many, and batches of them."""
 
     total: int
@@ -69,31 +69,32 @@ def decoder_of(source: Path | str) -> int | None:
     return DECODER if kind == "media" else None
 
 
-def open_source(run: Run, source: Path | str, split: str | None) -> Source:
+def open_source(run: Run, source: Path | str, split: str | None) -> ClipSource:
     """The clips of a store or of a folder of features, or of one of its splits.
 
     What the run was trained on is split as it was then. Raises RunError when the features are not of the run's
     encoders, DataError, UnknownNameError for the split.
     """
-    path, about = Path(source), run.config.data
-    own = str(path.resolve()) == about.path
+    path, trained_on = Path(source), run.config.data
+    own = str(path.resolve()) == trained_on.path
     if kind_of(path) == "store":
         store = open_store(path)
         _require_encoders(run, store)
         if own:
-            _, division = read_class_split(store.folder, about.class_split)
+            _, division = read_class_split(store.folder, trained_on.class_split)
             return from_store(store, _splits_of(run, store, division), split, _classes_of(run, store, division))
         return from_store(store, dict(enumerate(_column(store, "split"))), split)
-    as_trained: dict[str, Any] = about.model_dump(include=_AS_TRAINED) if own else {}
-    dataset = open_dataset(path, **as_trained)
+    dataset = as_dataset(path, trained_on.choice if own else None)
     return from_dataset(dataset, list(dataset.splits) if split is None else [split])
 
 
 def _classes_of(run: Run, store: Store, division: ClassSplit) -> list[str | None]:
     """The class of each clip, as the run names it."""
-    about, written = run.config.data, division.labels(_column(store, "label"))
-    alike = written_as((*about.seen, *about.unseen), set(filter(None, written))) if about.merge_spellings else {}
-    return [None if label is None else alike.get(label, label) for label in written]
+    trained_on, labels = run.config.data, division.labels(_column(store, "label"))
+    if not trained_on.merge_spellings:
+        return list(labels)
+    names = written_as((*trained_on.seen, *trained_on.unseen), set(filter(None, labels)))
+    return [None if label is None else names.get(label, label) for label in labels]
 
 
 def _splits_of(run: Run, store: Store, division: ClassSplit) -> dict[int, str | None]:
@@ -106,7 +107,7 @@ def _splits_of(run: Run, store: Store, division: ClassSplit) -> dict[int, str | 
     return {row: str(splits[row]) or None for row in np.flatnonzero(~dropped).tolist()}
 
 
-def from_dataset(dataset: Dataset, splits: Sequence[str]) -> Source:
+def from_dataset(dataset: Dataset, splits: Sequence[str]) -> ClipSource:
     """The clips of some splits. Raises DataError for an id that comes twice."""
     parts = [(name, dataset.split(name)) for name in splits]
     _require_unique(dataset.source, [clip for _, clips in parts for clip in clips.ids.tolist()])
@@ -116,10 +117,9 @@ def from_dataset(dataset: Dataset, splits: Sequence[str]) -> Source:
             for rows in torch.arange(len(clips)).split(_BATCH):
                 part = clips.take(rows)
                 labels = [dataset.classes.names[label] for label in part.labels.tolist()]
-                about: list[dict[str, Any]] = [{"label": label, "split": split} for label in labels]
-                yield _batch(part, about)
+                yield _batch(part, [{"label": label, "split": split} for label in labels])
 
-    return Source(sum(len(clips) for _, clips in parts), batches())
+    return ClipSource(sum(len(clips) for _, clips in parts), batches())
 
 
 def from_store(
@@ -127,7 +127,7 @@ def from_store(
     splits: Mapping[int, str | None],
     split: str | None = None,
     labels: Sequence[str | None] | None = None,
-) -> Source:
+) -> ClipSource:
     """The clips of a store, labelled or not: those in the rows of `splits`, which says the split of each, or in one.
 
     They come split by split and class by class, as they do in evaluation; `labels` are the store's own, if not given.
@@ -144,13 +144,13 @@ def from_store(
     def batches() -> Iterator[Batch]:
         for name, rows in chosen:
             for start in range(0, len(rows), _BATCH):
-                here = rows[start : start + _BATCH]
-                about = zip(_about(store, here), here.tolist(), strict=True)
-                yield _batch(
-                    _features(store, here), [{**known, "label": labels[row], "split": name} for known, row in about]
-                )
+                part = rows[start : start + _BATCH]
+                known = _known(store, part)
+                for row, clip in zip(part.tolist(), known, strict=True):
+                    clip |= {"label": labels[row], "split": name}
+                yield _batch(_features(store, part), known)
 
-    return Source(sum(len(rows) for _, rows in chosen), batches())
+    return ClipSource(sum(len(rows) for _, rows in chosen), batches())
 
 
 def _column(store: Store, name: str) -> list[Any]:
@@ -168,32 +168,36 @@ def _features(store: Store, rows: np.ndarray) -> ClipSet:
     return ClipSet(features["audio"], features["video"], labels, ids, has["audio"], has["video"])
 
 
-def _about(store: Store, rows: np.ndarray) -> list[dict[str, Any]]:
+def _known(store: Store, rows: np.ndarray) -> list[dict[str, Any]]:
+    """What the store says of the clips in these rows, by field of `IndexedClip`."""
     kept = [name for name in ("start", "end", "licence", "source") if name in store.clips.column_names]
-    table = store.clips.take(rows).select(["path", "info", *Indexed._fields, *kept]).to_pylist()
+    table = store.clips.take(rows).select(["path", "info", *IndexedFile._fields, *kept]).to_pylist()
     root = Path(store.record.root)
 
-    def known(row: dict[str, Any]) -> dict[str, Any]:
-        file = Indexed(*(row[name] for name in Indexed._fields))
-        return {**{k: row[k] for k in kept}, "end": _end(row), "path": str(root / row["path"]), "file": file}
-
-    return [known(row) for row in table]
+    clips = []
+    for row in table:
+        file = IndexedFile(*(row[name] for name in IndexedFile._fields))
+        own = {name: row[name] for name in kept}
+        clips.append({**own, "end": _end(row), "path": str(root / row["path"]), "file": file})
+    return clips
 
 
 def _end(row: dict[str, Any]) -> float | None:
-    """Of the clip; of the file, where the clip has none of its own and the file has a duration."""
-    end: float | None = row["end"] if row["end"] is not None else json.loads(row["info"] or "{}").get("duration")
-    return end
+    """Where a clip ends, in seconds; its file's end, where it has none of its own and the file has a duration."""
+    duration: float | None = json.loads(row["info"] or "{}").get("duration")
+    end: float | None = row["end"]
+    return duration if end is None else end
 
 
-def _batch(part: ClipSet, about: list[dict[str, Any]]) -> Batch:
+def _batch(part: ClipSet, known: list[dict[str, Any]]) -> Batch:
+    """The clips of a part, of each of which this is known."""
     has = {m: part.has(m).tolist() for m in MODALITIES}
     clips = []
-    for i, known in enumerate(about):
+    for i, said in enumerate(known):
         flags = {f"has_{m}": has[m][i] for m in MODALITIES}
         features = [x[i] for m in MODALITIES if (x := part.feature(m)) is not None and has[m][i]]
-        known = {"id": str(part.ids[i]), **known, **flags}
-        clips.append(Clip(hash=_content_hash(known, features), **known))
+        fields = {"id": str(part.ids[i]), **said, **flags}
+        clips.append(IndexedClip(hash=_content_hash(fields, features), **fields))
     return Batch(clips, part)
 
 
@@ -208,8 +212,7 @@ def _content_hash(known: dict[str, Any], features: Sequence[Tensor]) -> str:
 def _require_unique(source: str, ids: list[str]) -> None:
     if len(set(ids)) == len(ids):
         return
-    seen: set[str] = set()
-    twice = sorted({name for name in ids if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+    twice = sorted(name for name, times in Counter(ids).items() if times > 1)
     raise DataError(
         f"{source}: {len(twice)} ids stand for several clips, as {twice[0]!r}; index one split with --split, or give "
         "each clip an id of its own"

@@ -18,7 +18,7 @@ from avgzsl.support.registry import Plugins, keeps
 from avgzsl.support.weights import identify, models_folder
 from avgzsl.types import Modality
 
-__all__ = ["Backbone", "BackbonePlugin", "backbones", "brings_weights", "check_clips", "load"]
+__all__ = ["Backbone", "BackbonePlugin", "backbones", "brings_weights", "check_clips", "embedded", "load"]
 
 PLUGINS: Plugins[BackbonePlugin] = Plugins(__name__, "backbone", keeps(BackbonePlugin), "avgzsl.backbones")
 
@@ -29,6 +29,13 @@ def backbones() -> dict[str, str]:
     """Names of the backbones, modules and cards alike, each with one line about it."""
     modules = registry.descriptions(PLUGINS)
     cards = {name: read_card(path).description for name, path in _card_files().items()}
+    return dict(sorted((modules | cards).items()))
+
+
+def embedded() -> dict[str, tuple[Modality, ...]]:
+    """The modalities that each backbone embeds, modules and cards alike."""
+    modules = {name: plugin.MODALITIES for name, plugin in PLUGINS.load_all()[0].items()}
+    cards: dict[str, tuple[Modality, ...]] = {name: (read_card(path).modality,) for name, path in _card_files().items()}
     return dict(sorted((modules | cards).items()))
 
 
@@ -46,7 +53,8 @@ def load(spec: str, modality: Modality, *, device: str = "auto", models: Path | 
     if card is not None:
         if places := PLUGINS.places(name):
             raise ConfigError(
-                f"backbone {name!r} is there more than once: {card} and {' and '.join(places)}; rename one"
+                f"backbone {name!r} is there more than once: the card {card} and {' and '.join(places)}; uninstall "
+                "that package, or rename its backbone"
             )
         return load_exported(spec, card, modality, weights or None, device, models)
     if name not in PLUGINS.names():

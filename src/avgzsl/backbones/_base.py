@@ -19,11 +19,20 @@ from avgzsl.types import Modality
 class Backbone(Protocol):
     """A loaded network, ready to embed clips of one modality."""
 
-    spec: str
-    modality: Modality
-    dimension: int
-    needs: FrameNeeds | SoundNeeds
-    weights: tuple[WeightFile, ...]
+    @property
+    def spec(self) -> str: ...
+
+    @property
+    def modality(self) -> Modality: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def needs(self) -> FrameNeeds | SoundNeeds: ...
+
+    @property
+    def weights(self) -> tuple[WeightFile, ...]: ...
 
     def embed(self, clips: Sequence[np.ndarray]) -> Float[Tensor, "n d"]:
         """One float32 row on the CPU a clip; a row does not hang on the other clips.

@@ -1,4 +1,4 @@
-"""Cards: what an exported embedding model is, how to feed it, and which of its tensors is the feature."""
+"""Cards: a description of an exported model: its file, what goes in, and which of its tensors is the feature."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +24,16 @@ from avgzsl.support.trust import read_yaml
 
 _Channels = Annotated[tuple[float, float, float], Strict(False)]  # YAML has lists
 _CHUNK = 16
-_MOST = 20  # errors that are told
+_MOST_ERRORS = 20  # errors that are told
 
 
-class _Part(BaseModel):
+class _CardModel(BaseModel):
+    """A card or a part of one: unknown fields and values of another type are errors."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class SoundInput(_Part):
+class SoundInput(_CardModel):
     """Windows of a waveform. A sound shorter than one is padded with zeros; a rest shorter than one is left out."""
 
     rate: int = Field(ge=1000, le=384_000)
@@ -60,10 +62,10 @@ class SoundInput(_Part):
         return "float32"
 
     def examples(self, sound: Float[np.ndarray, " n"]) -> Iterator[Float[np.ndarray, "w s"]]:
-        """The windows that count, a few at a time."""
+        """The windows that the model is given, w at a time of s samples each."""
         end = None if self.seconds is None else max(1, round(self.seconds * self.rate))
-        kept = sound[:end]
-        padded = np.pad(kept, (0, max(0, self.window - len(kept))))
+        sound_used = sound[:end]
+        padded = np.pad(sound_used, (0, max(0, self.window - len(sound_used))))
         windows = np.lib.stride_tricks.sliding_window_view(padded, self.window)[:: self.hop]
         rms = np.array([np.sqrt(np.square(window, dtype=np.float64).mean()) for window in windows])
         loud = np.flatnonzero(rms >= self.quiet)
@@ -72,7 +74,7 @@ class SoundInput(_Part):
             yield windows[chosen[start : start + _CHUNK]] * np.float32(self.full_scale)
 
 
-class PictureInput(_Part):
+class PictureInput(_CardModel):
     """Frames: how many, how large, and as which numbers."""
 
     size: int = Field(ge=1, le=4096)
@@ -117,7 +119,7 @@ class PictureInput(_Part):
         return (self.size, self.size, 3) if self.layout == "NHWC" else (3, self.size, self.size)
 
     def examples(self, frames: Shaped[np.ndarray, "t s s 3"]) -> Iterator[Shaped[np.ndarray, "k ..."]]:
-        """The frames as the model takes them, a few at a time."""
+        """The frames as the model takes them, k at a time: NHWC or NCHW, of `dtype`."""
         for start in range(0, len(frames), _CHUNK):
             values = self._values(frames[start : start + _CHUNK])
             yield values if self.layout == "NHWC" else np.ascontiguousarray(values.transpose(0, 3, 1, 2))
@@ -131,7 +133,7 @@ class PictureInput(_Part):
         return (frames.astype(np.float32) / np.float32(255) - mean) / std
 
 
-class Output(_Part):
+class Output(_CardModel):
     """The feature among a model's tensors; its value is scale * (number - zero_point)."""
 
     tensor: int | str | None = None
@@ -147,7 +149,7 @@ class Output(_Part):
         return self
 
 
-class _Card(_Part):
+class _Card(_CardModel):
     description: str
     engine: str
     """A file of the folder `engines`."""
@@ -183,13 +185,13 @@ def read_card(path: Path) -> Card:
     try:
         card: Card = TypeAdapter(Annotated[Card, Field(discriminator="modality")]).validate_python(content)
     except ValidationError as problem:
-        found = "\n".join(f"  {_describe(dict(error))}" for error in problem.errors()[:_MOST])
-        raise ConfigError(f"{path}: not a card of a backbone; correct these and try again:\n{found}") from problem
+        faults = "\n".join(f"  {_describe(dict(error))}" for error in problem.errors()[:_MOST_ERRORS])
+        raise ConfigError(f"{path}: not a card of a backbone; correct these and try again:\n{faults}") from problem
     return card
 
 
 def _describe(error: dict[str, Any]) -> str:
     # the first part is the modality that chose the model
     place = " ".join(".".join(str(part) for part in error["loc"][1:])[:80].split())
-    given = "" if error["type"] == "missing" else f" (given: {str(error['input'])[:80]})"
-    return f"{place or 'card'}: {reason(error)}{given}"
+    value = "" if error["type"] == "missing" else f" (given: {str(error['input'])[:80]})"
+    return f"{place or 'card'}: {reason(error)}{value}"

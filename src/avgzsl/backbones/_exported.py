@@ -12,7 +12,7 @@ from torch import Tensor
 from avgzsl.backbones import _engines as engines
 from avgzsl.backbones._base import check_clips
 from avgzsl.backbones._cards import Card, Output, read_card
-from avgzsl.backbones._engines import Engine
+from avgzsl.backbones._engines import ExportedModel
 from avgzsl.errors import ModalityError, WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.support.weights import WeightFile, find, identify
@@ -21,7 +21,7 @@ from avgzsl.types import Modality
 
 @dataclass(eq=False)
 class Exported:
-    """An exported model and its card."""
+    """A backbone of an exported model: `card` tells how it is fed, `engine` runs it."""
 
     spec: str
     modality: Modality
@@ -29,7 +29,7 @@ class Exported:
     needs: FrameNeeds | SoundNeeds
     weights: tuple[WeightFile, ...]
     card: Card
-    engine: Engine
+    engine: ExportedModel
 
     def embed(self, clips: Sequence[np.ndarray]) -> Float[Tensor, "n d"]:
         """See `Backbone`. Raises DataError for a clip that is not what `needs` asks for, WeightsError for a model that
@@ -76,13 +76,13 @@ def load_exported(
             f"{file}: not the file that {path.name} describes (SHA-256 {identity.sha256}, expected {card.sha256}); "
             f"fetch it again from {card.published}, or write a card of your own for it"
         )
-    engine = engines.load(card.engine, file, card.input.shape, card.input.dtype, card.output.tensor, device)
+    engine = engines.open_model(card.engine, file, card.input.shape, card.input.dtype, card.output.tensor, device)
     _try(card, engine, file)
     return Exported(spec, modality, card.dimension, card.input.needs, (*card_file, identity), card, engine)
 
 
-def dequantise(raw: Shaped[np.ndarray, "n d"], output: Output, engine: Engine) -> Float[np.ndarray, "n d"]:
-    """The values that stand behind a tensor's numbers, in double precision."""
+def dequantise(raw: Shaped[np.ndarray, "n d"], output: Output, engine: ExportedModel) -> Float[np.ndarray, "n d"]:
+    """The real values of a tensor of whole numbers, scale * (raw - zero_point), as float64."""
     if output.scale is not None and output.zero_point is not None:
         scale, zero_point = output.scale, output.zero_point
     else:
@@ -90,8 +90,8 @@ def dequantise(raw: Shaped[np.ndarray, "n d"], output: Output, engine: Engine) -
     return scale * (raw.astype(np.float64) - zero_point)
 
 
-def _try(card: Card, engine: Engine, file: Path) -> None:
-    """Two examples through the model, so that what does not fit shows before the first clip."""
+def _try(card: Card, engine: ExportedModel, file: Path) -> None:
+    """Run the model on two examples. Raises WeightsError when their shape is not what the card tells."""
     try:
         shape = engine.run(np.zeros((2, *card.input.shape), dtype=card.input.dtype)).shape
     except Exception as problem:  # each engine has errors of its own, without a common base

@@ -71,11 +71,11 @@ class Inception(nn.Module):
 
     def __init__(self, n_in: int, widths: Sequence[int]) -> None:
         super().__init__()
-        one, three = (1, 1, 1), (3, 3, 3)
-        self.b0 = Unit(n_in, widths[0], one)
-        self.b1a, self.b1b = Unit(n_in, widths[1], one), Unit(widths[1], widths[2], three)
-        self.b2a, self.b2b = Unit(n_in, widths[3], one), Unit(widths[3], widths[4], three)
-        self.b3a, self.b3b = MaxPool(three, one), Unit(n_in, widths[5], one)
+        point, cube = (1, 1, 1), (3, 3, 3)
+        self.b0 = Unit(n_in, widths[0], point)
+        self.b1a, self.b1b = Unit(n_in, widths[1], point), Unit(widths[1], widths[2], cube)
+        self.b2a, self.b2b = Unit(n_in, widths[3], point), Unit(widths[3], widths[4], cube)
+        self.b3a, self.b3b = MaxPool(cube, point), Unit(n_in, widths[5], point)
 
     def forward(self, x: Float[Tensor, "n c t h w"]) -> Float[Tensor, "n _c t h w"]:
         branches = [self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))]

@@ -1,4 +1,4 @@
-"""Frames in numbers that nobody trained: colour, edges and motion."""
+"""Statistics of frames, without a trained network: colour, edges and motion."""
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -15,30 +15,33 @@ Planes = Float[np.ndarray, "t h w"]
 def describe_frames(frames: UInt8[np.ndarray, "t s s 3"]) -> Float[np.ndarray, " d"]:
     """Colours and edges, averaged over the frames, and how the picture moves at FPS; each number about 0 to 1."""
     blocks = [_block(frames, start) for start in range(0, len(frames), _BLOCK)]
-    look, course, ways, turns = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    appearance, course, ways, turns = (np.concatenate(part) for part in zip(*blocks, strict=True))
     flow = np.concatenate([_shares(ways.sum(0)), [_mean(np.sqrt(ways.sum(1))), _mean(turns)]])
-    return np.concatenate([look.mean(0), flow, *travel(course)]).astype(np.float32)
+    return np.concatenate([appearance.mean(0), flow, *travel(course)]).astype(np.float32)
 
 
 def travel(course: Float[np.ndarray, "t c"]) -> tuple[Float[np.ndarray, " c"], ...]:
-    """The mean of quantities, how far they stray, their speed a second, and how fast they change either way."""
+    """Of c quantities over t frames: mean, standard deviation, mean change a second, mean absolute change a second."""
     steps = np.diff(course, axis=0) * FPS if len(course) > 1 else np.zeros_like(course)
     return course.mean(0), course.std(0), steps.mean(0), np.abs(steps).mean(0)
 
 
 def _block(frames: np.ndarray, start: int) -> tuple[np.ndarray, ...]:
-    """For some frames: look, course; and for the steps that lead to each: where edges go, how much they turn."""
-    before = 1 if start else 0
-    colour = frames[start - before : start + _BLOCK].astype(np.float32) / 255
+    """Statistics of _BLOCK frames from `start` on: appearance (t x a) and course (t x 6) of each frame.
+
+    And of the step that leads to each: how much edges move each way (p x _WAYS), and how much they turn (p).
+    """
+    overlap = 1 if start else 0  # the step to the first frame begins in the block before
+    colour = frames[start - overlap : start + _BLOCK].astype(np.float32) / 255
     dx, dy, power, change = _edges(colour)
     angles = _histograms(_bins(np.arctan2(dy, dx), _ANGLES), power, _ANGLES)
     place, spread, rings = _layout(power)
     light = colour.mean(3)
     edges = np.sqrt(power.mean((1, 2)))
     course = np.stack([*place, np.log(spread), light.mean((1, 2)), light.std((1, 2)), edges], axis=1)
-    look = np.concatenate([_colours(colour), _outline(angles), rings], axis=1)
+    appearance = np.concatenate([_colours(colour), _outline(angles), rings], axis=1)
     turns = np.abs(np.diff(angles, axis=0)).sum(1)
-    return look[before:], course[before:], _flow(dx[1:], dy[1:], power[1:], change), turns
+    return appearance[overlap:], course[overlap:], _flow(dx[1:], dy[1:], power[1:], change), turns
 
 
 def _edges(colour: Float[np.ndarray, "t s s 3"]) -> tuple[Planes, Planes, Planes, Float[np.ndarray, "p h w"]]:
@@ -54,7 +57,7 @@ def _edges(colour: Float[np.ndarray, "t s s 3"]) -> tuple[Planes, Planes, Planes
     steepest = power.argmax(0)[None]
     change = np.diff(_smooth(across, 3), axis=1)
     dx, dy, power = (np.take_along_axis(plane, steepest, 0)[0] for plane in (dx, dy, power))
-    floor = 3 * np.median(power[:, ::2, ::2], axis=(1, 2), keepdims=True)  # a quarter tells it as well
+    floor = 3 * np.median(power[:, ::2, ::2], axis=(1, 2), keepdims=True)  # a quarter of the pixels is enough
     return dx, dy, np.maximum(power - floor, 0), np.take_along_axis(change, steepest[:, 1:], 0)[0]
 
 
@@ -108,7 +111,7 @@ def _bins(angle: Planes, count: int) -> Int[np.ndarray, "t h w"]:
 
 
 def _histograms(bins: Int[np.ndarray, "t h w"], weights: Planes, count: int) -> Float[np.ndarray, "t b"]:
-    """The bins' shares of the weights, a row a frame; zeros where nothing weighs anything."""
+    """The bins' shares of the weights, a row a frame; zeros for a frame whose weights are all 0."""
     frame = np.arange(len(bins))[:, None, None] * count
     total = np.bincount((bins + frame).ravel(), weights.ravel(), len(bins) * count).reshape(len(bins), count)
     shares: np.ndarray = total / np.maximum(total.sum(1, keepdims=True), _TINY)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def pieces(length: int, step: int, core: int, margin: int) -> Iterator[tuple[slice, slice]]:
-    """Stretches of the input, and which of the steps that come out of each to keep.
+    """(piece of the input, which of the network's steps on that piece to keep), from the first piece to the last.
 
     A network gives a step every `step` frames of the input, the last of which sees `step` frames beyond its own (a
     final window of two), and no step sees further than `margin` frames around that. Then the kept steps, joined, are

@@ -1,4 +1,4 @@
-"""A waveform in numbers that nobody trained: spectrum, pitch and rhythm."""
+"""Statistics of a waveform, without a trained network: spectrum, pitch and rhythm."""
 
 from functools import cache
 
@@ -41,15 +41,15 @@ def periodicity(waveform: Float[np.ndarray, " n"]) -> Float[np.ndarray, " p"]:
     """
     lags = np.unique(np.ceil(RATE / _PITCHES[::-1]).astype(int))
     window = np.hanning(_N_FFT + 1)[:-1].astype(np.float32)
-    own = _autocorrelation(window[None])[0]
+    window_correlation = _autocorrelation(window[None])[0]
     padded = np.pad(waveform, (0, max(0, _N_FFT - len(waveform))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT)[:: 2 * _HOP]
     total, energy = np.zeros(len(_PITCHES) - 1), 0.0
     for start in range(0, len(frames), _BLOCK):
-        found = _autocorrelation(frames[start : start + _BLOCK] * window)
-        peaks = np.maximum.reduceat(found[:, : lags[-1]] / own[: lags[-1]], lags[:-1], axis=1)
+        correlation = _autocorrelation(frames[start : start + _BLOCK] * window)
+        peaks = np.maximum.reduceat(correlation[:, : lags[-1]] / window_correlation[: lags[-1]], lags[:-1], axis=1)
         total += peaks.clip(min=0).sum(0)[::-1]
-        energy += float(found[:, 0].sum() / own[0])
+        energy += float(correlation[:, 0].sum() / window_correlation[0])
     return total / max(energy, 1e-9)
 
 

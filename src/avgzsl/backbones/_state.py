@@ -36,22 +36,25 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, state: dict[str, Tensor], source: Path) -> None:
-    """Put the weights into a network made on the device `meta`, and set it at rest.
+    """Put the weights into a network made on the device `meta`, and set it to evaluation, without gradients.
 
     Raises WeightsError, naming the keys, when one is missing, left over, of another shape or not finite.
     """
-    own = network.state_dict()
-    wrong = {
-        "missing": [key for key in own if key not in state and not key.endswith(_COUNTER)],
-        "not of this network": [key for key in state if key not in own],
-        "of another shape": [key for key in own if key in state and state[key].shape != own[key].shape],
+    expected = network.state_dict()
+    faulty_keys = {
+        "missing": [key for key in expected if key not in state and not key.endswith(_COUNTER)],
+        "not of this network": [key for key in state if key not in expected],
+        "of another shape": [key for key in expected if key in state and state[key].shape != expected[key].shape],
         "not finite": [key for key in state if not bool(torch.isfinite(state[key]).all())],
     }
-    faults = [f"{what}: {_some(keys)}" for what, keys in wrong.items() if keys]
+    faults = [f"{fault}: {_some(keys)}" for fault, keys in faulty_keys.items() if keys]
     if faults:
         raise WeightsError(f"{source}: not the weights of {type(network).__name__} ({'; '.join(faults)})")
-    whole = {key: state.get(key, torch.zeros(own[key].shape)).to(own[key].dtype) for key in own}
-    network.load_state_dict(whole, assign=True)
+    complete = {
+        key: state.get(key, torch.zeros(value.shape)).to(value.dtype)  # zero: the counters that old files lack
+        for key, value in expected.items()
+    }
+    network.load_state_dict(complete, assign=True)
     network.requires_grad_(False).eval()
 
 

@@ -1,4 +1,4 @@
-"""What the models of the transformers library have in common: a clip as inputs of one shape, the mean of their rows."""
+"""A backbone around a model of the transformers library: a clip is cut into inputs, its row is the mean of theirs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ _AT_ONCE = 16  # inputs of one clip that go through the model together
 
 
 @dataclass(eq=False)
-class Pretrained:
-    """A model at rest: `inputs` cuts a clip into u inputs of one shape, `rows` gives each its vector."""
+class TransformerBackbone:
+    """A loaded model: `inputs` cuts a clip into u inputs of one shape (u x …), `rows` gives their vectors (u x d)."""
 
     spec: str
     modality: Modality
@@ -68,10 +68,10 @@ def frame_needs(processor: Any, size: int, count: int, where: object) -> FrameNe
 
 def pixels(processor: Any, frames: UInt8[np.ndarray, "t s s 3"]) -> Float[Tensor, "t 3 s s"]:
     """Frames scaled and normalised by the checkpoint's processor; the decoder has resized and cropped them already."""
-    given: Tensor = processor(
+    normalised: Tensor = processor(
         list(frames), do_resize=False, do_center_crop=False, input_data_format="channels_last", return_tensors="pt"
     )["pixel_values"]
-    return given.view(len(frames), 3, *frames.shape[1:3])
+    return normalised.view(len(frames), 3, *frames.shape[1:3])
 
 
 def evenly(frames: UInt8[np.ndarray, "t s s 3"], count: int) -> UInt8[np.ndarray, "c s s 3"]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avgzsl.backbones._transformers import Pretrained, windows
+from avgzsl.backbones._transformers import TransformerBackbone, windows
 from avgzsl.errors import WeightsError
 from avgzsl.media.needs import SoundNeeds
 from avgzsl.support.checkpoints import find_checkpoint
@@ -23,15 +23,18 @@ DEFAULT = "MIT/ast-finetuned-audioset-10-10-0.4593"
 _FRAME, _HOP = 400, 160  # samples, fixed in the library's extractor
 
 
-def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> Pretrained:
+def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> TransformerBackbone:
     """The model of a folder or of a name on the hub. Raises WeightsError, ConfigError."""
     checkpoint = find_checkpoint("audio-spectrogram-transformer", weights or DEFAULT, models)
     extractor = checkpoint.part("ASTFeatureExtractor")
     model = checkpoint.model("ASTModel", device)
-    given, taken = (extractor.max_length, extractor.num_mel_bins), (model.config.max_length, model.config.num_mel_bins)
-    if given != taken:
+    made, expected = (
+        (extractor.max_length, extractor.num_mel_bins),
+        (model.config.max_length, model.config.num_mel_bins),
+    )
+    if made != expected:
         raise WeightsError(
-            f"{checkpoint.folder}: its extractor gives {given} frames and bands, the model takes {taken}"
+            f"{checkpoint.folder}: its extractor gives {made} frames and bands, the model takes {expected}"
         )
     longest = _FRAME + (extractor.max_length - 1) * _HOP
 
@@ -45,7 +48,7 @@ def load(modality: Modality, weights: str | None, device: torch.device, models: 
         row: Tensor = model(mel).pooler_output
         return row
 
-    return Pretrained(
+    return TransformerBackbone(
         spec="ast" if weights is None else f"ast:{weights}",
         modality=modality,
         dimension=model.config.hidden_size,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avgzsl.backbones._transformers import Pretrained, windows
+from avgzsl.backbones._transformers import TransformerBackbone, windows
 from avgzsl.media.needs import SoundNeeds
 from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
@@ -20,7 +20,7 @@ BRINGS_WEIGHTS = False
 DEFAULT = "laion/clap-htsat-unfused"
 
 
-def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> Pretrained:
+def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> TransformerBackbone:
     """The model of a folder or of a name on the hub. Raises WeightsError, ConfigError."""
     checkpoint = find_checkpoint("clap", weights or DEFAULT, models)
     extractor = checkpoint.part("ClapFeatureExtractor")
@@ -40,7 +40,7 @@ def load(modality: Modality, weights: str | None, device: torch.device, models: 
         row: Tensor = model.get_audio_features(input_features=mel, is_longer=longer).pooler_output
         return row
 
-    return Pretrained(
+    return TransformerBackbone(
         spec="clap" if weights is None else f"clap:{weights}",
         modality=modality,
         dimension=model.config.projection_dim,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avgzsl.backbones._transformers import Pretrained, frame_needs, pixels
+from avgzsl.backbones._transformers import TransformerBackbone, frame_needs, pixels
 from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
 
@@ -21,7 +21,7 @@ DEFAULT = "openai/clip-vit-base-patch32"
 _FRAMES = 8
 
 
-def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> Pretrained:
+def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> TransformerBackbone:
     """The model of a folder or of a name on the hub. Raises WeightsError, ConfigError."""
     checkpoint = find_checkpoint("clip", weights or DEFAULT, models)
     processor = checkpoint.part("AutoImageProcessor", backend="pil")
@@ -34,7 +34,7 @@ def load(modality: Modality, weights: str | None, device: torch.device, models: 
         row: Tensor = model.get_image_features(pixel_values=pictures).pooler_output
         return row
 
-    return Pretrained(
+    return TransformerBackbone(
         spec="clip" if weights is None else f"clip:{weights}",
         modality=modality,
         dimension=model.config.projection_dim,

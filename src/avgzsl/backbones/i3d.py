@@ -53,7 +53,7 @@ def piergiaj_key(key: str) -> str:
 
 @dataclass(eq=False)
 class I3DFeatures:
-    """The network at rest; a long clip goes through it in pieces, with the result of the whole."""
+    """The loaded network; a long clip goes through it in pieces, with the same result as in one."""
 
     network: I3D
     device: torch.device
@@ -73,9 +73,9 @@ class I3DFeatures:
         return averages(clips, self._steps, DIMENSION)
 
     def _steps(self, frames: UInt8[np.ndarray, "t s s 3"]) -> Float[Tensor, "1024 _s"]:
-        held = np.concatenate([frames, np.repeat(frames[-1:], max(0, _SHORTEST - len(frames)), 0)])
-        parts = pieces(len(held), _STEP, _CORE, _MARGIN)
-        return torch.cat([self.network.features(self._video(held[i]))[0, :, keep] for i, keep in parts], 1)
+        padded = np.concatenate([frames, np.repeat(frames[-1:], max(0, _SHORTEST - len(frames)), 0)])
+        parts = pieces(len(padded), _STEP, _CORE, _MARGIN)
+        return torch.cat([self.network.features(self._video(padded[i]))[0, :, keep] for i, keep in parts], 1)
 
     def _video(self, frames: UInt8[np.ndarray, "t s s 3"]) -> Float[Tensor, "1 3 t s s"]:
         video = torch.from_numpy(frames).to(self.device).permute(3, 0, 1, 2)[None]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avgzsl.backbones._transformers import Pretrained, evenly, frame_needs, pixels
+from avgzsl.backbones._transformers import TransformerBackbone, evenly, frame_needs, pixels
 from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
 
@@ -19,7 +19,7 @@ BRINGS_WEIGHTS = False
 DEFAULT = "MCG-NJU/videomae-base-finetuned-kinetics"
 
 
-def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> Pretrained:
+def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> TransformerBackbone:
     """The model of a folder or of a name on the hub. Raises WeightsError, ConfigError."""
     checkpoint = find_checkpoint("videomae", weights or DEFAULT, models)
     processor = checkpoint.part("AutoImageProcessor", backend="pil")
@@ -33,7 +33,7 @@ def load(modality: Modality, weights: str | None, device: torch.device, models: 
         row: Tensor = model(pixel_values=videos).last_hidden_state.mean(1)
         return row
 
-    return Pretrained(
+    return TransformerBackbone(
         spec="videomae" if weights is None else f"videomae:{weights}",
         modality=modality,
         dimension=config.hidden_size,

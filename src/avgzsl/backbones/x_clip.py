@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avgzsl.backbones._transformers import Pretrained, evenly, frame_needs, pixels
+from avgzsl.backbones._transformers import TransformerBackbone, evenly, frame_needs, pixels
 from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
 
@@ -16,7 +16,7 @@ BRINGS_WEIGHTS = False
 DEFAULT = "microsoft/xclip-base-patch32"
 
 
-def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> Pretrained:
+def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> TransformerBackbone:
     """The model of a folder or of a name on the hub. Raises WeightsError, ConfigError."""
     checkpoint = find_checkpoint("xclip", weights or DEFAULT, models)
     processor = checkpoint.part("AutoImageProcessor", backend="pil")
@@ -30,7 +30,7 @@ def load(modality: Modality, weights: str | None, device: torch.device, models: 
         row: Tensor = model.get_video_features(pixel_values=videos).pooler_output
         return row
 
-    return Pretrained(
+    return TransformerBackbone(
         spec="x-clip" if weights is None else f"x-clip:{weights}",
         modality=modality,
         dimension=model.config.projection_dim,

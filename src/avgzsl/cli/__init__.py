@@ -61,10 +61,11 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("methods")(listing.methods)
 app.command("layouts")(listing.layouts)
 app.command("encoders")(listing.encoders)
+app.command("engines")(listing.engines)
 
 
 def _show_version(asked: bool) -> bool:
-    """What it returns is the value of the option."""
+    """What typer takes as the value of the option is what its callback gives back."""
     if asked:
         print(f"avgzsl {avgzsl.__version__}")
         raise typer.Exit

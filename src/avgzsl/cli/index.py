@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avgzsl.cli import options
-from avgzsl.cli.options import Index, Json, Manifest, Source, Split, Url, with_options
+from avgzsl.cli.options import Index, Json, Manifest, MethodOfRun, Source, Split, Url, with_options
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
@@ -31,20 +31,22 @@ def index(
     source: Source,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the index; one of the same run goes on.")],
-    engine: Annotated[str | None, typer.Option(help="lancedb (of a new index, the default), memory or qdrant.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Of a new index; see `avgzsl engines`.")] = None,
     url: Url = None,
     split: Split = None,
     manifest: Manifest = None,
     encoders: EncoderChoice,
+    method: MethodOfRun = None,
     prune: Prune = False,
 ) -> None:
     """Index clips with a run, extracting their features where needed; clips that are there unchanged are skipped."""
     from avgzsl.archive.indexing import index as fill
     from avgzsl.cli import show
+    from avgzsl.experiments.run import load_run
 
     with show.progress() as progress:
         added = fill(
-            run,
+            load_run(run, method),
             source,
             out,
             engine=engine,
@@ -67,17 +69,18 @@ def index_add(
     split: Split = None,
     manifest: Manifest = None,
     encoders: EncoderChoice,
+    method: MethodOfRun = None,
     prune: Prune = False,
 ) -> None:
     """Add clips to an index, with the run that made it."""
+    from avgzsl.archive.collection import open_collection
     from avgzsl.archive.indexing import index_add as add
     from avgzsl.cli import show
 
     with show.progress() as progress:
         added = add(
-            index,
+            open_collection(index, url, method),
             source,
-            url=url,
             encoders=encoders,
             split=split,
             manifest=manifest,
@@ -94,31 +97,35 @@ def index_remove(
         bool, typer.Option("--purge", help="Erase all that was ever removed or replaced from every file and version.")
     ] = False,
     url: Url = None,
+    method: MethodOfRun = None,
 ) -> None:
     """Remove clips from an index."""
+    from avgzsl.archive.collection import open_collection
     from avgzsl.archive.indexing import index_remove as remove
     from avgzsl.errors import ConfigError
 
     if not ids and not purge:
         raise ConfigError("nothing to remove; give ids of clips, or --purge to erase what was removed before")
-    clips = remove(index, ids or [], purge=purge, url=url)
+    clips = remove(open_collection(index, url, method), ids or [], purge=purge)
     print(f"{clips.removed} clips removed" + (f", {clips.erased} erased" if purge else ""))
 
 
-def index_rebuild(index: Index, url: Url = None) -> None:
+def index_rebuild(index: Index, url: Url = None, method: MethodOfRun = None) -> None:
     """Make the engine of an index anew from the stored embeddings."""
+    from avgzsl.archive.collection import open_collection
     from avgzsl.archive.indexing import index_rebuild as rebuild
 
-    rebuild(index, url=url)
+    rebuild(open_collection(index, url, method))
     print(f"{index}: rebuilt")
 
 
-def index_info(index: Index, url: Url = None, json: Json = False) -> None:
+def index_info(index: Index, url: Url = None, method: MethodOfRun = None, json: Json = False) -> None:
     """Say what an index is and how much it holds."""
+    from avgzsl.archive.collection import open_collection
     from avgzsl.archive.indexing import index_info as info
     from avgzsl.cli import show
 
-    said = info(index, url=url)
+    said = info(open_collection(index, url, method))
     if json:
         show.json(said)
         return
@@ -133,13 +140,16 @@ def index_verify(
         bool, typer.Option("--hash", help="Compare every file by its bytes, not only those of another time.")
     ] = False,
     url: Url = None,
+    method: MethodOfRun = None,
 ) -> None:
     """Read all of an index and say what is damaged, and which files changed or are gone; then the exit code is 1."""
+    from avgzsl.archive.collection import open_collection
     from avgzsl.archive.file_check import index_files
     from avgzsl.archive.indexing import index_verify as verify
     from avgzsl.cli import show
 
-    faults = verify(index, url=url)
+    collection = open_collection(index, url, method)
+    faults = verify(collection)
     for fault in [*faults.truth, *faults.engine]:
         print(fault)
     if faults.truth:
@@ -150,7 +160,7 @@ def index_verify(
     else:
         print(f"{index}: as it was written")
     with show.progress() as progress:
-        files = index_files(index, hash=hash, progress=progress)
+        files = index_files(collection, hash=hash, progress=progress)
     sys.exit(1 if _show_files(index, files) or faults.engine else 0)
 
 
@@ -159,27 +169,32 @@ def index_move(
     old: Annotated[str, typer.Argument(help="Folder in which the files lay.")],
     new: Annotated[Path, typer.Argument(help="Folder in which they lie now.")],
     url: Url = None,
+    method: MethodOfRun = None,
 ) -> None:
     """Tell an index that its files were moved; the exit code is 1 if some are not there, or are others."""
-    from avgzsl.archive.moved import index_move as move
+    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.relocation import index_move as move
     from avgzsl.cli import show
 
     with show.progress() as progress:
-        moved = move(index, old, new, url=url, progress=progress)
+        moved = move(open_collection(index, url, method), old, new, progress=progress)
     print(f"{index}: {moved.clips} clips of {len(moved.files)} files lie in {new} now")
     sys.exit(1 if _show_files(index, moved.files) else 0)
 
 
 @with_options(split="Only train, val or test; all labelled clips if not given.")
-def index_evaluate(index: Index, *, split: Split = None, url: Url = None, json: Json = False) -> None:
+def index_evaluate(
+    index: Index, *, split: Split = None, url: Url = None, method: MethodOfRun = None, json: Json = False
+) -> None:
     """Measure how well the clips of an index are found by the names of their classes."""
     from rich.console import Console
 
+    from avgzsl.archive.collection import open_collection
     from avgzsl.archive.retrieval import index_evaluate as evaluate
     from avgzsl.cli import show
     from avgzsl.reports.tables import render
 
-    evaluation = evaluate(index, split, url=url)
+    evaluation = evaluate(open_collection(index, url, method), split)
     if json:
         show.json(evaluation)
         return

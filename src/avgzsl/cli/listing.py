@@ -1,4 +1,4 @@
-"""`avgzsl methods`, `avgzsl layouts` and `avgzsl encoders`: what there is."""
+"""`avgzsl methods`, `layouts`, `encoders` and `engines`: what there is, in this package and in installed ones."""
 
 import sys
 
@@ -9,9 +9,9 @@ def methods() -> None:
 
     loaded, broken = PLUGINS.load_all()
     for name, cls in loaded.items():
-        marks = "".join(f" ({mark})" for mark in ("default", "baseline", "control") if getattr(cls, mark))
-        package = "".join(f" [{place}]" for place in PLUGINS.package_of(name))
-        print(f"{name}{marks}{package}: {(cls.__doc__ or '').partition(chr(10))[0]}")
+        marks = [mark for mark in ("default", "baseline", "control") if getattr(cls, mark)]
+        notes = "".join(f" [{note}]" for note in (*marks, *PLUGINS.package_of(name)))
+        print(f"{name}: {(cls.__doc__ or '').partition(chr(10))[0]}{notes}")
         print(f"  tested on: {', '.join(build(name).modalities)};  presets: {', '.join(cls.presets) or 'none'}")
         for field, default, about in cls.settings():
             shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
@@ -37,3 +37,12 @@ def encoders() -> None:
         print(title)
         for name, about in described.items():
             print(f"  {about if about.startswith(name) else f'{name}: {about}'}")
+
+
+def engines() -> None:
+    """List the engines of an index, as --engine takes them."""
+    from avgzsl.archive.engines import default_engine
+    from avgzsl.archive.engines import engines as described
+
+    for name, about in described().items():
+        print(f"{name}{' (of a new index, where none is named)' if name == default_engine() else ''}: {about}")

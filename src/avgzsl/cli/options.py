@@ -76,9 +76,7 @@ _FIELDS: dict[type, dict[str, Any]] = {
         "drop_bad_rows": Annotated[
             bool, typer.Option("--drop-bad-rows", help="Leave out clips with NaN or infinite values.")
         ],
-        "text_order": Annotated[
-            TextOrder, typer.Option(help="Layout avca: right, or the mixed-up order of the published loaders.")
-        ],
+        "text_order": Annotated[TextOrder, typer.Option(help="right, or a published, mixed-up order of the layout.")],
         "merge_spellings": Annotated[
             bool, typer.Option("--merge-spellings", help="Classes that are one, written differently, become one.")
         ],

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from avgzsl.cli.options import MethodOfRun
+
 
 def pack(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
@@ -22,9 +24,12 @@ def pack(
             "--with", help="A file or folder outside that of weights, which the run names by its path. Repeatable."
         ),
     ] = None,
+    method: MethodOfRun = None,
 ) -> None:
     """Write a run with its encoders' cards and a model card to one folder, which `predict` takes as it is."""
     from avgzsl.cli import show
+    from avgzsl.experiments.run import load_run
     from avgzsl.packing import pack as write
 
-    show.files(write(run, out, weights=with_weights, models=models, named=named or ()))
+    source = run if method is None else load_run(run, method)
+    show.files(write(source, out, weights=with_weights, models=models, named=named or ()))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avgzsl.cli.options import Calibrated, Fusions, Json, Modality, Run, Top, with_options
+from avgzsl.cli.options import Calibrated, Fusions, Json, MethodOfRun, Modality, Run, Top, with_options
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
@@ -27,18 +27,20 @@ def predict(
     reject: Annotated[bool, typer.Option("--reject", help="Say where none of the classes is near enough.")] = False,
     calibrated: Calibrated = True,
     encoders: EncoderChoice,
+    method: MethodOfRun = None,
     json: Json = False,
 ) -> None:
     """Tell the classes of clips, seen in training or not (exit code 1 if a clip could not be read)."""
     from avgzsl.cli import show as shown
     from avgzsl.errors import ConfigError
+    from avgzsl.experiments.run import load_run
     from avgzsl.recognition.recognise import find_clips, recognise
     from avgzsl.recognition.recogniser import load_recogniser
     from avgzsl.recognition.results import Predictions
 
     if encoders.text is not None and classes is None:
         raise ConfigError(f"--text {encoders.text} encodes names, and none are given; add --classes, or leave it out")
-    recogniser = load_recogniser(run, encoders=encoders, modality=modality, fusion=fusion)
+    recogniser = load_recogniser(load_run(run, method), encoders=encoders, modality=modality, fusion=fusion)
     names, results = split_names(classes), []
     with shown.progress() as progress:
         for result in recognise(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avgzsl.cli.options import Fusions, Index, Json, Modality, Top, Url, with_options
+from avgzsl.cli.options import Fusions, Index, Json, MethodOfRun, Modality, Top, Url, with_options
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ def search(
     ] = None,
     url: Url = None,
     encoders: EncoderChoice,
+    method: MethodOfRun = None,
     json: Json = False,
 ) -> None:
     """Find clips by words, seen in training or not, or by a clip."""
+    from avgzsl.archive.collection import open_collection
     from avgzsl.archive.search import open_searcher
     from avgzsl.archive.search import search as find
     from avgzsl.cli import show
@@ -53,7 +55,7 @@ def search(
     if given := [option for option, spec in idle.items() if spec is not None]:
         raise ConfigError(f"{given[0]} has no part in a search {'by a clip' if like else 'for words'}; leave it out")
     hits = find(
-        open_searcher(index, url=url, encoders=encoders),
+        open_searcher(open_collection(index, url, method), encoders=encoders),
         words or [],
         without=without or [],
         like=like,

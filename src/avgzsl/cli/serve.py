@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Index, Url, with_options
+from avgzsl.cli.options import Index, MethodOfRun, Url, with_options
 from avgzsl.types import EncoderChoice
 
 
@@ -20,12 +20,14 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on, 8000 if not given; 0 takes a free one.")] = None,
     url: Url = None,
     encoders: EncoderChoice,
+    method: MethodOfRun = None,
     media: Annotated[
         list[Path] | None,
         typer.Option(help="Folder whose files may be shown, of an index made elsewhere; may be repeated."),
     ] = None,
 ) -> None:
     """Search an index in the browser. Limits come from the environment (docs/serving.md)."""
+    from avgzsl.archive.collection import open_collection
     from avgzsl.cli.show import printable
     from avgzsl.server.serving import serve as run
 
@@ -39,11 +41,11 @@ def serve(
         print(printable(message), flush=True)
 
     ended = run(
-        index,
+        index if method is None else open_collection(index, url, method),
         host=host,
         port=port,
         media=media or (),
-        url=url,
+        url=url if method is None else None,
         encoders=encoders,
         ready=ready,
         ending=ending,

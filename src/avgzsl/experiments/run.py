@@ -8,101 +8,37 @@ Nothing in a run depends on when it was made, so that the same training gives th
 """
 
 import json
-import platform
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 import avgzsl
-from avgzsl.data.clips import ClassTable, ClipSet, Dataset, Encoder
-from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError
+from avgzsl.data.clips import ClassTable, ClipSet, Dataset
+from avgzsl.errors import ConfigError, DataError, RunError
 from avgzsl.experiments.run_method import class_of_run
-from avgzsl.methods import PLUGINS, Method, MethodChoice, check_settings, dimensions, settings_of
-from avgzsl.support import records
-from avgzsl.support.files import write_bytes, write_json, write_text
+from avgzsl.experiments.run_record import CONFIG, FORMAT, Config, read_config
+from avgzsl.methods import Method, MethodChoice, check_settings
+from avgzsl.support.files import write_bytes, write_text
 from avgzsl.support.progress import Progress
 from avgzsl.support.showing import Shown
-from avgzsl.support.temporary import leftovers
 from avgzsl.support.trust import parse_json, require_regular
-from avgzsl.types import MODALITIES, Calibration, DataChoice, EncoderChoice, Fusion, TestModality, TextOrder
+from avgzsl.types import MODALITIES, Calibration, EncoderChoice, Fusion, TestModality
 
-FORMAT = 1
-_LARGEST = 1 << 24  # numbers of a feature
-CONFIG, CLASSES, MODEL, HISTORY, RESULTS, CHECKPOINT = (
-    "config.json",
+CLASSES, MODEL, HISTORY, RESULTS, CHECKPOINT = (
     "classes.safetensors",
     "model.safetensors",
     "history.jsonl",
     "results.json",
     "checkpoint.safetensors",
 )
-
-
-def _require_possible(path: str) -> None:
-    """Raises ValueError for what no system takes as a path, and fails at with errors of its own."""
-    if "\0" in path or len(path.encode()) > 4000 or any(len(part.encode()) > 255 for part in path.split("/")):
-        raise ValueError(f"{path[:40]!r}… cannot be a path")
-
-
-class DataRecord(BaseModel):
-    """Which data a run was trained on, and what its features and text vectors were made with, where that is known."""
-
-    model_config = ConfigDict(extra="forbid")
-    path: str
-    layout: str
-    class_split: str
-    fingerprint: str
-    drop_bad_rows: bool
-    text_order: TextOrder = "right"  # runs from before there was a choice
-    merge_spellings: bool = False
-    dimensions: dict[str, Annotated[int, Field(ge=1, le=_LARGEST)]]
-    seen: list[str]
-    unseen: list[str]
-    encoders: dict[Literal["audio", "video", "text"], Encoder] = {}  # none of features from elsewhere
-
-    @model_validator(mode="after")
-    def _paths_are_possible(self) -> "DataRecord":
-        for encoder in self.encoders.values():
-            for text in (encoder.spec, *(file.name for file in encoder.weights)):
-                _require_possible(text)
-        _require_possible(self.path)
-        return self
-
-    @property
-    def choice(self) -> DataChoice:
-        """How the data was read, and is read again."""
-        return DataChoice(self.layout, self.class_split, self.drop_bad_rows, self.text_order, self.merge_spellings)
-
-    @field_validator("dimensions")
-    @classmethod
-    def _text_is_there(cls, dimensions: dict[str, int]) -> dict[str, int]:
-        if "text" not in dimensions or not dimensions.keys() <= {"audio", "video", "text"}:
-            raise ValueError("expected the dimension of text, and of audio or video")
-        return dimensions
-
-
-class Config(BaseModel):
-    """All that was asked for, and with what it was run."""
-
-    model_config = ConfigDict(extra="forbid")
-    format: int
-    method: str
-    settings: dict[str, Any]
-    seed: int = Field(ge=-(2**63), lt=2**63)
-    device: str
-    data: DataRecord
-    versions: dict[str, str]
-    git: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,9 +149,11 @@ class Run(Shown):
         return avgzsl.push_to_hub(self, repository, private=private, weights=weights, models=models, named=named)
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> "Run":
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, method: MethodChoice | None = None
+    ) -> "Run":
         """The run in a folder or in a repository of the hub; see `avgzsl.from_pretrained`."""
-        return avgzsl.from_pretrained(name, revision=revision)
+        return avgzsl.from_pretrained(name, revision=revision, method=method)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row: what was trained on what."""
@@ -231,62 +169,6 @@ class Run(Shown):
                 "seed": self.config.seed,
             }
         ]
-
-
-def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config:
-    """The record of a run that is about to start."""
-    seen = dict(zip(dataset.classes.names, dataset.classes.seen.tolist(), strict=True))
-    choice = dataset.choice or DataChoice()
-    return Config(
-        format=FORMAT,
-        method=method.name,
-        settings=settings_of(method),
-        seed=seed,
-        device=device,
-        data=DataRecord(
-            path=dataset.source,
-            layout=dataset.layout,
-            class_split=dataset.class_split,
-            fingerprint=dataset.fingerprint,
-            drop_bad_rows=choice.drop_bad_rows,
-            text_order=choice.text_order,
-            merge_spellings=choice.merge_spellings,
-            dimensions=dimensions(dataset.split("train"), dataset.classes),
-            seen=[name for name in seen if seen[name]],
-            unseen=[name for name in seen if not seen[name]],
-            encoders=dict(dataset.encoders),
-        ),
-        versions={
-            "avgzsl": avgzsl.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            **PLUGINS.package_of(method.name),
-        },
-        git=_git_id(),
-    )
-
-
-def start(folder: Path, config: Config, resume: bool) -> None:
-    """Make the folder and write the config. Raises RunError when another run is there, or the same and not `resume`."""
-    path = folder / CONFIG
-    if path.exists():
-        if not resume:
-            raise RunError(f"{folder}: holds a run already; resume it, or choose another folder")
-        asked, recorded = _comparable(config), _comparable(read_config(folder))
-        differ = [
-            f"{key}: {recorded.get(key)!r} there, {value!r} asked"
-            for key, value in asked.items()
-            if value != recorded.get(key)
-        ]
-        if differ:
-            raise RunError(f"{folder}: cannot be resumed with other settings:\n  " + "\n  ".join(differ))
-        for half in leftovers(folder):
-            half.unlink()
-        return
-    if folder.exists() and any(child.suffix != ".tmp" for child in folder.iterdir()):
-        raise RunError(f"{folder}: is not empty and holds no run; choose another folder")
-    write_json(path, config.model_dump(mode="json"))
 
 
 def write_classes(folder: Path, classes: ClassTable) -> None:
@@ -338,15 +220,6 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
     write_text(folder / HISTORY, "".join(json.dumps(record) + "\n" for record in history))
 
 
-def read_config(folder: Path) -> Config:
-    """Raises RunError for a folder that is no run, a config that is damaged, or one of a newer format."""
-    remedy = "restore it or train again"
-    try:
-        return records.read_record(folder / CONFIG, Config, "a run's config", remedy, RunError, FORMAT)
-    except (FileNotFoundError, NotADirectoryError) as problem:
-        raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
-
-
 def load_run(folder: str | Path | Run, method: MethodChoice | None = None) -> Run:
     """Read a finished run, which somebody else may have made.
 
@@ -394,12 +267,6 @@ def _model_bytes(method: Method) -> bytes:
     return save(method.state(), {"format": f"avgzsl-run-{FORMAT}"})
 
 
-def _comparable(config: Config) -> dict[str, Any]:
-    """What must be the same to go on with a run: all but the versions, one key a setting."""
-    content = config.model_dump(mode="json", exclude={"versions", "git"})
-    return {**content.pop("settings"), **content.pop("data"), **content}
-
-
 def _read_model(path: Path) -> Mapping[str, Tensor]:
     require_regular(path, RunError)
     try:
@@ -413,20 +280,3 @@ def _try_out(method: Method, sizes: Mapping[str, int]) -> None:
     features = {m: torch.zeros(1, sizes[m]) if m in sizes else None for m in MODALITIES}
     method.embed_clips(ClipSet(features["audio"], features["video"], torch.zeros(1, dtype=torch.long), np.zeros(1)))
     method.embed_text(torch.zeros(1, sizes["text"]))
-
-
-def _git_id() -> str | None:
-    """The commit of a source checkout, with `+` when files differ from it; None for an installed package."""
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != here.parents[2].resolve():
-            return None
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError, AvgzslError):
-        return None

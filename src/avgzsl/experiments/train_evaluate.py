@@ -14,6 +14,7 @@ from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
 from avgzsl.experiments.gallery import Measured, gallery_of, validate
 from avgzsl.experiments.protocol import Gammas, choose_modes
+from avgzsl.experiments.run_record import describe, start
 from avgzsl.experiments.trial import find_penalties, result_rows
 from avgzsl.learning.training import Job, Record
 from avgzsl.methods import Method, MethodChoice, build
@@ -81,8 +82,8 @@ def train(
     dataset = as_dataset(data, choice)
     for remark in dataset.notes:
         LOG.warning("note: %s", remark)
-    config = runs.describe(unfitted, dataset, seed, device)
-    runs.start(folder, config, resume)
+    config = describe(unfitted, dataset, seed, device)
+    start(folder, config, resume)
     runs.write_classes(folder, dataset.classes)
     if resume and (folder / runs.MODEL).exists():
         run = runs.load_run(folder, type(unfitted))

@@ -26,7 +26,10 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A feature vector for each modality that the clip has and somebody asked for; or an error, why there is none."""
+    """The features of a clip: a vector for each modality that it has and that is embedded; or the error instead.
+
+    `info` are the facts of its file (`avgzsl.media.needs.Decoded.info`).
+    """
 
     audio: Float32[np.ndarray, " _a"] | None = None
     video: Float32[np.ndarray, " _v"] | None = None
@@ -42,25 +45,26 @@ def requests(batch: Iterable[Task], backbones: Backbones) -> Iterator[Request]:
 
 def embed_batch(decoded: Sequence[Decoded | AvgzslError], backbones: Backbones) -> list[Outcome]:
     """The outcome of each clip of a batch, in its order; clips that cannot be embedded have an error, and no others."""
-    outcomes = [
-        Outcome(error=str(one))
-        if isinstance(one, AvgzslError)
-        else Outcome(info=one.info, error=_lacking(one, backbones))
-        for one in decoded
-    ]
+    outcomes = [_before_embedding(clip, backbones) for clip in decoded]
     for modality, backbone in backbones.items():
         inputs = {
             place: content
-            for place, one in enumerate(decoded)
-            if outcomes[place].error is None and (content := _content(one, modality)) is not None
+            for place, clip in enumerate(decoded)
+            if outcomes[place].error is None and (content := _content(clip, modality)) is not None
         }
         for place, row in zip(inputs, _embed(backbone, list(inputs.values())), strict=True):
             if isinstance(row, str):
                 outcomes[place] = Outcome(error=f"{backbone.spec}: {row}")
             else:
-                found: dict[str, Any] = {modality: row}
-                outcomes[place] = replace(outcomes[place], **found)
+                feature: dict[str, Any] = {modality: row}
+                outcomes[place] = replace(outcomes[place], **feature)
     return outcomes
+
+
+def _before_embedding(clip: Decoded | AvgzslError, backbones: Backbones) -> Outcome:
+    if isinstance(clip, AvgzslError):
+        return Outcome(error=str(clip))
+    return Outcome(info=clip.info, error=_lacking(clip, backbones))
 
 
 def _embed(backbone: Backbone, clips: list[np.ndarray]) -> list[Float32[np.ndarray, " d"] | str]:
@@ -83,6 +87,7 @@ def _content(clip: Decoded | AvgzslError, modality: Modality) -> np.ndarray | No
 
 
 def _lacking(clip: Decoded, backbones: Backbones) -> str | None:
+    """Why a clip has no feature at all: it has none of the modalities that are embedded. None if it has one."""
     if any(_content(clip, modality) is not None for modality in backbones):
         return None
     words = {"audio": "sound", "video": "picture"}

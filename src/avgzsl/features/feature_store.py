@@ -7,8 +7,8 @@ modality; `text.npy` is c x t, in the order of `classes`. `splits/NAME.json` are
 `failures.csv` the files that gave no row, `journal.sqlite` what lets an extraction go on (`journal`).
 """
 
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
@@ -65,7 +65,7 @@ class FileRecord(BaseModel):
 
 
 class StoreRecord(BaseModel):
-    """All that a store says of itself."""
+    """The content of `store.json`: where the clips are, how many, their classes, encoders and files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     format: int
@@ -73,7 +73,7 @@ class StoreRecord(BaseModel):
     clips: int = Field(ge=0)
     classes: tuple[str, ...]
     columns: tuple[str, ...]
-    """What the manifest had besides the columns of COLUMNS."""
+    """Further columns of the manifest, behind those of COLUMNS."""
     encoders: dict[Part, EncoderRecord]
     files: dict[str, FileRecord]
     decoder: int = Field(default=0, ge=0)
@@ -81,7 +81,7 @@ class StoreRecord(BaseModel):
 
 
 class StoredClip(NamedTuple):
-    """One row: the values of COLUMNS and of the further columns, and a feature vector a modality that is there."""
+    """One row: `about` has the values of all columns by name; a feature vector is None where the clip lacks it."""
 
     about: Mapping[str, Any]
     audio: Float32[np.ndarray, " _a"] | None
@@ -90,7 +90,10 @@ class StoredClip(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """An opened store; `clips` is a pyarrow.Table, the features are memory-mapped, None where nobody asked for them."""
+    """An opened store of n clips and c classes; None for features that were not extracted.
+
+    `clips` is a pyarrow.Table of n rows; the features are memory-mapped.
+    """
 
     folder: Path
     record: StoreRecord
@@ -103,7 +106,7 @@ class Store:
         return self.record.clips
 
     def feature(self, modality: Modality) -> Float32[np.ndarray, "_n _d"] | None:
-        """The features of a modality."""
+        """The features of a modality, a row a clip; zero where a clip lacks it."""
         return self.audio if modality == "audio" else self.video
 
     def file(self, row: int) -> Path:
@@ -117,7 +120,7 @@ def array_file(modality: Modality) -> str:
 
 
 def is_store(folder: Path) -> bool:
-    """Is this folder a whole store?"""
+    """Whether the folder holds a finished store."""
     return (folder / RECORD).is_file()
 
 
@@ -132,10 +135,10 @@ def open_store(path: Path | str) -> Store:
     record = read_record(folder)
     for name, file in record.files.items():
         plain_name(name, folder / RECORD, DataError)
-        found = (folder / name).stat().st_size if (folder / name).is_file() else None
-        if found != file.size:
-            there = "is not there" if found is None else f"has {found} bytes"
-            raise DataError(f"{folder / name}: {there}; expected {file.size} bytes, as {RECORD} says. {_AGAIN}")
+        size = (folder / name).stat().st_size if (folder / name).is_file() else None
+        if size != file.size:
+            fault = "is not there" if size is None else f"has {size} bytes"
+            raise DataError(f"{folder / name}: {fault}; expected {file.size} bytes, as {RECORD} says. {_AGAIN}")
     require_regular(folder / CLIPS, DataError)
     try:
         table = pyarrow.parquet.read_table(folder / CLIPS)
@@ -153,7 +156,7 @@ def open_store(path: Path | str) -> Store:
 
 
 def read_record(folder: Path) -> StoreRecord:
-    """What a store says of itself. Raises DataError."""
+    """The record of a store, `store.json`. Raises DataError where there is none, or it is damaged or newer."""
     try:
         return records.read_record(
             folder / RECORD, StoreRecord, "a store's record", _AGAIN[0].lower() + _AGAIN[1:], DataError, FORMAT
@@ -182,7 +185,7 @@ def write(
     count: int,
     clips: Iterable[StoredClip],
 ) -> Store:
-    """Write a store of `count` clips, which are taken one by one; while it is written there is none.
+    """Write a store of `count` clips, which are taken one by one; the folder is no store until it is finished.
 
     Raises AvgzslError when the disk refuses, DataError when the clips are not `count`.
     """
@@ -192,13 +195,8 @@ def write(
     dimensions = {modality: encoders[modality].dimension for modality in MODALITIES if modality in encoders}
 
     def fill(table: Path) -> None:
-        with ExitStack() as stack:
-            streams = {m: stack.enter_context((folder / array_file(m)).open("wb")) for m in dimensions}
-            for modality, stream in streams.items():
-                _start_array(stream, (count, dimensions[modality]))
+        with _arrays(folder, count, dimensions) as streams:
             written = _write_clips(table, (*COLUMNS, *columns), _appending(clips, streams, dimensions))
-            for stream in streams.values():
-                _sync(stream)
         if written != count:
             raise DataError(f"{folder}: {written} clips to write; expected {count}. {_AGAIN}")
 
@@ -234,13 +232,25 @@ def _open_array(path: Path, record: StoreRecord, part: Part, rows: int) -> Float
     shape = (rows, record.encoders[part].dimension)
     require_regular(path, DataError)
     try:
-        # nothing cannot be mapped
+        # an empty array cannot be memory-mapped
         array = np.load(path, mmap_mode="r" if rows else None, allow_pickle=False)
     except (OSError, ValueError) as problem:
         raise DataError(f"{path}: cannot be read ({problem}). {_AGAIN}") from problem
     if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.dtype("<f4"):
         raise DataError(f"{path}: {array.dtype} {array.shape}; expected float32 {shape}. {_AGAIN}")
     return array
+
+
+@contextmanager
+def _arrays(folder: Path, count: int, dimensions: Mapping[Modality, int]) -> Iterator[Mapping[Modality, BinaryIO]]:
+    """Files of features of `count` rows, open for the rows to be appended; on disk at the end."""
+    with ExitStack() as stack:
+        streams = {m: stack.enter_context((folder / array_file(m)).open("wb")) for m in dimensions}
+        for modality, stream in streams.items():
+            _start_array(stream, (count, dimensions[modality]))
+        yield streams
+        for stream in streams.values():
+            _sync(stream)
 
 
 def _start_array(stream: BinaryIO, shape: tuple[int, int]) -> None:
@@ -251,7 +261,7 @@ def _start_array(stream: BinaryIO, shape: tuple[int, int]) -> None:
 def _appending(
     clips: Iterable[StoredClip], streams: Mapping[Modality, BinaryIO], dimensions: Mapping[Modality, int]
 ) -> Iterable[dict[str, Any]]:
-    """What the table says of each clip; its features are written on the way."""
+    """The row of the table for each clip; its features are appended to the streams on the way."""
     zeros = {modality: np.zeros(size, dtype="<f4").tobytes() for modality, size in dimensions.items()}
     for clip in clips:
         for modality, stream in streams.items():

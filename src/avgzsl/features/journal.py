@@ -36,7 +36,7 @@ create temporary table wanted (path text, start real, stop real, primary key (pa
 
 
 class FileState(NamedTuple):
-    """A file as it was when it was hashed; seconds it lasts, where somebody asked for them."""
+    """A file as it was when it was hashed; `duration` in seconds, None where it was not measured."""
 
     size: int
     mtime_ns: int
@@ -45,7 +45,7 @@ class FileState(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """What the journal has of a clip."""
+    """What was extracted from a clip; None for a modality that it lacks. `info` is JSON."""
 
     audio: Float32[np.ndarray, " _a"] | None
     video: Float32[np.ndarray, " _v"] | None
@@ -59,16 +59,16 @@ class Journal:
         self.connection, self.path = connection, path
 
     def file(self, path: str) -> FileState | None:
-        """A file as it was met last."""
-        found = self.connection.execute(
+        """The state in which a file was hashed last; None for a file that the journal does not know."""
+        row = self.connection.execute(
             "select size, mtime_ns, sha256, duration from files where path = ?", (path,)
         ).fetchone()
-        return None if found is None else FileState(*found)
+        return None if row is None else FileState(*row)
 
     def set_file(self, path: str, state: FileState) -> None:
-        """Note a file; if its content is another than it was, what was extracted from it is void.
+        """Record the state of a file; if its content has changed, what was extracted from it is removed.
 
-        Durable with the next batch: until then it does no harm to forget it.
+        It becomes durable with the next batch; until then nothing is lost with it.
         """
         self.connection.execute(
             "delete from clips where path = ? and not exists (select 1 from files where path = ? and sha256 = ?)",
@@ -77,7 +77,7 @@ class Journal:
         self.connection.execute("insert or replace into files values (?, ?, ?, ?, ?)", (path, *state))
 
     def current(self, root: Path, path: str) -> FileState:
-        """A file as it is now, noted; hashed only when its size or modification time are not as they were.
+        """The present state of a file, which is recorded; it is hashed only if its size or modification time changed.
 
         Raises MediaError when it cannot be read.
         """
@@ -93,8 +93,12 @@ class Journal:
 
     def has(self, row: Row) -> bool:
         """Whether a clip is finished."""
-        found = self.connection.execute("select 1 from clips where path = ? and start = ? and stop = ?", _key(row))
-        return found.fetchone() is not None
+        cursor = self.connection.execute("select 1 from clips where path = ? and start = ? and stop = ?", _key(row))
+        return cursor.fetchone() is not None
+
+    def is_empty(self) -> bool:
+        """Whether no clip is finished."""
+        return self.connection.execute("select 1 from clips").fetchone() is None
 
     def add(self, finished: Iterable[tuple[Row, Outcome]]) -> None:
         """Keep what was extracted from these clips: all of it or, if the process is killed meanwhile, nothing."""
@@ -105,11 +109,11 @@ class Journal:
             )
 
     def finished(self, row: Row) -> Finished | None:
-        """What was extracted from a clip."""
-        found = self.connection.execute(
+        """What was extracted from a clip; None if it is not finished."""
+        stored = self.connection.execute(
             "select audio, video, info from clips where path = ? and start = ? and stop = ?", _key(row)
         ).fetchone()
-        return None if found is None else Finished(_array(found[0]), _array(found[1]), found[2])
+        return None if stored is None else Finished(_array(stored[0]), _array(stored[1]), stored[2])
 
     def keep(self, rows: Iterable[Row]) -> None:
         """Forget every clip and file but these."""
@@ -120,26 +124,28 @@ class Journal:
             self.connection.execute("delete from files where path not in (select path from wanted)")
 
     def require(self, encoders: Mapping[Part, EncoderRecord]) -> None:
-        """Note which backbones and decoder this journal is of. Raises RunError when it is of others."""
-        asked = json.dumps({modality: one.model_dump(mode="json") for modality, one in sorted(encoders.items())})
+        """Record the backbones and decoder of this journal. Raises RunError if it was made with others."""
+        described = json.dumps(
+            {modality: encoder.model_dump(mode="json") for modality, encoder in sorted(encoders.items())}
+        )
         with self.connection:
             self.connection.execute("insert or ignore into about values ('format', ?)", (str(FORMAT),))
-            self.connection.execute("insert or ignore into about values ('backbones', ?)", (asked,))
+            self.connection.execute("insert or ignore into about values ('backbones', ?)", (described,))
             # one without a version that holds clips is older than the versions
-            version = 0 if self.connection.execute("select 1 from clips").fetchone() else DECODER
+            version = DECODER if self.is_empty() else 0
             self.connection.execute("insert or ignore into about values ('decoder', ?)", (str(version),))
-        about = dict(self.connection.execute("select key, value from about").fetchall())
-        if int(about["format"]) > FORMAT:
+        facts = dict(self.connection.execute("select key, value from about").fetchall())
+        if int(facts["format"]) > FORMAT:
             raise RunError(f"{self.path}: of a newer avgzsl; upgrade avgzsl, or choose another folder")
-        if about["backbones"] != asked:
+        if facts["backbones"] != described:
             raise RunError(
                 f"{self.path.parent}: holds features of other backbones, and they are not mixed:\n"
-                f"  there: {_described(about['backbones'])}\n  asked: {_described(asked)}\n"
+                f"  there: {_described(facts['backbones'])}\n  asked: {_described(described)}\n"
                 "Give the same ones, or choose another folder"
             )
-        if int(about["decoder"]) != DECODER:
+        if int(facts["decoder"]) != DECODER:
             raise RunError(
-                f"{self.path.parent}: its clips were decoded by version {about['decoder']} of the decoder, and this "
+                f"{self.path.parent}: its clips were decoded by version {facts['decoder']} of the decoder, and this "
                 f"avgzsl has version {DECODER}, of which frames and sound may differ; they are not mixed. It can be "
                 "read, trained on and indexed as it is. To add clips, make it anew: the same `avgzsl extract` with "
                 "another folder, `--out NEW`"
@@ -196,7 +202,7 @@ def _array(blob: bytes | None) -> Float32[np.ndarray, " d"] | None:
 
 def _described(encoders: str) -> str:
     shown = []
-    for modality, about in json.loads(encoders).items():
-        files = [f"{file['name']} {file['sha256'][:12]}" for file in about["weights"]]
-        shown.append(f"{modality} {about['spec']} ({', '.join([str(about['dimension']) + '-d', *files])})")
+    for modality, encoder in json.loads(encoders).items():
+        files = [f"{file['name']} {file['sha256'][:12]}" for file in encoder["weights"]]
+        shown.append(f"{modality} {encoder['spec']} ({', '.join([str(encoder['dimension']) + '-d', *files])})")
     return "; ".join(shown)

@@ -3,19 +3,18 @@
 import csv
 import io
 import math
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from avgzsl.errors import DataError
+from avgzsl.features.clip_paths import Listed, path_from_root
 from avgzsl.features.feature_store import COLUMNS
 from avgzsl.media.needs import Span
 from avgzsl.support.trust import read_text
 from avgzsl.text.spellings import usual_spellings
 
-Listed = dict[tuple[Path, Callable[[str], str]], dict[str, list[Path]]]
 GIVEN = ("path", "label", "split", "seen", "start", "end", "id")
 SPLITS = {"train": "train", "trn": "train", "val": "val", "test": "test", "tst": "test"}
 YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -45,7 +44,7 @@ class Row:
 
 
 def clip_id(path: str, span: Span) -> str:
-    """What a clip is called that was given no id: its file, and its span if that is not the whole file."""
+    """The id of a clip that has none in the manifest: its path, and `@START-END` if it is not the whole file."""
     if span == Span():
         return path
     return f"{path}@{span.start:.10g}-{'' if span.end is None else format(span.end, '.10g')}"
@@ -117,10 +116,10 @@ def read_manifest(path: Path, root: Path, merge_spellings: bool = False) -> list
         if len(values) != len(header):
             problems.append(f"line {number}: {len(values)} values; expected {len(header)}, one a column")
             continue
-        given = {name: value.strip() for name, value in zip(header, values, strict=True)}
-        wrong: list[str] = []
-        row = _row(given, root, inside, listed, wrong)
-        problems += [f"line {number}: {one}" for one in wrong]
+        cells = {name: value.strip() for name, value in zip(header, values, strict=True)}
+        faults: list[str] = []
+        row = _row(cells, root, inside, listed, faults)
+        problems += [f"line {number}: {fault}" for fault in faults]
         if row is not None:
             rows[number] = row
     if merge_spellings:
@@ -142,87 +141,28 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise DataError(f"{path}: not readable as a csv file in UTF-8 ({problem})") from problem
     header = [name.strip() for name in lines[0][1]] if lines else []
     if "path" not in header:
-        named = ", ".join(header) or "nothing"
-        raise DataError(f"{path}: its first line names {named}; expected the columns, of which one is called path")
+        columns = ", ".join(header) or "nothing"
+        raise DataError(f"{path}: its first line names {columns}; expected the columns, of which one is called path")
     if twice := sorted({name for name in header if header.count(name) > 1 or not name}):
         raise DataError(f"{path}: columns {', '.join(map(repr, twice))} named twice or not at all; name each once")
     return header, lines[1:]
 
 
-def _row(given: dict[str, str], root: Path, inside: Path, listed: Listed, wrong: list[str]) -> Row | None:
-    """The clip of one line; None, and the reasons in `wrong`, for a line that is not right."""
-    path = _path(given["path"], root, inside, listed, wrong)
-    split = _choice("split", given, SPLITS, wrong)
-    seen = _choice("seen", given, YES_NO, wrong)
-    start, end = _seconds("start", given, wrong), _seconds("end", given, wrong)
+def _row(cells: dict[str, str], root: Path, inside: Path, listed: Listed, faults: list[str]) -> Row | None:
+    """The clip of one line, from its `cells` by column; None for a wrong line, whose faults are added to `faults`."""
+    path = path_from_root(cells["path"], root, inside, listed, faults)
+    split = _choice("split", cells, SPLITS, faults)
+    seen = _choice("seen", cells, YES_NO, faults)
+    start, end = _seconds("start", cells, faults), _seconds("end", cells, faults)
     if end is not None and end <= (start or 0.0):
-        wrong.append(f"end {end:g} is not after start {start or 0.0:g}")
-    if given.get("seen") and not given.get("label"):
-        wrong.append("seen says something of a class, but there is no label")
-    if wrong or path is None:
+        faults.append(f"end {end:g} is not after start {start or 0.0:g}")
+    if cells.get("seen") and not cells.get("label"):
+        faults.append("seen says something of a class, but there is no label")
+    if faults or path is None:
         return None
-    more = {name: value for name, value in given.items() if name not in GIVEN}
-    name = given.get("id") or clip_id(path, Span(start or 0.0, end))
-    return Row(name, path, given.get("label") or None, split, seen, start or 0.0, end, more)
-
-
-def _path(given: str, root: Path, inside: Path, listed: Listed, wrong: list[str]) -> str | None:
-    """The path from the root, of a file that is there and inside it."""
-    if not given or "\0" in given:
-        wrong.append(f"{given!r} is no path of a file")
-        return None
-    if ".." in PurePosixPath(given).parts or ".." in PureWindowsPath(given).parts:
-        wrong.append(f"{given}: leaves the folder of the clips; expected a path inside {root}")
-        return None
-    place = root / given
-    try:
-        resolved, there = place.resolve(), place.is_file()
-    except (OSError, RuntimeError) as problem:  # a name that is too long; links in a circle
-        wrong.append(f"{given}: {getattr(problem, 'strerror', None) or problem}")
-        return None
-    if not resolved.is_relative_to(inside):
-        wrong.append(f"{given}: lies outside the folder of the clips ({resolved}); expected a path inside {root}")
-    elif not there:
-        like = None if place.exists() else _like(root, given, listed)
-        if like is not None and _composed(like) == _composed(given):
-            return like  # the same name, composed otherwise
-        near = "" if like is None else f"; there is {like}"
-        wrong.append(f"{given}: {'not a file' if place.exists() else 'not there'} (looked for {place}){near}")
-    elif Path(given).is_absolute():
-        return _from_root(place, root, inside).as_posix()
-    else:
-        return PurePosixPath(given).as_posix()
-    return None
-
-
-def _like(root: Path, given: str, listed: Listed) -> str | None:
-    """The path of the one file whose name differs in nothing but the composition of accents, else in case."""
-    if PurePosixPath(given).is_absolute():
-        return None
-    for form in (_composed, _caseless):
-        here = [root]
-        for part in PurePosixPath(given).parts:
-            here = [entry for folder in here for entry in _named(folder, form, listed).get(form(part), [])]
-        if len(here) == 1 and here[0].is_file() and here[0].resolve().is_relative_to(root.resolve()):
-            return here[0].relative_to(root).as_posix()
-    return None
-
-
-def _named(folder: Path, form: Callable[[str], str], listed: Listed) -> dict[str, list[Path]]:
-    """What is in a folder, by name in one form. A list of clips may miss thousands: each folder is read once."""
-    if (folder, form) not in listed:
-        names = listed[folder, form] = {}
-        for entry in folder.iterdir() if folder.is_dir() else ():
-            names.setdefault(form(entry.name), []).append(entry)
-    return listed[folder, form]
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
-def _caseless(name: str) -> str:
-    return _composed(_composed(name).casefold())
+    further = {name: value for name, value in cells.items() if name not in GIVEN}
+    name = cells.get("id") or clip_id(path, Span(start or 0.0, end))
+    return Row(name, path, cells.get("label") or None, split, seen, start or 0.0, end, further)
 
 
 def _merged(rows: Iterable[Row]) -> list[Row]:
@@ -231,19 +171,15 @@ def _merged(rows: Iterable[Row]) -> list[Row]:
     return [row if row.label is None else replace(row, label=usual[row.label]) for row in rows]
 
 
-def _from_root(place: Path, root: Path, inside: Path) -> Path:
-    return place.relative_to(root) if place.is_relative_to(root) else place.resolve().relative_to(inside)
+def _choice(name: str, cells: dict[str, str], values: Mapping[str, Any], faults: list[str]) -> Any:
+    value = cells.get(name, "")
+    if value and value.lower() not in values:
+        faults.append(f"{name} is {value!r}; expected {', '.join(values)}, or nothing")
+    return values.get(value.lower())
 
 
-def _choice(name: str, given: dict[str, str], known: Mapping[str, Any], wrong: list[str]) -> Any:
-    value = given.get(name, "")
-    if value and value.lower() not in known:
-        wrong.append(f"{name} is {value!r}; expected {', '.join(known)}, or nothing")
-    return known.get(value.lower())
-
-
-def _seconds(name: str, given: dict[str, str], wrong: list[str]) -> float | None:
-    value = given.get(name, "")
+def _seconds(name: str, cells: dict[str, str], faults: list[str]) -> float | None:
+    value = cells.get(name, "")
     if not value:
         return None
     try:
@@ -251,7 +187,7 @@ def _seconds(name: str, given: dict[str, str], wrong: list[str]) -> float | None
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
-        wrong.append(f"{name} is {value!r}; expected seconds, 0 or more")
+        faults.append(f"{name} is {value!r}; expected seconds, 0 or more")
         return None
     return seconds
 
@@ -273,11 +209,13 @@ def _contradictions(rows: Iterable[Row]) -> Iterator[str]:
     seen: dict[str, set[bool]] = {}
     for row in rows:
         if row.label is not None:
-            seen.setdefault(row.label, set()).update(() if row.seen is None else (row.seen,))
+            marks = seen.setdefault(row.label, set())
+            if row.seen is not None:
+                marks.add(row.seen)
     if both := [label for label, values in seen.items() if len(values) > 1]:
         yield f"seen is yes and no for the same class: {', '.join(both)}; each class is either seen or unseen"
-    if any(seen.values()) and (silent := [label for label, values in seen.items() if not values]):
-        yield f"seen is given for some classes, but not for {', '.join(silent)}"
+    if any(seen.values()) and (unmarked := [label for label, values in seen.items() if not values]):
+        yield f"seen is given for some classes, but not for {', '.join(unmarked)}"
 
 
 def _media(folder: Path, inside: Path, outside: list[Path]) -> Iterator[Path]:

@@ -1,28 +1,35 @@
-"""Generated data with the counts and difficulties of the real thing: one kind a file, found by listing this folder.
+"""Generated data with the counts and difficulties of real data sets: one kind a file, found by listing this folder.
 
 A generator module has DESCRIPTION and write(out, scale, seed, written, *, its options), which fills an existing empty
 folder and calls written(done, total) as parts of the data are written.
 """
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from avgzsl.errors import ConfigError, DataError
-from avgzsl.support import registry
 from avgzsl.support.files import whole_folder
 from avgzsl.support.progress import Progress, Step
+from avgzsl.support.registry import Plugins, keeps
 
-REPORT = "generated.txt"  # in the folder, where a kind has something to say about what it made
+REPORT = "generated.txt"  # in the folder of a kind that mixes published and generated content: which is which
+
+
+class Generator(Protocol):
+    """A module of this folder."""
+
+    DESCRIPTION: str
+    write: Callable[..., None]
+
+
+_PLUGINS = Plugins[Generator](__name__, "generator", keeps(Generator))
 
 
 def generators() -> dict[str, str]:
     """Names of what can be generated, each with one line about it."""
-    package = sys.modules[__name__]
-    names = registry.available(package)
-    return {name: str(registry.load(package, "generator", name).DESCRIPTION) for name in names}
+    return {name: _PLUGINS.load(name).DESCRIPTION for name in _PLUGINS.names()}
 
 
 def generate(
@@ -41,7 +48,7 @@ def generate(
     Same kind, scale, seed and options: the same files, byte for byte.
     Raises UnknownNameError, ConfigError for a bad number or option, DataError when `out` is not empty.
     """
-    module = registry.load(sys.modules[__name__], "generator", kind)
+    module = _PLUGINS.load(kind)
     _check_options(kind, module.write, options)
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -57,13 +64,15 @@ def generate(
 
 
 def _check_options(kind: str, write: Callable[..., None], options: Mapping[str, Any]) -> None:
-    known = {
-        name: option
-        for name, option in inspect.signature(write).parameters.items()
-        if option.kind is inspect.Parameter.KEYWORD_ONLY
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(write).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    if strange := [name for name in options if name not in known]:
-        raise ConfigError(f"{kind} takes no option {', '.join(strange)}; it takes {', '.join(known)}")
-    needed = [name for name, option in known.items() if option.default is option.empty and name not in options]
+    if unknown := [name for name in options if name not in parameters]:
+        raise ConfigError(f"{kind} takes no option {', '.join(unknown)}; it takes {', '.join(parameters)}")
+    needed = [
+        name for name, parameter in parameters.items() if parameter.default is parameter.empty and name not in options
+    ]
     if needed:
         raise ConfigError(f"{kind} needs the options {', '.join(needed)}; give them too")

@@ -1,4 +1,4 @@
-"""What every generator asks of its numbers."""
+"""Checks of the numbers that every generator takes: scale, seed and dimensions."""
 
 import math
 

@@ -62,7 +62,10 @@ SENSES: dict[Modality, Sense] = {
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """All that is fixed before the first clip: classes, words, and how each modality renders attributes."""
+    """All that is fixed before the first clip is drawn, for c classes of k attributes.
+
+    `attributes` are s_c, `text` the class vectors t_c, `own` has q_mc, and `mixing` A, B and D of each modality.
+    """
 
     seed: int
     attributes: Float64[np.ndarray, "c k"]
@@ -72,20 +75,22 @@ class World:
 
 
 def make_world(seed: int, groups: Sequence[str], text_dim: int, dims: dict[Modality, int]) -> World:
-    """Draw classes (one per entry of `groups`), their words and the senses."""
+    """Draw the attributes of one class for each entry of `groups`, its text vector, and how modalities render it."""
     rng = np.random.default_rng([seed, 0])
     shared = {group: rng.standard_normal(ATTRIBUTES) for group in sorted(set(groups))}
-    kin = np.stack([shared[group] for group in groups])
-    attributes = np.sqrt(KINSHIP) * kin + np.sqrt(1 - KINSHIP) * rng.standard_normal(kin.shape)
-    words = np.sqrt(1 - BLUR**2) * attributes + BLUR * rng.standard_normal(kin.shape)
+    shared_attributes = np.stack([shared[group] for group in groups])
+    attributes = np.sqrt(KINSHIP) * shared_attributes + np.sqrt(1 - KINSHIP) * rng.standard_normal(
+        shared_attributes.shape
+    )
+    words = np.sqrt(1 - BLUR**2) * attributes + BLUR * rng.standard_normal(shared_attributes.shape)
     text = words @ rng.standard_normal((ATTRIBUTES, text_dim)) / np.sqrt(ATTRIBUTES * text_dim)
-    own = {modality: rng.standard_normal(kin.shape) for modality in MODALITIES}
+    own = {modality: rng.standard_normal(shared_attributes.shape) for modality in MODALITIES}
     mixing = {modality: _mixing(seed, modality, dims[modality]) for modality in MODALITIES}
     return World(seed, attributes, text.astype(np.float32), own, mixing)
 
 
 def world_of(seed: int, text: Float32[np.ndarray, "c t"], dims: dict[Modality, int]) -> World:
-    """A world whose classes have these words; classes with like words are kin."""
+    """A world whose classes have these text vectors; classes with similar vectors have similar attributes."""
     rng = np.random.default_rng([seed, 4])
     image = text.astype(np.float64) @ rng.standard_normal((text.shape[1], ATTRIBUTES))
     image = (image - image.mean(0)) / image.std(0)
@@ -106,17 +111,19 @@ def _mixing(seed: int, modality: Modality, dim: int) -> Float32[np.ndarray, "m d
 
 
 def make_clips(world: World, index: int, split: int, count: int) -> dict[Modality, Float32[np.ndarray, "n d"]]:
-    """The clips of class `index` in a split; they depend on nothing but the world, these numbers and `count`."""
+    """Features of `count` clips of class `index` in split number `split`; the same arguments give the same clips."""
     rng = np.random.default_rng([world.seed, 2, index, split])
     axes = np.random.default_rng([world.seed, 3, index]).standard_normal((VARIATION, ATTRIBUTES)) / np.sqrt(VARIATION)
-    varied = rng.standard_normal((count, VARIATION)) @ axes
+    variation = rng.standard_normal((count, VARIATION)) @ axes
     scene = rng.integers(SCENES, size=count)
     clips: dict[Modality, Float32[np.ndarray, "n d"]] = {}
     for modality in MODALITIES:
         sense = SENSES[modality]
-        seen = sense.signal * (world.attributes[index] + sense.vary * varied) + sense.own * world.own[modality][index]
+        content = (
+            sense.signal * (world.attributes[index] + sense.vary * variation) + sense.own * world.own[modality][index]
+        )
         inner = np.zeros((count, ATTRIBUTES + SCENES + NUISANCE), dtype=np.float32)
-        inner[:, :ATTRIBUTES] = seen + sense.fog * rng.standard_normal((count, ATTRIBUTES))
+        inner[:, :ATTRIBUTES] = content + sense.fog * rng.standard_normal((count, ATTRIBUTES))
         inner[np.arange(count), ATTRIBUTES + scene] = rng.random(count)
         inner[:, ATTRIBUTES + SCENES :] = rng.standard_normal((count, NUISANCE))
         rows = inner @ world.mixing[modality]

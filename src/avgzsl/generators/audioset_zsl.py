@@ -60,4 +60,4 @@ def write(
 
 def _classes() -> list[tuple[str, str, str, int, int, int]]:
     fields = [entry.split() for entry in CLASSES.split(",")]
-    return [(name, seen, kin, int(trn), int(val), int(tst)) for name, seen, kin, trn, val, tst in fields]
+    return [(name, seen, group, int(trn), int(val), int(tst)) for name, seen, group, trn, val, tst in fields]

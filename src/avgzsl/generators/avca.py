@@ -50,11 +50,11 @@ def write(
     every = sorted(read_names(lists / "all_class.txt"))
     manual = manual_names(lists)
     vectors = choose_vectors(Path(w2v), manual)
-    known = read_class_vectors(vectors)
-    world = world_of(seed, np.stack([known[manual[name]] for name in every]), DIMENSIONS[features])
+    vectors_by_name = read_class_vectors(vectors)
+    world = world_of(seed, np.stack([vectors_by_name[manual[name]] for name in every]), DIMENSIONS[features])
     base = lists / f"{features}_split"
-    said: list[str] = []
-    chosen = {stage: thinned(clips, scale) for stage, clips in clip_lists(base, every, said).items()}
+    notes: list[str] = []
+    chosen = {stage: thinned(clips, scale) for stage, clips in clip_lists(base, every, notes).items()}
     _copy_lists(lists, base, out / "class-split", chosen)
     target = out / "features" / f"{features}_features"
     (target / "text").mkdir(parents=True)
@@ -62,10 +62,10 @@ def write(
     for done, stage in enumerate(STAGES):
         _write_stage(target, stage, done, world, every, stage_classes(base, stage, every), chosen[stage])
         written(done + 1, len(STAGES))
-    about = (
+    summary = (
         f"Made up: every feature ({features}, seed {seed}, scale {scale}). Published: class lists, clip ids, vectors."
     )
-    write_text(out / REPORT, "\n".join([about, *said]) + "\n")
+    write_text(out / REPORT, "\n".join([summary, *notes]) + "\n")
 
 
 def choose_vectors(place: Path, manual: dict[str, str]) -> Path:
@@ -81,24 +81,24 @@ def choose_vectors(place: Path, manual: dict[str, str]) -> Path:
     )
 
 
-def clip_lists(base: Path, every: list[str], said: list[str]) -> dict[str, Rows]:
+def clip_lists(base: Path, every: list[str], notes: list[str]) -> dict[str, Rows]:
     """The clip list of each stage; `said` hears of one that had to be made up. Raises DataError."""
-    there = {
+    lists = {
         stage: read_rows(base / f"{stage}.csv", ("filename", "label"))
         for stage in STAGES
         if (base / f"{stage}.csv").is_file()
     }
-    missing = [stage for stage in STAGES if stage not in there]
+    missing = [stage for stage in STAGES if stage not in lists]
     if missing and missing != [TRAINING[0]]:
         names = ", ".join(f"{stage}.csv" for stage in missing)
         raise DataError(f"{base}: {names} not there; fetch the clip lists (only {TRAINING[0]}.csv can be made up)")
     if missing:
-        there[TRAINING[0]] = made_up(there[TRAINING[1]])
-        said.append(
+        lists[TRAINING[0]] = made_up(lists[TRAINING[1]])
+        notes.append(
             f"Made up as well: the training clips of stage 1, as there is no {base.name}/{TRAINING[0]}.csv: "
             f"{PER_VALIDATION_CLIP} for each in {TRAINING[1]}.csv."
         )
-    return {stage: there[stage] for stage in STAGES}
+    return {stage: lists[stage] for stage in STAGES}
 
 
 def made_up(val: Rows) -> Rows:
@@ -111,11 +111,11 @@ def made_up(val: Rows) -> Rows:
 
 
 def thinned(rows: Rows, scale: float) -> Rows:
-    """The first clips of each class, in proportion, but at least FEWEST (or all there are)."""
+    """The first clips of each class: `scale` times as many as there are, but at least FEWEST, or all."""
     by_label: dict[str, Rows] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row)
-    return [row for of in by_label.values() for row in of[: max(FEWEST, round(len(of) * scale))]]
+    return [row for clips in by_label.values() for row in clips[: max(FEWEST, round(len(clips) * scale))]]
 
 
 def _copy_lists(lists: Path, base: Path, target: Path, chosen: dict[str, Rows]) -> None:
@@ -142,9 +142,9 @@ def _write_stage(
         if (name := spelled.get(row["label"].casefold())) in ids:
             ids[name].append(row["filename"])
     for name, clips in ids.items():
-        for modality, made in make_clips(world, every.index(name), number, len(clips)).items():
+        for modality, features in make_clips(world, every.index(name), number, len(clips)).items():
             path = target / modality / stage / f"{name}.h5"
             path.parent.mkdir(parents=True, exist_ok=True)
             with h5py.File(path, "w") as file:
-                file["data"] = made
+                file["data"] = features
                 file["video_urls"] = np.array(clips, dtype="S80")

@@ -39,12 +39,12 @@ def phrases(draw: np.random.Generator) -> list[Phrase]:
         chosen: list[Phrase] = []
         for _ in range(2000):
             words = tuple(str(draw.choice(options)) for options in WORDS)
-            if all(sum(a == b for a, b in zip(words, other, strict=True)) < 4 for other in chosen):
+            if all(sum(a == b for a, b in zip(words, earlier, strict=True)) < 4 for earlier in chosen):
                 chosen.append(words)
             if len(chosen) == SEEN + UNSEEN:
                 break
-        heard = Counter(word for words in chosen[:SEEN] for word in words)
-        if len(chosen) == SEEN + UNSEEN and all(heard[word] >= 2 for options in WORDS for word in options):
+        word_counts = Counter(word for words in chosen[:SEEN] for word in words)
+        if len(chosen) == SEEN + UNSEEN and all(word_counts[word] >= 2 for options in WORDS for word in options):
             return chosen
 
 

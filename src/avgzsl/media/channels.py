@@ -10,7 +10,10 @@ _PLANES = 8  # of a frame, beyond which PyAV (18.1) reads past their end
 
 
 def layout_of(stream: Any) -> Any:
-    """The channels; their `name` is `stereo`, `7.1`, `8 channels`; `3 channels (FL+FR+LFE)` if listed one by one."""
+    """The layout of a stream's channels, as PyAV has it.
+
+    Its `name` is `stereo`, `7.1`, `8 channels`, or `3 channels (FL+FR+LFE)` where they are listed one by one.
+    """
     layout = stream.codec_context.layout
     if _is_listed(layout):
         # PyAV (18.1) shares such a list with its owner, and each of the two frees it: this one stays for ever
@@ -26,15 +29,18 @@ def unlist(stream: Any) -> None:
 
 
 def full_range(frame: Any, name: str) -> Shaped[np.ndarray, "c n"]:
-    """The samples of a frame of a stream of this layout, without low-frequency channels if it has others."""
+    """Samples of a frame, channels x time: all channels but the low-frequency ones (LFE), or these if it has no other.
+
+    `name` is the name of the stream's layout, as of `layout_of`.
+    """
     names = [channel.name for channel in frame.layout.channels]
-    listed = name.partition("(")[2].rstrip(")").split("+")
-    if len(listed) == len(names) and set(names) == {"NONE"}:
-        names = listed
+    listed_names = name.partition("(")[2].rstrip(")").split("+")
+    if len(listed_names) == len(names) and set(names) == {"NONE"}:
+        names = listed_names
     planes = _planes(frame, len(names))
-    kept = [i for i, name in enumerate(names) if not name.startswith("LFE")] or list(range(len(names)))
-    heard: np.ndarray = planes[kept]
-    return heard
+    full = [i for i, channel in enumerate(names) if not channel.startswith("LFE")] or list(range(len(names)))
+    samples: np.ndarray = planes[full]
+    return samples
 
 
 def _planes(frame: Any, count: int) -> np.ndarray:

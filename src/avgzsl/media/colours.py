@@ -14,23 +14,25 @@ from avgzsl.errors import MediaError
 from avgzsl.media.tones import NAMES, tone_mapped
 
 # of ITU-T H.273
-_UNSAID, _READ = 2, (0, 1, 2, 4, 5, 6, 7, 9)
-_AS = {3: _UNSAID, 10: 9}  # reserved: nothing is said; BT.2020 of constant luminance is all but the other
-_UNREAD = {8: "YCgCo", 11: "YDzDx", 12: "derived from primaries", 13: "derived from primaries", 14: "ICtCp"}
+_UNSPECIFIED, _SUPPORTED = 2, (0, 1, 2, 4, 5, 6, 7, 9)
+# 3 is reserved, so it tells nothing; BT.2020 of constant luminance (10) is nearly that of the usual kind (9)
+_READ_AS = {3: _UNSPECIFIED, 10: 9}
+_UNSUPPORTED = {8: "YCgCo", 11: "YDzDx", 12: "derived from primaries", 13: "derived from primaries", 14: "ICtCp"}
 
 
 def rgb(frame: Any, width: int, height: int, kernel: Any = None) -> UInt8[np.ndarray, "h w 3"]:
-    """A frame resized; PQ and HLG are tone-mapped.
+    """A frame as RGB, resized to `width` x `height` pixels; colours of high range (PQ, HLG) are tone-mapped.
 
-    `kernel` is one of `av.video.reformatter.Interpolation`. Raises MediaError for other colours.
+    `kernel` is one of `av.video.reformatter.Interpolation`. Raises MediaError for colours that are coded otherwise than
+    above.
     """
     matrix = frame.colorspace
-    if matrix not in _READ and not frame.format.is_rgb and len(frame.format.components) > 2:
-        if matrix not in _AS:
-            name = _UNREAD.get(matrix, f"matrix coefficients {matrix}")
+    if matrix not in _SUPPORTED and not frame.format.is_rgb and len(frame.format.components) > 2:
+        if matrix not in _READ_AS:
+            name = _UNSUPPORTED.get(matrix, f"matrix coefficients {matrix}")
             raise MediaError(f"its colours are coded in a way that is not read ({name}); convert it to BT.709")
-        frame.colorspace = _AS[matrix]
-    high = frame.color_trc in NAMES
-    made = frame.reformat(width, height, "rgb48le" if high else "rgb24", interpolation=kernel, threads=1)
-    picture: np.ndarray = made.to_ndarray()
-    return tone_mapped(picture, frame.color_trc, frame.color_primaries) if high else picture
+        frame.colorspace = _READ_AS[matrix]
+    high_range = frame.color_trc in NAMES
+    resized = frame.reformat(width, height, "rgb48le" if high_range else "rgb24", interpolation=kernel, threads=1)
+    picture: np.ndarray = resized.to_ndarray()
+    return tone_mapped(picture, frame.color_trc, frame.color_primaries) if high_range else picture

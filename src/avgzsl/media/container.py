@@ -35,8 +35,8 @@ _OPTIONS = {
 
 
 @contextmanager
-def about(path: Path) -> Iterator[None]:
-    """Whatever goes wrong with the file inside is a MediaError that begins with its path."""
+def media_errors(path: Path) -> Iterator[None]:
+    """Inside, every error of the decoder or the system becomes a MediaError that begins with `path`."""
     import av
 
     try:
@@ -58,13 +58,13 @@ def opened(path: Path) -> Iterator[Any]:
     """An av container that reads `path`, decoding in one thread.
 
     The decoder sees the content alone, never the name. Raises MediaError, without the path, when it is no regular file,
-    empty, or of a kind that is not read; the errors of av, with the decoder's last words, pass through `about`.
+    empty, or of a kind that is not read; errors of av, with the decoder's last message, are left to `media_errors`.
     """
     import av
 
     check_file(path)
     require_known(path)
-    with ExitStack() as stack, _last_words():
+    with ExitStack() as stack, _decoder_messages():
         stream = stack.enter_context(os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb"))
         container = av.open(stream, options=_OPTIONS, metadata_errors="replace", io_open=_refuse)
         yield stack.enter_context(container)
@@ -79,7 +79,7 @@ def prepare(stream: Any) -> None:
 
 
 def check_file(path: Path) -> os.stat_result:
-    """What the system tells of a regular file. Raises MediaError, without the path, when it is none, or empty."""
+    """The `os.stat` of a file. Raises MediaError, without the path, when it is no regular file, or empty."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -96,8 +96,8 @@ def check_file(path: Path) -> os.stat_result:
 
 
 @contextmanager
-def _last_words() -> Iterator[None]:
-    """Errors of av with the last message of the library, of which nothing reaches the terminal."""
+def _decoder_messages() -> Iterator[None]:
+    """Inside, an error of av carries the decoder's last message; none of its messages reaches the terminal."""
     import av
 
     level = av.logging.get_level()
@@ -113,12 +113,13 @@ def _last_words() -> Iterator[None]:
 
 
 def _reason(problem: Any, messages: list[tuple[int, str, str]]) -> str:
-    words = [f"{name}: {text.strip().splitlines()[0]}" for _, name, text in messages if text.strip()]
+    """What went wrong, from an error of av and the decoder's messages (level, part of FFmpeg, text)."""
+    texts = [f"{name}: {text.strip().splitlines()[0]}" for _, name, text in messages if text.strip()]
     if kind := next((name for _, name, text in messages if "whitelist" in text), None):
         return f"is of a kind that is not read ({kind}); convert it, or give a video, sound or picture of a usual kind"
-    if any("image size" in text or "Picture size" in text for text in words) or (problem.errno == EINVAL and not words):
+    if any("image size" in text or "Picture size" in text for text in texts) or (problem.errno == EINVAL and not texts):
         return f"cannot be decoded; its picture has no size, or more than {MOST_PIXELS >> 20} megapixels"
-    because = f"; {words[-1]}" if words else ""
+    because = f"; {texts[-1]}" if texts else ""
     if isinstance(problem, MemoryError):
         return f"decoding it takes more memory than there is, or than is allowed{because}"
     why = "it is damaged, cut short, no media file, or of a kind that is not read"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.errors import MediaError
-from avgzsl.media.container import about
+from avgzsl.media.container import media_errors
 from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
 from avgzsl.media.pictures import pictures
 from avgzsl.media.sound import waveform
@@ -29,59 +29,59 @@ def decode(
     not read, without picture and sound, shorter than the span, or too large; ConfigError for impossible needs.
     """
     path = Path(path)
-    with about(path):
+    with media_errors(path):
         tracks = survey(path)
         start, end = within(span, tracks)
-        seen = heard = None
+        sampled = samples = None
         if frames is not None and tracks.video is not None:
-            seen = pictures(path, tracks.video, start, end, frames)
+            sampled = pictures(path, tracks.video, start, end, frames)
         if sound is not None and tracks.audio is not None:
             until = math.inf if sound.seconds is None else start + sound.seconds + _MORE
-            heard = waveform(path, tracks.audio, start, min(end, until), sound.rate)
+            samples = waveform(path, tracks.audio, start, min(end, until), sound.rate)
         info = describe(tracks) | {"span": [start, end] if math.isfinite(end) else None}
-    if seen is None:
-        return Decoded(waveform=heard, info=info)
-    info["video"]["rotation"] = seen[2]
-    return Decoded(frames=seen[0], times=seen[1], waveform=heard, info=info)
+    if sampled is None:
+        return Decoded(waveform=samples, info=info)
+    info["video"]["rotation"] = sampled[2]
+    return Decoded(frames=sampled[0], times=sampled[1], waveform=samples, info=info)
 
 
 def probe(path: Path) -> dict[str, Any]:
-    """What a file is: `format`, `duration` in seconds (None of a still picture), its `video` and `audio` or None.
+    """Facts of a file: `format`, `duration` in seconds (None of a still picture), its `video` and `audio` or None.
 
     Raises MediaError like `decode`, but for damage behind the headers.
     """
-    with about(Path(path)):
+    with media_errors(Path(path)):
         return describe(survey(Path(path)))
 
 
 def describe(tracks: Tracks) -> dict[str, Any]:
-    """What is told of a file, ready for JSON; `joined` has the seconds at which a second recording and others begin."""
-    told = {
+    """The facts of `probe`, ready for JSON; `joined` has the seconds at which the second and later recordings begin."""
+    streams = {
         track.kind: track.info | {"start": track.start, "end": track.end}
         for track in (tracks.video, tracks.audio)
         if track is not None
     }
     joined = {"joined": list(tracks.joined)} if tracks.joined else {}
-    return {"format": tracks.format, "duration": tracks.duration, "video": None, "audio": None} | told | joined
+    return {"format": tracks.format, "duration": tracks.duration, "video": None, "audio": None} | streams | joined
 
 
 def within(span: Span, tracks: Tracks) -> tuple[float, float]:
     """The span's start and end in seconds. Raises MediaError, without the path, when the file has no such span."""
-    longest = tracks.duration
+    duration = tracks.duration
     start, end = span.start, span.end
     if not 0 <= start < math.inf or (end is not None and not start < end < math.inf):
         raise MediaError(f"a span needs 0 <= start < end in seconds; got {start} to {end}")
-    if longest is None:
+    if duration is None:
         if start > 0:
             raise MediaError(f"is a still picture, without a second {start}")
         return 0.0, math.inf
-    if longest <= 0:
-        raise MediaError(f"its picture and sound end before they begin, at {longest:g} s: it is damaged")
-    if start >= longest or (end is not None and end > longest + SLACK):
+    if duration <= 0:
+        raise MediaError(f"its picture and sound end before they begin, at {duration:g} s: it is damaged")
+    if start >= duration or (end is not None and end > duration + SLACK):
         raise MediaError(
-            f"is {longest:.2f} s long; the span from {start} to {longest if end is None else end} s is not in it"
+            f"is {duration:.2f} s long; the span from {start} to {duration if end is None else end} s is not in it"
         )
-    end = longest if end is None else min(end, longest)
+    end = duration if end is None else min(end, duration)
     if end - start > LONGEST:
         raise MediaError(
             f"{end - start:.0f} s are more than the {LONGEST:.0f} s decoded at once; "

@@ -35,8 +35,8 @@ ROUNDING = 1e-3
 def frames_from(path: Path, track: Track, start: float) -> Iterator[Iterator[tuple[float, Any]]]:
     """(seconds from the start of the file, av frame) of `track`, the first at or before `start` if there is one.
 
-    The file is entered by seeking; one of several recordings, of which the same times may come twice, by passing over
-    packets. Raises MediaError, without the path, for what cannot be decoded.
+    The file is entered by seeking. In a file of several recordings the same stamp may come twice: there, packets are
+    read and passed over instead. Raises MediaError, without the path, for what cannot be decoded.
     """
     delay = _delay(path, track)
     tries = _EARLIER_KEY if track.joins else _EARLIER
@@ -79,7 +79,7 @@ def _timed(
 
 
 def _delay(path: Path, track: Track) -> int | None:
-    """Ticks from a packet's time of decoding to its frame's of presentation, which AVI does not tell; else None."""
+    """For AVI, which tells times of decoding only: the ticks from these to the times of presentation. Else None."""
     if track.format != "avi" or track.kind != "video":
         return None
     with opened(path) as container:
@@ -88,6 +88,7 @@ def _delay(path: Path, track: Track) -> int | None:
 
 
 def _length(frame: Any, stream: Any) -> float:
+    """Seconds of a frame; 0 where nothing tells it."""
     if getattr(frame, "sample_rate", None):
         return float(frame.samples / frame.sample_rate)
     if frame.duration:
@@ -101,18 +102,20 @@ def _frames(
 ) -> Iterator[tuple[int | None, Any]]:
     """(time stamp of the first packet, frame), what is damaged from the first key frame on refused.
 
-    The packets are those of `_packets`. What comes before is passed over: a recording, and what follows a seek, may
-    begin in the middle of a group of pictures. What was predicted from something that was passed over is not taken for
-    whole.
+    The packets are those of `_packets`. Damage before the first key frame is passed over: a recording, and what follows
+    a seek, may begin in the middle of a group of pictures. A frame that was predicted from one that was passed over
+    does not count as whole, and is passed over too.
     """
     import av
 
     prepare(stream)
     shape = PixelShape(stream) if stream.type == "video" else None
-    first, key, problem, passed, begun = None, None, None, False, False
+    # of this recording: its first packet, its first whole key packet, the first error, and whether something was passed
+    # over, and a whole frame was given out
+    first, key, problem, passed_over, begun = None, None, None, False, False
     for packet, begins in _packets(container, stream, joins, entry):
         if begins and (problem is None or begun):
-            first, key, problem, passed, begun = None, None, None, False, False
+            first, key, problem, passed_over, begun = None, None, None, False, False
         if key is None and _is_whole_key(packet, stream, container.format.name, first is None):
             key = packet
         first = packet if first is None else first
@@ -123,28 +126,29 @@ def _frames(
                 continue
             if begun or isinstance(error, MemoryError) or _is_due(packet, key):
                 raise
-            problem, passed, frames = problem or error, True, []
+            problem, passed_over, frames = problem or error, True, []
         for frame in frames:
             if shape is not None:
                 shape.mark(frame)
             if frame.is_corrupt and (begun or _is_due(frame, key)):
                 raise MediaError(f"its {stream.type} is damaged{_at(frame)}")
-            passed = passed or frame.is_corrupt
+            passed_over = passed_over or frame.is_corrupt
             begun = begun or (not frame.is_corrupt and (stream.type == "audio" or bool(frame.key_frame)))
-            if begun or not passed:
+            if begun or not passed_over:
                 yield first.dts, frame
     if problem is not None and not begun:
         raise problem
 
 
 def _packets(container: Any, stream: Any, joins: tuple[Join, ...], entry: float | None) -> Iterator[tuple[Any, bool]]:
-    """The packets of a stream, and whether a recording begins; the stamps of later ones moved behind those before.
+    """(packet, whether a recording begins with it) of a stream.
 
-    With `entry`, those from the first key frame on that has this stamp, in seconds, or a later one. A later recording
-    may begin in the middle of a group of pictures; what would be predicted from another one's frames is passed over.
-    Raises MediaError when that is more than a few seconds.
+    The stamps of a later recording are moved behind the one before it. With `entry`, in seconds, only packets from the
+    first key frame at or after it. A later recording may begin in the middle of a group of pictures; what would be
+    predicted from another recording's frames is passed over. Raises MediaError when that is more than a few seconds.
     """
-    later, count, ticks, enters, headless = list(joins), 0, 0, entry is not None, None
+    later, count, ticks, enters = list(joins), 0, 0, entry is not None
+    headless = None  # while packets before a recording's first key frame are passed over: its first stamp, in seconds
     for packet in container.demux(stream):
         begins = bool(packet.size and later and count == later[0].packets)
         if begins:
@@ -156,7 +160,8 @@ def _packets(container: Any, stream: Any, joins: tuple[Join, ...], entry: float 
                 stream.codec_context.flush_buffers()
         if packet.size:
             count += 1
-            packet.pts, packet.dts = (None if one is None else one + ticks for one in (packet.pts, packet.dts))
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
             time = _seconds(packet, stream)
             enters = enters and (not packet.is_keyframe or (entry is not None and time < entry))
             if headless is not None and not packet.is_keyframe:

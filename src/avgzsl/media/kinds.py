@@ -1,4 +1,4 @@
-"""What a file is that is whole, but of a kind that is not read: told by its own bytes, and never called damaged."""
+"""Files that are whole, but of a kind that is not read: recognised by their bytes, so that none is called damaged."""
 
 import mmap
 import re
@@ -45,13 +45,13 @@ _SIGNS = {
 """How files begin (a dot is any byte), and what they are."""
 
 _PICTURE = re.compile(rb"P[1-7][\s#]|GIF8")  # PBM to PAM are text, in part; a short piece of a GIF may look like it
-_NO_TEXT = re.compile(rb"[^\t\n\f\r\x1b -\x7e\x80-\xff]")
+_NON_TEXT = re.compile(rb"[^\t\n\f\r\x1b -\x7e\x80-\xff]")
 
 _ENTRIES = (b"encv", b"enca", b"drms", b"drmi", b"aavd")
 """What an MP4 file calls samples that are encrypted: by its standard (ISO/IEC 23001-7), by Apple, by Audible."""
 
 _WMA_KEYS = (bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"), bytes.fromhex("14e68a292226174cb935dae07ee9289c"))
-_MATROSKA, _KEPT_SECRET = b"\x1a\x45\xdf\xa3", b"\x50\x35"
+_MATROSKA, _ENCRYPTION = b"\x1a\x45\xdf\xa3", b"\x50\x35"
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _MOST_HEADER = 1 << 26
 
@@ -59,30 +59,29 @@ _MOST_HEADER = 1 << 26
 def require_known(path: Path) -> None:
     """Raise MediaError, without the path, for a file that begins as one of a kind that is not read."""
     with path.open("rb") as stream:
-        begin = stream.read(_BEGIN)
-    for sign, what in _SIGNS.items():
-        pattern = sign if b"...." in sign else re.escape(sign)
-        if re.match(pattern, begin, re.DOTALL) and not _is_a_program_in_name_only(begin):
-            raise MediaError(f"is of a kind that is not read: {what}")
-    if _is_text(begin):
+        head = stream.read(_BEGIN)
+    for beginning, kind in _SIGNS.items():
+        pattern = beginning if b"...." in beginning else re.escape(beginning)
+        if re.match(pattern, head, re.DOTALL) and not _is_a_program_in_name_only(head):
+            raise MediaError(f"is of a kind that is not read: {kind}")
+    if _is_text(head):
         raise MediaError("is of a kind that is not read: text (words, a playlist, a list of files, …)")
-    _require_full_samples(begin)
+    _require_full_samples(head)
 
 
 LOCKED = "is encrypted, which is not read; use a copy without protection"
 
 
 def is_locked(path: Path) -> bool:
-    """Whether what is in a file is encrypted."""
+    """Whether the media in a file is encrypted: MP4, Matroska, ASF or MPEG-TS; False for other kinds."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content[4:8] in (b"ftyp", b"moov", b"styp", b"mdat", b"wide", b"free"):
-            found = ((start, end) for name, start, end in boxes(content, 0, len(content)) if name == b"moov")
-            start, end = next(found, (0, 0))
+            start, end = next(((i, j) for name, i, j in boxes(content, 0, len(content)) if name == b"moov"), (0, 0))
             index = content[start : min(end, start + _MOST_HEADER)]
             return any(match[1] in _ENTRIES for match in re.finditer(rb"stsd.{12}(....)", index, re.DOTALL))
         if content[:4] == _MATROSKA:
             at = content.find(b"\x62\x40", 0, _MOST_HEADER)  # how the content is coded
-            return at >= 0 and content.find(_KEPT_SECRET, at, at + 64) >= 0
+            return at >= 0 and content.find(_ENCRYPTION, at, at + 64) >= 0
         if content[:16] == _ASF:
             header = content[: min(int.from_bytes(content[16:24], "little"), _MOST_HEADER)]
             return any(key in header for key in _WMA_KEYS)
@@ -101,7 +100,7 @@ def _is_text(begin: bytes) -> bool:
     if begin[:2] in (b"\xff\xfe", b"\xfe\xff") and begin[2:]:  # UTF-16
         half = begin[3::2] if begin[:1] == b"\xff" else begin[2::2]
         return half.count(0) > len(half) / 2
-    if _NO_TEXT.search(begin):
+    if _NON_TEXT.search(begin):
         return False
     try:
         begin[:-4].decode()  # a letter may be cut at the end

@@ -1,4 +1,4 @@
-"""What a backbone wants of a clip, and what it gets."""
+"""What a backbone needs of a clip (which frames, which sound), and the decoded clip that it gets."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,7 +32,7 @@ class FrameNeeds:
 
 @dataclass(frozen=True)
 class SoundNeeds:
-    """A mono waveform of `rate` samples a second; with `seconds`, only so much of the beginning, or somewhat more."""
+    """A mono waveform of `rate` samples a second; with `seconds`, only that much of the span's begin, or a bit more."""
 
     rate: int
     seconds: float | None = None
@@ -40,10 +40,10 @@ class SoundNeeds:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A span of a file: what it lacks, or what nobody asked for, is None.
+    """A decoded span of a file; None for what the file lacks or the needs did not ask for.
 
-    `times` are the frames' times in seconds from the start of the file. `info` tells what the file is and which of its
-    streams were used; it goes into JSON as it is.
+    `frames` are RGB, `times` their seconds from the start of the file; `waveform` is mono, in [-1, 1]. `info` has the
+    facts of the file and of the streams that were used (`avgzsl.media.decode.probe`); it goes into JSON as it is.
     """
 
     frames: UInt8[np.ndarray, "t s s 3"] | None = None

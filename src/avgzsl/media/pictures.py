@@ -18,7 +18,7 @@ from avgzsl.media.tracks import Track, check_whole
 from avgzsl.media.turning import upright
 
 MOST_BYTES = 1 << 30
-"""Of the frames of one span together."""
+"""Largest size, in bytes, of the frames of one span together."""
 
 
 def pictures(
@@ -26,24 +26,24 @@ def pictures(
 ) -> tuple[UInt8[np.ndarray, "t s s 3"], Float[np.ndarray, " t"], int] | None:
     """Frames, their times in seconds from the start of the file, and the turn in degrees; None if the span has none.
 
-    At each wanted time stands the last frame at or before it. Wanted times lie within the part of the span that has a
-    picture. Raises MediaError, without the path, for what cannot be decoded or is too large.
+    The `sampling_times` lie within the part of the span that has a picture; for each, the last frame at or before it is
+    taken. Raises MediaError, without the path, for what cannot be decoded or is too large.
     """
     if track.end is None:
-        wanted = wanted_times(start, start + 1.0, needs)[:1]
+        targets = sampling_times(start, start + 1.0, needs)[:1]
     else:
-        wanted = wanted_times(max(start, track.start), min(end, track.end), needs)
-    if not wanted:
+        targets = sampling_times(max(start, track.start), min(end, track.end), needs)
+    if not targets:
         return None
-    if len(wanted) * needs.size**2 * 3 > MOST_BYTES:
+    if len(targets) * needs.size**2 * 3 > MOST_BYTES:
         raise MediaError(
-            f"{len(wanted)} frames of {needs.size} x {needs.size} take more than {MOST_BYTES >> 30} GiB; "
+            f"{len(targets)} frames of {needs.size} x {needs.size} take more than {MOST_BYTES >> 30} GiB; "
             "cut it into shorter clips, with --window or a start and an end"
         )
-    out = np.empty((len(wanted), needs.size, needs.size, 3), np.uint8)
-    times = np.empty(len(wanted))
+    out = np.empty((len(targets), needs.size, needs.size, 3), np.uint8)
+    times = np.empty(len(targets))
     last, turn = None, 0
-    for row, (time, frame) in enumerate(chosen(path, track, wanted)):
+    for row, (time, frame) in enumerate(frames_at(path, track, targets)):
         if frame is last:
             out[row] = out[row - 1]
         else:
@@ -52,7 +52,7 @@ def pictures(
     return out, times, turn
 
 
-def wanted_times(start: float, end: float, needs: FrameNeeds) -> list[float]:
+def sampling_times(start: float, end: float, needs: FrameNeeds) -> list[float]:
     """Seconds at which frames are wanted from `start` to `end`: start + i / fps, or the middles of `count` parts."""
     if (needs.fps is None) == (needs.count is None) or (needs.fps or needs.count or 0) <= 0 or needs.size < 1:
         raise ConfigError(f"frames are wanted at a rate or in a number, both above zero, not by {needs}")
@@ -64,31 +64,31 @@ def wanted_times(start: float, end: float, needs: FrameNeeds) -> list[float]:
     return [start + i / (needs.fps or 1) for i in range(number)]
 
 
-def chosen(path: Path, track: Track, wanted: list[float]) -> Iterator[tuple[float, Any]]:
-    """For each of the rising `wanted` times the last (time, frame) at or before it, else the first there is."""
+def frames_at(path: Path, track: Track, targets: list[float]) -> Iterator[tuple[float, Any]]:
+    """For each of `targets`, rising times in seconds, the last (time, frame) at or before it; else the first frame."""
     if track.grid is not None:
         picture = assembled(path, track.grid)
-        yield from ((0.0, picture) for _ in wanted)
+        yield from ((0.0, picture) for _ in targets)
         return
-    with frames_from(path, track, wanted[0]) as frames:
+    with frames_from(path, track, targets[0]) as frames:
         current, row = None, 0
         for time, frame in frames:
-            while current is not None and row < len(wanted) and wanted[row] + ROUNDING < time:
+            while current is not None and row < len(targets) and targets[row] + ROUNDING < time:
                 yield current
                 row += 1
-            if row == len(wanted):
+            if row == len(targets):
                 return
             current = time, frame
         if current is None:
             raise MediaError("not one frame of its picture can be decoded")
         if track.last is not None:
-            check_whole(current[0], min(track.last, wanted[-1]))
-        for _ in wanted[row:]:
+            check_whole(current[0], min(track.last, targets[-1]))
+        for _ in targets[row:]:
             yield current
 
 
 def square(frame: Any, needs: FrameNeeds) -> UInt8[np.ndarray, "s s 3"]:
-    """A frame resized as `needs` tell, upright."""
+    """A frame turned upright, resized, and cut or stretched to a square of `needs.size` pixels, as `needs` ask."""
     from av.video.reformatter import Interpolation
 
     width, height = needs.size, needs.size

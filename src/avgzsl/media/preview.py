@@ -9,11 +9,11 @@ import numpy as np
 
 from avgzsl.errors import MediaError
 from avgzsl.media.colours import rgb
-from avgzsl.media.container import about
+from avgzsl.media.container import media_errors
 from avgzsl.media.decode import WHOLE, within
 from avgzsl.media.encode import write_mp4
 from avgzsl.media.needs import Span
-from avgzsl.media.pictures import chosen
+from avgzsl.media.pictures import frames_at
 from avgzsl.media.shape import shown_size
 from avgzsl.media.sound import waveform
 from avgzsl.media.tracks import Track, survey
@@ -31,7 +31,7 @@ def thumbnail(path: Path, span: Span = WHOLE, size: int = 320) -> bytes:
 
     Raises MediaError, also for a file without a picture.
     """
-    with about(Path(path)):
+    with media_errors(Path(path)):
         tracks = survey(Path(path))
         if tracks.video is None:
             raise MediaError("has no picture")
@@ -39,7 +39,7 @@ def thumbnail(path: Path, span: Span = WHOLE, size: int = 320) -> bytes:
         track = tracks.video
         if track.end is not None:
             start = (max(start, track.start) + min(end, track.end)) / 2
-        picture = next(_fitting(Path(path), track, [start], size))
+        picture = next(_same_size_pictures(Path(path), track, [start], size))
         return _jpeg(picture)
 
 
@@ -48,7 +48,7 @@ def preview(path: Path, out: Path, span: Span = WHOLE, size: int = 480) -> None:
 
     Raises MediaError; a still picture has no preview.
     """
-    with about(Path(path)):
+    with media_errors(Path(path)):
         tracks = survey(Path(path))
         start, end = within(span, tracks)
         if tracks.duration is None:
@@ -57,30 +57,34 @@ def preview(path: Path, out: Path, span: Span = WHOLE, size: int = 480) -> None:
         frames: Iterator[np.ndarray] = iter(())
         if tracks.video is not None:
             times = np.arange(start, min(end, tracks.video.end or end), 1 / _FPS).tolist()
-            frames = _fitting(Path(path), tracks.video, times, size) if times else frames
-        heard = None if tracks.audio is None else waveform(Path(path), tracks.audio, start, end, _RATE)
-        write_whole(Path(out), lambda temporary: write_mp4(temporary, frames, _FPS, heard, _RATE))
+            frames = _same_size_pictures(Path(path), tracks.video, times, size) if times else frames
+        samples = None if tracks.audio is None else waveform(Path(path), tracks.audio, start, end, _RATE)
+        write_whole(Path(out), lambda temporary: write_mp4(temporary, frames, _FPS, samples, _RATE))
 
 
-def _fitting(path: Path, track: Track, times: list[float], size: int) -> Iterator[np.ndarray]:
-    """Pictures of one size: later ones of another shape stand in the middle of black."""
-    room: tuple[int, int] | None = None
-    for _, frame in chosen(path, track, times):
-        wide, high = shown_size(frame)
-        scale = min(1.0, size / max(wide, high)) if room is None else min(room[0] / wide, room[1] / high)
-        width, height = max(2, round(wide * scale)), max(2, round(high * scale))
-        room = room or (width, height)
-        yield upright(_centred(rgb(frame, width, height), *room), frame)
+def _same_size_pictures(path: Path, track: Track, times: list[float], size: int) -> Iterator[np.ndarray]:
+    """RGB pictures at `times`, all of the size of the first; one of another shape is set in the middle of black."""
+    canvas: tuple[int, int] | None = None
+    for _, frame in frames_at(path, track, times):
+        shown_width, shown_height = shown_size(frame)
+        scale = (
+            min(1.0, size / max(shown_width, shown_height))
+            if canvas is None
+            else min(canvas[0] / shown_width, canvas[1] / shown_height)
+        )
+        width, height = max(2, round(shown_width * scale)), max(2, round(shown_height * scale))
+        canvas = canvas or (width, height)
+        yield upright(_centred(rgb(frame, width, height), *canvas), frame)
 
 
 def _centred(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     if picture.shape[:2] == (height, width):
         return picture
-    whole = np.zeros((height, width, 3), np.uint8)
+    canvas = np.zeros((height, width, 3), np.uint8)
     picture = picture[:height, :width]
     top, left = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
-    whole[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return whole
+    canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
 
 
 def _jpeg(picture: np.ndarray) -> bytes:

@@ -8,30 +8,30 @@ from avgzsl.media.container import STILLS
 _MOST = 8
 """Times that a pixel may be wider than high, or higher than wide; beyond, nobody can have meant it."""
 
-_PICTURES = (*STILLS, "gif", "apng")  # in which a ratio tells of paper: whoever shows them, shows square pixels
+_PICTURES = (*STILLS, "gif", "apng")  # their ratio is meant for print; every viewer shows square pixels
 
 
 class PixelShape:
-    """The width of a stream's pixels in their heights, as its container says, else as its frames do.
+    """The ratio of a stream's pixels, width / height, as its container says, else as its frames do.
 
-    To be made before the first frame is decoded.
+    Make it before the first frame is decoded.
     """
 
     def __init__(self, stream: Any) -> None:
-        self.codec, said = stream.codec_context, stream.sample_aspect_ratio
-        # PyAV tells the container's, or that of the first frame where it has none
-        self.contained = None if said == self.codec.sample_aspect_ratio else said
+        self.codec = stream.codec_context
+        ratio = stream.sample_aspect_ratio  # of the container, or of the first frame where the container tells none
+        self.container_ratio = None if ratio == self.codec.sample_aspect_ratio else ratio
         self.ignored = stream.container.format.name in _PICTURES
 
-    def now(self) -> Fraction:
-        """Of the frame that was decoded last."""
-        ratio = None if self.ignored else self.contained or self.codec.sample_aspect_ratio
-        # each a number of its own: PyAV forgets what a frame holds when another that holds the same is gone
+    def current(self) -> Fraction:
+        """The ratio of the frame that was decoded last; 1 where nothing tells it, or no sensible one."""
+        ratio = None if self.ignored else self.container_ratio or self.codec.sample_aspect_ratio
+        # a new Fraction each time: PyAV forgets a frame's `opaque` when another frame with the same object is gone
         return Fraction(ratio) if ratio and 1 / _MOST <= ratio <= _MOST else Fraction(1)
 
     def mark(self, frame: Any) -> None:
-        """Note the shape with a frame, of which PyAV does not tell it."""
-        ratio = self.now()
+        """Store the ratio in `frame.opaque`, unless it is 1: PyAV does not tell it of a frame."""
+        ratio = self.current()
         if ratio != 1:
             frame.opaque = ratio
 

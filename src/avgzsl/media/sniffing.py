@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from avgzsl.errors import MediaError
-from avgzsl.media.container import about, opened
+from avgzsl.media.container import media_errors, opened
 
 _KINDS = ("audio", "video")
 
 
 def require_media(path: Path) -> None:
     """Raises MediaError for a file that the decoder does not read, or finds neither sound nor picture in."""
-    with about(path), opened(path) as container:
+    with media_errors(path), opened(path) as container:
         if not any(stream.type in _KINDS for stream in container.streams):
             raise MediaError("holds neither sound nor picture")

@@ -14,8 +14,8 @@ from avgzsl.media.tracks import Track, check_whole
 RATES = (1_000, 768_000)
 _GAP = 0.05  # seconds between the end of a frame and the time stamp of the next that are silence, not rounding
 _PIECE = 0.5  # seconds
-_LOST = 0.01  # of the power, which two channels lose that correlate by less than -0.98
-_MOST = 1e30
+_LEFT_OVER = 0.01  # of the power: less is left in the mean of two channels whose correlation is below -0.98
+_LARGEST = 1e30
 _RUN_IN = 0.5  # seconds decoded before the span: lossy codecs overlap their frames
 
 
@@ -64,31 +64,34 @@ def _samples(path: Path, track: Track, start: float, end: float, native: int) ->
 
 
 def mono(frame: Any, layout: str) -> Float32[np.ndarray, "2 n"]:
-    """The mean of a frame's channels but the low-frequency ones, full scale 1; and of them turned to one polarity.
+    """The mean of a frame's channels without the low-frequency ones; and of the same channels turned to one polarity.
 
-    That is the polarity of the first channel that is about as loud as the loudest.
+    Full scale is 1. The polarity is that of the first channel with at least half the power of the loudest.
     """
     planes = full_range(frame, layout)
     values = planes.astype(np.float64) - (128 if planes.dtype == np.uint8 else 0)
     scale = {"u": 128.0, "i": -float(np.iinfo(planes.dtype).min)}[planes.dtype.kind] if planes.dtype.kind in "ui" else 1
-    if not np.all(np.abs(values) < _MOST):
+    if not np.all(np.abs(values) < _LARGEST):
         raise MediaError("its sound holds values that are no numbers")
     power = (values**2).sum(axis=1)
     leading = values[np.argmax(power >= power.max() / 2)]
     turned = np.where(values @ leading < 0, -1.0, 1.0)
-    both: np.ndarray = np.stack([values.mean(axis=0), turned @ values / len(values)]) / scale
-    return both.astype(np.float32)
+    means: np.ndarray = np.stack([values.mean(axis=0), turned @ values / len(values)]) / scale
+    return means.astype(np.float32)
 
 
-def _audible(both: Float32[np.ndarray, "2 n"], piece: int) -> Float32[np.ndarray, " n"]:
-    """The mean; in each piece of so many samples in which the channels cancel, of the channels in one polarity."""
-    mean, turned = both
+def _audible(means: Float32[np.ndarray, "2 n"], piece: int) -> Float32[np.ndarray, " n"]:
+    """The mean of the channels, but in pieces of `piece` samples where they cancel, that of channels in one polarity.
+
+    `means` has the one and the other, as `mono` gives them.
+    """
+    mean, turned = means
     for start in range(0, len(mean), piece):
         part = slice(start, start + piece)
-        if _power(mean[part]) < _LOST * _power(turned[part]):
+        if _power(mean[part]) < _LEFT_OVER * _power(turned[part]):
             mean[part] = turned[part]
-    heard: np.ndarray = mean
-    return heard
+    audible: np.ndarray = mean
+    return audible
 
 
 def _power(values: Float32[np.ndarray, " n"]) -> float:

@@ -45,7 +45,10 @@ class Join(NamedTuple):
 
 @dataclass(frozen=True)
 class Stamps:
-    """Of one stream: seconds on the file's clock, of its first frame, its last, and the last one's end."""
+    """Of one stream: how many packets it has, and its `first` frame, its `last`, and the end of the last.
+
+    All in seconds on the clock of the file, on which its recordings follow each other.
+    """
 
     packets: int
     first: float
@@ -56,7 +59,10 @@ class Stamps:
 
 @dataclass(frozen=True)
 class Scan:
-    """Every stream that has packets, where later recordings begin, in seconds, and whether all packets were read."""
+    """The stamps of every stream that has packets, by the stream's index.
+
+    `joined` are the seconds at which the second and later recordings begin; `whole` is whether all packets were read.
+    """
 
     streams: dict[int, Stamps]
     joined: tuple[float, ...]
@@ -65,9 +71,12 @@ class Scan:
 
 @dataclass
 class _Run:
-    """The packets of a stream that belong to one recording; `begins` counts packets."""
+    """The packets of one stream that belong to one recording: the first is packet number `begins` of the stream.
 
-    part: int
+    Seconds by the stamps as they are in the file.
+    """
+
+    recording: int
     begins: int
     first: float = math.inf
     last: float = -math.inf
@@ -76,6 +85,11 @@ class _Run:
 
 @dataclass
 class _Stream:
+    """What was read of a stream so far: its runs, how many packets, and the last one's time of decoding (`dts`).
+
+    `timed` is whether the stream is used, so that its stamps count; `step` is how long a frame usually is, in seconds.
+    """
+
     timed: bool
     step: float
     runs: list[_Run]
@@ -84,19 +98,21 @@ class _Stream:
 
     @property
     def run(self) -> _Run:
+        """The run to which the packets read now belong."""
         return self.runs[-1]
 
 
 @dataclass
-class _Part:
-    """A recording: the byte and stamp where it begins, and how far each stream had come in the one before by then.
+class _Recording:
+    """Where a recording begins: the byte `at` of the file, and the stamp `first` in seconds.
 
-    Unless it is `sure`, it is one only if another track has a part in it.
+    `ends_before` has, by stream, the end in seconds that it had reached in the recording before. A recording that is
+    not `sure` counts only if a second track has packets in it. `back` is whether stamps go back at its begin.
     """
 
     at: int
     first: float
-    left: dict[int, float]
+    ends_before: dict[int, float]
     sure: bool
     back: bool
 
@@ -113,7 +129,7 @@ def scan(path: Path, used: tuple[int, ...], after: float | None = None) -> Scan:
 @lru_cache(maxsize=8)  # the windows of a file are decoded one after the other
 def _scan(path: Path, used: tuple[int, ...], after: float | None, version: tuple[int, ...]) -> Scan:
     streams: dict[int, _Stream] = {}
-    parts: list[_Part] = []
+    recordings: list[_Recording] = []
     with opened(path) as container:
         name = container.format.name
         if after is None:
@@ -126,23 +142,24 @@ def _scan(path: Path, used: tuple[int, ...], after: float | None, version: tuple
             stream = packet.stream
             if stream.index not in streams:
                 streams[stream.index] = _Stream(stream.index in used, _step(stream), [_Run(0, 0)])
-            _take(streams, parts, stream.index, packet, name)
-    return _placed(streams, parts, after is None)
+            _add_packet(streams, recordings, stream.index, packet, name)
+    return _on_one_clock(streams, recordings, after is None)
 
 
 def _enter(container: Any, after: float) -> None:
     import av
 
-    with suppress(av.error.FFmpegError):  # else all is read
+    with suppress(av.error.FFmpegError):  # where seeking fails, the file is read from its begin
         container.seek(int(after * 1e6))
 
 
 def _step(stream: Any) -> float:
+    """Seconds of a frame at the rate that FFmpeg guesses; 0 without one."""
     rate = getattr(stream, "guessed_rate", None)
     return 1 / float(rate) if rate else 0.0
 
 
-def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: Any, name: str) -> None:
+def _add_packet(streams: dict[int, _Stream], recordings: list[_Recording], index: int, packet: Any, name: str) -> None:
     """Count a packet, and begin a new recording where its stamp does not follow."""
     stream, base = streams[index], packet.time_base
     length = float((packet.duration or 0) * base) or stream.step
@@ -150,90 +167,102 @@ def _take(streams: dict[int, _Stream], parts: list[_Part], index: int, packet: A
     time = stream.count * length if stamp is None else float(stamp * base)
     dts = -math.inf if packet.dts is None or name in _NO_DECODING_TIMES else float(packet.dts * base)
     at = packet.pos or 0
-    if not parts:
-        parts.append(_Part(at, time, {}, True, False))
+    if not recordings:
+        recordings.append(_Recording(at, time, {}, True, False))
     if stream.timed and stream.count:
         back = _goes_back(stream, time, dts, packet.is_keyframe, length)
-        most = _SILENT if packet.stream.type == "audio" else _STILL if packet.is_keyframe else math.inf
-        sure = back or time - stream.run.end > most
+        longest_gap = _SILENT if packet.stream.type == "audio" else _STILL if packet.is_keyframe else math.inf
+        sure = back or time - stream.run.end > longest_gap
         jumps = back or _leaps(streams, stream, time, sure)
-        newest = len(parts) - 1
-        later = _later_part(streams, parts, stream, time, at)
-        if later is not None and (jumps or _BACK < abs(time - stream.run.end) > abs(time - parts[later].first)):
+        newest = len(recordings) - 1
+        later = _later_recording(streams, recordings, stream, time, at)
+        if later is not None and (jumps or _BACK < abs(time - stream.run.end) > abs(time - recordings[later].first)):
             stream.runs.append(_Run(later, stream.count))
         elif jumps:
-            if len(parts) == _MOST:
+            if len(recordings) == _MOST:
                 raise MediaError(f"its time stamps begin anew {_MOST} times: they are in disorder; make the file anew")
-            left = {key: one.run.end for key, one in streams.items() if one.timed and one.run.part == newest}
-            parts.append(_Part(at, time, left, sure, back))
+            ends_before = {
+                key: track.run.end for key, track in streams.items() if track.timed and track.run.recording == newest
+            }
+            recordings.append(_Recording(at, time, ends_before, sure, back))
             stream.runs.append(_Run(newest + 1, stream.count))
     run = stream.run
     stream.count, stream.dts = stream.count + 1, dts
     run.first, run.last, run.end = min(run.first, time), max(run.last, time), max(run.end, time + length)
 
 
-def _later_part(streams: dict[int, _Stream], parts: list[_Part], stream: _Stream, time: float, at: int) -> int | None:
-    """The recording that another track has begun and to which a packet of this one, at byte `at`, can belong."""
-    following = range(stream.run.part + 1, len(parts))
+def _later_recording(
+    streams: dict[int, _Stream], recordings: list[_Recording], stream: _Stream, time: float, at: int
+) -> int | None:
+    """Number of a later recording, begun by another track, to which a packet of `stream` at byte `at` can belong."""
+    following = range(stream.run.recording + 1, len(recordings))
     if not following:
         return None
-    later = next((place for place in reversed(following) if parts[place].at <= at), following[0])
-    there = [one.run.end for one in streams.values() if one.timed and one.run.part == later]
-    gone_on = bool(there) and time < max(there) - _ASTRAY  # it has been left, too: this is one more
-    return None if gone_on else later
+    later = next((place for place in reversed(following) if recordings[place].at <= at), following[0])
+    ends = [track.run.end for track in streams.values() if track.timed and track.run.recording == later]
+    went_on = bool(ends) and time < max(ends) - _ASTRAY  # other tracks are well past: the packet begins a new recording
+    return None if went_on else later
 
 
 def _goes_back(stream: _Stream, time: float, dts: float, key: bool, length: float) -> bool:
-    """Whether a stamp is before those before it: what is decoded before a key frame is shown before it, too."""
+    """Whether a packet's stamp lies before the stamps of earlier packets by more than muxers and codecs reorder.
+
+    What is decoded before a key frame is shown before it, too, so that no reordering is allowed for a `key` frame.
+    """
     decoded_before = math.isfinite(dts) and dts < stream.dts - _BACK
     return decoded_before or time < stream.run.last - _BACK - (0.0 if key else _REORDERED * length)
 
 
 def _leaps(streams: dict[int, _Stream], stream: _Stream, time: float, sure: bool) -> bool:
+    """Whether a stamp leaps ahead while no other track goes on in the same recording."""
     gap = time - stream.run.end
-    others = [one for one in streams.values() if one.timed and one is not stream]
-    goes_on = any(one.run.part == stream.run.part and one.run.end >= stream.run.end + gap / 2 for one in others)
-    return gap > _GAP and not goes_on and (sure or bool(others))
+    other_tracks = [track for track in streams.values() if track.timed and track is not stream]
+    goes_on = any(
+        track.run.recording == stream.run.recording and track.run.end >= stream.run.end + gap / 2
+        for track in other_tracks
+    )
+    return gap > _GAP and not goes_on and (sure or bool(other_tracks))
 
 
-def _placed(streams: dict[int, _Stream], parts: list[_Part], whole: bool) -> Scan:
-    """All recordings one behind the other."""
-    shifts, end = [0.0] * len(parts), 0.0
+def _on_one_clock(streams: dict[int, _Stream], recordings: list[_Recording], whole: bool) -> Scan:
+    """The stamps of all streams, each recording moved behind the one before it."""
+    shifts, end = [0.0] * len(recordings), 0.0
     joined = []
-    for place, part in enumerate(parts):
-        runs = [run for one in streams.values() if one.timed for run in one.runs if run.part == place]
-        if place and (part.sure or len(runs) > 1):
+    for place, recording in enumerate(recordings):
+        runs = [run for track in streams.values() if track.timed for run in track.runs if run.recording == place]
+        if place and (recording.sure or len(runs) > 1):
             shifts[place] = end - min(run.first for run in runs)
             joined.append(end)
-            _check_together(streams, place, part)
+            _check_together(streams, place, recording)
         elif place:
             shifts[place] = shifts[place - 1]
         ends = [run.end + shifts[place] for run in runs]
         end = max(ends if place == 0 else [end, *ends], default=0.0)
-    found = {}
-    for index, one in streams.items():
-        moved = [(run, shifts[run.part] if one.timed else 0.0) for run in one.runs]
+    stamps = {}
+    for index, track in streams.items():
+        moved = [(run, shifts[run.recording] if track.timed else 0.0) for run in track.runs]
         joins = [
-            Join(run.begins, shift, parts[run.part].back)
+            Join(run.begins, shift, recordings[run.recording].back)
             for (_, before), (run, shift) in pairwise(moved)
             if shift != before
         ]
-        found[index] = Stamps(
-            one.count,
+        stamps[index] = Stamps(
+            track.count,
             min(run.first + shift for run, shift in moved),
             max(run.last + shift for run, shift in moved),
             max(run.end + shift for run, shift in moved),
             tuple(joins),
         )
-    return Scan(found, tuple(joined), whole)
+    return Scan(stamps, tuple(joined), whole)
 
 
-def _check_together(streams: dict[int, _Stream], place: int, part: _Part) -> None:
+def _check_together(streams: dict[int, _Stream], place: int, recording: _Recording) -> None:
     """Raise MediaError when a track goes on in the recording before `place`, which another one has left."""
-    for index, one in streams.items():
-        ends = [run.end for run in one.runs if run.part == place - 1]
-        if index in part.left and ends and ends[0] > part.left[index] + _ASTRAY:
+    for index, track in streams.items():
+        ends = [run.end for run in track.runs if run.recording == place - 1]
+        left_at = recording.ends_before.get(index)
+        if left_at is not None and ends and ends[0] > left_at + _ASTRAY:
             raise MediaError(
-                f"the time stamps of one of its tracks begin anew at {part.left[index]:.2f} s, those of stream {index} "
+                f"the time stamps of one of its tracks begin anew at {left_at:.2f} s, those of stream {index} "
                 "go on: what belongs together cannot be told; make the file anew"
             )

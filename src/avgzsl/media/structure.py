@@ -32,13 +32,16 @@ _BEGINNINGS = {
     "tta": (rb"TTA1\x01\x00.\x00..", 1),
     "w64": (rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00", 1),
 }
-"""How a file begins, and how many FFmpeg reads where one follows the other, of kinds of which it does not read all."""
+"""How a file begins, by FFmpeg's name of its kind, and how many files of this kind FFmpeg reads from one stream.
+
+Kinds that FFmpeg reads to the end, however many files stand one behind the other, are not listed.
+"""
 
 _LONGEST_BEGINNING = 64
 
 
 class _Box(NamedTuple):
-    """Its content is at `start` to `end` of the file."""
+    """A box of an MP4 file; its content is at the bytes `start` to `end` of the file."""
 
     name: bytes
     start: int
@@ -52,7 +55,7 @@ def check_riff(path: Path) -> None:
     A size of 0 or of nearly 2 GiB or more tells nothing: a program that writes into a pipe, or one that recorded until
     the power went, never came back to fill it in. What it wrote is then all there ever was, and not cut.
     """
-    there, at = path.stat().st_size, 0
+    size, at = path.stat().st_size, 0
     with path.open("rb") as stream:
         while True:
             stream.seek(at)
@@ -62,12 +65,12 @@ def check_riff(path: Path) -> None:
                     "is big-endian (RIFX), of which the samples are misread; convert it to a usual WAV file"
                 )
             if at and name == b"RIFF" and stream.read(4) in (b"WAVE", b"AVI "):
-                raise _several(at)
+                raise _several_files(at)
             if name != b"RIFF" or not 0 < stated < _UNKNOWN_SIZE:
                 return
             end = at + 8 + stated
-            if end > there + 8:  # some write the size of the whole file; the last byte of an odd size may be missing
-                raise _short(there, end)
+            if end > size + 8:  # some write the size of the whole file; the last byte of an odd size may be missing
+                raise _short(size, end)
             at = end + stated % 2
 
 
@@ -83,47 +86,47 @@ class Movie(NamedTuple):
 
 
 def check_boxes(path: Path) -> Movie:
-    """What an MP4 or QuickTime file is.
+    """Which tracks the index of an MP4 or QuickTime file lists, and whether its media comes in fragments.
 
-    What has neither a sample nor a length is not listed. Raises MediaError when the file ends within the index, or the
-    index does not hold together; where it comes in fragments, each before its media, also when it ends within those, or
-    before what a list of them (the box sidx) names; and for two files, one behind the other, of which FFmpeg reads the
-    first. (In other files the index tells how long the media is. What of it is missing is noticed when a span needs it,
-    and the spans before it are whole.)
+    A track that has neither a sample nor a length is left out. Raises MediaError when the file ends within the index,
+    or the index does not hold together; where it comes in fragments, each before its media, also when it ends within
+    those, or before what a list of them (the box sidx) names; and for two files, one behind the other, of which FFmpeg
+    reads the first. (In other files the index tells how long the media is. What of it is missing is noticed when a span
+    needs it, and the spans before it are whole.)
     """
-    tracks: list[_Facts] = []
+    tracks: list[_TrackEntry] = []
     filled: set[int] = set()  # tracks of which a fragment holds something
     seconds = 0.0
     with path.open("rb") as stream:
-        there, checked = os.fstat(stream.fileno()).st_size, {b"moov", b"moof"}
-        for box in _boxes(stream, _Box(_FILE, 0, there)):
+        size, checked = os.fstat(stream.fileno()).st_size, {b"moov", b"moof"}
+        for box in _boxes(stream, _Box(_FILE, 0, size)):
             if box.name == b"moof":
                 checked.add(b"mdat")
-            if box.name in checked and box.end > there:  # others may be what a camera or a tagger put behind them
-                raise _short(there, box.end)
+            if box.name in checked and box.end > size:  # others may be what a camera or a tagger put behind them
+                raise _short(size, box.end)
             if box.name == b"sidx":
-                _check_listed_bytes(stream, box, there)
+                _check_listed_bytes(stream, box, size)
             if box.name == b"moov":
                 if tracks:
-                    raise _several(box.start)
-                tracks += _listed(stream, box)
+                    raise _several_files(box.start)
+                tracks += _listed_tracks(stream, box)
                 seconds = _seconds(stream, box)
             elif box.name == b"moof":
-                filled.update(_in_fragment(stream, box))
-    kinds = {one["kind"] for one in tracks if not one["empty"] or one["number"] in filled}
+                filled.update(_filled_tracks(stream, box))
+    kinds = {track["kind"] for track in tracks if not track["empty"] or track["number"] in filled}
     return Movie({_KINDS[kind] for kind in kinds if kind in _KINDS}, b"mdat" in checked, seconds)
 
 
 def check_segment(path: Path) -> bool:
     """Whether a Matroska file tells the size of its segment. Raises MediaError when it ends within that."""
-    there = path.stat().st_size
+    length = path.stat().st_size
     with path.open("rb") as stream:
         for _ in range(2):  # the header, then the segment (RFC 8794 has the form of a size)
             name, size = stream.read(4), _number(stream)
             if size is None or name not in (_HEADER, _SEGMENT):
                 return False
-            if stream.tell() + size > there:
-                raise _short(there, stream.tell() + size)
+            if stream.tell() + size > length:
+                raise _short(length, stream.tell() + size)
             if name == _SEGMENT:
                 return True
             stream.seek(size, os.SEEK_CUR)
@@ -136,31 +139,31 @@ def check_single(path: Path, name: str) -> None:
     if not readable:
         return
     with path.open("rb") as stream:
-        before, at, found = b"", 0, set()
+        before, at, offsets = b"", 0, set()
         while block := stream.read(1 << 20):
-            found |= {at - len(before) + one.start() for one in re.finditer(pattern, before + block, re.DOTALL)}
+            offsets |= {at - len(before) + match.start() for match in re.finditer(pattern, before + block, re.DOTALL)}
             before, at = (before + block)[-_LONGEST_BEGINNING:], at + len(block)
-    if len(found) > readable:
-        raise _several(sorted(found)[readable], readable)
+    if len(offsets) > readable:
+        raise _several_files(sorted(offsets)[readable], readable)
 
 
 def _number(stream: BinaryIO) -> int | None:
     """A size in the form of Matroska; None for one that is unknown."""
     first = stream.read(1)
     length = 9 - first[0].bit_length() if first else 9
-    rest = stream.read(length - 1)
-    if length > 8 or len(rest) < length - 1:
+    following = stream.read(length - 1)
+    if length > 8 or len(following) < length - 1:
         return None
-    most = (1 << 7 * length) - 1
-    value = int.from_bytes(first + rest, "big") & most
-    return None if value == most else value
+    all_ones = (1 << 7 * length) - 1
+    value = int.from_bytes(first + following, "big") & all_ones
+    return None if value == all_ones else value
 
 
-def _short(there: int, stated: int) -> MediaError:
-    return MediaError(f"has {there} bytes, though its header says {stated}: it is damaged or cut short")
+def _short(size: int, stated: int) -> MediaError:
+    return MediaError(f"has {size} bytes, though its header says {stated}: it is damaged or cut short")
 
 
-def _several(at: int, readable: int = 1) -> MediaError:
+def _several_files(at: int, readable: int = 1) -> MediaError:
     count = {1: "the first", 2: "the first two"}[readable]
     return MediaError(
         f"is several files, one behind the other (another begins at byte {at}), of which only {count} can be read; "
@@ -168,15 +171,17 @@ def _several(at: int, readable: int = 1) -> MediaError:
     )
 
 
-class _Facts(TypedDict):
+class _TrackEntry(TypedDict):
+    """A track in the index: its kind (`soun`, `vide`), its number, and whether it has neither a sample nor a length."""
+
     kind: bytes
     number: int
     empty: bool
 
 
-def _listed(stream: BinaryIO, moov: _Box) -> list[_Facts]:
-    """What is told of every track within `moov`."""
-    tracks: list[_Facts] = []
+def _listed_tracks(stream: BinaryIO, moov: _Box) -> list[_TrackEntry]:
+    """Every track that the box `moov` (the index) lists."""
+    tracks: list[_TrackEntry] = []
     samples, length = -1, -1
     for box in _walk(stream, moov):
         stream.seek(box.start)
@@ -200,29 +205,36 @@ def _listed(stream: BinaryIO, moov: _Box) -> list[_Facts]:
 
 
 def _seconds(stream: BinaryIO, moov: _Box) -> float:
-    """What the box mehd says of the fragments that follow, or 0."""
+    """How long all fragments are together, by the box mehd; 0 where that is not told."""
+    headers = list(_boxes(stream, moov))
+    headers += [inner for box in headers if box.name == b"mvex" for inner in _boxes(stream, box)]
     scale, ticks = 0, 0
-    for box in _boxes(stream, moov):
-        for one in [box] if box.name == b"mvhd" else _boxes(stream, box) if box.name == b"mvex" else ():
-            stream.seek(one.start)
-            data = stream.read(32)
-            if one.name == b"mvhd" and len(data) == 32:
-                scale = int.from_bytes(data[20:24] if data[0] else data[12:16], "big")
-            elif one.name == b"mehd" and len(data) == 32:
-                ticks = int.from_bytes(data[4:12] if data[0] else data[4:8], "big")
+    for box in headers:
+        if box.name not in (b"mvhd", b"mehd"):
+            continue
+        stream.seek(box.start)
+        data = stream.read(32)
+        if len(data) < 32:
+            continue
+        if box.name == b"mvhd":
+            scale = int.from_bytes(data[20:24] if data[0] else data[12:16], "big")
+        else:
+            ticks = int.from_bytes(data[4:12] if data[0] else data[4:8], "big")
     return ticks / scale if scale else 0.0
 
 
-def _in_fragment(stream: BinaryIO, moof: _Box) -> Iterator[int]:
+def _filled_tracks(stream: BinaryIO, moof: _Box) -> Iterator[int]:
     """The numbers of the tracks of which the fragment holds something."""
-    for box in _boxes(stream, moof):
-        for part in _boxes(stream, box) if box.name == b"traf" else ():
-            if part.name == b"tfhd":
-                stream.seek(part.start + 4)
+    for fragment in _boxes(stream, moof):
+        if fragment.name != b"traf":
+            continue
+        for box in _boxes(stream, fragment):
+            if box.name == b"tfhd":
+                stream.seek(box.start + 4)
                 yield int.from_bytes(stream.read(4), "big")
 
 
-def _check_listed_bytes(stream: BinaryIO, sidx: _Box, there: int) -> None:
+def _check_listed_bytes(stream: BinaryIO, sidx: _Box, size: int) -> None:
     """Raise MediaError when the file ends within the pieces that a list of fragments names, which follow the list."""
     stream.seek(sidx.start)
     data = stream.read(min(sidx.end - sidx.start, _MOST_PADDING))
@@ -233,8 +245,8 @@ def _check_listed_bytes(stream: BinaryIO, sidx: _Box, there: int) -> None:
     count = int.from_bytes(data[head + 2 : head + 4], "big")
     places = range(head + 4, min(head + 4 + 12 * count, len(data) - 3), 12)
     end = sidx.end + first + sum(int.from_bytes(data[at : at + 4], "big") & 0x7FFF_FFFF for at in places)
-    if end > there:
-        raise _short(there, end)
+    if end > size:
+        raise _short(size, end)
 
 
 def _walk(stream: BinaryIO, parent: _Box) -> Iterator[_Box]:

@@ -17,8 +17,6 @@ from avgzsl.media.container import MOST_PIXELS, opened, prepare
 _TURN, _MIRROR = b"irot", b"imir"
 _DERIVED = {b"iden": "a copy of another", b"iovl": "an overlay of several", b"tmap": "made from one and a map of tones"}
 _MOST_META = 1 << 24  # bytes; the description of a picture of 256 x 256 tiles takes 4 MB
-
-
 _MOST_DATA = 1024  # bytes of an item that describes a grid, which takes 12
 
 
@@ -37,7 +35,10 @@ class Grid:
 
 
 class _Items(NamedTuple):
-    """Of a file's still pictures: the main one, their kinds, what they are made from, their properties and data."""
+    """The still pictures of a file, by their ids: kind, ids of the pictures they are made from, properties, data.
+
+    `main` is the id of the picture to be shown; only its data is read.
+    """
 
     main: int
     kinds: dict[int, bytes]
@@ -52,13 +53,13 @@ def read_grid(path: Path) -> Grid | None:
     Raises MediaError for a picture that is put together in a way that is not read, or whose description is damaged.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        found = {
+        top_boxes = {
             name: (start, end) for name, start, end in boxes(content, 0, len(content)) if name in (b"meta", b"moov")
         }
-        if b"meta" not in found or b"moov" in found:
+        if b"meta" not in top_boxes or b"moov" in top_boxes:
             return None
         try:
-            items = _items(content, *found[b"meta"])
+            items = _items(content, *top_boxes[b"meta"])
             return None if items is None else _grid(items)
         except (IndexError, ValueError, KeyError) as problem:
             raise MediaError(f"the description of its picture (the box meta) is damaged ({problem!r})") from problem
@@ -87,10 +88,10 @@ def assembled(path: Path, grid: Grid) -> Any:
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
 
 
-def _decoded(path: Path, wanted: set[int]) -> dict[int, UInt8[np.ndarray, "h w 3"]]:
+def _decoded(path: Path, ids: set[int]) -> dict[int, UInt8[np.ndarray, "h w 3"]]:
     tiles: dict[int, np.ndarray] = {}
     with opened(path) as container:
-        streams = [stream for stream in container.streams.video if stream.id in wanted and stream.codec_context]
+        streams = [stream for stream in container.streams.video if stream.id in ids and stream.codec_context]
         for stream in streams:
             prepare(stream)
         pixels = 0
@@ -127,18 +128,18 @@ def _grid(items: _Items) -> Grid | None:
 
 
 def _items(content: mmap.mmap, start: int, end: int) -> _Items | None:
-    """What the box `meta` says; None where it has no main picture."""
+    """The pictures that the box `meta` describes; None where it names no main one."""
     if end - start > _MOST_META:
         raise MediaError(f"the description of its picture takes {end - start} bytes, more than {_MOST_META}")
     meta = content[start:end]
-    found = {name: meta[first:last] for name, first, last in boxes(meta, 4, len(meta))}
-    if not {b"pitm", b"iinf", b"iloc"} <= found.keys():
+    meta_boxes = {name: meta[first:last] for name, first, last in boxes(meta, 4, len(meta))}
+    if not {b"pitm", b"iinf", b"iloc"} <= meta_boxes.keys():
         return None
-    main = number(found[b"pitm"], 4, 4 if found[b"pitm"][0] else 2)
-    kinds = dict(_kinds(found[b"iinf"]))
-    parts = dict(_parts(found.get(b"iref", bytes(4))))
-    properties = _properties(found.get(b"iprp", b""))
-    return _Items(main, kinds, parts, properties, {main: _data(content, found, main)})
+    main = number(meta_boxes[b"pitm"], 4, 4 if meta_boxes[b"pitm"][0] else 2)
+    kinds = dict(_kinds(meta_boxes[b"iinf"]))
+    parts = dict(_parts(meta_boxes.get(b"iref", bytes(4))))
+    properties = _properties(meta_boxes.get(b"iprp", b""))
+    return _Items(main, kinds, parts, properties, {main: _data(content, meta_boxes, main)})
 
 
 def _kinds(iinf: bytes) -> Iterator[tuple[int, bytes]]:
@@ -158,26 +159,31 @@ def _parts(iref: bytes) -> Iterator[tuple[int, list[int]]]:
 
 
 def _properties(iprp: bytes) -> dict[int, list[tuple[bytes, bytes]]]:
-    found = {name: iprp[start:end] for name, start, end in boxes(iprp, 0, len(iprp))}
-    listed = found.get(b"ipco", b"")
-    every = [(name, listed[start:end]) for name, start, end in boxes(listed, 0, len(listed))]
-    ipma = found.get(b"ipma", bytes(8))
+    parts = {name: iprp[start:end] for name, start, end in boxes(iprp, 0, len(iprp))}
+    listed = parts.get(b"ipco", b"")
+    listed_properties = [(name, listed[start:end]) for name, start, end in boxes(listed, 0, len(listed))]
+    ipma = parts.get(b"ipma", bytes(8))
     size, wide, at = 4 if ipma[0] else 2, 2 if ipma[3] & 1 else 1, 8
-    of: dict[int, list[tuple[bytes, bytes]]] = {}
+    properties: dict[int, list[tuple[bytes, bytes]]] = {}
     for _ in range(number(ipma, 4, 4)):
         item, count = number(ipma, at, size), ipma[at + size]
         at += size + 1
         indices = [number(ipma, at + wide * i, wide) & ((1 << 8 * wide - 1) - 1) for i in range(count)]
-        of[item] = [every[index - 1] for index in indices if index]
+        properties[item] = [listed_properties[index - 1] for index in indices if index]
         at += wide * count
-    return of
+    return properties
 
 
-def _data(content: mmap.mmap, found: dict[bytes, bytes], wanted: int) -> bytes:
-    """The bytes of an item: of the file (construction 0), or of the box `idat` (1)."""
-    iloc = found[b"iloc"]
-    version, sizes, more = iloc[0], iloc[4], iloc[5]
-    offset_size, length_size, base_size, index_size = sizes >> 4, sizes & 15, more >> 4, more & 15 if version else 0
+def _data(content: mmap.mmap, meta_boxes: dict[bytes, bytes], item_id: int) -> bytes:
+    """The bytes of an item, which lie in the file (construction 0) or in the box `idat` (1)."""
+    iloc = meta_boxes[b"iloc"]
+    version, sizes, base_sizes = iloc[0], iloc[4], iloc[5]
+    offset_size, length_size, base_size, index_size = (
+        sizes >> 4,
+        sizes & 15,
+        base_sizes >> 4,
+        base_sizes & 15 if version else 0,
+    )
     if not offset_size + length_size:
         raise ValueError("places without offset and length")
     size, at = (4, 10) if version == 2 else (2, 8)
@@ -191,9 +197,9 @@ def _data(content: mmap.mmap, found: dict[bytes, bytes], wanted: int) -> bytes:
             at += index_size
             offset, at = base + number(iloc, at, offset_size), at + offset_size
             length, at = number(iloc, at, length_size), at + length_size
-            if item == wanted and len(data) + length <= _MOST_DATA:
-                source = found.get(b"idat", b"") if construction == 1 else content
+            if item == item_id and len(data) + length <= _MOST_DATA:
+                source = meta_boxes.get(b"idat", b"") if construction == 1 else content
                 data += source[offset : offset + length]
-        if item == wanted:
+        if item == item_id:
             return data
     return b""

@@ -53,7 +53,7 @@ def _pq_signal(light: Float32[np.ndarray, "h w c"]) -> Float32[np.ndarray, "h w 
 
 
 def _hlg_light(signal: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 3"]:
-    """On a screen of 1000 cd/m2, of which the system gamma is 1.2."""
+    """Light in cd/m2 of an HLG signal on a screen of 1000 cd/m2, of which the system gamma is 1.2."""
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - _C) / _A) + _B) / 12)
     luminance = (scene @ _LUMINANCE)[..., None]
     light: np.ndarray = _PEAK * luminance**0.2 * scene
@@ -61,7 +61,7 @@ def _hlg_light(signal: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w
 
 
 def _rolled_off(light: Float32[np.ndarray, "h w 1"]) -> Float32[np.ndarray, "h w 1"]:
-    """From 0 to 1000 into 0 to 203 cd/m2 (BT.2390, 5.4.1; black stays black)."""
+    """Light of 0 to 1000 cd/m2 brought into 0 to 203 cd/m2 (BT.2390, 5.4.1; black stays black)."""
     white, peak = _pq_signal(np.array([_WHITE, _PEAK], np.float32)[:, None, None]).ravel().tolist()
     most = white / peak
     knee = 1.5 * most - 0.5

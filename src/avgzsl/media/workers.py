@@ -24,7 +24,7 @@ _Task = tuple[Callable[..., Any], tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one file: seconds of wall time, and megabytes that its decoder may take beyond what it starts with."""
+    """What decoding one file may take: seconds of wall time, and megabytes beyond what the process starts with."""
 
     seconds: float = 60.0
     megabytes: int = 2048
@@ -35,7 +35,7 @@ STANDARD = Limits()
 
 @dataclass(frozen=True)
 class Request:
-    """What `decode` is asked."""
+    """The arguments of one call of `decode`: a file, its span, and what is needed of it."""
 
     path: Path
     span: Span = WHOLE
@@ -68,7 +68,7 @@ class Decoders:
         self._children.stop()
 
     def map(self, requests: Iterable[Request], ahead: int | None = None) -> Iterator[Decoded | AvgzslError]:
-        """What each request gives, in their order: a clip, or the error that it ended in.
+        """For each request, in order, the decoded clip, or the error that decoding it ended in.
 
         No more than `ahead` requests (default: twice the workers) are under way or wait, decoded, for the caller.
         Raises ProcessError where no process can be started.
@@ -151,10 +151,10 @@ def _confine(megabytes: int) -> None:
         import resource
 
         try:
-            taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
             _, most = resource.getrlimit(resource.RLIMIT_AS)
-            wanted = taken + (megabytes << 20)
-            resource.setrlimit(resource.RLIMIT_AS, (_below(most, wanted), most))
+            limit = used + (megabytes << 20)
+            resource.setrlimit(resource.RLIMIT_AS, (_below(most, limit), most))
             resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         except (OSError, ValueError) as problem:
             raise ProcessError(
@@ -163,9 +163,9 @@ def _confine(megabytes: int) -> None:
             ) from problem
 
 
-def _below(most: int, wanted: int) -> int:
+def _below(most: int, limit: int) -> int:
     """A limit that the system accepts: what the user has set is kept where it is stricter."""
-    return wanted if most < 0 else min(wanted, most)  # RLIM_INFINITY is negative
+    return limit if most < 0 else min(limit, most)  # RLIM_INFINITY is negative
 
 
 def _work(function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Any:
@@ -173,8 +173,8 @@ def _work(function: Callable[..., Any], arguments: tuple[Any, ...], seconds: flo
     if sys.platform != "win32":
         import resource
 
-        spent = resource.getrusage(resource.RUSAGE_SELF)
+        used = resource.getrusage(resource.RUSAGE_SELF)
         _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        wanted = int(spent.ru_utime + spent.ru_stime + 2 * seconds) + 2
-        resource.setrlimit(resource.RLIMIT_CPU, (_below(most, wanted), most))
+        limit = int(used.ru_utime + used.ru_stime + 2 * seconds) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (_below(most, limit), most))
     return function(*arguments)

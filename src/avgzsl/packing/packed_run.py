@@ -13,6 +13,7 @@ from pathlib import Path
 from avgzsl.errors import RunError, WeightsError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, read_recognition
+from avgzsl.experiments.run_record import CONFIG
 from avgzsl.recognition.encoders import CARDS, WEIGHTS, models_of, spec_of
 from avgzsl.recognition.portable import with_bare_names, with_card, with_weights
 from avgzsl.reports.model_card import licences, model_card, read_results
@@ -40,7 +41,8 @@ def pack(
     """
     folder, target = run.folder if isinstance(run, runs.Run) else Path(run), Path(out)
     require_no_links(folder, RunError)
-    loaded = runs.load_run(folder)  # anew: what is packed is what lies there
+    method = type(run.method) if isinstance(run, runs.Run) else None
+    loaded = runs.load_run(folder, method)  # anew: what is packed is what lies there
     extra = [Path(path) for path in named]
     if missing := [path for path in extra if not path.exists()]:
         raise WeightsError(f"{missing[0]}: was named to be packed, and is not there; give its path as it is now")
@@ -70,5 +72,5 @@ def _fill(folder: Path, run: runs.Run, weights: bool, models: Path | None, named
         notes = [note.replace(data.path, packed.path) for note in results["provenance"].get("notes", [])]
         results["provenance"] |= {"data": packed.model_dump(mode="json"), "notes": notes}
         write_json(folder / runs.RESULTS, results)
-    write_json(folder / runs.CONFIG, config.model_dump(mode="json"))
+    write_json(folder / CONFIG, config.model_dump(mode="json"))
     write_text(folder / README, model_card(config, read_recognition(run.folder), results, licences(data)))

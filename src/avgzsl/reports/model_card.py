@@ -8,7 +8,8 @@ from typing import Any
 from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, RunError
 from avgzsl.experiments.calibration import Recognition
-from avgzsl.experiments.run import RESULTS, Config, DataRecord
+from avgzsl.experiments.run import RESULTS
+from avgzsl.experiments.run_record import Config, DataRecord
 from avgzsl.reports.tables import markdown
 from avgzsl.support.trust import read_json
 

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -29,18 +30,18 @@ _OPEN = (_HEALTH, "/v1/session", "/v1/openapi.json")
 class Access:
     """The token, if one is set, the names of this server, and what is remembered of who has asked."""
 
-    token: str | None
+    token: SecretStr | None
     names: frozenset[str]
     sessions: Sessions = field(default_factory=Sessions)
     guesses: Guesses = field(default_factory=Guesses)
 
-    def check_token(self, given: str, address: str) -> None:
+    def check_token(self, given: SecretStr, address: str) -> None:
         """Raises 401 for another token than that of the server, 429 for too many of these from one address."""
         if self.token is None:
             return
         if not self.guesses.is_heard(address):
             raise busy("too many wrong tokens came from this address; present the right one later", 3)
-        if hmac.compare_digest(given.encode(), self.token.encode()):  # takes a time that tells nothing
+        if _is_same(given, self.token):
             self.guesses.right(address)
             return
         if self.guesses.is_slowed(address):
@@ -50,9 +51,15 @@ class Access:
 
 
 def access_of(settings: Settings) -> Access:
-    """What the settings say."""
-    token = None if settings.token is None else settings.token.get_secret_value()
-    return Access(token, frozenset({"localhost", settings.host.lower(), *(name.lower() for name in settings.names)}))
+    """Who may ask, as the settings say."""
+    return Access(
+        settings.token, frozenset({"localhost", settings.host.lower(), *(name.lower() for name in settings.names)})
+    )
+
+
+def _is_same(given: SecretStr, token: SecretStr) -> bool:
+    """Compared in a time that tells nothing of how much of it is right."""
+    return hmac.compare_digest(given.get_secret_value().encode(), token.get_secret_value().encode())
 
 
 def guarded(app: ASGIApp, access: Access, inside: Lane, outside: Lane, seconds: float) -> ASGIApp:
@@ -83,7 +90,7 @@ def guarded(app: ASGIApp, access: Access, inside: Lane, outside: Lane, seconds: 
 
 
 def unauthorized(detail: str) -> Refused:
-    """401."""
+    """401, which says how to present the token."""
     return Refused(HTTPStatus.UNAUTHORIZED, detail, {"www-authenticate": "Bearer"})
 
 
@@ -99,19 +106,22 @@ def _check(asked: HTTPConnection, access: Access) -> None:
         raise Refused(HTTPStatus.FORBIDDEN, "requests that other sites make are refused")
     if access.token is None or not _is_secret(path, _OPEN) or access.sessions.holds(asked.cookies.get(COOKIE, "")):
         return
-    kind, _, given = asked.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer":
+    scheme, _, given = asked.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
         raise unauthorized("present the token of this server, as `Authorization: Bearer …`, or log in on the page")
-    access.check_token(given.strip(), caller(asked.scope))
+    access.check_token(SecretStr(given.strip()), caller(asked.scope))
 
 
-def _is_secret(path: str, but: tuple[str, ...] = ()) -> bool:
-    """Everything but the page itself, which says nothing of the archive."""
-    return (path.startswith("/v1") or path == "/metrics") and path not in but
+def _is_secret(path: str, exceptions: tuple[str, ...] = ()) -> bool:
+    """Whether a path says anything of the archive: all do but the page itself, and these exceptions."""
+    return (path.startswith("/v1") or path == "/metrics") and path not in exceptions
 
 
 def _is_known(host: str, known: frozenset[str]) -> bool:
-    """An address or a known name: a foreign name that was made to lead here (DNS rebinding) is neither."""
+    """Whether the server may be called by this name, an address or one of its own.
+
+    A foreign name that was made to lead here (DNS rebinding) is neither.
+    """
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -126,6 +136,7 @@ def _is_known(host: str, known: frozenset[str]) -> bool:
 
 
 def _same_site(asked: HTTPConnection) -> bool:
+    """Whether no other site makes the request, as far as the browser says."""
     if asked.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return False
     origin = asked.headers.get("origin")

@@ -75,7 +75,7 @@ class _Page(StaticFiles):
 
 
 def _lanes(settings: Settings) -> tuple[Lane, Lane]:
-    """For those who may ask, and for all others."""
+    """The lane for those who may ask, and that for all others."""
     share, seconds = settings.address_share, settings.open_seconds
     inside = Shares(settings.requests, share), settings.answer_seconds, settings.stream_seconds
     return Lane(*inside, inside=True), Lane(Shares(settings.open_requests, share), seconds, seconds, inside=False)

@@ -36,30 +36,32 @@ class Doors:
         self._open: dict[str, dict[Connection, None]] = {}
         self._watching: asyncio.Task[None] | None = None
 
-    def enter(self, one: "Connection") -> bool:
+    def enter(self, connection: "Connection") -> bool:
         """Let a connection in. False where there is no room, and none can be made."""
-        address = one.address
+        address = connection.address
         if self._watching is None:
             self._watching = asyncio.get_running_loop().create_task(self._watch())
         if not self._shares.take(address) and not (self._make_room(address) and self._shares.take(address)):
             LOG.warning("every connection is busy; one more is refused")
             return False
-        self._open.setdefault(address, {})[one] = None
+        self._open.setdefault(address, {})[connection] = None
         return True
 
-    def leave(self, one: "Connection") -> None:
-        """It has ended, or is about to."""
-        there = self._open.get(one.address, {})
-        if one in there:
-            del there[one]
-            self._shares.give(one.address)
-            if not there:
-                del self._open[one.address]
+    def leave(self, connection: "Connection") -> None:
+        """Give the place of a connection back, which has ended or is about to."""
+        neighbours = self._open.get(connection.address, {})  # all of the same address
+        if connection in neighbours:
+            del neighbours[connection]
+            self._shares.give(connection.address)
+            if not neighbours:
+                del self._open[connection.address]
 
     def _make_room(self, address: str) -> bool:
+        """Close the oldest connection that has no request with a place. False where there is none."""
         full = self._shares.of(address) >= self._shares.of_one
-        among = [self._open[address]] if full else sorted(self._open.values(), key=len, reverse=True)
-        oldest = next((one for there in among for one in there if not one.is_inside()), None)
+        addresses = [self._open[address]] if full else sorted(self._open.values(), key=len, reverse=True)
+        idle = (connection for of_one in addresses for connection in of_one if not connection.is_inside())
+        oldest = next(idle, None)
         if oldest is None:
             return False
         LOG.warning("too many connections; the oldest without a request makes room")
@@ -72,16 +74,16 @@ class Doors:
         while True:
             await asyncio.sleep(min(1.0, self._seconds / 4))
             now = time.monotonic()
-            for one in [one for there in self._open.values() for one in there]:
-                if one.waits_since(now) < now - self._seconds:
-                    one.end()
+            for connection in [connection for of_one in self._open.values() for connection in of_one]:
+                if connection.waits_since(now) < now - self._seconds:
+                    connection.end()
 
 
 class Connection(H11Protocol):
     """uvicorn's connection, with its place among others."""
 
-    def __init__(self, doors: Doors, **how: Any) -> None:
-        super().__init__(**how)
+    def __init__(self, doors: Doors, **options: Any) -> None:
+        super().__init__(**options)
         self._doors, self.address = doors, ""
         self._request: object = None
         self._since, self._unsent = time.monotonic(), 0
@@ -152,9 +154,9 @@ def room_for(connections: int) -> int:
     except ImportError:  # Windows, where it is not the number of files that is limited
         return connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OTHERS
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    files = connections + _OTHERS
+    if soft == resource.RLIM_INFINITY or soft >= files:
         return connections
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    allowed = files if hard == resource.RLIM_INFINITY else min(files, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return min(connections, max(allowed - _OTHERS, allowed // 2))

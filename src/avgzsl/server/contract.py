@@ -1,4 +1,4 @@
-"""What the API needs of an index: its contract, which `collection` fulfils."""
+"""What the API needs of an index: its contract, which `index_archive` fulfils."""
 
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl.archive.indexed_files import Indexed
+from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Span
 from avgzsl.server.schema import ClipRow, Description, Hits, Recognised, RunTables
@@ -27,14 +27,14 @@ class Media(NamedTuple):
     path: Path
     span: Span
     has_video: bool
-    file: Indexed | None = None
+    file: IndexedFile | None = None
 
 
-class Wanted(NamedTuple):
+class HitChoice(NamedTuple):
     """How many hits, compared by which modality (None: all that the run serves), of clips that meet which condition
     (`archive.where`)."""
 
-    k: int
+    top: int
     modality: TestModality | None
     where: str | None
 
@@ -57,15 +57,15 @@ class Archive(Protocol):
 
     def describe(self) -> Description: ...
 
-    def search(self, text: str, without: str | None, wanted: Wanted) -> Hits:
+    def search(self, text: str, without: str | None, choice: HitChoice) -> Hits:
         """By a phrase, less what another phrase says."""
         ...
 
-    def search_like(self, id: str, by: TestModality, wanted: Wanted) -> Hits:
+    def search_like(self, id: str, by: TestModality, choice: HitChoice) -> Hits:
         """By the embedding of an indexed clip, which is not among the hits."""
         ...
 
-    def search_clip(self, path: Path, by: TestModality, wanted: Wanted) -> Hits:
+    def search_clip(self, path: Path, by: TestModality, choice: HitChoice) -> Hits:
         """By a file; only its modality `by` counts."""
         ...
 

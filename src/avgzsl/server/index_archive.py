@@ -14,14 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 import avgzsl
-from avgzsl.archive import indexed_files
-from avgzsl.archive.clip_table import Clip
+from avgzsl.archive import clip_selection, file_table
+from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view
 from avgzsl.archive.fused import fused
 from avgzsl.archive.hits import hits_of
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of, text_point
-from avgzsl.archive.where import Condition, parse
+from avgzsl.archive.where import parse
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
 from avgzsl.experiments.run import HISTORY, RESULTS
@@ -34,7 +34,7 @@ from avgzsl.recognition.answers import answer
 from avgzsl.recognition.portable import with_bare_names
 from avgzsl.recognition.recognise import embed
 from avgzsl.recognition.recogniser import class_table
-from avgzsl.server.contract import Cloud, Media, NoSuchClip, Unanswerable, Wanted
+from avgzsl.server.contract import Cloud, HitChoice, Media, NoSuchClip, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
 from avgzsl.server.problems import LOG
 from avgzsl.server.rows import clip_row, hit_row, recognised
@@ -42,7 +42,6 @@ from avgzsl.server.schema import ClassRow, ClipRow, Description, Hits, Recognise
 from avgzsl.types import EncoderChoice, TestModality
 
 _HIDDEN = {"path"}  # where clips lie is the server's own affair; their ids tell them apart
-ALL = Condition("true", ())
 _ROWS = TypeAdapter(list[dict[str, Any]])
 
 
@@ -68,7 +67,7 @@ def open_archive(
 
 
 class CollectionArchive:
-    """Fulfils `archive.Archive`. Encoders are not made for several threads: each works for one at a time."""
+    """Fulfils `contract.Archive`. Encoders are not made for several threads: each works for one at a time."""
 
     def __init__(self, searcher: Searcher, decoders: Decoders, own: bool, media: tuple[Path, ...] = ()) -> None:
         self.searcher, self.decoders, self._own, self._media = searcher, decoders, own, media
@@ -82,43 +81,44 @@ class CollectionArchive:
 
     def describe(self) -> Description:
         with view(self.collection) as seen:
-            count = dict(seen.db.execute("select label, count(*) from clips group by label").fetchall())
+            clips = clip_selection.clips_by_label(seen.db)
         modes = self.collection.modes
         both = [mode for mode in modes if mode.modality == "both"]
         return Description(
             name=self.collection.folder.resolve().name,
-            clips=sum(count.values()),
+            clips=sum(clips.values()),
             engine=self.collection.record.engine,
             run=self.collection.record.run,
             method=self.run.config.method,
             fusion=both[-1].fusion if both else None,
             modalities=list(dict.fromkeys(mode.modality for mode in modes)),
-            classes=[ClassRow(label=name, seen=mark, clips=count.get(name, 0)) for name, mark in self.marks.items()],
+            classes=[ClassRow(label=name, seen=mark, clips=clips.get(name, 0)) for name, mark in self.marks.items()],
             phrases=self._no_phrases is None and self.searcher.words.text.open_vocabulary,
             uploads=self._no_uploads is None,
             why_not=" ".join(why for why in (self._no_phrases, self._no_uploads) if why) or None,
             version=avgzsl.__version__,
         )
 
-    def search(self, text: str, without: str | None, wanted: Wanted) -> Hits:
+    def search(self, text: str, without: str | None, choice: HitChoice) -> Hits:
         try:
             with self._encoding:
                 point = text_point(self.searcher, [text], [] if without is None else [without])
         except (DataError, RunError) as problem:
             raise Unanswerable(self._public(problem)) from problem
-        return self._at(point, wanted)
+        return self._at(point, choice)
 
-    def search_like(self, id: str, by: TestModality, wanted: Wanted) -> Hits:
+    def search_like(self, id: str, by: TestModality, choice: HitChoice) -> Hits:
         with view(self.collection) as seen:
             point = point_of(self.collection, seen.embeddings(_position(seen, id)), by, id)
-        found = self._at(point, wanted._replace(k=wanted.k + 1))
-        return found.model_copy(update={"hits": [hit for hit in found.hits if hit.clip.id != id][: wanted.k]})
+        nearest = self._at(point, choice._replace(top=choice.top + 1))  # itself is among them
+        hits = [hit for hit in nearest.hits if hit.clip.id != id]
+        return nearest.model_copy(update={"hits": hits[: choice.top]})
 
-    def search_clip(self, path: Path, by: TestModality, wanted: Wanted) -> Hits:
-        return self._at(point_of(self.collection, self._embed(path), by, "the clip"), wanted)
+    def search_clip(self, path: Path, by: TestModality, choice: HitChoice) -> Hits:
+        return self._at(point_of(self.collection, self._embed(path), by, "the clip"), choice)
 
     def classify(self, path: Path, names: list[str] | None, top: int) -> Recognised:
-        one, recogniser = self._embed(path), self.searcher.clips
+        clip, recogniser = self._embed(path), self.searcher.clips
         try:
             with self._encoding:
                 table = class_table(self.searcher.words, names)
@@ -126,26 +126,24 @@ class CollectionArchive:
             raise Unanswerable(self._public(problem)) from problem
         method, recognition = self.run.method, recogniser.recognition
         text = method.embed_text(table.text)
-        found = answer(method, one, table, text, recogniser.mode, recognition.gammas(), recognition.thresholds(), top)
-        return recognised(found)
+        penalties, thresholds = recognition.gammas(), recognition.thresholds()
+        return recognised(answer(method, clip, table, text, recogniser.mode, penalties, thresholds, top))
 
     def heard(self) -> float:
         backbones = {} if self._no_uploads is not None else self.searcher.clips.backbones
-        seconds = [one.needs.seconds for one in backbones.values() if isinstance(one.needs, SoundNeeds)]
-        return next((one for one in seconds if one is not None), math.inf)
+        needs = [backbone.needs for backbone in backbones.values()]
+        seconds = [need.seconds for need in needs if isinstance(need, SoundNeeds) and need.seconds is not None]
+        return seconds[0] if seconds else math.inf
 
     def clips(self, offset: int, limit: int, where: str | None) -> tuple[int, list[ClipRow]]:
-        condition = ALL if where is None else parse(where, _HIDDEN)
+        condition = () if where is None else parse(where, _HIDDEN)
         with view(self.collection) as seen:
-            chosen = f"from clips where {condition.sql}"  # columns of a closed list, values apart (index.where)
-            total = seen.db.execute(f"select count(*) {chosen}", condition.values).fetchone()[0]
-            page = f"select position {chosen} order by position limit ? offset ?"
-            positions = np.array(seen.db.execute(page, (*condition.values, limit, offset)).fetchall(), np.int64)
-            return total, self._rows(seen.clips(positions.reshape(-1)))
+            positions = clip_selection.page(seen.db, condition, offset, limit)
+            return clip_selection.count(seen.db, condition), self._rows(seen.clips(positions))
 
     def media(self, id: str) -> Media:
         with view(self.collection) as seen:
-            (clip,) = seen.clips(_position(seen, id))
+            clip = seen.clips(_position(seen, id))[0]
         if clip.path is None:
             raise NoSuchClip(f"{id}: only the features of this clip were indexed, it has no file")
         return Media(Path(clip.path), Span(clip.start or 0.0, clip.end), clip.has_video, clip.file)
@@ -153,7 +151,7 @@ class CollectionArchive:
     def not_handed_out(self) -> str | None:
         """How many clips have files that are not handed out, and what to give; None where there are none."""
         with view(self.collection) as seen:
-            files = indexed_files.paths(seen.db)
+            files = ((path, is_noted) for _, path, is_noted in file_table.paths_of_clips(seen.db))
             elsewhere, unknown, example = of_other_places(files, folders(self._media))
         why = []
         if elsewhere:
@@ -170,14 +168,15 @@ class CollectionArchive:
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
         mode, near = mode_of(self.collection, modality, None), self.run.method.similarity
         with view(self.collection) as seen:
-            here = seen.positions()
-            here = here[seen.embeddings(here).scorable(mode.modality).numpy()]
-            drawn = here[np.unique(np.linspace(0, len(here) - 1, min(most, len(here))).round().astype(int))]
+            positions = seen.positions()
+            positions = positions[seen.embeddings(positions).scorable(mode.modality).numpy()]
+            spread = np.linspace(0, len(positions) - 1, min(most, len(positions)))
+            drawn = positions[np.unique(spread.round().astype(int))]
             clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
         texts = self.run.method.embed_text(self.classes.text)
         return Cloud(
             modality=mode.modality,
-            total=len(here),
+            total=len(positions),
             clips=self._rows(clips),
             points=torch.from_numpy(fused(embeddings, mode, near)[:, :-1]),
             texts=unit_rows(texts) if near == "cosine" else texts,
@@ -193,21 +192,22 @@ class CollectionArchive:
             method=config.method, seed=config.seed, settings=config.settings, results=results, history=history
         )
 
-    def _at(self, point: Float[Tensor, " d"], wanted: Wanted) -> Hits:
-        mode = mode_of(self.collection, wanted.modality, None)
-        condition = None if wanted.where is None else parse(wanted.where, _HIDDEN)
-        found = nearest(self.collection, point, wanted.k, mode, condition)
-        said = zip(self._rows(found.clips), hits_of(self.run, found, point, mode), strict=True)
-        return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in said])
+    def _at(self, point: Float[Tensor, " d"], choice: HitChoice) -> Hits:
+        """The clips nearest to a point of the run's space."""
+        mode = mode_of(self.collection, choice.modality, None)
+        condition = None if choice.where is None else parse(choice.where, _HIDDEN)
+        clips = nearest(self.collection, point, choice.top, mode, condition)
+        hits = zip(self._rows(clips.clips), hits_of(self.run, clips, point, mode), strict=True)
+        return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in hits])
 
     def _embed(self, path: Path) -> Embeddings:
         """A file in the space of the run; it is decoded in the server's processes."""
         if self._no_uploads is not None:
             raise Unanswerable(self._no_uploads)
         recogniser = self.searcher.clips
-        (decoded,) = self.decoders.map(requests([Task(path, Span())], recogniser.backbones))
+        decoded = list(self.decoders.map(requests([Task(path, Span())], recogniser.backbones)))
         with self._embedding:
-            return embed(recogniser, embed_batch([decoded], recogniser.backbones))
+            return embed(recogniser, embed_batch(decoded, recogniser.backbones))
 
     def _reason(self, load: Callable[[], object]) -> str | None:
         """Why an encoder cannot be loaded; None where it can."""
@@ -222,26 +222,26 @@ class CollectionArchive:
 
     def _public(self, problem: AvgzslError) -> str:
         """What it says, without the places of the run and of its encoders, which are the server's own affair."""
-        said = str(problem).replace(str(self.run.folder), "the run")
-        specs = [one.spec for one in self.run.config.data.encoders.values()]
+        message = str(problem).replace(str(self.run.folder), "the run")
+        specs = [encoder.spec for encoder in self.run.config.data.encoders.values()]
         if self._no_phrases is None:
             specs.append(self.searcher.words.text.spec)
         for spec in specs:
-            said = said.replace(spec, with_bare_names(Encoder(spec)).spec)
-        return said
+            message = message.replace(spec, with_bare_names(Encoder(spec)).spec)
+        return message
 
-    def _rows(self, clips: Sequence[Clip]) -> list[ClipRow]:
+    def _rows(self, clips: Sequence[IndexedClip]) -> list[ClipRow]:
         allowed = folders(self._media)
         marks = [None if clip.label is None else self.marks.get(clip.label) for clip in clips]
         return [clip_row(clip, mark, allowed) for clip, mark in zip(clips, marks, strict=True)]
 
 
 def _position(seen: View, id: str) -> Int64[np.ndarray, " 1"]:
-    """Raises NoSuchClip."""
-    found = seen.positions("id = ?", (id,))
-    if not len(found):
+    """Where the clip of this id stands, as one position of several. Raises NoSuchClip."""
+    position = clip_selection.position_of(seen.db, id)
+    if position is None:
         raise NoSuchClip(f"{id!r}: no clip of this archive has this id")
-    return found
+    return np.array([position], np.int64)
 
 
 def _read(path: Path, rows: Callable[[str], Any]) -> list[dict[str, Any]]:

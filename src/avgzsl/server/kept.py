@@ -46,7 +46,8 @@ class Kept:
                 self._sizes.pop(key)[0].unlink(missing_ok=True)
             self._sizes[key] = path, size
             while len(self._sizes) > 1 and sum(size for _, size in self._sizes.values()) > self._most:
-                self._sizes.popitem(last=False)[1][0].unlink(missing_ok=True)
+                _, (unused, _) = self._sizes.popitem(last=False)
+                unused.unlink(missing_ok=True)
 
     def place(self) -> Path:
         """A path of the folder at which nothing is; who writes there removes it."""

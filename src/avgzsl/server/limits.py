@@ -63,8 +63,8 @@ class Lane:
             if not limit.expired():  # another's, as of a file on a network
                 raise
             if not begun:
-                late = f"the answer took more than {self._answer_seconds:g} s; ask again, or for less"
-                await problem(HTTPStatus.SERVICE_UNAVAILABLE, late, {"retry-after": "2"})(scope, receive, send)
+                detail = f"the answer took more than {self._answer_seconds:g} s; ask again, or for less"
+                await problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"retry-after": "2"})(scope, receive, send)
 
 
 def sized(app: ASGIApp, uploads: tuple[str, ...], upload_bytes: int, seconds: float, slowest: int) -> ASGIApp:
@@ -126,9 +126,9 @@ async def small_body(receive: Receive, seconds: float) -> Receive:
 
 
 def late() -> Refused:
-    """408."""
-    said = "the request came too slowly; send it again"
-    return Refused(HTTPStatus.REQUEST_TIMEOUT, said, {"connection": "close"})
+    """408, for a request that came too slowly."""
+    detail = "the request came too slowly; send it again"
+    return Refused(HTTPStatus.REQUEST_TIMEOUT, detail, {"connection": "close"})
 
 
 def _too_large(most: int) -> str:
@@ -148,7 +148,7 @@ class Place:
         return await asyncio.wrap_future(future)
 
 
-class Line:
+class WaitingLine:
     """Calls in threads, `at_once` of them at a time; `waiting` more may wait, the next is refused.
 
     An address has no more than `part` of these places.

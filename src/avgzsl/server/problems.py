@@ -50,13 +50,13 @@ def busy(detail: str, seconds: int = 2) -> Refused:
 def problem(
     status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[Wrong] | None = None
 ) -> JSONResponse:
-    """The response."""
+    """A response that is a problem."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors or [])
     return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These answers in the OpenAPI document."""
+    """Problems of these statuses as answers in the OpenAPI document."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
@@ -74,9 +74,10 @@ def install(app: FastAPI, own: bool) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         wrong = [
-            Wrong(field=".".join(map(str, one["loc"][1:])) or "body", message=one["msg"]) for one in error.errors()
+            Wrong(field=".".join(map(str, fault["loc"][1:])) or "body", message=fault["msg"])
+            for fault in error.errors()
         ]
-        detail = "; ".join(f"{one.field}: {one.message}" for one in wrong)
+        detail = "; ".join(f"{part.field}: {part.message}" for part in wrong)
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=wrong)
 
     @app.exception_handler(AvgzslError)

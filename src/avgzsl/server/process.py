@@ -150,12 +150,12 @@ def _heeded(server: _Server) -> Iterator[None]:
     And uvicorn raises the one that ended it once more: whoever asked for the end is not to be told of it twice.
     """
     ends = (signal.SIGINT, signal.SIGTERM)
-    before = {one: signal.signal(one, server.handle_exit) for one in ends}
+    before = {end: signal.signal(end, server.handle_exit) for end in ends}
     try:
         yield
     finally:
-        for one in ends:
-            signal.signal(one, before[one])
+        for end in ends:
+            signal.signal(end, before[end])
 
 
 @contextmanager

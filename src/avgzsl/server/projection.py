@@ -48,7 +48,7 @@ def _plane(points: bytes, width: int) -> Float[np.ndarray, "n 2"]:
         raise Unanswerable("all embeddings are equal: there is nothing to draw, the training collapsed")
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
     tsne = TSNE(n_components=2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=0)
-    found = np.asarray(tsne.fit_transform(values), np.float64)
-    low, high = found.min(0), found.max(0)
-    scaled: np.ndarray = (found - low) / np.where(high > low, high - low, 1.0)
+    places = np.asarray(tsne.fit_transform(values), np.float64)
+    low, high = places.min(0), places.max(0)
+    scaled: np.ndarray = (places - low) / np.where(high > low, high - low, 1.0)
     return scaled

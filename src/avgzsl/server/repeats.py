@@ -17,20 +17,20 @@ class Repeats(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._seen: dict[Hashable, tuple[float, int]] = {}  # since when, how many
+        self._seen: dict[Hashable, tuple[float, int]] = {}  # by kind: since when, how many
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to tell it."""
-        about = getattr(record, "about", {})
-        if getattr(record, "inside", False) and about.get("status", 0) < 400:
+        """Whether the record is written."""
+        fields = getattr(record, "about", {})
+        if getattr(record, "inside", False) and fields.get("status", 0) < 400:
             return True
         fault = None if not record.exc_info else record.exc_info[0]
-        return self._may((record.name, record.msg, fault, about.get("route"), about.get("status")), record)
+        return self._may((record.name, record.msg, fault, fields.get("route"), fields.get("status")), record)
 
     def _may(self, kind: Hashable, record: logging.LogRecord) -> bool:
         now = self._clock()
         if kind not in self._seen and len(self._seen) >= _KINDS:
-            self._seen = {one: seen for one, seen in self._seen.items() if now - seen[0] < _SECONDS}
+            self._seen = {known: seen for known, seen in self._seen.items() if now - seen[0] < _SECONDS}
             kind = kind if len(self._seen) < _KINDS else None
         since, count = self._seen.get(kind, (now, 0))
         if now - since >= _SECONDS:

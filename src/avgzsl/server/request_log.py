@@ -40,7 +40,7 @@ class Figures:
         self.under_way = Gauge("avgzsl_requests_under_way", "Requests under way", registry=self.registry)
 
     def text(self) -> bytes:
-        """In the text format of Prometheus."""
+        """All figures in the text format of Prometheus."""
         return generate_latest(self.registry)
 
 
@@ -89,7 +89,7 @@ def journaled(app: ASGIApp, figures: Figures) -> ASGIApp:
 
 
 def _broken(request: str, fault: Exception) -> ASGIApp:
-    """What is answered: a full disk, or a file that may not be read, is no fault of the program."""
+    """The answer to a request that broke: a full disk, or a file that may not be read, is no fault of the program."""
     more = f"its log says more of the request {request}"
     if isinstance(fault, OSError) and fault.strerror:
         detail = f"the server's machine refuses ({fault.strerror}); mend that, then ask again; {more}"
@@ -102,5 +102,5 @@ def _note(figures: Figures, scope: Scope, request: str, status: int, seconds: fl
     method = scope["method"] if scope["method"] in _METHODS else "other"
     figures.requests.labels(method, route, status).inc()
     figures.seconds.labels(route).observe(seconds)
-    about = {"request": request, "method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
-    LOG.info("request", extra={"about": about, "inside": scope.get("state", {}).get(INSIDE, False)})
+    fields = {"request": request, "method": method, "route": route, "status": status, "seconds": round(seconds, 4)}
+    LOG.info("request", extra={"about": fields, "inside": scope.get("state", {}).get(INSIDE, False)})

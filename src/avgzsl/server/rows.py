@@ -1,10 +1,10 @@
-"""What the index and the recognition say, as the API says it."""
+"""Clips, hits and answers of the archive as the rows that the API gives."""
 
 from dataclasses import asdict
 from pathlib import Path
 
-from avgzsl.archive.clip_table import Clip
-from avgzsl.archive.hits import Hit as Found
+from avgzsl.archive.clip_table import IndexedClip
+from avgzsl.archive.hits import Hit as ArchiveHit
 from avgzsl.recognition.answers import Answer
 from avgzsl.server.content_types import media_type
 from avgzsl.server.handed_out import Folders, status
@@ -12,7 +12,7 @@ from avgzsl.server.schema import ClipRow, Hit, Part, Recognised
 from avgzsl.types import Modality
 
 
-def clip_row(clip: Clip, seen: bool | None, allowed: Folders) -> ClipRow:
+def clip_row(clip: IndexedClip, seen: bool | None, allowed: Folders) -> ClipRow:
     """A clip; `seen` is the mark of its label, `allowed` the folders whose files are handed out."""
     file = status(clip.path, clip.file, allowed)
     return ClipRow(
@@ -33,16 +33,16 @@ def clip_row(clip: Clip, seen: bool | None, allowed: Folders) -> ClipRow:
     )
 
 
-def hit_row(clip: ClipRow, found: Found) -> Hit:
+def hit_row(clip: ClipRow, hit: ArchiveHit) -> Hit:
     """A hit, with what each modality says of it."""
 
     def part(modality: Modality) -> Part | None:
-        distance, weight = found.distances[modality], found.weights[modality]
+        distance, weight = hit.distances[modality], hit.weights[modality]
         return None if distance is None or weight is None else Part(distance=distance, weight=weight)
 
-    return Hit(clip=clip, score=found.score, distance=found.distance, audio=part("audio"), video=part("video"))
+    return Hit(clip=clip, score=hit.score, distance=hit.distance, audio=part("audio"), video=part("video"))
 
 
 def recognised(answer: Answer) -> Recognised:
-    """An answer as it is."""
+    """An answer of the recognition, field by field as it is."""
     return Recognised.model_validate(asdict(answer))

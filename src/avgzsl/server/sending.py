@@ -72,7 +72,7 @@ class FileAnswer(FileResponse):
                 await Response(status_code=HTTPStatus.NOT_MODIFIED, headers=kept)(scope, receive, send)
                 return
             is_head = scope["method"] == "HEAD" or scope.get(_HEAD, False)
-            headers = MutableHeaders(raw=[one for one in scope["headers"] if one[0] not in (b"range", b"if-range")])
+            headers = MutableHeaders(raw=[pair for pair in scope["headers"] if pair[0] not in (b"range", b"if-range")])
             if self._ranges is not None and not is_head:  # a range is of GET alone (RFC 9110, 14.2)
                 headers["range"] = self._ranges
             asked = {**scope, "headers": headers.raw, "method": "HEAD" if is_head else "GET"}
@@ -84,25 +84,25 @@ class FileAnswer(FileResponse):
         """The ranges that there are; None for the whole, and for what is no range of bytes. Raises 416."""
         given = asked.get("range", "")
         unit, equals, listed = given.partition("=")
-        parts = [one.strip() for one in listed.split(",") if one.strip()]
+        parts = [part.strip() for part in listed.split(",") if part.strip()]
         if unit.strip().lower() != "bytes" or not equals or not 0 < len(parts) <= _MOST_RANGES:
             return None
         if asked.get("if-range", tag) not in (tag, changed):
             return None
-        found = [_RANGE.fullmatch(one) for one in parts]
-        pairs = [one.groups() for one in found if one is not None]
+        matches = [_RANGE.fullmatch(part) for part in parts]
+        pairs = [match.groups() for match in matches if match is not None]
         if len(pairs) < len(parts) or any(first == last == "" for first, last in pairs):
             return None
         if any(first and last and int(first) > int(last) for first, last in pairs):
             return None
-        there = [(first, last) for first, last in pairs if (int(first) < self._size if first else int(last) > 0)]
-        if not there or not self._size:
+        inside = [(first, last) for first, last in pairs if (int(first) < self._size if first else int(last) > 0)]
+        if not inside or not self._size:
             raise Refused(
                 HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
                 f"the file has {self._size:,} bytes, and {given} is not among them; ask for less",
                 {"content-range": f"bytes */{self._size}"},
             )
-        return "bytes=" + ",".join(f"{first}-{last}" for first, last in there)
+        return "bytes=" + ",".join(f"{first}-{last}" for first, last in inside)
 
 
 def _name(file: BinaryIO) -> str:
@@ -125,10 +125,12 @@ def _is_known(asked: Headers, tag: str, changed: int) -> bool:
 
 
 def _has(listed: str, tag: str) -> bool:
-    return listed.strip() == "*" or tag in [one.strip() for one in listed.split(",")]
+    """Whether a list of tags in a header has one, or stands for all."""
+    return listed.strip() == "*" or tag in [known.strip() for known in listed.split(",")]
 
 
 def _seconds(date: str | None) -> float | None:
+    """Seconds since 1970 of a date in a header; None for what is none."""
     try:
         return None if date is None else parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):

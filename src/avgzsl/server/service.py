@@ -19,7 +19,7 @@ from avgzsl.media.workers import Decoders
 from avgzsl.server.access import Access, access_of
 from avgzsl.server.contract import Archive
 from avgzsl.server.kept import Kept
-from avgzsl.server.limits import Line, Shared
+from avgzsl.server.limits import Shared, WaitingLine
 from avgzsl.server.problems import Refused
 from avgzsl.server.request_log import Figures
 from avgzsl.server.scratch import Scratch, scratch
@@ -41,9 +41,9 @@ class Service:
     scratch: Scratch
     figures: Figures
     kept: Kept
-    searches: Line
-    clips: Line
-    uploads: Line
+    searches: WaitingLine
+    clips: WaitingLine
+    uploads: WaitingLine
     shared: Shared
     vouched: dict[Hashable, None] = field(default_factory=dict)
     """Files that were looked into and may be sent (`routes.clips`)."""
@@ -52,9 +52,9 @@ class Service:
 @contextmanager
 def started(archive: Archive, settings: Settings, decoders: Decoders) -> Iterator[Service]:
     """A service. When it is left its decoders have ended, and its calls, and its files are gone."""
-    searches = Line("search", os.cpu_count() or 1, _SEARCHES_WAITING)
-    clips = Line("clip", settings.decoders, _CLIPS_WAITING)
-    uploads = Line("upload", settings.decoders, _UPLOADS_WAITING, settings.address_share)
+    searches = WaitingLine("search", os.cpu_count() or 1, _SEARCHES_WAITING)
+    clips = WaitingLine("clip", settings.decoders, _CLIPS_WAITING)
+    uploads = WaitingLine("upload", settings.decoders, _UPLOADS_WAITING, settings.address_share)
     lines = searches, clips, uploads
     with scratch() as folder, ExitStack() as ends:
         for line in lines:
@@ -68,8 +68,8 @@ def started(archive: Archive, settings: Settings, decoders: Decoders) -> Iterato
 
 
 def _service(request: Request) -> Service:
-    found: Service = request.app.state.service
-    return found
+    service: Service = request.app.state.service
+    return service
 
 
 Serving = Annotated[Service, Depends(_service)]
@@ -106,8 +106,8 @@ def known_as(name: str, path: Path) -> Iterator[None]:
 
 def check_length(service: Service, path: Path) -> None:
     """Raises MediaError for what is no clip, a clip that is too long, or whose sound has too many samples to decode."""
-    told, most = service.decoders.call(probe, path), service.settings.clip_seconds
-    seconds, sound = told["duration"], told["audio"]
+    streams, most = service.decoders.call(probe, path), service.settings.clip_seconds
+    seconds, sound = streams["duration"], streams["audio"]
     if seconds is not None and seconds > most:
         raise MediaError(f"{path}: is {seconds:.0f} s long; at most {most:g} s are taken, cut a piece out of it")
     if seconds is not None and sound is not None:

@@ -26,7 +26,7 @@ class Sessions:
         self._until: OrderedDict[str, float] = OrderedDict()
 
     def begin(self) -> str:
-        """A new one."""
+        """A name for a new session."""
         name = secrets.token_urlsafe(32)
         self._until[name] = self._clock() + SESSION_SECONDS
         while len(self._until) > _SESSIONS or self._clock() >= next(iter(self._until.values())):
@@ -34,11 +34,11 @@ class Sessions:
         return name
 
     def holds(self, name: str) -> bool:
-        """Is it one of these, and still good?"""
+        """Whether it is the name of a session that has not ended."""
         return self._clock() < self._until.get(name, 0.0)
 
     def end(self, name: str) -> None:
-        """It is not good any more."""
+        """End the session of this name."""
         self._until.pop(name, None)
 
 
@@ -58,18 +58,18 @@ class Guesses:
         return address in self._known or self._left(address)
 
     def is_slowed(self, address: str) -> bool:
-        """Whether a wrong one is told to wait."""
+        """Whether the next wrong token that comes from here is told to wait."""
         return not self._left(address)
 
     def wrong(self, address: str) -> None:
-        """A wrong one came from here."""
+        """Note that a wrong token came from here."""
         now = self._clock()
         all_again = max(self._spent.pop(address, now), now) + _GUESS_SECONDS
         self._spent[address] = min(all_again, now + _GUESSES * _GUESS_SECONDS)
         _bound(self._spent)
 
     def right(self, address: str) -> None:
-        """The right one came from here."""
+        """Note that the right token came from here."""
         self._known[address] = None
         self._known.move_to_end(address)
         _bound(self._known)

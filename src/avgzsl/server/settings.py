@@ -65,20 +65,22 @@ class Settings(BaseSettings):
 
     @field_validator("media")
     @classmethod
-    def _there(cls, media: tuple[Path, ...]) -> tuple[Path, ...]:
-        there = {folder: folder_at(folder) for folder in media}
-        if missing := [folder for folder, found in there.items() if found is None]:
-            raise ValueError(f"{missing[0]} is no folder; expected one in which the archive's files lie")
-        return tuple(found for found in there.values() if found is not None)
+    def _without_links(cls, media: tuple[Path, ...]) -> tuple[Path, ...]:
+        folders = []
+        for given in media:
+            folder = folder_at(given)
+            if folder is None:
+                raise ValueError(f"{given} is no folder; expected one in which the archive's files lie")
+            folders.append(folder)
+        return tuple(folders)
 
     @model_validator(mode="after")
-    def _guarded(self) -> "Settings":
-        token = None if self.token is None else self.token.get_secret_value()
-        if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
+    def _require_safe(self) -> "Settings":
+        if self.token is not None and not _is_strong(self.token.get_secret_value()):
             raise ValueError(
                 f"the token needs {SHORTEST_TOKEN} or more printable ASCII characters, as `openssl rand -hex 32`"
             )
-        if token is None and not is_loopback(self.host):
+        if self.token is None and not is_loopback(self.host):
             raise ValueError(
                 f"{self.host} can be reached from other machines; set {PREFIX}TOKEN to a secret of "
                 f"{SHORTEST_TOKEN} or more characters that callers must present, or listen on 127.0.0.1"
@@ -92,18 +94,22 @@ def read_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as problem:
         wrong = []
-        for one in problem.errors():
-            field = ".".join(map(str, one["loc"]))
-            wrong.append(f"{field}: {reason(one)}" if field else reason(one))
-        raise ConfigError("; ".join(wrong)) from problem
+        for error in problem.errors(include_input=False, include_context=False):
+            field = ".".join(map(str, error["loc"]))
+            wrong.append(f"{field}: {reason(error)}" if field else reason(error))
+        raise ConfigError("; ".join(wrong)) from None  # what was given, the token too, hangs on the other error
     except ValueError as problem:  # of pydantic-settings, for a variable that is no JSON
         raise ConfigError(
             f"{problem}; tuples are written as JSON, as in {PREFIX}NAMES='[\"archive.local\"]'"
         ) from problem
 
 
+def _is_strong(token: str) -> bool:
+    return len(token) >= SHORTEST_TOKEN and token.isascii() and token.isprintable()
+
+
 def is_loopback(host: str) -> bool:
-    """Can only this machine reach it?"""
+    """Whether only this machine can reach it."""
     if host == "localhost":
         return True
     try:

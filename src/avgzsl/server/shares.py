@@ -27,7 +27,7 @@ class Shares:
             del self._held[address]
 
     def of(self, address: str) -> int:
-        """How many an address holds."""
+        """How many places an address holds."""
         return self._held[address]
 
     def __len__(self) -> int:

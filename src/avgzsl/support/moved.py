@@ -29,9 +29,9 @@ _PLACES = {
     "two_stage",
     "recognition": "answers carried=portable encoders recognise recogniser",
     "archive": "index.archive=indexing index.clip_table index.collection index.embeddings index.engines "
-    "index.extraction index.file_check index.fused index.indexed_files index.moved index.nearest index.proposals "
-    "index.pruning index.record=index_record index.repair index.retrieval index.sources index.where index.writer "
-    "search",
+    "index.extraction index.file_check index.fused index.indexed_files index.moved=relocation index.nearest "
+    "index.proposals index.pruning index.record=index_record index.repair index.retrieval index.sources index.where "
+    "index.writer search",
     "archive.engines": "index.engines._lance_manifest index.engines.base=_base index.engines.lancedb "
     "index.engines.memory index.engines.qdrant",
     "reports": "reports.files=evaluation_files reports.inspection=inspection_report",

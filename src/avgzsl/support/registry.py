@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
@@ -153,20 +152,6 @@ def _announced(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 def _place(entry: EntryPoint) -> str:
     """Where a plug-in is, in words."""
     return entry.value if entry.dist is None else f"{entry.value} of the package {entry.dist.name}"
-
-
-def available(package: ModuleType) -> list[str]:
-    """Names of the plug-ins in `package`, sorted; a module whose name begins with `_` is a helper of theirs."""
-    modules = (module.name for module in pkgutil.iter_modules([str(Path(root)) for root in package.__path__]))
-    return sorted(name.replace("_", "-") for name in modules if not name.startswith("_"))
-
-
-def load(package: ModuleType, kind: str, name: str) -> ModuleType:
-    """Import the plug-in `name`. Raises UnknownNameError, naming the near matches."""
-    known = available(package)
-    if name not in known:
-        raise UnknownNameError(unknown(kind, name, known))
-    return importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
 
 
 def require(module: str, extra: str) -> Any:

@@ -13,13 +13,11 @@ import shutil
 import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 from avgzsl.errors import AvgzslError
 
 RECORD_BYTES = 64 << 20  # more than any record of this program takes
 _OF_SEVERAL_FILES = bytes.fromhex("d9d505f920a163d7")  # ends a journal of SQLite that names another one
-_MOSTLY_HOLES = 1 << 30, 1000  # bytes, and how many times fewer lie on the disk
 LIST_BYTES = 1 << 30  # of classes, of clips
 YAML_BYTES = 64 << 10  # presets and cards
 LARGE = 256 << 20  # bytes that are read without asking how few of them were ever written
@@ -39,11 +37,34 @@ def require_regular(path: Path, error: type[AvgzslError]) -> None:
         return
     if not stat.S_ISREG(status.st_mode):
         raise error(f"{path}: is no plain file (a pipe, a folder or a device); put a plain file in its place")
-    blocks = getattr(status, "st_blocks", 0)  # of 512 bytes; 0 on Windows and where the file system does not tell
-    if status.st_size > LARGE and 0 < 512 * blocks * DENSEST < status.st_size:
+    require_written(path, status, error)
+
+
+def require_written(path: Path, status: os.stat_result, error: type[AvgzslError]) -> None:
+    """Raises `error` for a large file of which hardly anything lies on the disk: the rest would be read as zeros."""
+    if status.st_size <= LARGE or not hasattr(status, "st_blocks"):  # Windows does not tell
+        return
+    written = 512 * status.st_blocks
+    if written * DENSEST < status.st_size and (written or _is_one_hole(path)):
         raise error(
-            f"{path}: has {status.st_size:,} bytes, of which only {512 * blocks:,} were ever written; fetch it again"
+            f"{path}: has {status.st_size:,} bytes, of which only {written:,} were ever written; fetch it again, or "
+            "make it anew"
         )
+
+
+def _is_one_hole(path: Path) -> bool:
+    """Whether there are no data in a file: some file systems say of every file that it has no blocks."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:  # whoever opens it says so
+        return False
+    try:
+        os.lseek(descriptor, 0, os.SEEK_DATA)
+    except OSError as problem:
+        return problem.errno == errno.ENXIO  # what it says where no data follow
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def read_regular(path: Path, error: type[AvgzslError], most: int = RECORD_BYTES) -> bytes:
@@ -154,15 +175,15 @@ def _require_fit(value: Any) -> None:
         if depth > _DEPTH:
             raise ValueError("it is nested too deeply")
         deeper: list[Any] = []
-        for one in level:
-            if isinstance(one, dict):
-                deeper += [*one, *one.values()]
-            elif isinstance(one, list | tuple):
-                deeper += one
-            elif isinstance(one, str) and not one.isascii():
-                one.encode()  # UnicodeEncodeError is a ValueError
-            elif isinstance(one, int) and one.bit_length() > _BITS:
-                raise ValueError(f"it has a whole number of {one.bit_length()} bits")
+        for item in level:
+            if isinstance(item, dict):
+                deeper += [*item, *item.values()]
+            elif isinstance(item, list | tuple):
+                deeper += item
+            elif isinstance(item, str) and not item.isascii():
+                item.encode()  # UnicodeEncodeError is a ValueError
+            elif isinstance(item, int) and item.bit_length() > _BITS:
+                raise ValueError(f"it has a whole number of {item.bit_length()} bits")
         level, depth = deeper, depth + 1
 
 
@@ -238,26 +259,3 @@ def require_own_journal(database: Path, error: type[AvgzslError]) -> None:
         stream.seek(max(stream.seek(0, os.SEEK_END) - len(_OF_SEVERAL_FILES), 0))
         if stream.read() == _OF_SEVERAL_FILES:
             raise error(f"{journal}: names another file, which SQLite would delete, as no journal of this program does")
-
-
-def require_no_holes(path: Path, status: os.stat_result, error: type[AvgzslError]) -> None:
-    """Raises `error` for a file that says it is huge, and hardly anything of which lies on the disk."""
-    most, times = _MOSTLY_HOLES
-    there = getattr(status, "st_blocks", None)  # of 512 bytes; not on every system
-    if there is not None and status.st_size > most and there * 512 * times < status.st_size:
-        raise error(f"{path}: says that it has {status.st_size:,} bytes, and is a hole; make it anew")
-
-
-def bare_address(url: str) -> str:
-    """Scheme, host and port of an address, as it may be shown: without names, passwords, paths and questions."""
-    try:
-        parts = urlsplit(url)
-        port = "" if parts.port is None else f":{parts.port}"
-        host = parts.hostname or ""
-    except ValueError:
-        host = ""
-    if not host:
-        return "what cannot be read as an address"
-    host = f"[{host}]" if ":" in host else host
-    shown = f"{parts.scheme}://{host}{port}"[:200]
-    return "".join(char if char.isprintable() else "?" for char in shown)

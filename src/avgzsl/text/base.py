@@ -16,16 +16,24 @@ class TextEncoder(Protocol):
     """Loaded, ready to encode names of classes and, with an `open_vocabulary`, any phrase of words it knows."""
 
     @property
-    def spec(self) -> str: ...
+    def spec(self) -> str:
+        """The name that loads this encoder again, such as `words:FILE`."""
+        ...
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """t, how many numbers a row has."""
+        ...
 
     @property
-    def open_vocabulary(self) -> bool: ...
+    def open_vocabulary(self) -> bool:
+        """Whether it encodes other names than those of a closed list."""
+        ...
 
     @property
-    def weights(self) -> tuple[WeightFile, ...]: ...
+    def weights(self) -> tuple[WeightFile, ...]:
+        """The files it was loaded from, with their hashes; empty for an encoder without files."""
+        ...
 
     def encode(self, names: Sequence[str]) -> Float[Tensor, "c t"]:
         """One finite, non-zero float32 row on the CPU a name, unit length unless the encoder's file says otherwise.

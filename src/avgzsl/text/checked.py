@@ -1,4 +1,4 @@
-"""What every text encoder has in common: which names it takes, which words stand for them, what a row must be."""
+"""Checks around any text encoder: of the names that go in and the rows that come out; and overrides of names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,11 @@ from avgzsl.text.names import check_names, shown
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
-    """A `TextEncoder` around another; `overrides` maps a name to the words that are encoded for it."""
+class CheckedEncoder:
+    """A `TextEncoder` around another, whose names and rows it checks.
+
+    `overrides` maps a class name to the words that are encoded in its place; `spec` and `weights` include them.
+    """
 
     encoder: TextEncoder
     spec: str
@@ -36,8 +39,10 @@ class Checked:
         if not names:
             return torch.zeros(0, self.dimension)
         rows = self.encoder.encode([self.overrides.get(name, name) for name in names])
-        bad = ~torch.isfinite(rows).all(1) | (rows == 0).all(1)
-        if bad.any():
-            wrong = [name for name, is_bad in zip(names, bad.tolist(), strict=True) if is_bad]
-            raise DataError(f"{self.spec}: its vectors are zero or not finite for {shown(wrong)}; use other words")
+        invalid = ~torch.isfinite(rows).all(1) | (rows == 0).all(1)
+        if invalid.any():
+            invalid_names = [name for name, is_invalid in zip(names, invalid.tolist(), strict=True) if is_invalid]
+            raise DataError(
+                f"{self.spec}: its vectors are zero or not finite for {shown(invalid_names)}; use other words"
+            )
         return rows

@@ -83,8 +83,8 @@ def _is_header(row: list[str]) -> bool:
 
 def _row(path: Path, number: int, numbers: list[str]) -> np.ndarray:
     if not numbers or (strange := [cell for cell in numbers if not _is_number(cell)]):
-        found = repr(strange[0]) if numbers else "a name alone"
-        raise DataError(f"{path}: line {number}: found {found}; expected a name and then numbers")
+        content = repr(strange[0]) if numbers else "a name alone"
+        raise DataError(f"{path}: line {number}: found {content}; expected a name and then numbers")
     with np.errstate(over="ignore"):
         return np.array([float(cell) for cell in numbers], dtype=np.float64).astype(np.float32)
 

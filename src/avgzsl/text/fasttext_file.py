@@ -27,7 +27,11 @@ _END_OF_SENTENCE = "</s>"  # the one word that fastText does not cut to pieces
 
 @dataclass(frozen=True, eq=False)
 class FastTextFile:
-    """Row `rows[word]` is a word's own; a piece of a word has the row `len(rows) + hash % buckets`."""
+    """An opened file: a matrix of `len(rows) + buckets` rows of `dimension` float32, that begins at byte `place`.
+
+    `rows[word]` is the row of a word; a piece of a word, of `pieces[0]` to `pieces[1]` letters, has the row
+    `len(rows) + hash % buckets`.
+    """
 
     path: Path
     dimension: int
@@ -62,7 +66,7 @@ class FastTextFile:
 
 
 def open_fasttext(path: Path) -> FastTextFile:
-    """Raises DataError for a file that is damaged, truncated, quantised or of a classifier."""
+    """Open a fastText `.bin` and index its words. Raises DataError if it is damaged, quantised or of a classifier."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         try:
             return _parse(path, content)
@@ -85,8 +89,9 @@ def _parse(path: Path, content: mmap.mmap) -> FastTextFile:
         raise ValueError(f"{words} words and {buckets} pieces of {dimension} numbers, but a matrix {height} x {width}")
     if longest and not 0 <= shortest <= longest <= _LONGEST_WORD:
         raise ValueError(f"pieces of {shortest} to {longest} letters")
-    _, more, wide = _MATRIX.unpack_from(content, place + 4 * height * width)  # the matrix of the output layer
-    if (end := place + 4 * height * width + _MATRIX.size + 4 * more * wide) != len(content):
+    output_layer = place + 4 * height * width
+    _, rows_out, columns_out = _MATRIX.unpack_from(content, output_layer)
+    if (end := output_layer + _MATRIX.size + 4 * rows_out * columns_out) != len(content):
         raise ValueError(f"{len(content)} bytes, expected {end}")
     return FastTextFile(path, dimension, rows, buckets, (shortest, longest), place)
 

@@ -19,7 +19,7 @@ _CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises DataError for what cannot be a name: empty, blank, endless, or with characters that do not print."""
+    """Raises DataError for what cannot be a name: blank, too long, or with control characters."""
     if isinstance(names, str):
         raise DataError(f"one text, {shown([names])}, where names should be; give a list of names")
     for problem, is_wrong in _PROBLEMS.items():
@@ -37,11 +37,11 @@ def spellings(name: str) -> Iterator[str]:
 
 def tokens(name: str) -> list[str]:
     """The words of a name, split at `-`, `_`, spaces, punctuation and CamelCase, whose capitals are not the words'."""
-    found: list[str] = []
+    words: list[str] = []
     for part in _parts(name):
         pieces = _CAMEL_CASE.split(part)
-        found += [piece.lower() for piece in pieces] if len(pieces) > 1 else pieces
-    return found
+        words += [piece.lower() for piece in pieces] if len(pieces) > 1 else pieces
+    return words
 
 
 def shown(names: Iterable[str], most: int = 20) -> str:

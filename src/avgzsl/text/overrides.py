@@ -21,8 +21,8 @@ def find_overrides(file: str, models: Path | None) -> Path:
     for place in places:
         if place.is_file():
             return place
-    looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
-    raise DataError(f"no overrides {file} (looked for {looked}); expected a csv with the columns original,manual")
+    searched = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+    raise DataError(f"no overrides {file} (looked for {searched}); expected a csv with the columns original,manual")
 
 
 def read_overrides(path: Path) -> dict[str, str]:

@@ -12,8 +12,7 @@ from typing import Any, NoReturn
 
 from avgzsl.errors import DataError
 
-_MOST = 1_500_000  # instructions; of a larger file one in _BYTES bytes
-_BYTES = 32
+_MOST_INSTRUCTIONS, _BYTES_EACH = 1_500_000, 32  # so many; in a larger file, one for each 32 bytes
 _COPIES = 16  # times the file, in memory
 _LONGEST_NUMBER = 1 << 13  # bits of a whole one
 _TEXT = {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
@@ -26,16 +25,20 @@ _CONTAINERS = {
 _PUTS, _GETS = {"PUT", "BINPUT", "LONG_BINPUT"}, {"MEMOIZE", "GET", "BINGET", "LONG_BINGET"}
 _CALLS, _FRAME = {"REDUCE", "BUILD"}, {"PROTO", "FRAME", "STOP", "GLOBAL", "STACK_GLOBAL"}
 _NEEDED = _TEXT | _BLOCKS | _NUMBERS | _CONTAINERS | _PUTS | _GETS | _CALLS | _FRAME
-# each with what reads its argument; Python 2 wrote bytes as STRING, which pickletools would take for ASCII
+# by its byte, the name of each instruction and the function that reads its argument
 _INSTRUCTIONS: dict[bytes, tuple[str, Callable[[io.BytesIO], Any] | None]] = {
-    one.code.encode("latin1"): (one.name, one.arg.reader if one.arg else None) for one in pickletools.opcodes
-} | {pickle.STRING: ("STRING", lambda stream: pickletools.read_stringnl(stream, decode=False))}
+    opcode.code.encode("latin1"): (opcode.name, opcode.arg.reader if opcode.arg else None)
+    for opcode in pickletools.opcodes
+}
+# Python 2 wrote bytes as STRING, which pickletools would take for ASCII
+_INSTRUCTIONS[pickle.STRING] = ("STRING", lambda stream: pickletools.read_stringnl(stream, decode=False))
 
 
 def check_instructions(content: bytes) -> None:
     """Raises DataError for an instruction that no such file needs, and for too many."""
-    stream, count, calls, longest, code = io.BytesIO(content), 0, 0, 0, b""
-    most = max(_MOST, len(content) // _BYTES)
+    stream, code = io.BytesIO(content), b""
+    count, calls, longest = 0, 0, 0  # instructions; calls among them; letters of the longest text
+    allowed = max(_MOST_INSTRUCTIONS, len(content) // _BYTES_EACH)
     while code != pickle.STOP:
         code = stream.read(1)
         if not code:
@@ -45,8 +48,8 @@ def check_instructions(content: bytes) -> None:
             refuse(f"the pickle instruction {name}")
         argument: Any = read(stream) if read else None
         count += 1
-        if count > most:
-            refuse(f"more than {most:,} pickle instructions")
+        if count > allowed:
+            refuse(f"more than {allowed:,} pickle instructions")
         if name in _CALLS:
             calls += 1
         elif name in _TEXT:
@@ -55,7 +58,7 @@ def check_instructions(content: bytes) -> None:
             raise ValueError(f"place {argument} of its memo after {count} instructions")
         elif name in _NUMBERS and type(argument) is int and argument.bit_length() > _LONGEST_NUMBER:
             refuse(f"a whole number of {argument.bit_length()} bits")
-    if calls * longest > _COPIES * len(content) + (1 << 20):  # each may copy a text
+    if calls * longest > _COPIES * len(content) + (1 << 20):  # each call may copy a text
         refuse(f"{calls:,} calls for texts of up to {longest:,} letters")
 
 

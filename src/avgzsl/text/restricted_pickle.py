@@ -77,8 +77,8 @@ def _vector(path: Path, key: object, value: object) -> np.ndarray:
     if isinstance(numbers, list) and numbers and all(type(number) in (int, float) for number in numbers):
         numbers = _floats(path, key, numbers)
     if not isinstance(numbers, np.ndarray) or numbers.ndim != 1 or not numbers.size:
-        found = f"an array {numbers.shape}" if isinstance(numbers, np.ndarray) else _kind(value)
-        raise DataError(f"{path}: the vector of {key!r} is {found}; expected one row of numbers")
+        description = f"an array {numbers.shape}" if isinstance(numbers, np.ndarray) else _kind(value)
+        raise DataError(f"{path}: the vector of {key!r} is {description}; expected one row of numbers")
     with np.errstate(over="ignore"):  # what does not fit float32 becomes infinite, which the class table refuses
         return numbers.astype(np.float32)
 
@@ -99,7 +99,7 @@ def _kind(value: object) -> str:
 
 
 class _Dtype:
-    """What a pickled dtype says: a code such as `f4`, then its byte order."""
+    """A pickled dtype: a code such as `f4`, and the byte order that its state tells."""
 
     def __init__(self, code: object, align: object = False, copy: object = True) -> None:
         if not isinstance(code, str):
@@ -119,7 +119,7 @@ class _Dtype:
 
 
 class _Array:
-    """What a pickled array says: `value` is an array of numbers, or the list of what an object array holds."""
+    """A pickled array: `value` is an array of numbers, or the list of the objects that an object array holds."""
 
     def __init__(self) -> None:
         self.value: np.ndarray | list[Any] | None = None

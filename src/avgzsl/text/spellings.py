@@ -21,10 +21,10 @@ _ROWS = 512
 
 
 def class_key(label: str) -> str:
-    """What all spellings of a class have in common."""
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
-    kept = (character for character in plain if unicodedata.category(character) != "Cf")
-    blanks = (" " if unicodedata.category(character) in ("Pd", "Pc") else character for character in kept)
+    """A key that all spellings of a class share: without case, accents composed, one blank between words."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
+    visible = (character for character in folded if unicodedata.category(character) != "Cf")
+    blanks = (" " if unicodedata.category(character) in ("Pd", "Pc") else character for character in visible)
     return re.sub(r"\s+", " ", "".join(blanks)).strip() or label
 
 
@@ -53,17 +53,17 @@ def written_as(names: Iterable[str], labels: Iterable[str]) -> dict[str, str]:
 
 def same_vectors(names: Sequence[str], vectors: Float[np.ndarray, "c t"]) -> list[tuple[str, ...]]:
     """Classes that share a text vector but for rounding, where there are several."""
-    finite = np.isfinite(vectors).all(1)  # what is not is nobody's twin
+    finite = np.isfinite(vectors).all(1)  # a vector that is not finite equals no other
     rows = np.where(finite[:, None], np.asarray(vectors, np.float64), 0.0)
     sizes = (rows**2).sum(1)
     groups: list[tuple[str, ...]] = []
     taken: set[int] = set()
     for start in range(0, len(rows), _ROWS):
         block = slice(start, start + _ROWS)
-        apart = sizes[block, None] + sizes - 2 * rows[block] @ rows.T
-        near = apart <= _CLOSE**2 * np.maximum(sizes[block, None], sizes)
-        for row, others in enumerate(near & finite & finite[block, None], start):
-            members = [other for other in np.flatnonzero(others).tolist() if other not in taken and other >= row]
+        squared_distance = sizes[block, None] + sizes - 2 * rows[block] @ rows.T
+        near = squared_distance <= _CLOSE**2 * np.maximum(sizes[block, None], sizes)
+        for row, twins in enumerate(near & finite & finite[block, None], start):
+            members = [twin for twin in np.flatnonzero(twins).tolist() if twin not in taken and twin >= row]
             if row not in taken and len(members) > 1:
                 groups.append(tuple(names[member] for member in members))
                 taken.update(members)
@@ -91,7 +91,7 @@ def vector_notes(
 
 
 def class_notes(names: Sequence[str], vectors: Float[np.ndarray, "c t"], seen: Bool[np.ndarray, " c"]) -> list[str]:
-    """What one should know of the classes of a data set."""
+    """Sentences about classes that are written differently or have one text vector; `seen` is True for seen classes."""
     marks = dict(zip(names, seen.tolist(), strict=True))
     return [*spelling_notes(names, marks), *vector_notes(names, vectors, marks)]
 
@@ -101,11 +101,13 @@ def _leak(group: Sequence[str], seen: Mapping[str, bool] | None) -> str:
     marks = {name: seen[name] for name in group if name in seen} if seen else {}
     if len(set(marks.values())) < 2:
         return ""
-    known, new = (", ".join(written[name] for name in marks if marks[name] is mark) for mark in (True, False))
-    return f" (seen: {known}; unseen: {new}: figures of unseen classes are not zero-shot)"
+    seen_names, unseen_names = (
+        ", ".join(written[name] for name in marks if marks[name] is mark) for mark in (True, False)
+    )
+    return f" (seen: {seen_names}; unseen: {unseen_names}: figures of unseen classes are not zero-shot)"
 
 
 def _written(group: Sequence[str]) -> list[str]:
-    """With escapes where two of them look the same."""
+    """The names of a group for a message, with escapes where two of them look the same."""
     looks = {"".join(c for c in unicodedata.normalize("NFC", name) if c.isprintable()) for name in group}
     return [shown([name]) if len(looks) == len(group) else ascii(name) for name in group]

@@ -16,7 +16,7 @@ from jaxtyping import Float32
 
 from avgzsl.errors import DataError
 
-_MARK = b"\xef\xbb\xbf"  # of the order of bytes, which some programs put before UTF-8
+_MARK = b"\xef\xbb\xbf"  # the byte order mark, which some programs put before UTF-8
 _LONGEST_WORD = 10_000  # bytes
 _LONGEST_NUMBER = 64  # bytes
 _LARGEST_DIMENSION = 100_000
@@ -48,25 +48,25 @@ class Word2VecFile:
 
 
 def open_word2vec(path: Path) -> Word2VecFile:
-    """A text file may have no first line of sizes, as those of GloVe have none.
+    """Open a file of either format and index its words. A text file may lack the first line of sizes, as GloVe's do.
 
     Raises DataError for a file that is damaged, truncated or in another format.
     """
     with path.open("rb") as stream:
-        begin = len(_MARK) if stream.read(len(_MARK)) == _MARK else 0
-        stream.seek(begin)
+        first_byte = len(_MARK) if stream.read(len(_MARK)) == _MARK else 0
+        stream.seek(first_byte)
         header = stream.readline(_longest(_LARGEST_DIMENSION))
         sizes = _sizes(path, header)
         if sizes is None:
             dimension = _dimension(path, header)
-            stream.seek(begin)
+            stream.seek(first_byte)
             return Word2VecFile(path, dimension, _lines(path, stream, None, dimension), _text_vector)
         count, dimension = sizes
         first = stream.readline(_longest(dimension))
-        stream.seek(begin + len(header))
+        stream.seek(first_byte + len(header))
         if _is_text(first):
             return Word2VecFile(path, dimension, _lines(path, stream, count, dimension), _text_vector)
-    return Word2VecFile(path, dimension, _records(path, begin + len(header), count, dimension), _binary_vector)
+    return Word2VecFile(path, dimension, _records(path, first_byte + len(header), count, dimension), _binary_vector)
 
 
 def _sizes(path: Path, header: bytes) -> tuple[int, int] | None:
@@ -106,7 +106,7 @@ def _longest(dimension: int) -> int:
 
 
 def _is_text(first: bytes) -> bool:
-    """Whether the first line ends in a number."""
+    """Whether a line, or a field of one, ends in a number."""
     try:
         return math.isfinite(float(first.split()[-1]))
     except (ValueError, IndexError):
@@ -114,7 +114,7 @@ def _is_text(first: bytes) -> bool:
 
 
 def _lines(path: Path, stream: BufferedReader, count: int | None, dimension: int) -> dict[str, int]:
-    """Where the lines of `count` words begin, or of all that there are."""
+    """By word, the byte at which its line begins; `count` words, or all with None."""
     places: dict[str, int] = {}
     place, number = stream.tell(), 0
     while number != count:
@@ -136,7 +136,7 @@ def _lines(path: Path, stream: BufferedReader, count: int | None, dimension: int
 
 
 def _word(line: bytes, dimension: int) -> bytes | None:
-    """What stands before the numbers, which may have blanks in it; None for a line that has too little."""
+    """The word of a line, which stands before its numbers and may have blanks in it; None for a line too short."""
     if b"\t" not in line and line.rstrip().count(b" ") == dimension:
         return line[: line.find(b" ")] or None
     fields = line.rsplit(None, dimension)
@@ -158,13 +158,13 @@ def _records(path: Path, place: int, count: int, dimension: int) -> dict[str, in
     return places
 
 
-def _check_end(path: Path, rest: bytes, count: int) -> None:
-    if rest.strip():
+def _check_end(path: Path, following: bytes, count: int) -> None:
+    if following.strip():
         raise DataError(f"{path}: goes on after the {count} words that its first line promises; fetch it again")
 
 
 def _damaged(path: Path, number: int, count: int | None, dimension: int) -> str:
-    """Of the line of a word."""
+    """The message for a damaged line of a text file."""
     if count is not None:
         return _cut(path, f"line {number + 2}", count, dimension)
     return (

@@ -3,7 +3,8 @@
 They are found by listing this folder and the entry points `avgzsl.index_engines`; `EnginePlugin` is the contract of a
 file, `Engine` that of what it opens, and `avgzsl.testing` has the suite of tests for them.
 
-An address is called, and gets its user's key, only where the user gave it: see `address`.
+An address is called, and gets its user's key, only where the user gave it: see `address`. An engine gets it as a value
+that shows itself bare (`avgzsl.support.confidential`), and keeps it as such.
 """
 
 import os
@@ -13,8 +14,8 @@ from urllib.parse import urlsplit
 from avgzsl.archive.engines._base import Engine, EnginePlugin, Scanner
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
+from avgzsl.support.confidential import Address
 from avgzsl.support.registry import Plugins, keeps
-from avgzsl.support.trust import bare_address
 
 __all__ = [
     "VARIABLE",
@@ -45,44 +46,45 @@ def default_engine() -> str:
     return next(name for name in OWN.names() if OWN.load(name).DEFAULT)
 
 
-def address(kind: str, given: str | None, noted: str | None = None) -> str | None:
+def address(kind: str, given: str | Address | None, noted: str | None = None) -> Address | None:
     """Where the engine is: as `given` by the user, else as AVGZSL_ENGINE_URL says; None for an engine on disk.
 
     What is `noted` in an index, which somebody else may have made, is told in the error and never called. Raises
     UnknownNameError, ConfigError for an address that the engine has no use for or lacks, or that holds a secret.
     """
     example = PLUGINS.load(kind).EXAMPLE
+    url = Address(given) if isinstance(given, str) else given
     if example is None:
-        if given is not None:
-            raise ConfigError(
-                f"the engine {kind} is a folder on disk and takes no url; leave {bare_address(given)!r} out"
-            )
+        if url is not None:
+            raise ConfigError(f"the engine {kind} is a folder on disk and takes no url; leave '{url}' out")
         return None
-    url = given or os.environ.get(VARIABLE)
-    if not url:
-        said = f" The index names {bare_address(noted)}: give that, if you trust it." if noted else ""
-        raise ConfigError(f"the engine {kind} needs a url, as in --url {example}, or in {VARIABLE}.{said}")
+    if url is None or not url.whole():
+        url = Address(os.environ.get(VARIABLE, ""))
+    if not url.whole():
+        hint = f" The index names {noted}: give that, if you trust it." if noted else ""
+        raise ConfigError(f"the engine {kind} needs a url, as in --url {example}, or in {VARIABLE}.{hint}")
     _require_bare(url, example)
     return url
 
 
-def _require_bare(url: str, example: str) -> None:
-    """Raises ConfigError for what is no address, or holds a name, a password or a question: it would be shown."""
+def _require_bare(url: Address, example: str) -> None:
+    """Raises ConfigError for what is no address, or holds a name, a password or a question."""
+    text = url.whole()
     try:
-        parts = urlsplit(url)
-        whole = bool(parts.scheme and parts.hostname) and parts.port != 0
+        parts = urlsplit(text)
+        complete = bool(parts.scheme and parts.hostname) and parts.port != 0
     except ValueError:
-        whole = False
-    if not whole or not url.isprintable() or " " in url:
-        raise ConfigError(f"{bare_address(url)} is no address; expected one as {example}")
+        complete = False
+    if not complete or not text.isprintable() or " " in text:
+        raise ConfigError(f"{url} is no address; expected one as {example}")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"{bare_address(url)}: holds more than an address (a name, a password, ? or #); keys belong into "
+            f"{url}: holds more than an address (a name, a password, ? or #); keys belong into "
             f"a variable of the environment that the engine reads. Expected one as {example}"
         )
 
 
-def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | None = None) -> Engine:
+def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | Address | None = None) -> Engine:
     """The vectors `name` of an engine at an `address`. Raises UnknownNameError, ConfigError for the address."""
     return PLUGINS.load(kind).open_engine(folder, name, dimension, address(kind, url))
 
@@ -92,6 +94,6 @@ def scans(kind: str) -> bool:
     return PLUGINS.load(kind).SCANS
 
 
-def drop(kind: str, folder: Path, name: str, url: str | None) -> None:
+def drop(kind: str, folder: Path, name: str, url: str | Address | None) -> None:
     """Remove the vectors `name`, damaged or not. Raises AvgzslError where disk or server refuse."""
     PLUGINS.load(kind).drop(folder, name, address(kind, url))

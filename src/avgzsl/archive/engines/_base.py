@@ -11,6 +11,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from avgzsl.support.confidential import Address
+
 
 @runtime_checkable
 class Engine(Protocol):
@@ -82,13 +84,15 @@ class EnginePlugin(Protocol):
         """Whether a new index has this engine where none is named: True for one alone, in this folder."""
         ...
 
-    def open_engine(self, folder: Path, name: str, dimension: int, url: str | None) -> Engine:
+    def open_engine(self, folder: Path, name: str, dimension: int, url: Address | None) -> Engine:
         """The vectors `name` of `dimension` numbers: on disk in `folder`, which may not be there, or at `url`.
+
+        An address shows itself bare, wherever it is kept; `url.whole()` is for the call alone.
 
         Raises ConfigError for an address that is none and for a library that is not installed.
         """
         ...
 
-    def drop(self, folder: Path, name: str, url: str | None) -> None:
+    def drop(self, folder: Path, name: str, url: Address | None) -> None:
         """Remove all that is stored of the vectors `name`, damaged or not; it may be nothing."""
         ...

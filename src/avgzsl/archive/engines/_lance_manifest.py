@@ -31,6 +31,7 @@ def require_own_data(table: Path) -> None:
 
 
 def _manifest(content: bytes) -> bytes:
+    """The message in a file of a manifest. Raises ValueError for a file that has none."""
     start = int.from_bytes(content[-_END : -_END + 8], "little")
     if content[-4:] != b"LANC" or start + 4 > len(content) - _END:
         raise ValueError("it is cut off")
@@ -42,10 +43,10 @@ def _manifest(content: bytes) -> bytes:
 
 def _fields(message: bytes) -> set[int]:
     """Numbers of the fields of a message. Raises ValueError for what is none."""
-    found, place = set(), 0
+    fields, place = set(), 0
     while place < len(message):
         tag, place = _number(message, place)
-        found.add(tag >> 3)
+        fields.add(tag >> 3)
         kind = tag & 7
         if kind == 0:
             _, place = _number(message, place)
@@ -58,7 +59,7 @@ def _fields(message: bytes) -> set[int]:
             raise ValueError("it is no manifest")
     if place != len(message):
         raise ValueError("it is cut off")
-    return found
+    return fields
 
 
 def _number(message: bytes, place: int) -> tuple[int, int]:

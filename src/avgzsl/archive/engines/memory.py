@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float32, Int64
 
 from avgzsl.errors import AvgzslError, DataError
-from avgzsl.support.trust import open_in_place, require_no_holes
+from avgzsl.support.confidential import Address
+from avgzsl.support.trust import open_in_place, require_written
 
 DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
 EXAMPLE = None
@@ -16,18 +17,18 @@ SCANS = True
 DEFAULT = False
 
 
-def open_engine(folder: Path, name: str, dimension: int, url: str | None) -> "Memory":
+def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Memory":
     """The file NAME.f32."""
     return Memory(folder / f"{name}.f32", dimension)
 
 
-def drop(folder: Path, name: str, url: str | None) -> None:
-    """Remove the file."""
+def drop(folder: Path, name: str, url: Address | None) -> None:
+    """Remove the file NAME.f32."""
     (folder / f"{name}.f32").unlink(missing_ok=True)
 
 
 class Memory:
-    """What is not there has c = inf: with -1 in every query its inner product is -inf."""
+    """Rows of a file. A row without a vector has c = inf: with -1 in every query its inner product is -inf."""
 
     def __init__(self, path: Path, dimension: int) -> None:
         self.path, self.dimension = path, dimension
@@ -46,19 +47,19 @@ class Memory:
         """Rows are written in place; those skipped on the way are absent. Raises AvgzslError for a full disk."""
         if not len(positions):
             return
-        there = self._rows()
+        rows = self._rows()
         block = np.zeros((max(int(positions.max()) + 1 - int(positions.min()), 1), self.dimension), np.float32)
         first = int(positions.min())
         block[:, -1] = np.inf
-        old = self._map()[first : first + len(block)] if first < there else block[:0]
+        old = self._map()[first : first + len(block)] if first < rows else block[:0]
         block[: len(old)] = old
         block[positions - first] = vectors
-        gap = np.zeros((max(first - there, 0), self.dimension), np.float32)
+        gap = np.zeros((max(first - rows, 0), self.dimension), np.float32)
         gap[:, -1] = np.inf
-        self._write(min(first, there), np.concatenate([gap, block]))
+        self._write(min(first, rows), np.concatenate([gap, block]))
 
     def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
-        """Rows are overwritten."""
+        """Overwrite the rows of these vectors, if they are there."""
         if not os.path.lexists(self.path):
             return
         row = np.zeros((1, self.dimension), np.float32)
@@ -69,21 +70,21 @@ class Memory:
     def query(
         self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf
     ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-        """A matrix product and the largest of it. Raises DataError for a damaged file."""
+        """All inner products are made, and the largest are given. Raises DataError for a damaged file."""
         products = self.products(vector)
-        there = int(np.count_nonzero(products >= max(least, float(np.finfo(np.float32).min))))
-        best = torch.from_numpy(products).topk(min(n, there))
+        enough = int(np.count_nonzero(products >= max(least, float(np.finfo(np.float32).min))))
+        best = torch.from_numpy(products).topk(min(n, enough))
         return best.indices.numpy(), best.values.numpy()
 
     def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
-        """A matrix product. Raises DataError for a damaged file."""
-        found = (torch.from_numpy(self._map()) @ torch.from_numpy(vector)).numpy()
-        if np.isnan(found).any() or np.isposinf(found).any():  # NaN would pass as an absent row
+        """The inner product of each row. Raises DataError for a damaged file."""
+        products: np.ndarray = (torch.from_numpy(self._map()) @ torch.from_numpy(vector)).numpy()
+        if np.isnan(products).any() or np.isposinf(products).any():  # NaN would pass as an absent row
             raise DataError(f"{self.path}: holds values that are no numbers; make it anew with `avgzsl index-rebuild`")
-        return found
+        return products
 
     def count(self) -> int:
-        """Rows that are not absent."""
+        """How many rows have a vector."""
         return int((self._map()[:, -1] != np.inf).sum())
 
     def close(self) -> None:
@@ -101,7 +102,7 @@ class Memory:
 
     def _map(self) -> np.ndarray:
         status = self._status()
-        require_no_holes(self.path, status, DataError)
+        require_written(self.path, status, DataError)
         rows = status.st_size // (4 * self.dimension)
         if not rows:
             return np.zeros((0, self.dimension), np.float32)

@@ -1,11 +1,11 @@
-"""What runs exported models: one engine a file, found by listing this folder.
+"""Libraries that run exported models: one engine a file, found by listing this folder.
 
-An engine module has load(path, example, dtype, output, device), which gives an `Engine` for examples of that shape and
-type, or raises WeightsError for a file that is not such a model, ConfigError for a device that it cannot use.
+An engine module has open_model(path, example, dtype, output, device), which gives an `ExportedModel` for examples of
+that shape and type, or raises WeightsError for a file that is not such a model, ConfigError for a device that it cannot
+use.
 """
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Shaped
 
 from avgzsl.errors import WeightsError
-from avgzsl.support import registry
+from avgzsl.support.registry import Plugins, keeps
 
 
 @runtime_checkable
-class Engine(Protocol):
-    """A loaded model: one input, and the one tensor that is wanted of it."""
+class ExportedModel(Protocol):
+    """A loaded model: it has one input, and gives the one tensor that the card names."""
 
     quantisation: tuple[float, int] | None
     """Scale and zero point of the tensor, where the file tells them."""
@@ -28,28 +28,40 @@ class Engine(Protocol):
         ...
 
 
-def load(name: str, path: Path, example: tuple[int, ...], dtype: str, output: int | str | None, device: str) -> Engine:
+class Engine(Protocol):
+    """A module of this folder."""
+
+    open_model: Callable[[Path, tuple[int, ...], str, int | str | None, str], ExportedModel]
+
+
+_PLUGINS = Plugins[Engine](__name__, "engine", keeps(Engine))
+
+
+def open_model(
+    name: str, path: Path, example: tuple[int, ...], dtype: str, output: int | str | None, device: str
+) -> ExportedModel:
     """The model in `path`, run by the engine `name`; `output` is the tensor's index or name, None for the first output.
 
     Raises UnknownNameError, WeightsError, ConfigError.
     """
-    engine: Engine = registry.load(sys.modules[__name__], "engine", name).load(path, example, dtype, output, device)
-    return engine
+    return _PLUGINS.load(name).open_model(path, example, dtype, output, device)
 
 
 def leading_axes(
-    path: Path, given: Sequence[int | None], given_dtype: str, example: tuple[int, ...], dtype: str
+    path: Path, axes: Sequence[int | None], axes_dtype: str, example: tuple[int, ...], dtype: str
 ) -> tuple[int | None, ...]:
     """The axes of a model's input before those of an example; a free axis is None.
 
     Raises WeightsError unless the input takes such examples, and one of them at a time.
     """
-    before = len(given) - len(example)
-    fits = before >= 0 and all(has is None or has == wants for has, wants in zip(given[before:], example, strict=True))
-    if fits and given_dtype == dtype and all(axis in (None, 1) for axis in given[:before]):
-        return tuple(given[:before])
+    leading = len(axes) - len(example)
+    fits = leading >= 0 and all(
+        size is None or size == expected for size, expected in zip(axes[leading:], example, strict=True)
+    )
+    if fits and axes_dtype == dtype and all(axis in (None, 1) for axis in axes[:leading]):
+        return tuple(axes[:leading])
     raise WeightsError(
-        f"{path}: its input is {given_dtype} of {_words(given)}, the card describes {dtype} of {_words(example)}, "
+        f"{path}: its input is {axes_dtype} of {_words(axes)}, the card describes {dtype} of {_words(example)}, "
         "behind axes of 1 where need be; correct the card's input, or give the file that it describes"
     )
 

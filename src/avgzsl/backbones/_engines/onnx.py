@@ -33,21 +33,21 @@ class ONNX:
         return np.asarray(self._session.run([self._output], feed)[0])
 
 
-def load(path: Path, example: tuple[int, ...], dtype: str, output: int | str | None, device: str) -> ONNX:
+def open_model(path: Path, example: tuple[int, ...], dtype: str, output: int | str | None, device: str) -> ONNX:
     """See `avgzsl.backbones._engines`. Only the model's outputs can be had, by index or name."""
     session = _open(path, device)
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise WeightsError(f"{path}: the model has {len(inputs)} inputs; expected one")
-    free = [axis if isinstance(axis, int) else None for axis in inputs[0].shape]
-    before = leading_axes(path, free, _DTYPES.get(inputs[0].type, inputs[0].type), example, dtype)
+    shape = [axis if isinstance(axis, int) else None for axis in inputs[0].shape]
+    leading = leading_axes(path, shape, _DTYPES.get(inputs[0].type, inputs[0].type), example, dtype)
     names = [tensor.name for tensor in session.get_outputs()]
-    wanted = output if isinstance(output, str) else dict(enumerate(names)).get(output or 0)
-    if wanted is None or wanted not in names:
+    chosen = output if isinstance(output, str) else dict(enumerate(names)).get(output or 0)
+    if chosen is None or chosen not in names:
         raise WeightsError(
             f"{path}: no output {output!r}; it has {', '.join(f'{n} ({name})' for n, name in enumerate(names))}"
         )
-    return ONNX(session, wanted, before)
+    return ONNX(session, chosen, leading)
 
 
 def _open(path: Path, device: str) -> Any:

@@ -32,7 +32,7 @@ class TFLite:
         return np.asarray(self._interpreter.get_tensor(self._output)).reshape(-1)
 
 
-def load(path: Path, example: tuple[int, ...], dtype: str, output: int | str | None, device: str) -> TFLite:
+def open_model(path: Path, example: tuple[int, ...], dtype: str, output: int | str | None, device: str) -> TFLite:
     """See `avgzsl.backbones._engines`. Tensors inside the graph can be had, by index or name."""
     if device not in ("auto", "cpu"):
         raise ConfigError(
@@ -42,11 +42,11 @@ def load(path: Path, example: tuple[int, ...], dtype: str, output: int | str | N
     inputs = interpreter.get_input_details()
     if len(inputs) != 1:
         raise WeightsError(f"{path}: the model has {len(inputs)} inputs; expected one")
-    free = [None if axis < 0 else int(axis) for axis in inputs[0]["shape_signature"]]
-    before = leading_axes(path, free, inputs[0]["dtype"].__name__, example, dtype)
-    shape = (1,) * len(before) + example
+    sizes = [None if axis < 0 else int(axis) for axis in inputs[0]["shape_signature"]]
+    leading = leading_axes(path, sizes, inputs[0]["dtype"].__name__, example, dtype)
+    shape = (1,) * len(leading) + example
     try:
-        if None in free:
+        if None in sizes:
             interpreter.resize_tensor_input(inputs[0]["index"], shape)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as problem:
@@ -66,10 +66,10 @@ def _open(path: Path) -> Any:
 
 def _find(path: Path, interpreter: Any, output: int | str | None) -> dict[str, Any]:
     tensors = interpreter.get_tensor_details()
-    wanted = interpreter.get_output_details()[0]["index"] if output is None else output
+    key = interpreter.get_output_details()[0]["index"] if output is None else output
     for tensor in tensors:
-        if wanted in (tensor["index"], tensor["name"]):
-            found: dict[str, Any] = tensor
-            return found
+        if key in (tensor["index"], tensor["name"]):
+            details: dict[str, Any] = tensor
+            return details
     outputs = ", ".join(f"{tensor['index']} ({tensor['name']})" for tensor in interpreter.get_output_details())
     raise WeightsError(f"{path}: no tensor {output!r} among its {len(tensors)}; its outputs are {outputs}")

@@ -47,4 +47,8 @@ def wrong_classes(root: Path, class_split: str | None = None) -> dict[str, bool]
     files = sorted((Path(root) / "features").glob("*/text/*word_embeddings*.npy"))
     given = published_order(folder, list(read_class_vectors(files[0])) if files else list(manual.values()))
     counted = set(given) if class_split is None else stage_classes(folder / class_split, TESTING[1], sorted(given))
+    if nameless := sorted(counted - manual.keys()):
+        raise DataError(
+            f"{folder}: no line of *_w2v_class_names.csv for {', '.join(nameless)} of all_class.txt; add it"
+        )
     return {name: given[name] != manual[name] for name in sorted(counted)}

@@ -6,15 +6,15 @@ Every engine passes a batch as a whole to `embedding.embed_batch`, so that all g
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from avgzsl.backbones import load as load_backbone
 from avgzsl.errors import WeightsError
 from avgzsl.features.embedding import Backbones, Outcome, Task
-from avgzsl.support import registry
+from avgzsl.support.registry import Plugins, keeps
 from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
 
@@ -37,16 +37,24 @@ class Setup:
         return self.workers or cores
 
 
+class Engine(Protocol):
+    """A module of this folder."""
+
+    DESCRIPTION: str
+    run: Run
+
+
+_PLUGINS = Plugins[Engine](__name__, "engine", keeps(Engine))
+
+
 def engines() -> dict[str, str]:
     """Names of the engines, each with one line about it."""
-    package = sys.modules[__name__]
-    return {name: str(registry.load(package, "engine", name).DESCRIPTION) for name in registry.available(package)}
+    return {name: _PLUGINS.load(name).DESCRIPTION for name in _PLUGINS.names()}
 
 
 def engine(name: str) -> Run:
     """The `run` of an engine. Raises UnknownNameError."""
-    run: Run = registry.load(sys.modules[__name__], "engine", name).run
-    return run
+    return _PLUGINS.load(name).run
 
 
 def load(setup: Setup, weights: Mapping[Modality, tuple[WeightFile, ...]] | None = None) -> Backbones:

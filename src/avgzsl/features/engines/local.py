@@ -26,32 +26,32 @@ def run(batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> It
     for _ in range(1, copies):
         free.put(load(setup))
 
-    stopping = Event()
+    stopped = Event()
 
     def embedded(batch: list[Task]) -> list[Outcome]:
-        decoded = list(decoders.map(takewhile(lambda _: not stopping.is_set(), requests(batch, backbones))))
-        if stopping.is_set():
-            return []  # nobody waits for it
-        ours = free.get()
+        decoded = list(decoders.map(takewhile(lambda _: not stopped.is_set(), requests(batch, backbones))))
+        if stopped.is_set():
+            return []  # the extraction was stopped: no outcome is needed
+        copy = free.get()
         try:
-            return embed_batch(decoded, ours)
+            return embed_batch(decoded, copy)
         finally:
-            free.put(ours)
+            free.put(copy)
 
     # one thread more than copies decodes meanwhile
     with one_thread(), Decoders(setup.processes) as decoders:
         pool = ThreadPoolExecutor(copies + 1)
         try:
-            under_way: deque[Future[list[Outcome]]] = deque()
+            running: deque[Future[list[Outcome]]] = deque()
             for batch in batches:
-                under_way.append(pool.submit(embedded, batch))
-                if len(under_way) > copies + 1:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
+                running.append(pool.submit(embedded, batch))
+                if len(running) > copies + 1:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
         finally:
-            stopping.set()
-            decoders.stop()  # where all is done they do nothing; else nobody waits for what they do
+            stopped.set()
+            decoders.stop()  # after an error, what is still decoded is not needed
             pool.shutdown(cancel_futures=True)
 
 

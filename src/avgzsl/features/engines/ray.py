@@ -47,13 +47,13 @@ def run(batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> It
     Raises ConfigError when Ray is not installed, AvgzslError when the cluster is lost or cannot run an actor.
     """
     ray = require("ray", "cluster")
-    ours = not ray.is_initialized()
-    if ours:
+    started_here = not ray.is_initialized()
+    if started_here:
         ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
     try:
         yield from _mapped(ray, batches, setup, backbones)
     finally:
-        if ours:
+        if started_here:
             ray.shutdown()
 
 
@@ -81,9 +81,9 @@ def _outcomes(ray: Any, batch: Any) -> list[Outcome]:
         cause = getattr(problem, "cause", None)
         if isinstance(cause, AvgzslError):
             raise cause from None
-        said = str(problem).strip().splitlines()
+        lines = str(problem).strip().splitlines()
         raise AvgzslError(
-            f"the Ray cluster could not embed a batch ({said[-1] if said else type(problem).__name__}); what is "
+            f"the Ray cluster could not embed a batch ({lines[-1] if lines else type(problem).__name__}); what is "
             "finished is kept: run the same command again when the cluster is well"
         ) from problem
     return outcomes

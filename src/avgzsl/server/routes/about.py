@@ -24,9 +24,9 @@ async def health() -> Health:
 @router.get("/v1/info", responses=described(401))
 async def info(service: Serving) -> Info:
     """The archive, the run that made it, and what may be asked."""
-    about = await service.searches.run(service.archive.describe)
+    description = await service.searches.run(service.archive.describe)
     limits = Limits(upload_bytes=service.settings.upload_bytes, clip_seconds=service.settings.clip_seconds)
-    return Info(**about.model_dump(), limits=limits, private=service.access.token is not None)
+    return Info(**description.model_dump(), limits=limits, private=service.access.token is not None)
 
 
 @router.get("/v1/run", responses=described(401))

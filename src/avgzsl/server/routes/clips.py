@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
-from avgzsl.archive.indexed_files import TooLong, has_bytes, identity
+from avgzsl.archive.indexed_files import HashTimeout, has_bytes, identity
 from avgzsl.errors import MediaError
 from avgzsl.media.preview import preview, thumbnail
 from avgzsl.media.sniffing import require_media
@@ -158,15 +158,15 @@ async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Pat
     async def made() -> None:
         await service.clips.run(work)
 
-    there = service.kept.open(key)
+    opened = service.kept.open(key)
     for _ in range(_MAKINGS):
-        if there is not None:
-            return there
+        if opened is not None:
+            return opened
         await service.shared.get(key, made)
-        there = service.kept.open(key)
-    if there is None:
+        opened = service.kept.open(key)
+    if opened is None:
         raise busy(f"the {kind} is driven out by others as soon as it is made; ask again")
-    return there
+    return opened
 
 
 def find(service: Service, id: str) -> tuple[Media, Path, os.stat_result]:
@@ -175,10 +175,10 @@ def find(service: Service, id: str) -> tuple[Media, Path, os.stat_result]:
     Raises 404 where no folder does, 403 where a link leads there, 410 where it has gone or is another than was indexed.
     """
     media = service.archive.media(id)
-    there = place(media.path, media.file, folders(service.settings.media))
-    if there is None:
+    placed = place(media.path, media.file, folders(service.settings.media))
+    if placed is None:
         raise _elsewhere(id, media, service.settings.media)
-    real, folder = there
+    real, folder = placed
     try:
         status = real.lstat()
     except (OSError, ValueError) as problem:
@@ -221,7 +221,7 @@ def _require_indexed(service: Service, id: str, media: Media, file: BinaryIO) ->
     try:
         if not has_bytes(file, media.file, service.settings.decode_seconds):
             raise _changed(id)
-    except TooLong:
+    except HashTimeout:
         reason = (
             f"the file of {id} has another time than when it was indexed, and is too large to be compared while you "
             "wait; `avgzsl index-add` compares it and notes its time"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from avgzsl.server.contract import Wanted
+from avgzsl.server.contract import HitChoice
 from avgzsl.server.problems import described
 from avgzsl.server.routes.parameters import Id, Modality, Where
 from avgzsl.server.schema import Hits, Recognised
@@ -31,47 +31,47 @@ By = Annotated[
 ]
 
 
-def _wanted(
+def _choice(
     k: Annotated[int, Query(ge=1, le=200, description="How many hits.")] = 24,
     modality: Modality = None,
     where: Where = None,
-) -> Wanted:
-    return Wanted(k, modality, where)
+) -> HitChoice:
+    return HitChoice(k, modality, where)
 
 
-Asked = Annotated[Wanted, Depends(_wanted)]
+Choice = Annotated[HitChoice, Depends(_choice)]
 
 
 @router.get("/v1/search", responses=described(401, 422))
 async def search(
     service: Serving,
-    wanted: Asked,
+    choice: Choice,
     q: Annotated[str, Query(min_length=1, max_length=_LONGEST, description="A phrase, as `church bell`.")],
     without: Annotated[
         str | None, Query(alias="not", min_length=1, max_length=_LONGEST, description="A phrase to stay away from.")
     ] = None,
 ) -> Hits:
     """The clips nearest to a phrase; with `not`, to the phrase less what another says, as vectors."""
-    return await service.searches.run(service.archive.search, q, without, wanted)
+    return await service.searches.run(service.archive.search, q, without, choice)
 
 
 @router.get("/v1/clips/like", responses=described(401, 404, 422))
 async def search_like(
     service: Serving,
-    wanted: Asked,
+    choice: Choice,
     id: Id,
     by: By = "both",
 ) -> Hits:
     """The clips nearest to a clip of the archive."""
-    return await service.searches.run(service.archive.search_like, id, by, wanted)
+    return await service.searches.run(service.archive.search_like, id, by, choice)
 
 
 @router.post("/v1/search", responses=described(400, 401, 408, 413, 422), openapi_extra=_CLIP)
-async def search_clip(service: Serving, request: Request, wanted: Asked, by: By = "both") -> Hits:
+async def search_clip(service: Serving, request: Request, choice: Choice, by: By = "both") -> Hits:
     """The clips nearest to one that is sent."""
 
     def ask(path: Path) -> Hits:
-        return service.archive.search_clip(path, by, wanted)
+        return service.archive.search_clip(path, by, choice)
 
     return await _of_upload(service, request, ask)
 
@@ -94,6 +94,7 @@ async def classify(
 
 
 async def _of_upload(service: Service, request: Request, ask: Callable[[Path], T]) -> T:
+    """What `ask` gives for the clip in the body of a request. Raises 429, 413, 408, 400 or 422 for the body."""
     # before the body is read: whoever finds no place leaves nothing on the disk
     with service.uploads.place(caller(request.scope)) as place:
         async with uploaded(service, request) as path:

@@ -1,9 +1,10 @@
 """The page's way to present the token: once, for a cookie."""
 
 from http import HTTPStatus
+from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr, WithJsonSchema
 from starlette.responses import Response
 
 from avgzsl.server.access import COOKIE
@@ -18,7 +19,9 @@ router = APIRouter(tags=["session"])
 class Login(BaseModel):
     """What the person typed."""
 
-    token: str = Field(max_length=1000)
+    token: Annotated[
+        SecretStr, Field(max_length=1000), WithJsonSchema({"type": "string", "maxLength": 1000, "title": "Token"})
+    ]
 
 
 @router.post("/v1/session", status_code=204, responses=described(400, 401, 408, 413, 422))

@@ -13,7 +13,7 @@ from avgzsl.support.device import pick_device
 from avgzsl.support.registry import Plugins, keeps
 from avgzsl.support.weights import identify
 from avgzsl.text.base import TextEncoder, TextEncoderPlugin
-from avgzsl.text.checked import Checked
+from avgzsl.text.checked import CheckedEncoder
 from avgzsl.text.overrides import find_overrides, read_overrides
 
 __all__ = ["TextEncoder", "TextEncoderPlugin", "brings_weights", "encoders", "load"]
@@ -46,9 +46,11 @@ def load(spec: str, *, overrides: Path | None = None, models: Path | None = None
     encoder = PLUGINS.load(name).load(argument, models, pick_device(device))
     csv = str(overrides) if overrides is not None else inside
     if not csv:
-        return Checked(encoder, named, encoder.weights, {})
+        return CheckedEncoder(encoder, named, encoder.weights, {})
     path = find_overrides(csv, models)
-    return Checked(encoder, f"{named}{_OVERRIDES}{csv}", (*encoder.weights, identify(path)), read_overrides(path))
+    return CheckedEncoder(
+        encoder, f"{named}{_OVERRIDES}{csv}", (*encoder.weights, identify(path)), read_overrides(path)
+    )
 
 
 def brings_weights(spec: str) -> bool:

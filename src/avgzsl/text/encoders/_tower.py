@@ -16,7 +16,10 @@ from avgzsl.text.names import shown
 
 @dataclass(frozen=True, eq=False)
 class TextTower:
-    """`model` has get_text_features and reads at most `longest` tokens, those of its own at both ends included."""
+    """A text encoder of a model of the transformers library that has `get_text_features`.
+
+    The model reads at most `longest` tokens, its own ones at begin and end included.
+    """
 
     spec: str
     dimension: int
@@ -38,6 +41,6 @@ class TextTower:
         rows = torch.empty(len(names), self.dimension)
         for position, ids in enumerate(tokens):  # name by name, so that no row hangs on the others' padding
             ids = ids.to(self.model.device)
-            found = self.model.get_text_features(ids["input_ids"], attention_mask=ids["attention_mask"])
-            rows[position] = normalize(found.pooler_output[0], dim=0)
+            output = self.model.get_text_features(ids["input_ids"], attention_mask=ids["attention_mask"])
+            rows[position] = normalize(output.pooler_output[0], dim=0)
         return rows

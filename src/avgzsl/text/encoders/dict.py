@@ -24,7 +24,7 @@ _MOST_NAMES = 30
 
 @dataclass(frozen=True, eq=False)
 class ClassVectors:
-    """Rows are the file's vectors, of whatever length they have there: data in the same file meet the same numbers."""
+    """Rows are the file's vectors as they are, not scaled to unit length; so they equal those of data made with it."""
 
     spec: str
     dimension: int
@@ -37,13 +37,13 @@ class ClassVectors:
 
         Raises DataError that names those without a vector, with near matches.
         """
-        keys = [next((way for way in spellings(name) if way in self.vectors), None) for name in names]
+        keys = [next((spelling for spelling in spellings(name) if spelling in self.vectors), None) for name in names]
         missing = [name for name, key in zip(names, keys, strict=True) if key is None]
         if missing:
             hints = "; ".join(_with_near(name, self.vectors) for name in missing[:_MOST_HINTS])
-            more = f"; and {len(missing) - _MOST_HINTS} more" if len(missing) > _MOST_HINTS else ""
+            omitted = f"; and {len(missing) - _MOST_HINTS} more" if len(missing) > _MOST_HINTS else ""
             raise DataError(
-                f"{self.spec}: no vector for {len(missing)} of {len(names)} names: {hints}{more}. It knows "
+                f"{self.spec}: no vector for {len(missing)} of {len(names)} names: {hints}{omitted}. It knows "
                 f"{len(self.vectors)} names alone ({self._some()}): use one of them, give overrides, or use an encoder "
                 "of words (`avgzsl encoders`)"
             )
@@ -63,6 +63,6 @@ def load(argument: str, models: Path | None, device: torch.device) -> ClassVecto
     return ClassVectors(f"dict:{argument}", len(next(iter(vectors.values()))), (identify(path),), vectors)
 
 
-def _with_near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3)
+def _with_near(name: str, known_names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known_names, n=3)
     return shown([name]) + (f" (did you mean {' or '.join(near)}?)" if near else "")

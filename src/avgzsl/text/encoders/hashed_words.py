@@ -30,7 +30,7 @@ _DIMENSIONS = range(64, 16385)  # fewer: words collide; more: for nothing
 
 @dataclass(frozen=True, eq=False)
 class HashedWords:
-    """See the module."""
+    """Encodes a name as the normalised sum of its words' random directions (see the module)."""
 
     spec: str
     dimension: int
@@ -39,11 +39,15 @@ class HashedWords:
 
     def encode(self, names: Sequence[str]) -> Float[Tensor, "c t"]:
         """A unit row a name. Raises DataError for names without a letter, a digit or a picture."""
-        words = [words_of(name) for name in names]
-        if wordless := [name for name, found in zip(names, words, strict=True) if not found]:
+        words = {name: words_of(name) for name in names}
+        if wordless := [name for name in names if not words[name]]:
             raise DataError(f"{self.spec}: no word in {shown(wordless)}; expected letters or digits")
-        sums = [np.sum([direction(word, self.dimension) for word in found], axis=0) for found in words]
-        return torch.from_numpy(np.stack([(total / np.linalg.norm(total)).astype(np.float32) for total in sums]))
+        return torch.from_numpy(np.stack([self._row(words[name]) for name in names]))
+
+    def _row(self, words: list[str]) -> Float32[np.ndarray, " t"]:
+        total = np.sum([direction(word, self.dimension) for word in words], axis=0)
+        row: Float32[np.ndarray, " t"] = (total / np.linalg.norm(total)).astype(np.float32)
+        return row
 
 
 def load(argument: str, models: Path | None, device: torch.device) -> HashedWords:
@@ -58,8 +62,8 @@ def load(argument: str, models: Path | None, device: torch.device) -> HashedWord
 def words_of(name: str) -> list[str]:
     """Runs of letters, marks, digits and pictures (emoji) in lower case, without stop words if others remain."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    kept = (character if _in_word(character) else " " for character in folded)
-    words = "".join(kept).split()
+    characters = (character if _in_word(character) else " " for character in folded)
+    words = "".join(characters).split()
     return [word for word in words if word not in STOP_WORDS] or words
 
 

@@ -57,28 +57,29 @@ def load_folder(spec: str, folder: Path, device: torch.device) -> SentenceEncode
     """The model in a folder. Raises WeightsError for one that is not whole, ConfigError where the extra is missing."""
     pickled = [file for file in folder.rglob("pytorch_model.bin") if not any(file.parent.glob("*.safetensors"))]
     if not (folder / "modules.json").is_file() or not any(folder.rglob("*.safetensors")) or pickled:
-        found = f"{pickled[0]} without safetensors beside it" if pickled else "no such model"
-        raise WeightsError(f"{folder}: {found}; expected modules.json and safetensors of sentence-transformers")
+        fault = f"{pickled[0]} without safetensors beside it" if pickled else "no such model"
+        raise WeightsError(f"{folder}: {fault}; expected modules.json and safetensors of sentence-transformers")
     library = require("sentence_transformers", "sentences")
     try:
-        (model, row), (_, again) = (_load(library, folder, seed) for seed in (0, 1))
+        model, row = _load_seeded(library, folder, 0)
+        _, second_row = _load_seeded(library, folder, 1)
     except Exception as problem:  # a damaged folder can fail in many ways
         raise WeightsError(
             f"{folder}: not a whole model of sentence-transformers ({reason(problem)}); get it again"
         ) from problem
-    if not torch.equal(row, again):
+    if not torch.equal(row, second_row):
         raise WeightsError(f"{folder}: the weights of some layers are not there; get the model again")
     return SentenceEncoder(spec, row.shape[1], _identify(folder), model.to(device))
 
 
 def _identify(folder: Path) -> tuple[WeightFile, ...]:
-    """What the model is loaded from, settings included: they make the row as much as the weights do."""
+    """The files that the model is loaded from, settings included: a row depends on them as much as on the weights."""
     files = sorted(file for pattern in _PATTERNS for depth in ("", "*/") for file in folder.glob(depth + pattern))
     return tuple(replace(identify(file), name=file.relative_to(folder).as_posix()) for file in files)
 
 
-def _load(library: Any, folder: Path, seed: int) -> tuple[Any, Float[Tensor, "1 t"]]:
-    """The model and a row of it. What its file lacks is drawn at random, so that the row then hangs on the seed."""
+def _load_seeded(library: Any, folder: Path, seed: int) -> tuple[Any, Float[Tensor, "1 t"]]:
+    """The model, and its row of a word. Weights that its files lack are drawn at random, from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = library.SentenceTransformer(

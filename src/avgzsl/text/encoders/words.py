@@ -40,7 +40,7 @@ _REFUSED = {
 
 @dataclass(frozen=True, eq=False)
 class WordVectors:
-    """See the module for the rule of names."""
+    """Encodes a name by the word vectors of a file, by the rule above."""
 
     spec: str
     dimension: int
@@ -50,31 +50,31 @@ class WordVectors:
 
     def encode(self, names: Sequence[str]) -> Float[Tensor, "c t"]:
         """A unit row a name. Raises DataError that names every name and word for which there is no vector."""
-        found = [self._encode(name) for name in names]
-        if lacking := {name: got for name, got in zip(names, found, strict=True) if isinstance(got, list)}:
+        rows = [self._encode(name) for name in names]
+        if lacking := {name: row for name, row in zip(names, rows, strict=True) if isinstance(row, list)}:
             missing = dict.fromkeys(word for words in lacking.values() for word in words)
             raise DataError(
                 f"{self.spec}: no vector for {shown(missing)}, in {len(lacking)} of {len(names)} names: "
                 f"{shown(lacking)}. Give other words for them (overrides, a csv original,manual), or use vectors with "
                 "more words"
             )
-        return torch.from_numpy(np.stack(found))
+        return torch.from_numpy(np.stack(rows))
 
     def _encode(self, name: str) -> Float32[np.ndarray, " t"] | list[str]:
         """The row of a name, or the words that are missing."""
         if (whole := self._look_up(name)) is not None:
             return whole
         words = tokens(name)
-        looked = {word: self._look_up(word, pieces=True) for word in words}
-        missing = [word for word, vector in looked.items() if vector is None]
-        there = [vector for word in words if (vector := looked[word]) is not None]
-        if not there or any(word.lower() not in STOP_WORDS for word in missing):
+        by_word = {word: self._look_up(word, pieces=True) for word in words}
+        missing = [word for word, vector in by_word.items() if vector is None]
+        vectors = [vector for word in words if (vector := by_word[word]) is not None]
+        if not vectors or any(word.lower() not in STOP_WORDS for word in missing):
             return missing or [name]
-        return _unit(self.spec, name, np.mean(there, axis=0))
+        return _unit(self.spec, name, np.mean(vectors, axis=0))
 
     def _look_up(self, word: str, pieces: bool = False) -> Float32[np.ndarray, " t"] | None:
-        known = (vector for way in spellings(word) if (vector := self.words.find(way)) is not None)
-        vector = next(known, None)
+        vectors = (vector for spelling in spellings(word) if (vector := self.words.find(spelling)) is not None)
+        vector = next(vectors, None)
         if vector is None and pieces:
             vector = self.words.compose(word)
         return None if vector is None else _unit(self.spec, word, vector)
@@ -94,9 +94,9 @@ def open_words(path: Path) -> Word2VecFile | FastTextFile:
     """A file of word vectors, in the format that its first bytes tell. Raises DataError."""
     with open_regular(path, DataError) as stream:
         start = stream.read(len(MAGIC))
-    for sign, what in _REFUSED.items():
-        if start.startswith(sign):
-            raise DataError(f"{path}: {what}. Expected .vec, word2vec .bin or fastText .bin")
+    for beginning, kind in _REFUSED.items():
+        if start.startswith(beginning):
+            raise DataError(f"{path}: {kind}. Expected .vec, word2vec .bin or fastText .bin")
     return open_fasttext(path) if start == MAGIC else open_word2vec(path)
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avgzsl.archive import clip_table, indexed_files
+from avgzsl.archive import clip_database, clip_table, file_table
 from avgzsl.archive.collection import STORES, Collection, open_collection, writing
 from avgzsl.archive.extraction import store_name
-from avgzsl.archive.file_check import Checked, CheckedFiles, check, files_of
-from avgzsl.archive.indexed_files import Indexed
+from avgzsl.archive.file_check import CheckedFile, CheckedFiles, check
+from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import DataError
 from avgzsl.features.feature_store import RECORD, is_store, read_record
 from avgzsl.features.journal import JOURNAL, open_journal
@@ -58,7 +58,7 @@ def index_move(
     if not is_text(str(folder)):
         raise DataError(f"{printable(folder)}: its name is not UTF-8, and no record can hold it; rename the folder")
     with writing(collection) as db:
-        files = files_of(db)
+        files = file_table.files_of_clips(db)
         inside = _inside(old, [path for path, _ in files], collection)
         names = {path: str(folder / path[len(inside) :]) for path, _ in files if path.startswith(inside)}
         moved = ((names[path], names[path], file) for path, file in files if path in names)
@@ -69,13 +69,11 @@ def index_move(
                 f"the folder in which {checked[0].path[len(str(folder)) :].lstrip(os.sep)!r} lies"
             )
         _move_stores(collection, Path(inside), folder)
-        with clip_table.transaction(db, write=True):
-            begin, behind = str(folder).rstrip(os.sep) + os.sep, len(inside) + 1  # of SQL, which counts from 1
-            change = "update clips set path = ? || substr(path, ?) where substr(path, 1, ?) = ?"
-            count = db.execute(change, (begin, behind, len(inside), inside)).rowcount
-            indexed_files.forget(db, names)
-            noted = ((one.path, _as_now(one)) for one in checked)
-            indexed_files.note(db, ((path, file) for path, file in noted if file is not None))
+        with clip_database.transaction(db, write=True):
+            count = clip_table.move_folder(db, inside, str(folder).rstrip(os.sep) + os.sep)
+            file_table.forget(db, names)
+            noted = ((file.path, _as_now(file)) for file in checked)
+            file_table.note(db, ((path, file) for path, file in noted if file is not None))
     collection.close()
     own_folders.remember(folder)
     return Moved(count, checked)
@@ -84,18 +82,19 @@ def index_move(
 def _inside(old: str | Path, paths: list[str], collection: Collection) -> str:
     """How the paths of the files in `old` begin, as it is spelled, absolute or without links. Raises DataError."""
     spelled = [os.path.normpath(old), os.path.abspath(old), os.path.realpath(old)]  # noqa: PTH100  (as it is spelled)
-    for begin in (one.rstrip(os.sep) + os.sep for one in spelled):
+    for folder in spelled:
+        begin = folder.rstrip(os.sep) + os.sep
         if any(path.startswith(begin) for path in paths):
             return begin
     example = f"its files lie elsewhere, as {paths[0]}" if paths else "its clips have no files"
     raise DataError(f"{collection.folder}: no clip of this index lies in {spelled[-1]}; {example}")
 
 
-def _as_now(one: Checked) -> Indexed | None:
+def _as_now(checked: CheckedFile) -> IndexedFile | None:
     """What to note of a file: what it was, and the time that it has now, where its hash says that it is the same."""
-    if one.file is None or one.state != "same":
-        return one.file
-    return one.file._replace(mtime_ns=Path(one.path).stat().st_mtime_ns)
+    if checked.file is None or checked.state != "same":
+        return checked.file
+    return checked.file._replace(mtime_ns=Path(checked.path).stat().st_mtime_ns)
 
 
 def _move_stores(collection: Collection, old: Path, new: Path) -> None:

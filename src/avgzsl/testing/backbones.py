@@ -1,0 +1,102 @@
+"""What every backbone keeps to."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from avgzsl.backbones import PLUGINS, Backbone, BackbonePlugin, load
+from avgzsl.errors import ConfigError, DataError, ModalityError, WeightsError
+from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.support.weights import nothing_fetched
+from avgzsl.testing.plugin_check import check_plugin
+from avgzsl.types import MODALITIES, Modality
+
+_loaded = cache(load)  # once for all tests of a backbone
+
+
+def sample_clips(needs: FrameNeeds | SoundNeeds, seed: int = 0) -> list[np.ndarray]:
+    """Clips of different lengths, one of them of a single frame or sample, as the backbone needs them."""
+    draw = np.random.default_rng(seed)
+    if isinstance(needs, FrameNeeds):
+        counts = [needs.count or 5, 1, 3]
+        return [draw.integers(0, 256, (n, needs.size, needs.size, 3)).astype(np.uint8) for n in counts]
+    return [draw.uniform(-0.5, 0.5, n).astype(np.float32) for n in (2 * needs.rate, 1, needs.rate // 3)]
+
+
+class BackboneSuite:
+    """Give `name`, the backbone's, and `modality`; `spec` where it needs more than its name, `models` for weights."""
+
+    name: str
+    modality: Modality
+    models: Path | None = None
+    """The folder in which weights are looked for."""
+
+    def spec(self, folder: Path) -> str:
+        """What it is loaded by; files that it needs may be written into `folder`."""
+        return self.name
+
+    @pytest.fixture
+    def backbone(self, tmp_path: Path) -> Backbone:
+        """Loaded without a network, or the test is skipped."""
+        try:
+            with nothing_fetched():
+                return _loaded(self.spec(tmp_path), self.modality, device="cpu", models=self.models)
+        except WeightsError as problem:
+            pytest.skip(str(problem).partition(" (")[0])
+
+    def test_it_keeps_the_contract_of_a_backbone(self) -> None:
+        if self.name in PLUGINS.names():  # a card has no module
+            assert self.modality in check_plugin(PLUGINS, self.name, BackbonePlugin).MODALITIES
+
+    def test_it_says_what_it_is(self, backbone: Backbone, tmp_path: Path) -> None:
+        assert isinstance(backbone, Backbone)
+        assert (backbone.spec, backbone.modality) == (self.spec(tmp_path), self.modality)
+        assert isinstance(backbone.needs, SoundNeeds if self.modality == "audio" else FrameNeeds)
+        assert all(len(file.sha256) == 64 for file in backbone.weights)
+
+    def test_a_modality_that_it_does_not_embed_is_refused(self, tmp_path: Path) -> None:
+        served = PLUGINS.load(self.name).MODALITIES if self.name in PLUGINS.names() else (self.modality,)
+        for modality in set(MODALITIES) - set(served):
+            with pytest.raises(ModalityError, match=modality):
+                load(self.spec(tmp_path), modality, device="cpu", models=self.models)
+
+    def test_a_device_that_is_none_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises((ConfigError, WeightsError)), nothing_fetched():
+            load(self.spec(tmp_path), self.modality, device="abacus", models=self.models)
+
+    def test_rows_are_finite_float32_of_the_dimension(self, backbone: Backbone) -> None:
+        before = torch.random.get_rng_state()
+        rows = backbone.embed(sample_clips(backbone.needs))
+        assert rows.shape == (3, backbone.dimension)
+        assert rows.dtype == torch.float32 and rows.device.type == "cpu" and not rows.requires_grad
+        assert rows.isfinite().all()
+        assert len({row.numpy().tobytes() for row in rows}) == 3
+        assert torch.equal(before, torch.random.get_rng_state())
+
+    def test_a_row_does_not_hang_on_other_clips_nor_on_those_before(self, backbone: Backbone) -> None:
+        clips = sample_clips(backbone.needs)
+        together = backbone.embed(clips)
+        for position, clip in reversed(list(enumerate(clips))):
+            assert torch.equal(backbone.embed([clip])[0], together[position])
+
+    def test_clips_are_left_alone_and_none_give_no_rows(self, backbone: Backbone) -> None:
+        clips = sample_clips(backbone.needs)
+        copies = [clip.copy() for clip in clips]
+        for clip in clips:
+            clip.flags.writeable = False
+        backbone.embed(clips)
+        assert all(np.array_equal(*pair) for pair in zip(clips, copies, strict=True))
+        assert backbone.embed([]).shape == (0, backbone.dimension)
+
+    def test_silence_and_a_blank_picture_have_finite_rows(self, backbone: Backbone) -> None:
+        blank = [np.zeros_like(clip) for clip in sample_clips(backbone.needs)]
+        assert backbone.embed(blank).isfinite().all()
+
+    def test_what_nobody_asked_for_is_refused(self, backbone: Backbone) -> None:
+        good = sample_clips(backbone.needs)[0]
+        for bad in (good[:0], good[None], good.astype(np.float64)):
+            with pytest.raises(DataError, match=r"clip 1 of 2: .* expected one"):
+                backbone.embed([good, bad])
