@@ -100,11 +100,11 @@ def test_the_commands_take_what_is_installed(site: Path, tmp_path: Path) -> None
     suites.TestTheirLayout().write(tmp_path / "one file")
     said = ran(["-c", COMMANDS], site, tmp_path)
     for line in (
-        "one-file: clips.npz with audio",
-        "their-ears: the loudness in eight bands",
-        "their-words: counts of letters",
-        "their-engine: a file of numpy",
-        "prototype [their-package]",
+        "classes, text and seen [their-package]",
+        "their-ears: the loudness in eight bands, no weights [their-package]",
+        "their-words: counts of letters, no weights [their-package]",
+        "their-engine: a file of numpy, read whole [their-package]",
+        "prototype: Class means, mapped to the text by ridge regression. [their-package]",
         "one file: layout one-file",
     ):
         assert line in said, line

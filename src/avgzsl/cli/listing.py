@@ -45,4 +45,4 @@ def engines() -> None:
     from avgzsl.archive.engines import engines as described
 
     for name, about in described().items():
-        print(f"{name}{' (of a new index, where none is named)' if name == default_engine() else ''}: {about}")
+        print(f"{name}: {about}{' [default]' if name == default_engine() else ''}")

@@ -111,9 +111,12 @@ D = TypeVar("D", bound=Described)
 
 
 def descriptions(plugins: Plugins[D]) -> dict[str, str]:
-    """The line about each plug-in, by name; for one that does not load, the reason."""
+    """The line about each plug-in, with the package it is from, by name; for one that does not load, the reason."""
     loaded, broken = plugins.load_all()
-    lines = {name: plugin.DESCRIPTION for name, plugin in loaded.items()}
+    lines = {
+        name: plugin.DESCRIPTION + "".join(f" [{package}]" for package in plugins.package_of(name))
+        for name, plugin in loaded.items()
+    }
     return dict(sorted((lines | {name: str(problem) for name, problem in broken.items()}).items()))
 
 
