@@ -144,7 +144,7 @@ def test_the_top_list_by_a_loop(levels):
     scores = scores if levels is None else (scores * levels).round()
     labels = torch.randint(4, (40,), generator=generator)
     ids = np.array([f"clip {i}" for i in range(40)])
-    found = ret.top_retrieved(scores, labels, ids, NAMES[:4], ["church-bell", "dog"], k=7, seed=5)
+    found = ret.top_retrieved(scores, labels, ids, NAMES[:4], ["church-bell", "dog"], top=7, seed=5)
     shuffled = torch.randperm(40, generator=torch.Generator().manual_seed(5)).tolist()
     for row, query in zip(found, (1, 0), strict=True):
         best = sorted(shuffled, key=lambda i: -scores[i, query].item())[:7]

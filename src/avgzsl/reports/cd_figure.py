@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avgzsl.reports.plots import PALETTE, finish
-from avgzsl.reports.significance import Comparison
+from avgzsl.reports.significance import RankComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ STEP = 0.32  # inches from one name to the next
 BAR = 0.2  # inches from one joining bar to the next
 
 
-def cd_figure(path: Path, comparison: Comparison, title: str = "Critical difference of mean ranks") -> None:
+def cd_figure(path: Path, comparison: RankComparison, title: str = "Critical difference of mean ranks") -> None:
     """Draw the mean ranks of a comparison, the critical difference, and what it does not tell apart.
 
     Raises ConfigError for an ending other than .png and .svg, AvgzslError when the disk refuses.
@@ -36,14 +36,14 @@ def cd_figure(path: Path, comparison: Comparison, title: str = "Critical differe
     _draw_axis(axes, comparison)
     _draw_names(axes, comparison, first_name)
     _draw_groups(axes, comparison, groups)
-    about = (
+    subtitle = (
         f"Nemenyi at the level {comparison.alpha:g}; Friedman p = {comparison.p:.2g}\n"
         f"over {comparison.n} classes of one test set, which are not independent data sets"
     )
-    finish(path, figure, axes, f"{title}\n{about}", legend_columns=2)
+    finish(path, figure, axes, f"{title}\n{subtitle}", legend_columns=2)
 
 
-def _draw_axis(axes: "Axes", comparison: Comparison) -> None:
+def _draw_axis(axes: "Axes", comparison: RankComparison) -> None:
     """The axis of ranks with its numbers above it, and above these the critical difference to scale."""
     axes.axis("off")
     axes.plot([1, comparison.k], [0, 0], color="black", linewidth=1.2)
@@ -56,7 +56,7 @@ def _draw_axis(axes: "Axes", comparison: Comparison) -> None:
     axes.text(1, -0.76, f"critical difference {width:.4g}", va="bottom", fontsize=9)
 
 
-def _draw_names(axes: "Axes", comparison: Comparison, first_name: float) -> None:
+def _draw_names(axes: "Axes", comparison: RankComparison, first_name: float) -> None:
     """An elbow from each method's mark to its name: the better half to the left, the outermost mark on top."""
     order = comparison.order()
     half = (comparison.k + 1) // 2
@@ -73,7 +73,7 @@ def _draw_names(axes: "Axes", comparison: Comparison, first_name: float) -> None
     axes.plot(comparison.mean_ranks, zeros, marker="o", clip_on=False, label="mean rank of a method", **look)  # type: ignore[arg-type]
 
 
-def _draw_groups(axes: "Axes", comparison: Comparison, groups: Sequence[tuple[int, ...]]) -> None:
+def _draw_groups(axes: "Axes", comparison: RankComparison, groups: Sequence[tuple[int, ...]]) -> None:
     overhang = 0.008 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     for level, group in enumerate(groups):
         ends = [comparison.mean_ranks[group[0]] - overhang, comparison.mean_ranks[group[-1]] + overhang]

@@ -13,22 +13,22 @@ from avgzsl.reports.retrieval_figure import RIGHT, WRONG
 CARD = 1.35  # inches
 
 
-class Shown(NamedTuple):
-    """A clip found: one of its frames (None where it has no picture), what it is, and whether that was asked for."""
+class ShownClip(NamedTuple):
+    """A clip to be drawn: one of its frames (None without picture), its class, and whether that is the query's."""
 
     picture: UInt8[np.ndarray, "s s 3"] | None
     label: str
     right: bool
 
 
-def clip_sheet(path: Path, found: Sequence[tuple[str, Sequence[Shown]]], title: str) -> None:
+def clip_sheet(path: Path, queries: Sequence[tuple[str, Sequence[ShownClip]]], title: str) -> None:
     """One row a query, best clip first. PNG or SVG by the ending; raises ConfigError for another."""
     from matplotlib.figure import Figure
 
-    columns = max(len(clips) for _, clips in found)
-    figure = Figure(figsize=(CARD * columns, (CARD + 0.45) * len(found) + 0.6), layout="constrained")
-    rows = figure.subfigures(len(found), 1, squeeze=False)[:, 0]
-    for part, (query, clips) in zip(rows, found, strict=True):
+    columns = max(len(clips) for _, clips in queries)
+    figure = Figure(figsize=(CARD * columns, (CARD + 0.45) * len(queries) + 0.6), layout="constrained")
+    rows = figure.subfigures(len(queries), 1, squeeze=False)[:, 0]
+    for part, (query, clips) in zip(rows, queries, strict=True):
         part.suptitle(query, fontsize=10, x=0.01, ha="left", parse_math=False)
         for axes, shown in zip(part.subplots(1, columns, squeeze=False)[0], clips, strict=False):
             _draw(axes, shown)
@@ -37,7 +37,7 @@ def clip_sheet(path: Path, found: Sequence[tuple[str, Sequence[Shown]]], title: 
     finish(path, figure, rows[0].axes[0], title, legend_columns=2)
 
 
-def _draw(axes, shown: Shown) -> None:  # type: ignore[no-untyped-def]
+def _draw(axes, shown: ShownClip) -> None:  # type: ignore[no-untyped-def]
     _, ink, sign = RIGHT if shown.right else WRONG
     picture = np.full((8, 8, 3), 235, np.uint8) if shown.picture is None else shown.picture
     axes.imshow(picture)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from avgzsl.experiments.cells import Result
-from avgzsl.reports.published import Line, PaperTable
+from avgzsl.reports.published import PaperTable, TableLine
 from avgzsl.scores.metrics import spread
 from avgzsl.support.spreadsheet import escaped
 
@@ -17,15 +17,18 @@ _TEST = {"audio": "audio", "video": "video", "both": "both"}
 _QUERY = {"audio": "T→A", "video": "T→V", "both": "T→AV"}
 
 
-class Measured(NamedTuple):
-    """A line with mean and spread of S, U, HM in %; None where nothing was measured, a spread NaN if it has none."""
+class MeasuredLine(NamedTuple):
+    """A line of a table with what was measured: mean and spread of S, U, HM in %, over `runs` runs.
 
-    line: Line
+    None where nothing was measured; a spread is NaN where there is only one value.
+    """
+
+    line: TableLine
     figures: tuple[tuple[float, float], ...] | None
     runs: int
 
 
-def measured_lines(table: PaperTable, results: Sequence[Result]) -> list[Measured]:
+def measured_lines(table: PaperTable, results: Sequence[Result]) -> list[MeasuredLine]:
     """Mean over class splits of means over seeds, and the standard deviation over class splits of these means.
 
     With a single class split the spread is the standard deviation over its seeds.
@@ -33,7 +36,7 @@ def measured_lines(table: PaperTable, results: Sequence[Result]) -> list[Measure
     return [_measure(table, line, results) for line in table.lines]
 
 
-def _measure(table: PaperTable, line: Line, results: Sequence[Result]) -> Measured:
+def _measure(table: PaperTable, line: TableLine, results: Sequence[Result]) -> MeasuredLine:
     values: dict[str, dict[str, list[float]]] = {figure: {} for figure in FIGURES}
     for result in results:
         if result.label != line.entry:
@@ -47,8 +50,8 @@ def _measure(table: PaperTable, line: Line, results: Sequence[Result]) -> Measur
                     )
     runs = sum(map(len, values["S"].values()))
     if not runs:
-        return Measured(line, None, 0)
-    return Measured(line, tuple(spread_of(values[figure]) for figure in FIGURES), runs)
+        return MeasuredLine(line, None, 0)
+    return MeasuredLine(line, tuple(spread_of(values[figure]) for figure in FIGURES), runs)
 
 
 def spread_of(values: dict[str, list[float]]) -> tuple[float, float]:
@@ -59,34 +62,35 @@ def spread_of(values: dict[str, list[float]]) -> tuple[float, float]:
     return spread(values)
 
 
-def as_csv(table: PaperTable, lines: Sequence[Measured]) -> str:
+def as_csv(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
     """One row a line, figures in %; empty where not measured."""
     rows = []
-    for one in lines:
-        means = ["", "", ""] if one.figures is None else [_plain(mean) for mean, _ in one.figures]
-        spreads = ["", "", ""] if one.figures is None else [_plain(sd) for _, sd in one.figures]
-        names = [escaped(one.line.model), escaped(_mode(table, one.line))]
-        rows.append([*names, *means, *spreads, *map(_plain, one.line.published)])
+    for line in lines:
+        means = ["", "", ""] if line.figures is None else [_plain(mean) for mean, _ in line.figures]
+        spreads = ["", "", ""] if line.figures is None else [_plain(sd) for _, sd in line.figures]
+        names = [escaped(name) for name in _names(table, line.line)]
+        rows.append([*names, *means, *spreads, *map(_plain, line.line.published)])
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
     return out.getvalue()
 
 
-def as_markdown(table: PaperTable, lines: Sequence[Measured]) -> str:
+def as_markdown(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
     """Measured mean ± spread, then the published figures under their own heading."""
     head = ["model", "test", *FIGURES, *(f"{figure} published" for figure in FIGURES)]
     rows = [
-        [one.line.model, _mode(table, one.line), *_cells(one, "±"), *map(_plain, one.line.published)] for one in lines
+        [*_names(table, measured.line), *_cells(measured, "±"), *map(_plain, measured.line.published)]
+        for measured in lines
     ]
     text = ["| " + " | ".join(cells) + " |" for cells in [head, ["---", "---", *["---:"] * 6], *rows]]
     return f"**{table.title}**\n\n" + "\n".join(text) + "\n"
 
 
-def as_latex(table: PaperTable, lines: Sequence[Measured]) -> str:
+def as_latex(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
     """A booktabs table."""
     body = []
-    for one in lines:
-        cells = [one.line.model, _mode(table, one.line), *_cells(one, r"$\pm$"), *map(_plain, one.line.published)]
+    for line in lines:
+        cells = [*_names(table, line.line), *_cells(line, r"$\pm$"), *map(_plain, line.line.published)]
         body.append(" & ".join(cell.replace("→", r"$\to$").replace("_", r"\_") for cell in cells) + r" \\")
     return "\n".join(
         [
@@ -103,14 +107,15 @@ def as_latex(table: PaperTable, lines: Sequence[Measured]) -> str:
     )
 
 
-def _mode(table: PaperTable, line: Line) -> str:
-    return (_QUERY if table.task == "retrieval" else _TEST)[line.modality]
+def _names(table: PaperTable, line: TableLine) -> tuple[str, str]:
+    """The first two cells of a line: the model, and the modality it is tested with."""
+    return line.model, (_QUERY if table.task == "retrieval" else _TEST)[line.modality]
 
 
-def _cells(one: Measured, sign: str) -> list[str]:
-    if one.figures is None:
+def _cells(line: MeasuredLine, sign: str) -> list[str]:
+    if line.figures is None:
         return ["–"] * len(FIGURES)
-    return [_plain(mean) + ("" if math.isnan(sd) else f" {sign} {sd:.2f}") for mean, sd in one.figures]
+    return [_plain(mean) + ("" if math.isnan(sd) else f" {sign} {sd:.2f}") for mean, sd in line.figures]
 
 
 def _plain(value: float) -> str:

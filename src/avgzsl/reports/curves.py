@@ -7,14 +7,17 @@ from avgzsl.support.progress import Progress, Step
 
 
 def with_tensorboard(folder: Path, progress: Progress | None = None) -> Progress:
-    """Write every number of the history to `folder`, too. Raises ConfigError when TensorBoard is not installed."""
+    """A progress that writes the figures of every step to `folder`, then passes the step on to `progress`.
+
+    Raises ConfigError when TensorBoard is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as problem:
         raise ConfigError("TensorBoard is not installed; pip install 'avgzsl[tensorboard]'") from problem
     writer: SummaryWriter | None = None
 
-    def note(step: Step) -> None:
+    def write_and_pass_on(step: Step) -> None:
         nonlocal writer
         if writer is None:  # not before training has begun: a run's folder must be empty until then
             writer = SummaryWriter(str(folder))
@@ -24,4 +27,4 @@ def with_tensorboard(folder: Path, progress: Progress | None = None) -> Progress
         if progress is not None:
             progress(step)
 
-    return note
+    return write_and_pass_on

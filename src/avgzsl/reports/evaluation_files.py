@@ -22,30 +22,30 @@ def write_evaluation(evaluation: Evaluation, folder: Path, predictions: str = "c
     """Write everything to `folder`, and give back the files. Raises ConfigError for an unknown `predictions` format."""
     if predictions not in _FORMATS:
         raise ConfigError(unknown("format of predictions", predictions, _FORMATS))
-    method, about = evaluation.provenance["method"], evaluation.provenance
-    title = f"{method}, {evaluation.split} clips, calibration {about['calibration']}"
+    method, provenance = evaluation.provenance["method"], evaluation.provenance
+    title = f"{method}, {evaluation.split} clips, calibration {provenance['calibration']}"
     results, tables = folder / "results.json", folder / "tables.md"
     write_json(results, evaluation.json())
     write_text(tables, markdown(evaluation.results, method))
     written = [results, tables]
-    curved = {str(one.scored.mode): one for one in evaluation.measured if one.curve is not None}
+    curved = {str(measured.scored.mode): measured for measured in evaluation.measured if measured.curve is not None}
     if curved:
         written.append(folder / "seen-unseen.png")
-        points = {name: (one.classification.U, one.classification.S) for name, one in curved.items()}
-        curves = {name: one.curve for name, one in curved.items() if one.curve is not None}
+        points = {name: (measured.classification.U, measured.classification.S) for name, measured in curved.items()}
+        curves = {name: measured.curve for name, measured in curved.items() if measured.curve is not None}
         seen_unseen_curve(written[-1], curves, points, title)
-    for one in evaluation.measured:
-        written += _write_mode(evaluation, one, folder, predictions, title)
+    for measured in evaluation.measured:
+        written += _write_mode(evaluation, measured, folder, predictions, title)
     return written
 
 
-def _write_mode(evaluation: Evaluation, one: Measured, folder: Path, form: str, title: str) -> list[Path]:
+def _write_mode(evaluation: Evaluation, measured: Measured, folder: Path, form: str, title: str) -> list[Path]:
     classes, clips = evaluation.dataset.classes, evaluation.dataset.split(evaluation.split)
-    mode, scored = one.scored.mode, one.scored
+    mode, scored = measured.scored.mode, measured.scored
     rows, chart = folder / f"predictions-{mode}.{form}", folder / f"per-class-{mode}.png"
     best, values = top(scored.scores, classes.seen, scored.gamma, min(_TOP, len(classes)))
     write_predictions(rows, clips.ids[scored.rows.numpy()], classes.names, scored.labels, best, values)
     counts = torch.bincount(scored.labels, minlength=len(classes))
-    accuracy = one.classification.per_class
+    accuracy = measured.classification.per_class
     per_class_chart(chart, classes.names, classes.seen, accuracy, counts, f"{title}, {mode}")
     return [rows, chart]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from avgzsl.reports.comparison import FIGURES, Measured
+from avgzsl.reports.comparison import FIGURES, MeasuredLine
 from avgzsl.reports.published import PaperTable
 from avgzsl.support.files import write_text
 
@@ -27,14 +27,14 @@ figcaption { font-size: .9rem; }
 
 @dataclass
 class Page:
-    """A title, what a reader has to know first, and sections in the order in which they are added."""
+    """A page: its title, paragraphs before the first section, and tables and figures in the order they are added."""
 
     title: str
     about: Sequence[str]
     sections: list[tuple[str, str]] = field(default_factory=list)
     figures: list[tuple[Path, str]] = field(default_factory=list)
 
-    def add_table(self, table: PaperTable, lines: Sequence[Measured]) -> None:
+    def add_table(self, table: PaperTable, lines: Sequence[MeasuredLine]) -> None:
         """Measured figures, and the published ones set apart."""
         names = "".join(f"<th scope='col'>{figure}</th>" for figure in FIGURES)
         shown = names.replace("<th ", "<th class='published' ")
@@ -61,7 +61,7 @@ class Page:
 
 def write_page(path: Path, page: Page) -> None:
     """Write the page with its pictures inside."""
-    about = "".join(f"<p>{escape(line)}</p>" for line in page.about)
+    introduction = "".join(f"<p>{escape(line)}</p>" for line in page.about)
     tables = "".join(f"<section><h2>{escape(title)}</h2>{body}</section>" for title, body in page.sections)
     figures = "".join(_figure(file, caption) for file, caption in sorted(page.figures))
     write_text(
@@ -69,14 +69,14 @@ def write_page(path: Path, page: Page) -> None:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{escape(page.title)}</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>{escape(page.title)}</h1>{about}{tables}{figures}</main></body></html>\n",
+        f"<body><main><h1>{escape(page.title)}</h1>{introduction}{tables}{figures}</main></body></html>\n",
     )
 
 
-def _row(one: Measured) -> str:
-    line = one.line
-    measured = ["–"] * 3 if one.figures is None else [_spread(mean, sd) for mean, sd in one.figures]
-    cells = "".join(f"<td>{cell}</td>" for cell in measured)
+def _row(measured: MeasuredLine) -> str:
+    line = measured.line
+    texts = ["–"] * 3 if measured.figures is None else [_spread(mean, sd) for mean, sd in measured.figures]
+    cells = "".join(f"<td>{text}</td>" for text in texts)
     published = "".join(f"<td class='published'>{value:.2f}</td>" for value in line.published)
     return f"<tr><td>{escape(line.model)}</td><td>{line.modality}</td>{cells}{published}</tr>"
 

@@ -1,4 +1,4 @@
-"""What `avgzsl inspect` found, for people."""
+"""The result of `avgzsl inspect` as tables on a terminal."""
 
 from avgzsl.data.inspection.inspect import Inspection
 

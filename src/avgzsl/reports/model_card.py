@@ -85,15 +85,15 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found = read_json(path, RunError)
-        markdown(found["results"], "")
-        if not isinstance(found["provenance"], dict):
+        results = read_json(path, RunError)
+        markdown(results["results"], "")
+        if not isinstance(results["provenance"], dict):
             raise TypeError("its provenance is no object")
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
         raise RunError(
             f"{path}: not the results of a run ({problem}); remove it, and make it anew with `avgzsl evaluate`"
         ) from problem
-    return dict(found)
+    return dict(results)
 
 
 def _encoders(data: DataRecord) -> str:
@@ -119,8 +119,8 @@ def _calibration(recognition: Recognition | None) -> str:
         return "Recognition is not calibrated: there were no validation clips for it.\n"
     lines = ["Recognition takes from the validation clips, in units of score:\n", "| mode | gamma | threshold |"]
     lines += ["|---|---:|---:|"]
-    for name, one in recognition.modes.items():
-        figures = (("–" if value is None else f"{value:.4g}") for value in (one.gamma, one.threshold))
+    for name, calibrated in recognition.modes.items():
+        figures = (("–" if value is None else f"{value:.4g}") for value in (calibrated.gamma, calibrated.threshold))
         lines.append(f"| {name} | {' | '.join(figures)} |")
     return "\n".join(lines) + "\n"
 

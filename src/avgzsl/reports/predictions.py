@@ -1,4 +1,4 @@
-"""One row per clip: what it is, what it was taken for, and the nearest classes."""
+"""A table of predictions, one row per clip: its label, the predicted class, and the nearest classes."""
 
 from collections.abc import Sequence
 from pathlib import Path

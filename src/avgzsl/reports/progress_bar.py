@@ -72,7 +72,8 @@ class _Steps:
         before = self.last.get(step.task)
         if step.task == CELLS and step.item:
             hms, failed = self.cells.setdefault(step.item, []), step.failed - (before.failed if before else 0)
-            hms += [step.figures["HM"]] if "HM" in step.figures else []
+            if "HM" in step.figures:
+                hms.append(step.figures["HM"])
             self.failed[step.item] = self.failed.get(step.item, 0) + failed
         else:
             self.figures[step.task] = {**self.figures.get(step.task, {}), **step.figures}
@@ -82,17 +83,17 @@ class _Steps:
         return all(_is_done(step) for step in self.last.values())
 
     def state(self, task: str, left: float | None) -> str:
-        """What is said behind a bar."""
+        """The text behind a bar: figures, the time left, and how many failed."""
         step, figures = self.last[task], self.figures.get(task, {})
-        said = [shown(figures[name]) for name, shown in _FIGURES.items() if name in figures]
+        parts = [shown(figures[name]) for name, shown in _FIGURES.items() if name in figures]
         if left is not None and not _is_done(step):
-            said.append(f"{_clock(left)} left")
+            parts.append(f"{_clock(left)} left")
         if step.failed:
-            said.append(f"{step.failed} failed")
-        return "  ".join(said)
+            parts.append(f"{step.failed} failed")
+        return "  ".join(parts)
 
     def table(self) -> list[tuple[str, str, str, str]]:
-        """A row a method."""
+        """The table of a benchmark: of each method, its name, finished cells, failed cells and mean HM in %."""
         means = {method: f"{100 * fmean(hms):.1f}" if hms else "–" for method, hms in self.cells.items()}
         return [(m, str(len(hms)), str(self.failed[m]), means[m]) for m, hms in self.cells.items()]
 
@@ -184,8 +185,8 @@ class _Notebook:
         for task, step in self.steps.last.items():
             most = "" if step.total is None else f' value="{step.done}" max="{step.total}"'
             of = "?" if step.total is None else str(step.total)
-            said = f"{step.done}/{of}  {self.steps.state(task, step.left)}"
-            bars.append(f"<div>{escape(task)} <progress{most}></progress> {escape(said)}</div>")
+            text = f"{step.done}/{of}  {self.steps.state(task, step.left)}"
+            bars.append(f"<div>{escape(task)} <progress{most}></progress> {escape(text)}</div>")
         rows = [_HEAD, *self.steps.table()]
         cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
         table = "".join(f"<tr>{row}</tr>" for row in cells) if len(rows) > 1 else ""
@@ -193,7 +194,7 @@ class _Notebook:
 
 
 def _in_notebook() -> bool:
-    """IPython on a terminal has no kernel."""
+    """Whether this runs in a notebook: unlike there, IPython on a terminal has no kernel."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 

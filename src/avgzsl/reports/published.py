@@ -1,4 +1,4 @@
-"""What the paper published, row by row: `paper.yaml`.
+"""The published figures of the paper, row by row, from `paper.yaml`.
 
 A line names the entry of the grid (a method, or a variant of one) and the test mode that it is measured by.
 """
@@ -11,7 +11,7 @@ from avgzsl.support.trust import read_yaml
 from avgzsl.types import Fusion, TestModality
 
 
-class Line(NamedTuple):
+class TableLine(NamedTuple):
     """A row of a table of the paper: its model, how it is measured here, and the published S, U, HM in %."""
 
     model: str
@@ -27,12 +27,12 @@ class PaperTable(NamedTuple):
     name: str
     title: str
     task: str
-    lines: tuple[Line, ...]
+    lines: tuple[TableLine, ...]
 
 
-def _line(model: str, entry: str, modality: TestModality, fusion: Fusion, *published: float) -> Line:
+def _line(model: str, entry: str, modality: TestModality, fusion: Fusion, *published: float) -> TableLine:
     seen, unseen, harmonic = published
-    return Line(model, entry, modality, fusion, (seen, unseen, harmonic))
+    return TableLine(model, entry, modality, fusion, (seen, unseen, harmonic))
 
 
 _CONTENT = read_yaml(Path(__file__).with_name("paper.yaml"), ConfigError)

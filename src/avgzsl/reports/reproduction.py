@@ -124,10 +124,10 @@ def _write_figures(
     files: list[Path] = []
 
     def both(name: str, caption: str) -> list[Path]:
-        made = [out / f"{name}.png", out / f"{name}.svg"]
-        page.add_figure(made[0], caption)
-        files.extend(made)
-        return made
+        paths = [out / f"{name}.png", out / f"{name}.svg"]
+        page.add_figure(paths[0], caption)
+        files.extend(paths)
+        return paths
 
     if "figure7" in chosen:
         scores, labels = _per_class(results)
@@ -192,12 +192,12 @@ def _figure6(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) ->
     full = test.where(test.has_audio & test.has_video)
     rows = choose_clips(full.labels, classes.seen, seed=0)
     clips = full.take(rows)
-    shown, labels = torch.unique(clips.labels, return_inverse=True)
-    names = [classes.names[c] for c in shown.tolist()]
+    class_numbers, labels = torch.unique(clips.labels, return_inverse=True)
+    names = [classes.names[c] for c in class_numbers.tolist()]
     panels = {}
     for label, method in fitted.items():
         embeddings = method.embed_clips(clips)
-        text = method.embed_text(classes.text[shown])
+        text = method.embed_text(classes.text[class_numbers])
         for modality in MODALITIES:
             z = embeddings.of(modality)
             if z is not None:
@@ -215,7 +215,7 @@ def _about(
     tuned: object,
     failed: Sequence[Result],
 ) -> list[str]:
-    """What a reader has to know before any number."""
+    """The paragraphs before any number: data, settings, calibration, what is measured, and what failed."""
     first = next(iter(datasets.values()))
     settings = "tuned settings" if tuned is not None else "the preset " + preset if preset else "each method's defaults"
     rest = " (methods without them: their defaults)" if tuned is not None or preset else ""

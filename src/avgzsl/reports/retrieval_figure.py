@@ -33,8 +33,8 @@ LETTERS, ID_LETTERS = 19, 26  # that fit on a card, if they are not all wide
 ROOM = 72 * (CARD - GAP - 0.3)  # points in which they must fit
 
 
-Found = tuple[str, str, bool]  # the id of a clip, its class, and whether that is the class asked for
-Columns = Mapping[str, Mapping[str, Sequence[Sequence[Found]]]]
+RetrievedClip = tuple[str, str, bool]  # the id of a clip, its class, and whether that is the class asked for
+Columns = Mapping[str, Mapping[str, Sequence[Sequence[RetrievedClip]]]]
 
 
 def top_retrieved(
@@ -43,10 +43,10 @@ def top_retrieved(
     ids: Shaped[np.ndarray, " n"],
     names: Sequence[str],
     queries: Sequence[str],
-    k: int = 10,
+    top: int = 10,
     seed: int = 0,
-) -> list[list[Found]]:
-    """For each query, a class name, the k clips of the whole gallery that score highest; ties by `scoring.rank`'s rule.
+) -> list[list[RetrievedClip]]:
+    """For each query, a class name, the `top` clips of all n that score highest; ties by the rule of `scoring.rank`.
 
     Raises UnknownNameError for a query that is no class, DataError for labels that are none, names that are not one for
     each column, or scores that are not finite.
@@ -57,14 +57,14 @@ def top_retrieved(
     strays = [query for query in queries if query not in names]
     if strays:
         raise UnknownNameError(unknown("class", strays[0], names))
-    asked = torch.tensor([names.index(query) for query in queries], dtype=torch.long)
-    best = rank(scores[:, asked], seed)[:k].T
+    query_classes = torch.tensor([names.index(query) for query in queries], dtype=torch.long)
+    best = rank(scores[:, query_classes], seed)[:top].T
 
-    def found(clip: int, query: int) -> Found:
-        label = int(labels[clip])
-        return str(ids[clip]), names[label], label == query
-
-    return [[found(clip, query) for clip in row] for row, query in zip(best.tolist(), asked.tolist(), strict=True)]
+    lists = []
+    for clips, query in zip(best.tolist(), query_classes.tolist(), strict=True):
+        clip_labels = labels[clips].tolist()
+        lists.append([(str(ids[c]), names[label], label == query) for c, label in zip(clips, clip_labels, strict=True)])
+    return lists
 
 
 def retrieval_figure(path: Path, queries: Sequence[str], columns: Columns, title: str = "") -> None:
@@ -105,17 +105,17 @@ def _check(queries: Sequence[str], columns: Columns) -> list[str]:
     """The test modes, which all methods share."""
     if not queries or not columns:
         raise DataError(f"{len(queries)} queries and {len(columns)} methods to show; expected at least one of each")
-    for one, other in pairwise(columns):
-        if list(columns[one]) != list(columns[other]):
+    for first, second in pairwise(columns):
+        if list(columns[first]) != list(columns[second]):
             raise DataError(
-                f"{one} was tested in {', '.join(columns[one])}, {other} in {', '.join(columns[other])}; "
+                f"{first} was tested in {', '.join(columns[first])}, {second} in {', '.join(columns[second])}; "
                 "expected the same modes, in the same order"
             )
     for method, lists in columns.items():
-        for mode, found in lists.items():
-            if len(found) != len(queries):
+        for mode, lists_of_mode in lists.items():
+            if len(lists_of_mode) != len(queries):
                 raise DataError(
-                    f"{method}, {mode}: {len(found)} lists for {len(queries)} queries; expected one for each"
+                    f"{method}, {mode}: {len(lists_of_mode)} lists for {len(queries)} queries; expected one for each"
                 )
     return list(next(iter(columns.values())))
 
@@ -125,7 +125,7 @@ def _rows(columns: Columns, mode: str, place: int) -> int:
     return max(-(-len(lists[mode][place]) // ACROSS) for lists in columns.values())
 
 
-def _draw_list(axes: "Axes", left: float, top: float, mode: str, clips: Sequence[Found]) -> None:
+def _draw_list(axes: "Axes", left: float, top: float, mode: str, clips: Sequence[RetrievedClip]) -> None:
     """A heading with the number of right clips, and the cards under it, row by row."""
     right = sum(right for *_, right in clips)
     axes.text(left, top + MODE / 2, f"{mode}: {right} of {len(clips)} right", fontsize=9, va="center", parse_math=False)
@@ -133,10 +133,10 @@ def _draw_list(axes: "Axes", left: float, top: float, mode: str, clips: Sequence
         _draw_card(axes, left + CARD * (place % ACROSS), top + MODE + HIGH * (place // ACROSS), place + 1, clip)
 
 
-def _draw_card(axes: "Axes", x: float, y: float, place: int, found: Found) -> None:
+def _draw_card(axes: "Axes", x: float, y: float, place: int, clip: RetrievedClip) -> None:
     from matplotlib.patches import Rectangle
 
-    clip, name, right = found
+    clip_name, name, right = clip
     fill, ink, sign = RIGHT if right else WRONG
     axes.add_patch(Rectangle((x, y), CARD - GAP, HIGH - GAP, facecolor=fill, edgecolor=ink, linewidth=1))
     axes.text(x + 0.13, y + 0.14, sign, fontsize=11, color=ink, weight="bold", ha="center", va="center")
@@ -144,7 +144,7 @@ def _draw_card(axes: "Axes", x: float, y: float, place: int, found: Found) -> No
     weight = "normal" if right else "bold"
     for text, height, size, look in (
         (_two_lines(name), 0.16, 6.5, {"weight": weight, "linespacing": 0.95}),
-        (_shortened(clip), 0.37, 5.0, {"weight": "normal", "color": "0.25"}),
+        (_shortened(clip_name), 0.37, 5.0, {"weight": "normal", "color": "0.25"}),
     ):
         size = min(size, size * ROOM / _width(text, size, str(look["weight"])))
         axes.text(x + 0.25, y + height, text, fontsize=size, va="center", parse_math=False, **look)

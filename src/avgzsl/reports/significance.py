@@ -40,7 +40,7 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RankComparison:
     """k methods on n classes: mean ranks (1 is best), Friedman and Iman-Davenport tests, Nemenyi's critical difference.
 
     `iman_f` and `iman_p` are None for two methods. `pairs` holds the first method against each other one; their p are
@@ -70,15 +70,15 @@ class Comparison:
     def groups(self) -> list[tuple[int, ...]]:
         """The largest sets of two or more methods, best first, whose mean ranks lie within the critical difference."""
         order = self.order()
-        found: list[tuple[int, ...]] = []
+        groups: list[tuple[int, ...]] = []
         for place, best in enumerate(order):
             near = [m for m in order[place:] if self.mean_ranks[m] - self.mean_ranks[best] < self.critical_difference]
-            if len(near) > 1 and not (found and set(near) <= set(found[-1])):
-                found.append(tuple(near))
-        return found
+            if len(near) > 1 and not (groups and set(near) <= set(groups[-1])):
+                groups.append(tuple(near))
+        return groups
 
     def sentence(self) -> str:
-        """What came out, in plain words, with the weakness of the test."""
+        """The result in plain words, with the weakness of the test."""
         ranks = _two_methods(self) if self.k == 2 else _many_methods(self)
         return (
             f"{ranks} The {self.n} classes come from one test set and one training, so they are not the independent "
@@ -109,7 +109,7 @@ def critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
     return quantile * math.sqrt(k * (k + 1) / (6 * n))
 
 
-def compare_methods(scores: Float[Tensor, "n k"], names: Sequence[str], alpha: float = 0.05) -> Comparison:
+def compare_methods(scores: Float[Tensor, "n k"], names: Sequence[str], alpha: float = 0.05) -> RankComparison:
     """Compare methods over classes by ranks (Demsar 2006); higher scores are better.
 
     Raises DataError for NaN or infinity, fewer than two classes or methods, or names that are not one for each method,
@@ -124,9 +124,9 @@ def compare_methods(scores: Float[Tensor, "n k"], names: Sequence[str], alpha: f
 
     difference = critical_difference(k, n, alpha)
     chi2 = _friedman(_ranks(scores))
-    room = n * (k - 1) - chi2  # 0 when all classes order the methods alike
-    iman = None if k == 2 else (n - 1) * chi2 / room if room > 1e-9 else math.inf
-    return Comparison(
+    remainder = n * (k - 1) - chi2  # 0 when all classes order the methods alike
+    iman = None if k == 2 else (n - 1) * chi2 / remainder if remainder > 1e-9 else math.inf
+    return RankComparison(
         names=tuple(names),
         n=n,
         alpha=alpha,
@@ -170,8 +170,8 @@ def _ranks(scores: Float[Tensor, "n k"]) -> Float64[Tensor, "n k"]:
     broken = int((~scores.isfinite()).any(1).sum())
     if broken:
         raise DataError(f"{broken} of {len(scores)} classes have a score that is not finite; drop these classes first")
-    one, other = scores[:, :, None], scores[:, None, :]
-    return (other > one).sum(2).double() + (1 + (other == one).sum(2)).double() / 2
+    own, others = scores[:, :, None], scores[:, None, :]
+    return (others > own).sum(2).double() + (1 + (others == own).sum(2)).double() / 2
 
 
 def _friedman(ranks: Float64[Tensor, "n k"]) -> float:
@@ -182,17 +182,17 @@ def _friedman(ranks: Float64[Tensor, "n k"]) -> float:
     """
     n, k = ranks.shape
     centre = (k + 1) / 2
-    left = float((ranks - centre).square().sum())
+    within = float((ranks - centre).square().sum())
     between = n * n * float((ranks.mean(0) - centre).square().sum())
-    return (k - 1) * between / left if left else 0.0  # every class a tie: nothing speaks for a difference
+    return (k - 1) * between / within if within else 0.0  # all methods tie on every class: no sign of a difference
 
 
-def _pair(name: str, first: Float[Tensor, " n"], other: Float[Tensor, " n"]) -> Pair:
+def _pair(name: str, first: Float[Tensor, " n"], second: Float[Tensor, " n"]) -> Pair:
     """Wins, losses, ties and the two-sided signed-rank test (Wilcoxon 1945), which leaves out ties."""
     from scipy import stats
 
-    wins, losses, ties = (int(x.sum()) for x in (first > other, first < other, first == other))
-    difference = (first.double() - other.double()).round(decimals=SAME).numpy(force=True)
+    wins, losses, ties = (int(x.sum()) for x in (first > second, first < second, first == second))
+    difference = (first.double() - second.double()).round(decimals=SAME).numpy(force=True)
     p = float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0
     return Pair(name, wins, losses, ties, p)
 
@@ -220,33 +220,33 @@ def _require_open(name: str, value: float) -> None:
         raise ConfigError(f"{name} must lie between 0 and 1, ends excluded; given {value}")
 
 
-def _two_methods(found: Comparison) -> str:
-    first, other = found.names
-    pair = found.pairs[0]
-    gap = abs(found.mean_ranks[0] - found.mean_ranks[1])
-    apart = gap >= found.critical_difference
+def _two_methods(result: RankComparison) -> str:
+    first, second = result.names
+    pair = result.pairs[0]
+    gap = abs(result.mean_ranks[0] - result.mean_ranks[1])
+    differ = gap >= result.critical_difference
     return (
-        f"Of {found.n} classes, {first} is better than {other} on {pair.wins}, worse on {pair.losses}, equal on "
-        f"{pair.ties}. The mean ranks {found.mean_ranks[0]:.3f} and {found.mean_ranks[1]:.3f} differ by {gap:.3f}, "
-        f"{'at least' if apart else 'less than'} the critical difference {found.critical_difference:.4f}: the two "
-        f"{'differ' if apart else 'do not differ'} significantly at the level {found.alpha:g} (Nemenyi; Friedman "
-        f"chi2 {found.chi2:.2f}, {_p(found.p)}; Wilcoxon {_p(pair.wilcoxon_p)})."
+        f"Of {result.n} classes, {first} is better than {second} on {pair.wins}, worse on {pair.losses}, equal on "
+        f"{pair.ties}. The mean ranks {result.mean_ranks[0]:.3f} and {result.mean_ranks[1]:.3f} differ by {gap:.3f}, "
+        f"{'at least' if differ else 'less than'} the critical difference {result.critical_difference:.4f}: the two "
+        f"{'differ' if differ else 'do not differ'} significantly at the level {result.alpha:g} (Nemenyi; Friedman "
+        f"chi2 {result.chi2:.2f}, {_p(result.p)}; Wilcoxon {_p(pair.wilcoxon_p)})."
     )
 
 
-def _many_methods(found: Comparison) -> str:
-    order = found.order()
+def _many_methods(result: RankComparison) -> str:
+    order = result.order()
     best, worst = order[0], order[-1]
-    with_best = [group for group in found.groups() if group[0] == best]
-    unlike = f"{found.names[best]} differs significantly from all others"
+    with_best = [group for group in result.groups() if group[0] == best]
+    unlike = f"{result.names[best]} differs significantly from all others"
     if with_best:
-        unlike = f"not told apart from {found.names[best]}: {', '.join(found.names[m] for m in with_best[0][1:])}"
+        unlike = f"not told apart from {result.names[best]}: {', '.join(result.names[m] for m in with_best[0][1:])}"
     return (
-        f"Over {found.n} classes, {found.names[best]} has the best mean rank of {found.k} methods "
-        f"({found.mean_ranks[best]:.2f}) and {found.names[worst]} the worst ({found.mean_ranks[worst]:.2f}). Were all "
-        f"equal, such ranks would have {_p(found.p)} (Friedman, chi2 {found.chi2:.2f}) and {_p(found.iman_p)} "
-        f"(Iman-Davenport, F {found.iman_f:.2f}). Mean ranks differ significantly at the level {found.alpha:g} "
-        f"from a difference of {found.critical_difference:.2f} on (Nemenyi); {unlike}."
+        f"Over {result.n} classes, {result.names[best]} has the best mean rank of {result.k} methods "
+        f"({result.mean_ranks[best]:.2f}) and {result.names[worst]} the worst ({result.mean_ranks[worst]:.2f}). Were "
+        f"all equal, such ranks would have {_p(result.p)} (Friedman, chi2 {result.chi2:.2f}) and {_p(result.iman_p)} "
+        f"(Iman-Davenport, F {result.iman_f:.2f}). Mean ranks differ significantly at the level {result.alpha:g} "
+        f"from a difference of {result.critical_difference:.2f} on (Nemenyi); {unlike}."
     )
 
 

@@ -18,7 +18,7 @@ _NAMES = {
 
 
 class Key(NamedTuple):
-    """A line of the table."""
+    """A line of the table: the method's label and the test mode."""
 
     label: str
     modality: str
@@ -88,12 +88,12 @@ def _line(key: Key, measured: dict[str, dict[str, dict[int, float]]], columns: S
 
 def _paired(key: Key, table: dict[Key, dict[str, dict[str, dict[int, float]]]], against: str) -> str:
     """Mean difference of HM over the cells that both have, in the same test mode, with its bootstrap interval."""
-    ours, theirs = table[key].get("HM"), table.get(key._replace(label=against), {}).get("HM")
-    if ours is None or theirs is None or key.label == against:
+    own_HM, other_HM = table[key].get("HM"), table.get(key._replace(label=against), {}).get("HM")
+    if own_HM is None or other_HM is None or key.label == against:
         return "–"
     gaps = {
-        split: [by_seed[seed] - theirs[split][seed] for seed in by_seed if seed in theirs.get(split, {})]
-        for split, by_seed in ours.items()
+        split: [by_seed[seed] - other_HM[split][seed] for seed in by_seed if seed in other_HM.get(split, {})]
+        for split, by_seed in own_HM.items()
     }
     gaps = {split: values for split, values in gaps.items() if values}
     if not gaps:

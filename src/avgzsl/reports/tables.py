@@ -18,7 +18,7 @@ SHARES = {"classification": ("S", "U", "HM", "ZSL", "AUSUC"), "retrieval": ("S",
 
 
 class Sheet(NamedTuple):
-    """A table before it is drawn."""
+    """The content of a table: texts by line, for a terminal or markdown."""
 
     title: str
     header: tuple[str, ...]
@@ -60,18 +60,18 @@ def sheets(rows: Sequence[Mapping[str, Any]], method: str) -> list[Sheet]:
     """Table 1 once per calibration, in the order given, since numbers of different calibrations do not compare."""
     classified = [row for row in rows if row["task"] == "classification"]
     retrieved = [row for row in rows if row["task"] == "retrieval"]
-    made = []
+    drawn = []
     for calibration in dict.fromkeys(row.get("calibration") for row in classified):
         lines = [_line(row, method) for row in classified if row.get("calibration") == calibration]
         header = ("model", "test", *SHARES["classification"], "gamma", "clips")
         title = "Table 1: classification, mean class accuracy (%)"
-        made.append(Sheet(title, header, lines, _caption(calibration)))
+        drawn.append(Sheet(title, header, lines, _caption(calibration)))
     if retrieved:
         header = ("model", "test", *SHARES["retrieval"], "clips")
         caption = "Every class name is a query over all clips, seen and unseen; no seen-class penalty."
         lines = [_line(row, method) for row in retrieved]
-        made.append(Sheet("Table 2: retrieval by class name, mAP (%)", header, lines, caption))
-    return made
+        drawn.append(Sheet("Table 2: retrieval by class name, mAP (%)", header, lines, caption))
+    return drawn
 
 
 def _caption(calibration: str | None) -> str:

@@ -37,12 +37,13 @@ def choose_clips(
     """
     require_labels(labels, len(classes_seen))
     generator = torch.Generator().manual_seed(seed)
-    there = (classes_seen & (torch.bincount(labels, minlength=len(classes_seen)) > 0)).nonzero().squeeze(1)
-    if min(len(there), n_classes) < 2:
+    candidates = (classes_seen & (torch.bincount(labels, minlength=len(classes_seen)) > 0)).nonzero().squeeze(1)
+    if min(len(candidates), n_classes) < 2:
         raise DataError(
-            f"{n_classes} of {len(there)} seen classes with clips were asked for; a picture needs at least 2"
+            f"{n_classes} of {len(candidates)} seen classes with clips were asked for; a picture needs at least 2"
         )
-    classes = there[torch.randperm(len(there), generator=generator)[:n_classes]].sort().values  # in the table's order
+    drawn = torch.randperm(len(candidates), generator=generator)[:n_classes]
+    classes = candidates[drawn].sort().values  # in the table's order
     parts = []
     for label in classes:
         rows = (labels == label).nonzero().squeeze(1)
@@ -59,8 +60,8 @@ def own_text_ratio(clips: Float[Tensor, "m d"], text: Float[Tensor, "c d"], labe
     if not len(clips) or len(text) < 2:
         raise DataError(f"{len(clips)} clips and {len(text)} class texts; expected at least one clip and two texts")
     distance = -euclidean(clips.double(), text.double())
-    own = torch.nn.functional.one_hot(labels.long(), len(text)).bool()
-    return float(distance[own].mean() / distance.masked_fill(own, torch.inf).min(dim=1).values.mean())
+    is_own = torch.nn.functional.one_hot(labels.long(), len(text)).bool()
+    return float(distance[is_own].mean() / distance.masked_fill(is_own, torch.inf).min(dim=1).values.mean())
 
 
 def tsne_figure(path: Path, panels: Mapping[str, Panel], seed: int = 0, title: str = "") -> None:
@@ -86,8 +87,8 @@ def tsne_figure(path: Path, panels: Mapping[str, Panel], seed: int = 0, title: s
         axes.set_title(f"{name}\nown text / nearest other text: {ratio:.2f}", fontsize=10, parse_math=False)
     for axes in grid[len(panels) :]:
         axes.axis("off")
-    about = "ratio of mean distances in the embedding space, below 1: nearer to the own text"
-    finish(path, figure, grid[0], f"{title or 't-SNE of clips and class texts'}\n{about}", legend_columns=3)
+    subtitle = "ratio of mean distances in the embedding space, below 1: nearer to the own text"
+    finish(path, figure, grid[0], f"{title or 't-SNE of clips and class texts'}\n{subtitle}", legend_columns=3)
 
 
 def _plane(name: str, clips: Float[Tensor, "m d"], text: Float[Tensor, "c d"], seed: int) -> Float[np.ndarray, "m+c 2"]:

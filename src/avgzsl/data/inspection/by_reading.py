@@ -59,13 +59,13 @@ def read_class_splits(
 
 
 def range_of(rows: Float[np.ndarray, "n d"]) -> dict[str, Any]:
-    """What feature rows span: dimension, min, max, mean_norm, without rows that are not finite; None without rows."""
-    good = rows[np.isfinite(rows).all(axis=1)]
+    """`dimension`, `min`, `max` and `mean_norm` of rows, without those that are not finite; None without rows."""
+    finite_rows = rows[np.isfinite(rows).all(axis=1)]
     return {
         "dimension": rows.shape[1],
-        "min": float(good.min()) if len(good) else None,
-        "max": float(good.max()) if len(good) else None,
-        "mean_norm": float(np.linalg.norm(good.astype(np.float64), axis=1).mean()) if len(good) else None,
+        "min": float(finite_rows.min()) if len(finite_rows) else None,
+        "max": float(finite_rows.max()) if len(finite_rows) else None,
+        "mean_norm": float(np.linalg.norm(finite_rows.astype(np.float64), axis=1).mean()) if len(finite_rows) else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""What is in a data set of one HDF5 file a class, and everything that is wrong with it."""
+"""The content of a data set of one HDF5 file a class, and everything that is wrong with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from avgzsl.data.inspection.survey import Survey, remarks, shared_ids, survey
 from avgzsl.data.reading.class_lists import ClassLists
 from avgzsl.data.reading.class_table import class_table
-from avgzsl.data.reading.source import Plan, Source, Wanted, merged, missing_files, plan_of
+from avgzsl.data.reading.source import FeatureSource, Plan, StageClasses, merged, missing_files, plan_of
 from avgzsl.errors import AvgzslError
 from avgzsl.text.class_vectors import read_class_vectors
 from avgzsl.text.spellings import spelling_notes, vector_notes
@@ -31,7 +31,7 @@ class ClassFiles:
     layout: str
     class_splits: Callable[[Path], list[str]]
     class_lists: Callable[[Path, str | None], ClassLists]
-    source: Callable[[Path, str | None], Source]
+    source: Callable[[Path, str | None], FeatureSource]
     vector_files: Callable[[Path, str | None], list[Path]]
     remarks: Callable[[Path], list[str]] | None = None
 
@@ -44,18 +44,18 @@ def inspect_class_files(path: Path, files: ClassFiles) -> dict[str, Any]:
     if not names:
         _try(problems, files.class_lists, path, None)
     text = _text(path, files, lists, problems)
-    asked: list[str | None] = [*names] or [None]
-    sources = {name: _try(problems, files.source, path, name) for name in asked}
-    odd: list[str] = [] if files.remarks is None else _try(problems, files.remarks, path) or []
-    surveys = _surveys(sources, lists, problems, odd)
+    names_to_read: list[str | None] = [*names] or [None]
+    sources = {name: _try(problems, files.source, path, name) for name in names_to_read}
+    notes: list[str] = [] if files.remarks is None else _try(problems, files.remarks, path) or []
+    surveys = _surveys(sources, lists, problems, notes)
     for name, split in lists.items():
         source = sources[name]
         if split is not None and source is not None:
             marks = dict.fromkeys(split.seen, True) | dict.fromkeys(split.unseen, False)
             problems += [f"{name}: {note}" for note in spelling_notes(split.names, marks)]
-            _balance(name, split, plan_of(source, split), surveys[source.part].clips, problems, odd)
+            _balance(name, split, plan_of(source, split), surveys[source.part].clips, problems, notes)
     for part, survey_of_part in surveys.items():
-        odd += [f"{part}: {note}" if len(surveys) > 1 else note for note in remarks(survey_of_part)]
+        notes += [f"{part}: {note}" if len(surveys) > 1 else note for note in remarks(survey_of_part)]
     return {
         "path": str(path),
         "layout": files.layout,
@@ -68,33 +68,48 @@ def inspect_class_files(path: Path, files: ClassFiles) -> dict[str, Any]:
         "class_splits": {name: _names(split) for name, split in lists.items()},
         "clips": _clips(surveys),
         "problems": list(dict.fromkeys(problems)),
-        "remarks": odd,
+        "remarks": notes,
     }
 
 
 def _surveys(
-    sources: dict[str | None, Source | None], lists: dict[str, ClassLists | None], problems: list[str], odd: list[str]
+    sources: dict[str | None, FeatureSource | None],
+    lists: dict[str, ClassLists | None],
+    problems: list[str],
+    notes: list[str],
 ) -> dict[str, Survey]:
     """Each set of features, seen through the lists of all class splits that are made of it."""
     surveys: dict[str, Survey] = {}
-    for source in {source.part: source for source in sources.values() if source is not None}.values():
-        read = [split for name, split in lists.items() if (of := sources[name]) is not None and of.part == source.part]
-        wanted = merged(plan_of(source, split) for split in read if split is not None)
-        problems += missing_files(source, wanted)
-        found = surveys[source.part] = survey(source, wanted)
-        problems += [*found.problems, *shared_ids(found)]
+    by_part = {source.part: source for source in sources.values() if source is not None}
+    for part, source in by_part.items():
+        needed = merged(plan_of(source, split) for split in _lists_of(part, sources, lists))
+        problems += missing_files(source, needed)
+        result = surveys[part] = survey(source, needed)
+        problems += [*result.problems, *shared_ids(result)]
         if unlisted := source.unlisted():
-            odd.append(f"files of classes that no class split lists: {', '.join(unlisted)}")
+            notes.append(f"files of classes that no class split lists: {', '.join(unlisted)}")
     return surveys
+
+
+def _lists_of(
+    part: str, sources: dict[str | None, FeatureSource | None], lists: dict[str, ClassLists | None]
+) -> list[ClassLists]:
+    """The lists of the class splits that are made of one set of features."""
+    lists_of_part = []
+    for name, split in lists.items():
+        source = sources[name]
+        if split is not None and source is not None and source.part == part:
+            lists_of_part.append(split)
+    return lists_of_part
 
 
 def _clips(surveys: dict[str, Survey]) -> dict[str, dict[str, int]]:
     """Clips by class and stage, of all sets of features."""
     clips: dict[str, dict[str, int]] = {}
-    for part, found in surveys.items():
-        for name, counts in found.clips.items():
-            here = {stage if len(surveys) == 1 else f"{part} {stage}": count for stage, count in counts.items()}
-            clips.setdefault(name, {}).update(here)
+    for part, survey_of_part in surveys.items():
+        for name, counts in survey_of_part.clips.items():
+            by_stage = {stage if len(surveys) == 1 else f"{part} {stage}": count for stage, count in counts.items()}
+            clips.setdefault(name, {}).update(by_stage)
     return clips
 
 
@@ -119,7 +134,7 @@ def _text(
     }
     readable = []
     described = []
-    for file in dict.fromkeys(file for some in files.values() for file in some):
+    for file in dict.fromkeys(file for file_list in files.values() for file in file_list):
         vectors = _try(problems, read_class_vectors, file)
         if vectors is None:
             continue
@@ -136,24 +151,24 @@ def _text(
 
 
 def _balance(
-    name: str, lists: ClassLists, plan: Plan, clips: dict[str, dict[str, int]], problems: list[str], odd: list[str]
+    name: str, lists: ClassLists, plan: Plan, clips: dict[str, dict[str, int]], problems: list[str], notes: list[str]
 ) -> None:
-    """Empty classes, and how unequal the seen ones are."""
-    train = {cls: sum(clips.get(cls, {}).get(stage, 0) for stage in plan["train"]) for cls in lists.seen}
-    if empty := [cls for cls, count in train.items() if not count]:
+    """Add to `problems` seen classes without training clips; to `notes` empty classes and large imbalance."""
+    train = {label: sum(clips.get(label, {}).get(stage, 0) for stage in plan["train"]) for label in lists.seen}
+    if empty := [label for label, count in train.items() if not count]:
         problems.append(f"{name}: no clips to train on for the seen classes {', '.join(empty)}")
     for split in ("val", "test"):
-        bare = [cls for cls in lists.names if _empty(cls, plan.get(split, {}), clips)]
-        if bare:
-            odd.append(f"{name}: no clips in {split} for {', '.join(bare)}")
+        without_clips = [label for label in lists.names if _empty(label, plan.get(split, {}), clips)]
+        if without_clips:
+            notes.append(f"{name}: no clips in {split} for {', '.join(without_clips)}")
     counts = [count for count in train.values() if count]
     if counts and max(counts) >= IMBALANCE * min(counts):
-        odd.append(
+        notes.append(
             f"{name}: the largest seen class has {max(counts) / min(counts):.0f} times the clips of the smallest"
         )
 
 
-def _empty(name: str, stages: Wanted, clips: dict[str, dict[str, int]]) -> bool:
+def _empty(name: str, stages: StageClasses, clips: dict[str, dict[str, int]]) -> bool:
     """Whether a class that has files in some of these stages has no clip in any."""
     counts = [clips[name][stage] for stage in stages if stage in clips.get(name, {})]
     return bool(counts) and not sum(counts)

@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from avgzsl.data.reading.pairing import AsFiled, finite, mismatches, not_finite, read_files, some
-from avgzsl.data.reading.source import Source, Wanted
+from avgzsl.data.reading.pairing import FileContents, finite, mismatches, not_finite, read_files, some
+from avgzsl.data.reading.source import FeatureSource, StageClasses
 from avgzsl.errors import DataError
 from avgzsl.types import Modality
 
 
 @dataclass
 class Range:
-    """What the rows of one modality span; rows that are not finite are not counted."""
+    """Statistics of the rows of one modality; rows that are not finite are not counted.
+
+    `zero` counts rows of zeros, `norms` sums their lengths; `dimensions` counts files by dimension, and `sizes` has
+    that of each file. `splits_of` has the splits in which a row stands, by a hash of its bytes.
+    """
 
     rows: int = 0
     zero: int = 0
@@ -31,19 +35,22 @@ class Range:
         """Count the rows of one file."""
         self.dimensions[rows.shape[1]] += 1
         self.sizes[file] = rows.shape[1]
-        good = rows[finite(rows)]
-        if not len(good):
+        finite_rows = rows[finite(rows)]
+        if not len(finite_rows):
             return
-        norms = np.sqrt(np.einsum("ij,ij->i", good, good, dtype=np.float64))
-        self.rows += len(good)
+        norms = np.sqrt(np.einsum("ij,ij->i", finite_rows, finite_rows, dtype=np.float64))
+        self.rows += len(finite_rows)
         self.zero += int((norms == 0).sum())
-        self.lowest, self.highest = min(self.lowest, float(good.min())), max(self.highest, float(good.max()))
+        self.lowest, self.highest = (
+            min(self.lowest, float(finite_rows.min())),
+            max(self.highest, float(finite_rows.max())),
+        )
         self.norms += float(norms.sum())
-        for row in good[norms > 0]:
+        for row in finite_rows[norms > 0]:
             self.splits_of.setdefault(blake2b(row.data, digest_size=12).digest(), set()).add(split)
 
     def summary(self) -> dict[str, Any]:
-        """For people and JSON; numbers are None where there are no rows."""
+        """`dimension`, `min`, `max` and `mean_norm`, None where there are no rows."""
         some_rows = self.rows > 0
         return {
             "dimension": self.dimensions.most_common(1)[0][0] if self.dimensions else None,
@@ -55,7 +62,7 @@ class Range:
 
 @dataclass
 class Survey:
-    """Clips per class and stage, ranges per modality, and what was found wrong (problems) or odd (remarks)."""
+    """Of a source: clips by class and stage, ranges by modality, (stage, class) pairs by id of a clip, and problems."""
 
     clips: dict[str, dict[str, int]] = field(default_factory=dict)
     ranges: dict[Modality, Range] = field(default_factory=dict)
@@ -63,10 +70,10 @@ class Survey:
     problems: list[str] = field(default_factory=list)
 
 
-def survey(source: Source, wanted: Wanted) -> Survey:
-    """Read every file of what is `wanted`; files that are absent are not its concern."""
+def survey(source: FeatureSource, needed: StageClasses) -> Survey:
+    """Read the files of the `needed` classes of each stage; files that are not there are left out."""
     result = Survey(ranges={modality: Range() for modality in source.modalities})
-    for stage, names in wanted.items():
+    for stage, names in needed.items():
         for name in names:
             _add(result, source, stage, name)
     for modality, span in result.ranges.items():
@@ -80,17 +87,17 @@ def survey(source: Source, wanted: Wanted) -> Survey:
 
 
 def remarks(result: Survey) -> list[str]:
-    """What a reader accepts but a person should know: zero rows, and rows or ids that stand in several places."""
-    said = []
+    """Sentences about what is read without error but may be a mistake: rows of zeros, and rows that occur twice."""
+    sentences = []
     for modality, span in result.ranges.items():
         if span.zero:
-            said.append(f"{span.zero} rows of {modality} are all zero")
+            sentences.append(f"{span.zero} rows of {modality} are all zero")
         leaked = sum(1 for splits in span.splits_of.values() if len(splits) > 1)
         if leaked:
-            said.append(f"{leaked} different rows of {modality} stand, number for number, in more than one split")
+            sentences.append(f"{leaked} different rows of {modality} stand, number for number, in more than one split")
         if repeated := span.rows - span.zero - len(span.splits_of):
-            said.append(f"{repeated} rows of {modality} repeat another row, number for number")
-    return said
+            sentences.append(f"{repeated} rows of {modality} repeat another row, number for number")
+    return sentences
 
 
 def shared_ids(result: Survey) -> list[str]:
@@ -105,24 +112,24 @@ def shared_ids(result: Survey) -> list[str]:
     return problems
 
 
-def _add(result: Survey, source: Source, stage: str, name: str) -> None:
-    filed = []
+def _add(result: Survey, source: FeatureSource, stage: str, name: str) -> None:
+    file_contents = []
     for modality, path in source.files(stage, name).items():
         if not path.exists():
             continue
         try:
-            one = read_files({modality: path})
+            contents = read_files({modality: path})
         except DataError as problem:
             result.problems.append(str(problem))
             continue
-        filed.append(one)
-        result.ranges[modality].add(one.features[modality], stage, str(path))
-        for clip in one.ids.get(modality, np.array([], np.str_)).tolist():
+        file_contents.append(contents)
+        result.ranges[modality].add(contents.features[modality], stage, str(path))
+        for clip in contents.ids.get(modality, np.array([], np.str_)).tolist():
             result.places.setdefault(clip, set()).add((stage, name))
-    pair = AsFiled(
-        {modality: path for one in filed for modality, path in one.files.items()},
-        {modality: rows for one in filed for modality, rows in one.features.items()},
-        {modality: ids for one in filed for modality, ids in one.ids.items()},
+    pair = FileContents(
+        {modality: path for contents in file_contents for modality, path in contents.files.items()},
+        {modality: rows for contents in file_contents for modality, rows in contents.features.items()},
+        {modality: ids for contents in file_contents for modality, ids in contents.ids.items()},
     )
     result.problems += [*mismatches(pair), *not_finite(pair)]
     result.clips.setdefault(name, {})[stage] = max((len(rows) for rows in pair.features.values()), default=0)

@@ -9,7 +9,7 @@ from avgzsl.data.inspection.class_files import ClassFiles, inspect_class_files
 from avgzsl.data.reading.assembly import assemble
 from avgzsl.data.reading.class_lists import ClassLists, read_class_lists, read_names
 from avgzsl.data.reading.class_table import class_table
-from avgzsl.data.reading.source import FOLDERS, Source
+from avgzsl.data.reading.source import FOLDERS, FeatureSource
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.support.registry import unknown
 from avgzsl.types import MODALITIES, DataChoice, Modality, TextOrder
@@ -61,7 +61,7 @@ def vector_files(path: Path, class_split: str | None = None) -> list[Path]:
     return files
 
 
-def source(path: Path, class_split: str | None = None) -> Source:
+def source(path: Path, class_split: str | None = None) -> FeatureSource:
     """The feature files, the same for every class split.
 
     A split is there if any modality has it; a modality, if its folder is there. Raises DataError.
@@ -76,7 +76,7 @@ def source(path: Path, class_split: str | None = None) -> Source:
     if "train" not in folders:
         raise DataError(f"{features}: no audio/trn or video/trn; expected the clips of each class in CLASS.h5")
     listed = _listed(path)
-    return Source(path, NAME, folders, dict.fromkeys(folders, listed), {split: (split,) for split in folders})
+    return FeatureSource(path, NAME, folders, dict.fromkeys(folders, listed), {split: (split,) for split in folders})
 
 
 def read(path: Path, choice: DataChoice) -> Dataset:

@@ -24,7 +24,7 @@ from avgzsl.data.reading.avca_lists import (
 )
 from avgzsl.data.reading.class_lists import ClassLists, read_names
 from avgzsl.data.reading.class_table import class_table
-from avgzsl.data.reading.source import Source, merged
+from avgzsl.data.reading.source import FeatureSource, merged
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.support.registry import unknown
 from avgzsl.types import MODALITIES, DataChoice, Modality, TextOrder
@@ -66,7 +66,7 @@ def vector_files(path: Path, class_split: str | None = None) -> list[Path]:
     return files
 
 
-def source(path: Path, class_split: str | None = None) -> Source:
+def source(path: Path, class_split: str | None = None) -> FeatureSource:
     """The feature files of a class split: one source for its two stages. Raises DataError."""
     name = _chosen(path, class_split).removesuffix(FIRST)
     lists, features = path / "class-split", path / "features" / _part(name)
@@ -75,7 +75,7 @@ def source(path: Path, class_split: str | None = None) -> Source:
         raise DataError(f"{features}: neither audio nor video; expected {{audio,video}}/STAGE/CLASS.h5 for {name}")
     every = sorted(read_names(lists / "all_class.txt"))
     stages = [stage for stage in STAGES if (lists / name / f"{stage}.txt").is_file()]
-    return Source(
+    return FeatureSource(
         path,
         NAME,
         {stage: {modality: features / modality / stage for modality in modalities} for stage in stages},

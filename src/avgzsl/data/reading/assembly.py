@@ -1,4 +1,4 @@
-"""From cached rows and a class table to a Dataset; notes say what was done beyond reading."""
+"""A Dataset made of cached rows and a class table; its notes say what was changed beyond reading."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -11,27 +11,27 @@ from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet, Dataset, fingerprint
 from avgzsl.data.reading import cache
-from avgzsl.data.reading.cache_entry import GroupEntry, Span, unit
+from avgzsl.data.reading.cache_entry import GroupEntry, RowSpan, unit
 from avgzsl.data.reading.class_lists import ClassLists
-from avgzsl.data.reading.source import Plan, Source, merged, plan_of, require_files
+from avgzsl.data.reading.source import FeatureSource, Plan, merged, plan_of, require_files
 from avgzsl.errors import DataError
 from avgzsl.types import MODALITIES, Modality
 
 
 class Piece(NamedTuple):
-    """The rows of one class in one stage."""
+    """One class in one stage: its number in the class table, and where its rows stand in the entry."""
 
     stage: str
     name: str
     label: int
-    span: Span
+    span: RowSpan
 
     @property
     def rows(self) -> int:
         return self.span.stop - self.span.start
 
 
-class Part(NamedTuple):
+class SplitPieces(NamedTuple):
     """A split: its pieces in the order of the class table, and the entry that holds their rows."""
 
     entry: GroupEntry
@@ -42,7 +42,7 @@ class Part(NamedTuple):
 
 
 def assemble(
-    source: Source,
+    source: FeatureSource,
     lists: ClassLists,
     classes: ClassTable,
     class_split: str,
@@ -51,15 +51,15 @@ def assemble(
 ) -> Dataset:
     """The Dataset of `classes` from the feature files of `source`. Raises DataError."""
     plan = plan_of(source, lists)
-    wanted = merged([plan])
-    require_files(source, wanted)
-    parts = _parts(source, plan, classes.names, cache.load(source, wanted, drop_bad_rows))
+    needed = merged([plan])
+    require_files(source, needed)
+    parts = _parts(source, plan, classes.names, cache.read_groups(source, needed, drop_bad_rows))
     _require_training(source, classes, parts)
     ids = {split: _take(part.entry.ids, part.in_file_order()) for split, part in parts.items()}
-    unique, how = _unique_ids(ids, parts)
+    unique, id_notes = _unique_ids(ids, parts)
     splits = MappedSplits(parts, unique)
     content = [f"{piece.stage} {piece.span.content}" for part in parts.values() for piece in part.pieces]
-    said = (*notes, *_absent(source), *_ignored(source), *_repairs(parts), *how)
+    all_notes = (*notes, *_absent(source), *_ignored(source), *_repairs(parts), *id_notes)
     return Dataset(
         classes,
         splits,
@@ -67,11 +67,13 @@ def assemble(
         str(source.root.resolve()),
         source.layout,
         class_split,
-        tuple(said),
+        tuple(all_notes),
     )
 
 
-def _parts(source: Source, plan: Plan, names: tuple[str, ...], entries: Mapping[str, GroupEntry]) -> dict[str, Part]:
+def _parts(
+    source: FeatureSource, plan: Plan, names: tuple[str, ...], entries: Mapping[str, GroupEntry]
+) -> dict[str, SplitPieces]:
     group_of = {stage: group for group, stages in source.groups.items() for stage in stages}
     parts = {}
     for split, stages in plan.items():
@@ -79,11 +81,11 @@ def _parts(source: Source, plan: Plan, names: tuple[str, ...], entries: Mapping[
         spans = entries[group].spans
         pieces = [
             Piece(stage, name, label, spans[unit(stage, name)])
-            for stage, there in stages.items()
+            for stage, class_names in stages.items()
             for label, name in enumerate(names)
-            if name in there
+            if name in class_names
         ]
-        parts[split] = Part(entries[group], pieces)
+        parts[split] = SplitPieces(entries[group], pieces)
     return parts
 
 
@@ -93,7 +95,7 @@ class MappedSplits(Mapping[str, ClipSet]):
     So the pages that were read of one split do not stay in memory beside the copy that training made of it.
     """
 
-    def __init__(self, parts: dict[str, Part], ids: dict[str, Shaped[np.ndarray, " _n"]]) -> None:
+    def __init__(self, parts: dict[str, SplitPieces], ids: dict[str, Shaped[np.ndarray, " _n"]]) -> None:
         self.parts = parts
         self.ids = ids
 
@@ -107,7 +109,7 @@ class MappedSplits(Mapping[str, ClipSet]):
         return len(self.parts)
 
 
-def _clip_set(part: Part, ids: Shaped[np.ndarray, " n"]) -> ClipSet:
+def _clip_set(part: SplitPieces, ids: Shaped[np.ndarray, " n"]) -> ClipSet:
     pieces = part.in_file_order()
     labels = np.repeat([piece.label for piece in pieces], [piece.rows for piece in pieces])
     features: dict[Modality, Float[Tensor, "n d"]] = {
@@ -125,20 +127,22 @@ def _mapped_anew(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
 def _take(rows: Shaped[np.ndarray, "_n ..."], pieces: list[Piece]) -> Shaped[np.ndarray, "_k ..."]:
     """The rows of these pieces, which are in the order of the file; a view, uncopied, where they are contiguous."""
     spans = [piece.span for piece in pieces]
-    if all(one.stop == next_.start for one, next_ in pairwise(spans)):
+    if all(span.stop == following.start for span, following in pairwise(spans)):
         return rows[spans[0].start : spans[-1].stop]
     return np.concatenate([rows[span.start : span.stop] for span in spans])
 
 
-def _require_training(source: Source, classes: ClassTable, parts: Mapping[str, Part]) -> None:
+def _require_training(source: FeatureSource, classes: ClassTable, parts: Mapping[str, SplitPieces]) -> None:
     pieces = parts["train"].pieces
-    there = {piece.name for piece in pieces if piece.rows}
+    filled = {piece.name for piece in pieces if piece.rows}
     empty = [
-        name for name, seen in zip(classes.names, classes.seen.tolist(), strict=True) if seen and name not in there
+        name for name, seen in zip(classes.names, classes.seen.tolist(), strict=True) if seen and name not in filled
     ]
     if empty:
-        bare = [piece for piece in pieces if piece.name in empty[:5]]
-        files = ", ".join(str(path) for piece in bare for path in source.files(piece.stage, piece.name).values())
+        without_clips = [piece for piece in pieces if piece.name in empty[:5]]
+        files = ", ".join(
+            str(path) for piece in without_clips for path in source.files(piece.stage, piece.name).values()
+        )
         raise DataError(
             f"{files}: no clips (left) to train on for the seen classes {', '.join(empty)}; "
             "add clips, or list these classes as unseen"
@@ -146,9 +150,12 @@ def _require_training(source: Source, classes: ClassTable, parts: Mapping[str, P
 
 
 def _unique_ids(
-    ids: dict[str, Shaped[np.ndarray, " n"]], parts: Mapping[str, Part]
+    ids: dict[str, Shaped[np.ndarray, " n"]], parts: Mapping[str, SplitPieces]
 ) -> tuple[dict[str, Shaped[np.ndarray, " n"]], list[str]]:
-    """Ids that name one clip of the data set each: prefixed with the class, then also the split, where they must be."""
+    """Ids of which each names one clip of the data set: with the class, then also the split, before them if needed.
+
+    Gives the ids by split, and notes.
+    """
     if _differ(ids):
         return ids, []
     by_class = {split: _joined(parts[split], names) for split, names in ids.items()}
@@ -167,21 +174,21 @@ def _differ(ids: Mapping[str, Shaped[np.ndarray, " n"]]) -> bool:
     return len(set(names)) == len(names)
 
 
-def _joined(part: Part, names: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
+def _joined(part: SplitPieces, names: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
     owners = [piece.name for piece in part.in_file_order() for _ in range(piece.rows)]
     return np.array([f"{owner}/{name}" for owner, name in zip(owners, names.tolist(), strict=True)], dtype=np.str_)
 
 
-def _absent(source: Source) -> list[str]:
+def _absent(source: FeatureSource) -> list[str]:
     return [f"no {modality} features" for modality in MODALITIES if modality not in source.modalities]
 
 
-def _ignored(source: Source) -> list[str]:
+def _ignored(source: FeatureSource) -> list[str]:
     unlisted = source.unlisted()
     return [f"ignored the files of classes that are not listed: {', '.join(unlisted)}"] if unlisted else []
 
 
-def _repairs(parts: Mapping[str, Part]) -> list[str]:
+def _repairs(parts: Mapping[str, SplitPieces]) -> list[str]:
     notes = []
     every = [(unit(piece.stage, piece.name), piece) for part in parts.values() for piece in part.pieces]
     if aligned := [place for place, piece in every if piece.span.aligned]:

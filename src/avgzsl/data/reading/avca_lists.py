@@ -29,16 +29,16 @@ def read_stage_lists(folder: Path, class_split: str) -> ClassLists:
     base = folder / class_split.removesuffix(FIRST)
     every = sorted(read_names(folder / "all_class.txt"))
     splits = SPLITS[class_split.endswith(FIRST)]
-    there = {stage: stage_classes(base, stage, every) for stages in splits.values() for stage in stages}
-    seen = there[TRAINING[0]] | (there[TRAINING[2]] if "test" in splits else set())
-    unseen = there[TESTING[1] if "test" in splits else TRAINING[2]]
-    if problems := list(_problems(base, there, seen, unseen, every)):
+    classes = {stage: stage_classes(base, stage, every) for stages in splits.values() for stage in stages}
+    seen = classes[TRAINING[0]] | (classes[TRAINING[2]] if "test" in splits else set())
+    unseen = classes[TESTING[1] if "test" in splits else TRAINING[2]]
+    if problems := list(_problems(base, classes, seen, unseen, every)):
         raise DataError(f"{base}: {'; '.join(problems)}. Mend the lists: fetch them again from where they come.")
 
     def ordered(names: set[str]) -> tuple[str, ...]:
         return tuple(name for name in every if name in names)
 
-    plan = {split: {stage: ordered(there[stage]) for stage in stages} for split, stages in splits.items()}
+    plan = {split: {stage: ordered(classes[stage]) for stage in stages} for split, stages in splits.items()}
     return ClassLists(base, ordered(seen | unseen), ordered(seen), ordered(unseen), plan, manual_names(folder))
 
 
@@ -67,7 +67,7 @@ def other_spellings(folder: Path, base: Path) -> dict[str, str]:
 
 
 def manual_names(folder: Path) -> dict[str, str]:
-    """What each class is called in the text vectors: `original,manual` of *_w2v_class_names.csv. Raises DataError."""
+    """The name of each class in the text vectors: `original,manual` of *_w2v_class_names.csv. Raises DataError."""
     files = sorted(folder.glob("*_w2v_class_names.csv"))
     if not files:
         raise DataError(f"{folder}: no *_w2v_class_names.csv; expected the columns original,manual of class names")
@@ -98,24 +98,24 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
         rows = list(csv.DictReader(io.StringIO(read_text(path, DataError), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path}: not readable as csv ({problem}); fetch it again") from problem
-    bad = next((number for number, row in enumerate(rows, 2) if any(row.get(name) is None for name in columns)), None)
-    if bad is not None or not rows:
-        where = f"line {bad} lacks one of them" if bad is not None else "there are no rows"
+    short = [number for number, row in enumerate(rows, 2) if any(row.get(name) is None for name in columns)]
+    if short or not rows:
+        where = f"line {short[0]} lacks one of them" if short else "there are no rows"
         raise DataError(f"{path}: expected a header and rows with the columns {', '.join(columns)}; {where}")
     return rows
 
 
 def _problems(
-    base: Path, there: dict[str, set[str]], seen: set[str], unseen: set[str], every: list[str]
+    base: Path, classes: dict[str, set[str]], seen: set[str], unseen: set[str], every: list[str]
 ) -> Iterator[str]:
     if both := sorted(seen & unseen):
         yield f"both seen and unseen: {', '.join(both)}"
     if not seen or not unseen:
         yield f"{len(seen)} seen and {len(unseen)} unseen classes; expected some of each"
     for stage in (TRAINING[1], TESTING[0]):
-        if strange := sorted(there.get(stage, set()) - seen):
+        if strange := sorted(classes.get(stage, set()) - seen):
             yield f"{stage}.txt has classes without training: {', '.join(strange)}"
-    if (base / "stage_2_train.txt").is_file() and TESTING[0] in there:
-        named = stage_classes(base, "stage_2_train", every)
-        if differ := sorted(named ^ seen):
+    if (base / "stage_2_train.txt").is_file() and TESTING[0] in classes:
+        listed = stage_classes(base, "stage_2_train", every)
+        if differ := sorted(listed ^ seen):
             yield f"stage_2_train.txt and the lists of stage 1 differ in {', '.join(differ)}"

@@ -16,7 +16,7 @@ import platformdirs
 from avgzsl.data.reading.cache_entry import VERSION, GroupEntry, open_entry, unit, write_group, write_manifest
 from avgzsl.data.reading.feature_files import shape_of
 from avgzsl.data.reading.pairing import ClassClips, read_clips
-from avgzsl.data.reading.source import Source, Wanted
+from avgzsl.data.reading.source import FeatureSource, StageClasses
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.support.temporary import temporary_folder
 from avgzsl.types import Modality
@@ -27,8 +27,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("AVGZSL_CACHE") or platformdirs.user_cache_dir("avgzsl")) / "features"
 
 
-def load(source: Source, wanted: Wanted, drop_bad_rows: bool) -> dict[str, GroupEntry]:
-    """The groups of `source`, holding at least what is `wanted`; built if there is no valid entry.
+def read_groups(source: FeatureSource, needed: StageClasses, drop_bad_rows: bool) -> dict[str, GroupEntry]:
+    """The groups of `source`, with at least the `needed` classes of each stage; built if there is no valid entry.
 
     An entry with rows dropped stands beside the plain one, and is only used with `drop_bad_rows`.
     Raises DataError for what is wrong in the source, AvgzslError when the cache cannot be written.
@@ -37,14 +37,14 @@ def load(source: Source, wanted: Wanted, drop_bad_rows: bool) -> dict[str, Group
         state = _state(source)
         # a plain entry proves that there are no bad rows
         for variant in ("plain", "dropped") if drop_bad_rows else ("plain",):
-            entry = open_entry(cache_folder() / f"{state}-{variant}", _units(wanted))
+            entry = open_entry(cache_folder() / f"{state}-{variant}", _units(needed))
             if entry is not None:
                 return entry
-        _build(source, wanted, drop_bad_rows, state)
+        _build(source, needed, drop_bad_rows, state)
     raise DataError(f"{source.root}: keeps changing while it is read; wait until nothing writes there, then try again")
 
 
-def _state(source: Source) -> str:
+def _state(source: FeatureSource) -> str:
     """The name of a source as it is now: `{where}-{what}`."""
     digest = sha256(f"{VERSION} {source.layout}".encode())
     for path in source.all_files():
@@ -56,22 +56,22 @@ def _state(source: Source) -> str:
     return f"{_where(source)}-{digest.hexdigest()[:32]}"
 
 
-def _where(source: Source) -> str:
+def _where(source: FeatureSource) -> str:
     place = source.root.resolve() / source.part  # each set of features has an entry of its own
     return sha256(os.fsencode(place)).hexdigest()[:16]
 
 
-def _units(wanted: Wanted) -> set[str]:
-    return {unit(stage, name) for stage, names in wanted.items() for name in names}
+def _units(needed: StageClasses) -> set[str]:
+    return {unit(stage, name) for stage, names in needed.items() for name in names}
 
 
-def _build(source: Source, wanted: Wanted, drop_bad_rows: bool, state: str) -> None:
+def _build(source: FeatureSource, needed: StageClasses, drop_bad_rows: bool, state: str) -> None:
     root = cache_folder()
     try:
         root.mkdir(parents=True, exist_ok=True)
         with temporary_folder(root / _where(source)) as temporary:
-            dropped = _write(temporary, source, wanted, drop_bad_rows)
-            _install(temporary, root / f"{state}-{'dropped' if dropped else 'plain'}", _units(wanted))
+            dropped = _write(temporary, source, needed, drop_bad_rows)
+            _install(temporary, root / f"{state}-{'dropped' if dropped else 'plain'}", _units(needed))
         _remove_replaced(root, _where(source), state)
     except OSError as problem:
         raise AvgzslError(
@@ -80,13 +80,13 @@ def _build(source: Source, wanted: Wanted, drop_bad_rows: bool, state: str) -> N
         ) from problem
 
 
-def _write(folder: Path, source: Source, wanted: Wanted, drop_bad_rows: bool) -> int:
+def _write(folder: Path, source: FeatureSource, needed: StageClasses, drop_bad_rows: bool) -> int:
     """Fill a new entry; gives the number of clips dropped."""
-    dimensions = _dimensions(source, wanted)
+    dimensions = _dimensions(source, needed)
     covers: set[str] = set()
     groups = {}
     for group, stages in source.groups.items():
-        parts = (_clips(source, stage, wanted.get(stage, ()), dimensions, drop_bad_rows) for stage in stages)
+        parts = (_clips(source, stage, needed.get(stage, ()), dimensions, drop_bad_rows) for stage in stages)
         groups[group] = write_group(folder, group, chain.from_iterable(parts))
         covers |= groups[group]["spans"].keys()
     write_manifest(folder, source.root, covers, groups)
@@ -94,10 +94,10 @@ def _write(folder: Path, source: Source, wanted: Wanted, drop_bad_rows: bool) ->
 
 
 def _clips(
-    source: Source, stage: str, wanted: tuple[str, ...], dimensions: dict[Modality, int], drop_bad_rows: bool
+    source: FeatureSource, stage: str, needed: tuple[str, ...], dimensions: dict[Modality, int], drop_bad_rows: bool
 ) -> Iterator[tuple[str, ClassClips]]:
-    """The units of a stage, one at a time, without those that are bad but not wanted."""
-    for name in sorted(source.listed[stage] | set(wanted)):
+    """The units of a stage, one at a time, without those that cannot be read but are not needed."""
+    for name in sorted(source.listed[stage] | set(needed)):
         try:
             clips = read_clips(source.files(stage, name), f"{name}/{stage}", drop_bad_rows)
             for modality, rows in clips.features.items():
@@ -106,35 +106,35 @@ def _clips(
                         _other_dimension(source, stage, name, modality, rows.shape[1], dimensions[modality])
                     )
         except DataError:
-            if name in wanted:
+            if name in needed:
                 raise
             continue  # bad, or without files: for the class split that lists it to complain about
         yield unit(stage, name), clips
 
 
-def _dimensions(source: Source, wanted: Wanted) -> dict[Modality, int]:
-    """The dimension that most of the wanted files of a modality have."""
-    found: dict[Modality, list[int]] = {modality: [] for modality in source.modalities}
-    for stage, names in wanted.items():
+def _dimensions(source: FeatureSource, needed: StageClasses) -> dict[Modality, int]:
+    """The dimension that most of the needed files of a modality have."""
+    sizes_of: dict[Modality, list[int]] = {modality: [] for modality in source.modalities}
+    for stage, names in needed.items():
         for name in names:
             for modality, path in source.files(stage, name).items():
-                found[modality].append(shape_of(path)[1])
-    return {modality: max(sorted(set(sizes)), key=sizes.count) for modality, sizes in found.items()}
+                sizes_of[modality].append(shape_of(path)[1])
+    return {modality: max(sorted(set(sizes)), key=sizes.count) for modality, sizes in sizes_of.items()}
 
 
-def _other_dimension(source: Source, stage: str, name: str, modality: Modality, found: int, expected: int) -> str:
+def _other_dimension(source: FeatureSource, stage: str, name: str, modality: Modality, size: int, expected: int) -> str:
     path = source.files(stage, name)[modality]
-    return f"{path}: {found} numbers a clip; expected {expected}, as most classes have: extract all with one backbone"
+    return f"{path}: {size} numbers a clip; expected {expected}, as most classes have: extract all with one backbone"
 
 
-def _install(temporary: Path, entry: Path, wanted: set[str]) -> None:
-    """Put a new entry in place, unless a good one is there by now."""
-    if open_entry(entry, wanted) is None:
+def _install(temporary: Path, entry: Path, needed: set[str]) -> None:
+    """Put a new entry in place, unless another process has put a valid one there meanwhile."""
+    if open_entry(entry, needed) is None:
         shutil.rmtree(entry, ignore_errors=True)
         try:
             temporary.rename(entry)
         except OSError:
-            if open_entry(entry, wanted) is None:  # else another process was quicker
+            if open_entry(entry, needed) is None:  # else another process was quicker
                 raise
 
 

@@ -1,8 +1,8 @@
 """One cache entry: a folder with the features of a source as flat float32 files, and a manifest, written last.
 
 Per group of stages, all rows of a modality are one file; the rows of a class in a stage (a unit, `stage/class`) are
-contiguous in it. Files are written, never
-grown through a memory map: on a full disk that kills the process instead of raising.
+contiguous in it. Files are written, never grown through a memory map: on a full disk that kills the process instead of
+raising.
 """
 
 import json
@@ -26,8 +26,11 @@ MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
-class Span:
-    """Where the rows of a unit stand in its group, the hash of its content, and what the reader did to it."""
+class RowSpan:
+    """The rows `start` to `stop` of a group that are a unit's, and the hash of its content.
+
+    `aligned` is whether its rows of video were reordered, `dropped` how many clips were left out.
+    """
 
     start: int
     stop: int
@@ -42,7 +45,7 @@ class GroupEntry:
 
     features: Mapping[Modality, Float32[np.ndarray, "_n _d"]]
     ids: Shaped[np.ndarray, " _n"]
-    spans: Mapping[str, Span]
+    spans: Mapping[str, RowSpan]
 
 
 def unit(stage: str, name: str) -> str:
@@ -78,38 +81,38 @@ def write_group(folder: Path, group: str, clips: Iterable[tuple[str, ClassClips]
 
 
 def write_manifest(folder: Path, source: Path, covers: Iterable[str], groups: dict[str, Any]) -> None:
-    """Write what makes the entry whole."""
+    """Write the manifest, which makes the entry whole."""
     write_json(
         folder / MANIFEST, {"version": VERSION, "source": str(source), "covers": sorted(covers), "groups": groups}
     )
 
 
-def open_entry(folder: Path, wanted: Iterable[str]) -> dict[str, GroupEntry] | None:
-    """The groups of an entry, or None if it is not there, damaged, of another version, or lacks a wanted unit."""
+def open_entry(folder: Path, needed: Iterable[str]) -> dict[str, GroupEntry] | None:
+    """The groups of an entry, or None if it is not there, damaged, of another version, or lacks a needed unit."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        if manifest["version"] != VERSION or not set(wanted) <= set(manifest["covers"]):
+        if manifest["version"] != VERSION or not set(needed) <= set(manifest["covers"]):
             return None
-        return {group: _open_group(folder, group, about) for group, about in manifest["groups"].items()}
+        return {group: _open_group(folder, group, description) for group, description in manifest["groups"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged: as good as absent, it is rebuilt
         return None
 
 
-def _open_group(folder: Path, group: str, about: dict[str, Any]) -> GroupEntry:
-    for file, stamp in about["files"].items():
+def _open_group(folder: Path, group: str, description: dict[str, Any]) -> GroupEntry:
+    for file, stamp in description["files"].items():
         if _stamp(folder / file) != stamp:
             raise ValueError(f"{file} is not as it was written")
-    spans = {name: Span(**span) for name, span in about["spans"].items()}
+    spans = {name: RowSpan(**span) for name, span in description["spans"].items()}
     count = max((span.stop for span in spans.values()), default=0)
     features: dict[Modality, Float32[np.ndarray, "n d"]] = {
         modality: _mapped(folder / _file(group, modality), (count, dimension))
-        for modality, dimension in about["dimensions"].items()
+        for modality, dimension in description["dimensions"].items()
     }
     return GroupEntry(features, np.load(folder / _file(group, "ids"), allow_pickle=False), spans)
 
 
 def _mapped(path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, "n d"]:
-    if not shape[0]:  # nothing cannot be mapped
+    if not shape[0]:  # an empty file cannot be mapped
         return np.empty(shape, dtype=np.float32)
     return np.memmap(path, dtype="<f4", mode="c", shape=shape)
 

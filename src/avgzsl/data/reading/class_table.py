@@ -17,17 +17,19 @@ def class_table(lists: ClassLists, files: list[Path]) -> tuple[ClassTable, Path]
 
     Raises DataError for a class without a vector, or with a zero or non-finite one.
     """
-    called = tuple(lists.called.get(name, name) for name in lists.names)
-    path, vectors = _choose(called, files)
-    if missing := [name for name in called if name not in vectors]:
+    text_names = tuple(lists.called.get(name, name) for name in lists.names)
+    path, vectors = _choose(text_names, files)
+    if missing := [name for name in text_names if name not in vectors]:
         hints = "; ".join(unknown("class", name, vectors) for name in missing[:5])
         raise DataError(
             f"{path}: no text vector for {len(missing)} of {len(lists.names)} classes: {hints} "
             "Add the vectors under exactly the listed names, or rename the classes."
         )
-    if wrong := _unusable(called, vectors):
-        raise DataError(f"{path}: text vectors that are zero or not finite: {', '.join(wrong)}; give each a real one")
-    text = torch.from_numpy(np.stack([vectors[name] for name in called]))
+    if unusable := _unusable(text_names, vectors):
+        raise DataError(
+            f"{path}: text vectors that are zero or not finite: {', '.join(unusable)}; give each a real one"
+        )
+    text = torch.from_numpy(np.stack([vectors[name] for name in text_names]))
     seen = torch.tensor([name in lists.seen for name in lists.names])
     return ClassTable(lists.names, text, seen), path
 
@@ -38,5 +40,5 @@ def _unusable(names: tuple[str, ...], vectors: dict[str, np.ndarray]) -> list[st
 
 
 def _choose(names: tuple[str, ...], files: list[Path]) -> tuple[Path, dict[str, np.ndarray]]:
-    read = [(path, read_class_vectors(path)) for path in files]
-    return next(((path, vectors) for path, vectors in read if set(names) <= vectors.keys()), read[0])
+    candidates = [(path, read_class_vectors(path)) for path in files]
+    return next(((path, vectors) for path, vectors in candidates if set(names) <= vectors.keys()), candidates[0])

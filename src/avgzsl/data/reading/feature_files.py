@@ -62,8 +62,8 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 def _rows(path: Path, file: h5py.File) -> h5py.Dataset:
     dataset = own_dataset(path, file, ROWS)
     if dataset is None:
-        found = shown(sorted(file)) or "nothing"
-        raise DataError(f"{path}: no dataset {ROWS!r}; found {found}; store the features under it")
+        contents = shown(sorted(file)) or "nothing"
+        raise DataError(f"{path}: no dataset {ROWS!r}; found {contents}; store the features under it")
     if dataset.ndim != 2 or not dataset.shape[1]:
         raise DataError(f"{path}: {ROWS!r} has the shape {dataset.shape}; expected clips x dimension")
     if dataset.dtype.kind != "f":
@@ -88,9 +88,9 @@ def _ids(path: Path, file: h5py.File) -> Shaped[np.ndarray, " n"] | None:
 
 
 def _parts(path: Path, dataset: h5py.Dataset) -> Iterator[np.ndarray]:
-    """The ids, so many at a time that they fit into memory, even if each is as long as the file."""
-    most = dataset.dtype.itemsize if dataset.dtype.kind != "O" else path.stat().st_size
-    count = min(max(1, _BLOCK // max(most, 1)), 1 << 16)
+    """The ids in parts that fit into memory, even if each id is as long as the file."""
+    largest = dataset.dtype.itemsize if dataset.dtype.kind != "O" else path.stat().st_size
+    count = min(max(1, _BLOCK // max(largest, 1)), 1 << 16)
     for start in range(0, len(dataset), count):
         yield dataset[start : start + count]
 

@@ -30,41 +30,41 @@ def own_dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset | None:
     """
     if not file.id.links.exists(name.encode()):
         return None
-    found = _walk(path, file, name)
-    if not isinstance(found, h5d.DatasetID):
-        raise _refusal(path, name, "is a group" if isinstance(found, h5py.h5g.GroupID) else "is a named type")
-    about = found.get_create_plist()
-    if about.get_layout() not in _LAYOUTS:  # before the shape is asked for, which would open the sources
+    object_id = _walk(path, file, name)
+    if not isinstance(object_id, h5d.DatasetID):
+        raise _refusal(path, name, "is a group" if isinstance(object_id, h5py.h5g.GroupID) else "is a named type")
+    properties = object_id.get_create_plist()
+    if properties.get_layout() not in _LAYOUTS:  # before the shape is asked for, which would open the sources
         raise _refusal(path, name, "is a virtual dataset, made of parts of other files")
-    if about.get_external_count():
+    if properties.get_external_count():
         raise _refusal(path, name, "is stored in other files")
-    for number in range(about.get_nfilters()):
-        if (code := about.get_filter(number)[0]) not in _FILTERS:
+    for number in range(properties.get_nfilters()):
+        if (code := properties.get_filter(number)[0]) not in _FILTERS:
             raise _refusal(path, name, f"is packed by the filter {code}, which is not HDF5's own")
-    dataset = h5py.Dataset(found)
+    dataset = h5py.Dataset(object_id)
     _check_size(path, name, dataset)
     return dataset
 
 
 def _walk(path: Path, file: h5py.File, name: str) -> object:
-    """What a name stands for, over soft links inside the file."""
-    root = here = file.id
+    """The object that a name stands for; soft links inside the file are followed."""
+    root = place = file.id
     parts, hops = [name.encode()], 0
     while parts:
         part = parts.pop(0)
-        if not isinstance(here, h5py.h5g.GroupID | h5py.h5f.FileID) or not here.links.exists(part):
+        if not isinstance(place, h5py.h5g.GroupID | h5py.h5f.FileID) or not place.links.exists(part):
             raise _refusal(path, name, "is a soft link to nothing")
-        kind = here.links.get_info(part).type
+        kind = place.links.get_info(part).type
         if kind == h5l.TYPE_HARD:
-            here = h5o.open(here, part)
+            place = h5o.open(place, part)
             continue
         hops += 1
         if kind != h5l.TYPE_SOFT or hops > _HOPS:
             raise _refusal(path, name, f"is {_KINDS.get(kind, 'a link of a kind of its own')}")
-        target = here.links.get_val(part)
-        here = root if target.startswith(b"/") else here
-        parts = [one for one in target.split(b"/") if one not in (b"", b".")] + parts
-    return here
+        target = place.links.get_val(part)
+        place = root if target.startswith(b"/") else place
+        parts = [step for step in target.split(b"/") if step not in (b"", b".")] + parts
+    return place
 
 
 def _check_size(path: Path, name: str, dataset: h5py.Dataset) -> None:
@@ -101,7 +101,7 @@ def _refusal(path: Path, name: str, what: str) -> DataError:
 
 
 def _free_memory() -> int | None:
-    """Bytes; None where the system does not tell."""
+    """Bytes of memory that are free; None where the system does not tell."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

@@ -14,8 +14,8 @@ from avgzsl.types import Modality
 
 
 @dataclass(frozen=True, eq=False)
-class AsFiled:
-    """What the files of one class in one split hold; `ids` only for the files that give them."""
+class FileContents:
+    """The content of the files of one class in one split, by modality; `ids` only of files that have them."""
 
     files: Mapping[Modality, Path]
     features: Mapping[Modality, Float32[np.ndarray, "_n _d"]]
@@ -24,7 +24,10 @@ class AsFiled:
 
 @dataclass(frozen=True, eq=False)
 class ClassClips:
-    """Row i of every modality is clip `ids[i]`. `aligned`: video rows were reordered; `dropped`: bad clips left out."""
+    """The clips of one class in one split: row i of every modality is clip `ids[i]`.
+
+    `aligned` is whether rows of video were reordered, `dropped` how many clips were left out.
+    """
 
     features: Mapping[Modality, Float32[np.ndarray, "_n _d"]]
     ids: Shaped[np.ndarray, " _n"]
@@ -32,11 +35,11 @@ class ClassClips:
     dropped: int
 
 
-def read_files(files: Mapping[Modality, Path]) -> AsFiled:
+def read_files(files: Mapping[Modality, Path]) -> FileContents:
     """Read the file of each modality. Raises DataError for one that is damaged."""
     read = {modality: read_features(path) for modality, path in files.items()}
-    ids = {modality: given for modality, (_, given) in read.items() if given is not None}
-    return AsFiled(files, {modality: rows for modality, (rows, _) in read.items()}, ids)
+    ids = {modality: file_ids for modality, (_, file_ids) in read.items() if file_ids is not None}
+    return FileContents(files, {modality: rows for modality, (rows, _) in read.items()}, ids)
 
 
 def read_clips(files: Mapping[Modality, Path], place: str, drop_bad_rows: bool) -> ClassClips:
@@ -45,53 +48,52 @@ def read_clips(files: Mapping[Modality, Path], place: str, drop_bad_rows: bool) 
     Raises DataError when the modalities do not hold the same clips, an id stands twice, or (unless they are to be
     dropped) values are not finite.
     """
-    filed = read_files(files)
-    problems = chain(mismatches(filed), () if drop_bad_rows else not_finite(filed))
+    contents = read_files(files)
+    problems = chain(mismatches(contents), () if drop_bad_rows else not_finite(contents))
     if (problem := next(problems, None)) is not None:
         raise DataError(problem)
-    features, aligned = dict(filed.features), False
-    if len(filed.ids) == 2 and not np.array_equal(filed.ids["audio"], filed.ids["video"]):
-        features["video"], aligned = features["video"][_rows_of(filed.ids["audio"], filed.ids["video"])], True
+    features, aligned = dict(contents.features), False
+    if len(contents.ids) == 2 and not np.array_equal(contents.ids["audio"], contents.ids["video"]):
+        features["video"], aligned = features["video"][_rows_of(contents.ids["audio"], contents.ids["video"])], True
     count = len(next(iter(features.values())))
-    ids = next(iter(filed.ids.values()), None)
+    ids = next(iter(contents.ids.values()), None)
     if ids is None:
         ids = np.array([f"{place}/{row}" for row in range(count)], dtype=np.str_)
-    good = np.logical_and.reduce([finite(rows) for rows in features.values()])
-    if good.all():
+    is_finite = np.logical_and.reduce([finite(rows) for rows in features.values()])
+    if is_finite.all():
         return ClassClips(features, ids, aligned, 0)
-    kept = {modality: rows[good] for modality, rows in features.items()}
-    return ClassClips(kept, ids[good], aligned, int((~good).sum()))
+    features_left = {modality: rows[is_finite] for modality, rows in features.items()}
+    return ClassClips(features_left, ids[is_finite], aligned, int((~is_finite).sum()))
 
 
-def mismatches(filed: AsFiled) -> Iterator[str]:
+def mismatches(contents: FileContents) -> Iterator[str]:
     """A sentence for each reason why these rows cannot be told apart or paired."""
-    for modality, ids in filed.ids.items():
+    for modality, ids in contents.ids.items():
         values, counts = np.unique(ids, return_counts=True)
         if twice := values[counts > 1].tolist():
-            yield (
-                f"{filed.files[modality]}: {len(twice)} ids stand more than once: {some(twice)}; keep one row per clip"
-            )
-    if len({len(rows) for rows in filed.features.values()}) > 1:
-        found = " but ".join(
-            f"{filed.files[modality]} has {len(rows)} rows" for modality, rows in filed.features.items()
+            file = contents.files[modality]
+            yield f"{file}: {len(twice)} ids stand more than once: {some(twice)}; keep one row per clip"
+    if len({len(rows) for rows in contents.features.values()}) > 1:
+        row_counts = " but ".join(
+            f"{contents.files[modality]} has {len(rows)} rows" for modality, rows in contents.features.items()
         )
-        yield f"{found}; expected row i of both to be the same clip: write both from one list of clips"
-    for one, other in permutations(filed.ids, 2):
-        if lacking := sorted(set(filed.ids[one].tolist()) - set(filed.ids[other].tolist())):
+        yield f"{row_counts}; expected row i of both to be the same clip: write both from one list of clips"
+    for first, second in permutations(contents.ids, 2):
+        if lacking := sorted(set(contents.ids[first].tolist()) - set(contents.ids[second].tolist())):
             yield (
-                f"{filed.files[one]}: {len(lacking)} ids that {filed.files[other]} lacks: {some(lacking)}; expected "
-                "the same clips in both: write both from one list of clips"
+                f"{contents.files[first]}: {len(lacking)} ids that {contents.files[second]} lacks: {some(lacking)}; "
+                "expected the same clips in both: write both from one list of clips"
             )
 
 
-def not_finite(filed: AsFiled) -> Iterator[str]:
+def not_finite(contents: FileContents) -> Iterator[str]:
     """A sentence for each file with NaN or infinite values, naming the rows."""
-    for modality, rows in filed.features.items():
-        bad = np.flatnonzero(~finite(rows))
-        if len(bad):
+    for modality, rows in contents.features.items():
+        bad_rows = np.flatnonzero(~finite(rows))
+        if len(bad_rows):
             yield (
-                f"{filed.files[modality]}: NaN or infinite values in {len(bad)} of {len(rows)} rows (counted from 0): "
-                f"{some(bad.tolist())}; extract these clips again, or leave them out with drop_bad_rows"
+                f"{contents.files[modality]}: NaN or infinite values in {len(bad_rows)} of {len(rows)} rows (counted "
+                f"from 0): {some(bad_rows.tolist())}; extract these clips again, or leave them out with drop_bad_rows"
             )
 
 
@@ -105,7 +107,7 @@ def some(values: Sequence[object]) -> str:
     return ", ".join(map(str, values[:10])) + (", …" if len(values) > 10 else "")
 
 
-def _rows_of(wanted: Shaped[np.ndarray, " n"], ids: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
-    """Where each of `wanted` stands in `ids`."""
+def _rows_of(clips: Shaped[np.ndarray, " n"], ids: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
+    """The row in `ids` of each of `clips`."""
     row = {name: position for position, name in enumerate(ids.tolist())}
-    return np.array([row[name] for name in wanted.tolist()], dtype=np.int64)
+    return np.array([row[name] for name in clips.tolist()], dtype=np.int64)

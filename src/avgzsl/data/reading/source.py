@@ -9,14 +9,14 @@ from avgzsl.data.reading.class_lists import ClassLists
 from avgzsl.errors import DataError
 from avgzsl.types import Modality
 
-Wanted = Mapping[str, tuple[str, ...]]  # stage -> classes
-Plan = Mapping[str, Wanted]  # split -> its stages
+StageClasses = Mapping[str, tuple[str, ...]]  # stage -> classes
+Plan = Mapping[str, StageClasses]  # split -> its stages
 
 FOLDERS = {"train": "trn", "val": "val", "test": "tst"}  # of AudioSetZSL, by split
 
 
 @dataclass(frozen=True)
-class Source:
+class FeatureSource:
     """`folders[stage][modality]` holds a file `{class}.h5` per class; a modality that is absent has no folder at all.
 
     A stage is what one folder holds: a split, or a part of splits. `listed[stage]` is every class that any class split
@@ -35,7 +35,7 @@ class Source:
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """The modalities that are there."""
+        """The modalities that have a folder."""
         return tuple(next(iter(self.folders.values())))
 
     def files(self, stage: str, name: str) -> dict[Modality, Path]:
@@ -48,20 +48,20 @@ class Source:
 
         return {modality: file(folder) for modality, folder in self.folders[stage].items()}
 
-    def found(self, stage: str, modality: Modality) -> dict[str, Path]:
-        """The files that are there, by class."""
+    def files_by_class(self, stage: str, modality: Modality) -> dict[str, Path]:
+        """The files of a modality in a stage, by class."""
         folder = self.folders[stage][modality]
         files = sorted(folder.iterdir()) if folder.is_dir() else []
-        there = [file for file in files if file.suffix == ".h5" and not file.name.startswith(".")]
-        return {self.spelled.get(file.stem, file.stem): file for file in there}
+        feature_files = [file for file in files if file.suffix == ".h5" and not file.name.startswith(".")]
+        return {self.spelled.get(file.stem, file.stem): file for file in feature_files}
 
     def all_files(self) -> list[Path]:
         """Every feature file, listed or not."""
         return [
             file
-            for stage, by in self.folders.items()
-            for modality in by
-            for file in self.found(stage, modality).values()
+            for stage, folders in self.folders.items()
+            for modality in folders
+            for file in self.files_by_class(stage, modality).values()
         ]
 
     def unlisted(self) -> list[str]:
@@ -70,48 +70,48 @@ class Source:
         return sorted(
             {
                 f"{stage}/{name}" if name in elsewhere else name
-                for stage, by in self.folders.items()
-                for modality in by
-                for name in self.found(stage, modality).keys() - self.listed[stage]
+                for stage, folders in self.folders.items()
+                for modality in folders
+                for name in self.files_by_class(stage, modality).keys() - self.listed[stage]
             }
         )
 
 
-def plan_of(source: Source, lists: ClassLists) -> Plan:
+def plan_of(source: FeatureSource, lists: ClassLists) -> Plan:
     """Which stages make up each split, and the classes in each."""
     return lists.plan or {stage: {stage: lists.names} for stage in source.folders}
 
 
-def merged(plans: Iterable[Plan]) -> Wanted:
+def merged(plans: Iterable[Plan]) -> StageClasses:
     """The classes of each stage that some split of some plan has, in the order in which they first come."""
-    wanted: dict[str, dict[str, None]] = {}
+    needed: dict[str, dict[str, None]] = {}
     for plan in plans:
         for stages in plan.values():
             for stage, names in stages.items():
-                wanted.setdefault(stage, {}).update(dict.fromkeys(names))
-    return {stage: tuple(names) for stage, names in wanted.items()}
+                needed.setdefault(stage, {}).update(dict.fromkeys(names))
+    return {stage: tuple(names) for stage, names in needed.items()}
 
 
-def missing_files(source: Source, wanted: Wanted) -> list[str]:
-    """A sentence for each folder in which a class of `wanted` has no file."""
+def missing_files(source: FeatureSource, needed: StageClasses) -> list[str]:
+    """A sentence for each folder in which a needed class has no file."""
     problems = []
-    for stage, names in wanted.items():
+    for stage, names in needed.items():
         for modality, folder in source.folders[stage].items():
-            found = source.found(stage, modality)
-            absent = [name for name in names if name not in found]
+            present = source.files_by_class(stage, modality)
+            absent = [name for name in names if name not in present]
             if not folder.is_dir():
                 problems.append(f"{folder}: not there; expected a folder with the {modality} of the split {stage}")
             elif absent:
-                problems.append(f"{folder}: no file for {', '.join(_with_hint(name, found) for name in absent)}")
+                problems.append(f"{folder}: no file for {', '.join(_with_hint(name, present) for name in absent)}")
     return problems
 
 
-def require_files(source: Source, wanted: Wanted) -> None:
-    """Raises DataError when a class of `wanted` lacks a file."""
-    if problems := missing_files(source, wanted):
+def require_files(source: FeatureSource, needed: StageClasses) -> None:
+    """Raises DataError when a needed class lacks a file."""
+    if problems := missing_files(source, needed):
         raise DataError("; ".join(problems) + ". Add the files (CLASS.h5), or take the classes out of the class lists.")
 
 
-def _with_hint(name: str, found: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, found, n=2, cutoff=0.6)
-    return f"{name!r} (there is {' and '.join(f'{other}.h5' for other in near)})" if near else repr(name)
+def _with_hint(name: str, present: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, present, n=2, cutoff=0.6)
+    return f"{name!r} (there is {' and '.join(f'{similar}.h5' for similar in near)})" if near else repr(name)

@@ -22,17 +22,19 @@ def clip_splits(store: Store, division: ClassSplit) -> tuple[np.ndarray, list[st
     left_out: Counter[str] = Counter()
     moved = 0
     splits = []
-    clips, written, given = (store.clips[name].to_pylist() for name in ("id", "label", "split"))
-    for clip, label, own in zip(clips, division.labels(written), given, strict=True):
-        split = own if division.clips is None else division.clips.get(clip, own)
+    clips, written, own_splits = (store.clips[name].to_pylist() for name in ("id", "label", "split"))
+    for clip, label, own_split in zip(clips, division.labels(written), own_splits, strict=True):
+        split = own_split if division.clips is None else division.clips.get(clip, own_split)
         if label not in listed or split is None:
-            why = "no label" if label is None else "no split" if label in listed else "a class that is not listed"
-            left_out[why] += 1
+            if label is None:
+                left_out["no label"] += 1
+            else:
+                left_out["no split" if label in listed else "a class that is not listed"] += 1
             split = ""
         elif label in unseen and split == "train":
             split, moved = "test", moved + 1
         splits.append(split)
-    notes = [f"left out {count} clips with {why}" for why, count in left_out.items()]
+    notes = [f"left out {count} clips with {reason}" for reason, count in left_out.items()]
     if moved:
         notes.append(f"{moved} clips of unseen classes that are listed as train are tested")
     return np.array(splits, dtype=np.str_), notes
