@@ -75,7 +75,7 @@ def counted(kept: Path, engine: str) -> dict[str, Any]:
 
 
 def found(kept: Path, engine: str, query: str = "red high") -> list[dict[str, Any]]:
-    told = json.loads(avgzsl(kept, f"search @index-{engine} {query} --json"))
+    told = json.loads(avgzsl(kept, f"search @index-{engine} {query} --top 20 --json"))
     return [_of(hit, ("id", "label", "seen", "distance", "missing")) for hit in told]
 
 

@@ -126,16 +126,18 @@ def stored(db: sqlite3.Connection, ids: list[str]) -> dict[str, Stored]:
     return {name: Stored(content, path) for name, content, path in rows}
 
 
-def _rows_of(db: sqlite3.Connection, statement: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
+def _rows_of(db: sqlite3.Connection, statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
     """Rows of a statement that ends in `in`, for any number of values."""
+    rows: list[tuple[Any, ...]] = []
     for start in range(0, len(values), _AT_ONCE):
         part = values[start : start + _AT_ONCE]
-        yield from db.execute(f"{statement} ({','.join('?' * len(part))})", part)
+        rows += db.execute(f"{statement} ({','.join('?' * len(part))})", part).fetchall()
+    return rows
 
 
 def checksums(db: sqlite3.Connection) -> Iterator[tuple[int, str, int]]:
     """Position, id and checksum of the embeddings of each clip, by position."""
-    yield from db.execute("select position, id, checksum from clips order by position")
+    return db.execute("select position, id, checksum from clips order by position")
 
 
 def insert(db: sqlite3.Connection, clips: list[IndexedClip], checksums: list[int]) -> None:
