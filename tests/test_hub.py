@@ -145,6 +145,8 @@ def test_a_hub_that_gives_nothing_is_one_error_and_leaves_nothing_half(run, fake
     with pytest.raises(RunError, match=rf"{NAME}: the hub refused .*\(503 come back later\)"):
         from_pretrained(NAME)
     assert not [path for path in tmp_path.glob("cache/**/*") if path.is_file()]
+    fake.refuses = ""
+    assert from_pretrained(NAME).config.method == run.config.method
 
 
 @pytest.mark.parametrize("call", ["create_repo", "upload_folder"])

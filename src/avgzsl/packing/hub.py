@@ -103,7 +103,7 @@ def _may_be(name: str) -> bool:
 
 
 def _require_name(repository: str) -> str:
-    if not _REPOSITORY.fullmatch(repository) or ".." in repository or len(repository) > 96:
+    if not _REPOSITORY.fullmatch(repository) or len(repository) > 96:
         raise ConfigError(f"{repository!r} is no folder, and no name on the hub; expected OWNER/NAME")
     return repository
 
