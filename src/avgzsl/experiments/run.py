@@ -253,12 +253,12 @@ def load_run(folder: str | Path | Run, method: MethodChoice | None = None) -> Ru
 
 def require_same_data(run: Run, dataset: Dataset) -> None:
     """Raises RunError when `dataset` is not the one that the run was trained on."""
-    trained_on = run.config.data
-    if dataset.fingerprint != trained_on.fingerprint:
+    data = run.config.data
+    if dataset.fingerprint != data.fingerprint:
         raise RunError(
             f"{dataset.source} ({dataset.class_split}): fingerprint {dataset.fingerprint[:12]}, but {run.folder} was "
-            f"trained on {trained_on.path} ({trained_on.class_split}), {trained_on.fingerprint[:12]}. Features, classes or "
-            "word vectors differ: test on the data that the run was trained on, or train again on this"
+            f"trained on {data.path} ({data.class_split}), {data.fingerprint[:12]}. Features, classes or word "
+            "vectors differ: test on the data that the run was trained on, or train again on this"
         )
 
 
