@@ -86,7 +86,7 @@ def search(
     without: Sequence[str] = (),
     like: str | Path | None = None,
     by: TestModality | str | None = None,
-    top: int = 10,
+    top: int = 20,
     modality: TestModality | str | None = None,
     fusion: Fusion | None = None,
     where: str | None = None,

@@ -28,7 +28,7 @@ def search(
     ] = None,
     like: Annotated[Path | None, typer.Option(help="A clip, instead of words.")] = None,
     by: Modality = None,
-    top: Top = 10,
+    top: Top = 20,
     modality: Modality = None,
     fusion: Fusions = None,
     where: Annotated[

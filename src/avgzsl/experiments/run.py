@@ -182,7 +182,7 @@ def write_classes(folder: Path, classes: ClassTable) -> None:
 
 def read_classes(run: Run) -> ClassTable:
     """The classes of a run, with their text vectors. Raises RunError when they are absent or damaged."""
-    path, about = run.folder / CLASSES, run.config.data
+    path, data = run.folder / CLASSES, run.config.data
     if not path.exists():
         raise RunError(
             f"{run.folder}: has no {CLASSES}, as runs of older versions; `avgzsl train … --resume` with the run's own "
@@ -196,11 +196,11 @@ def read_classes(run: Run) -> ClassTable:
         if text.ndim != 2 or not text.is_floating_point() or seen.dtype != torch.bool:
             raise DataError(f"text of {text.dtype} {tuple(text.shape)}, seen of {seen.dtype}")
         classes = ClassTable(names, text.clone(), seen.clone())
-        of = dict(zip(classes.names, classes.seen.tolist(), strict=True))
-        if of != dict.fromkeys(about.seen, True) | dict.fromkeys(about.unseen, False):
+        marks = dict(zip(classes.names, classes.seen.tolist(), strict=True))
+        if marks != dict.fromkeys(data.seen, True) | dict.fromkeys(data.unseen, False):
             raise DataError(f"its classes are not those of {CONFIG}")
-        if classes.text.shape[1] != about.dimensions["text"]:
-            raise DataError(f"text vectors of {classes.text.shape[1]} numbers, not {about.dimensions['text']}")
+        if classes.text.shape[1] != data.dimensions["text"]:
+            raise DataError(f"text vectors of {classes.text.shape[1]} numbers, not {data.dimensions['text']}")
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, DataError) as problem:
         raise RunError(f"{path}: not the run's classes ({problem}); restore it or train again") from problem
     return classes
@@ -255,11 +255,11 @@ def load_run(folder: str | Path | Run, method: MethodChoice | None = None) -> Ru
 
 def require_same_data(run: Run, dataset: Dataset) -> None:
     """Raises RunError when `dataset` is not the one that the run was trained on."""
-    about = run.config.data
-    if dataset.fingerprint != about.fingerprint:
+    data = run.config.data
+    if dataset.fingerprint != data.fingerprint:
         raise RunError(
             f"{dataset.source} ({dataset.class_split}): fingerprint {dataset.fingerprint[:12]}, but {run.folder} was "
-            f"trained on {about.path} ({about.class_split}), {about.fingerprint[:12]}. Features, classes or word "
+            f"trained on {data.path} ({data.class_split}), {data.fingerprint[:12]}. Features, classes or word "
             "vectors differ: test on the data that the run was trained on, or train again on this"
         )
 

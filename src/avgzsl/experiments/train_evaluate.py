@@ -89,22 +89,12 @@ def train(
         _calibrate(run.method, dataset, folder)
         return run
     history: list[Record] = []
-    saved = time.monotonic()
-
-    def after_epoch(step: Step, /) -> None:
-        nonlocal saved
-        if time.monotonic() - saved >= checkpoint_seconds:
-            runs.write_history(folder, history)
-            saved = time.monotonic()
-        if progress is not None:
-            progress(step)
-
     job = Job(
         seed=seed,
         device=device,
         monitor=validation_monitor(unfitted, dataset) if validate_every else None,
         monitor_every=max(validate_every, 1),
-        progress=after_epoch,
+        progress=_keep_history(folder, history, checkpoint_seconds, progress),
         checkpoint=folder / runs.CHECKPOINT,
         checkpoint_seconds=checkpoint_seconds,
         # of a data set opened here, `training()` gives what nobody else has; another may be its caller's own arrays
@@ -116,6 +106,21 @@ def train(
     _calibrate(fitted, dataset, folder)
     runs.finish(folder, fitted)
     return runs.Run(folder, config, fitted)
+
+
+def _keep_history(folder: Path, history: list[Record], seconds: float, progress: Progress | None) -> Progress:
+    """Writes down the history at most every so many seconds, and tells each step on."""
+    saved = time.monotonic()
+
+    def after_epoch(step: Step, /) -> None:
+        nonlocal saved
+        if time.monotonic() - saved >= seconds:
+            runs.write_history(folder, history)
+            saved = time.monotonic()
+        if progress is not None:
+            progress(step)
+
+    return after_epoch
 
 
 def _calibrate(method: Method, dataset: Dataset, folder: Path) -> None:
