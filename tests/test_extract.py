@@ -20,7 +20,7 @@ from avgzsl import backbones, cli, open_dataset
 from avgzsl.errors import ConfigError, DataError, MediaError, RunError, WeightsError
 from avgzsl.features import engines
 from avgzsl.features.embedding import embed_batch
-from avgzsl.features.engines import Setup
+from avgzsl.features.engines import BackboneSetup
 from avgzsl.features.extract import Extraction, extract
 from avgzsl.features.journal import open_journal
 from avgzsl.media.decode import decode
@@ -267,7 +267,7 @@ def test_a_clip_that_the_backbone_refuses_costs_itself():
 
 def test_other_weights_on_another_machine_are_refused(counting):
     with pytest.raises(WeightsError, match="other weights"):
-        engines.load(Setup({"audio": "counting"}), {"audio": (WeightFile("a", "b"),)})
+        engines.load_backbones(BackboneSetup({"audio": "counting"}), {"audio": (WeightFile("a", "b"),)})
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from avgzsl.errors import WeightsError
-from avgzsl.features.engines import Setup, load
+from avgzsl.features.engines import BackboneSetup, load_backbones
 from avgzsl.features.engines import ray as engine
 from avgzsl.features.extract import extract
 from avgzsl.support.weights import WeightFile
@@ -35,8 +35,8 @@ def test_two_workers_give_the_same_bytes_and_other_weights_are_refused(cluster, 
     for name in ("audio.npy", "video.npy", "clips.parquet", "store.json", "failures.csv"):
         assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "local" / name).read_bytes(), name
 
-    setup = Setup({"audio": "descriptors"}, workers=1)
-    other = load(setup)
+    setup = BackboneSetup({"audio": "descriptors"}, workers=1)
+    other = load_backbones(setup)
     other["audio"].weights = (WeightFile("net.bin", "0" * 64),)
     with pytest.raises(WeightsError, match="other weights"):
         list(engine.run([[]], setup, other))

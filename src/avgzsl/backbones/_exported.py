@@ -20,7 +20,7 @@ from avgzsl.types import Modality
 
 
 @dataclass(eq=False)
-class Exported:
+class ExportedBackbone:
     """A backbone of an exported model: `card` tells how it is fed, `engine` runs it."""
 
     spec: str
@@ -59,7 +59,7 @@ def load_exported(
     device: str,
     models: Path | None,
     card_file: tuple[WeightFile, ...] = (),
-) -> Exported:
+) -> ExportedBackbone:
     """The backbone of the card in `path`; `weights` is a file in place of the one that the card names.
 
     `card_file` identifies a card that is not the package's: what it says makes the feature as much as the weights do.
@@ -78,7 +78,7 @@ def load_exported(
         )
     engine = engines.open_model(card.engine, file, card.input.shape, card.input.dtype, card.output.tensor, device)
     _try(card, engine, file)
-    return Exported(spec, modality, card.dimension, card.input.needs, (*card_file, identity), card, engine)
+    return ExportedBackbone(spec, modality, card.dimension, card.input.needs, (*card_file, identity), card, engine)
 
 
 def dequantise(raw: Shaped[np.ndarray, "n d"], output: Output, engine: ExportedModel) -> Float[np.ndarray, "n d"]:

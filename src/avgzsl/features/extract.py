@@ -14,7 +14,7 @@ from avgzsl.backbones import Backbone
 from avgzsl.errors import ConfigError, DataError, MediaError, RunError
 from avgzsl.features import class_splits, engines
 from avgzsl.features.embedding import Outcome, Task
-from avgzsl.features.engines import Setup
+from avgzsl.features.engines import BackboneSetup
 from avgzsl.features.feature_store import EncoderRecord, Part, Store, StoredClip, is_store, write
 from avgzsl.features.journal import JOURNAL, Journal, open_journal
 from avgzsl.features.manifest import Row, is_text, printable, read_clips
@@ -110,8 +110,8 @@ def extract(
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     records: dict[Part, EncoderRecord] = {}
     vectors = _encode(classes, encoders, overrides, records)
-    setup = Setup(specs, encoders.models, encoders.device, workers)
-    backbones = engines.load(setup)
+    setup = BackboneSetup(specs, encoders.models, encoders.device, workers)
+    backbones = engines.load_backbones(setup)
     with open_journal(folder / JOURNAL) as journal:
         of_backbones: dict[Part, EncoderRecord] = {m: _record(backbone) for m, backbone in backbones.items()}
         journal.require(of_backbones)

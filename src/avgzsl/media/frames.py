@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,20 @@ def _length(frame: Any, stream: Any) -> float:
     return 1 / float(rate) if rate else 0.0
 
 
+@dataclass
+class _Decoding:
+    """The state of decoding a recording: its first packet, its first whole key packet, and the first error.
+
+    `passed_over` is whether something damaged was left out, `begun` whether a whole frame was given out.
+    """
+
+    first: Any = None
+    key: Any = None
+    problem: Exception | None = None
+    passed_over: bool = False
+    begun: bool = False
+
+
 def _frames(
     container: Any, stream: Any, joins: tuple[Join, ...] = (), entry: float | None = None
 ) -> Iterator[tuple[int | None, Any]]:
@@ -110,34 +125,32 @@ def _frames(
 
     prepare(stream)
     shape = PixelShape(stream) if stream.type == "video" else None
-    # of this recording: its first packet, its first whole key packet, the first error, and whether something was passed
-    # over, and a whole frame was given out
-    first, key, problem, passed_over, begun = None, None, None, False, False
+    state = _Decoding()
     for packet, begins in _packets(container, stream, joins, entry):
-        if begins and (problem is None or begun):
-            first, key, problem, passed_over, begun = None, None, None, False, False
-        if key is None and _is_whole_key(packet, stream, container.format.name, first is None):
-            key = packet
-        first = packet if first is None else first
+        if begins and (state.problem is None or state.begun):
+            state = _Decoding()
+        if state.key is None and _is_whole_key(packet, stream, container.format.name, state.first is None):
+            state.key = packet
+        state.first = packet if state.first is None else state.first
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
             if _is_label(packet, stream):
                 continue
-            if begun or isinstance(error, MemoryError) or _is_due(packet, key):
+            if state.begun or isinstance(error, MemoryError) or _is_due(packet, state.key):
                 raise
-            problem, passed_over, frames = problem or error, True, []
+            state.problem, state.passed_over, frames = state.problem or error, True, []
         for frame in frames:
             if shape is not None:
                 shape.mark(frame)
-            if frame.is_corrupt and (begun or _is_due(frame, key)):
+            if frame.is_corrupt and (state.begun or _is_due(frame, state.key)):
                 raise MediaError(f"its {stream.type} is damaged{_at(frame)}")
-            passed_over = passed_over or frame.is_corrupt
-            begun = begun or (not frame.is_corrupt and (stream.type == "audio" or bool(frame.key_frame)))
-            if begun or not passed_over:
-                yield first.dts, frame
-    if problem is not None and not begun:
-        raise problem
+            state.passed_over = state.passed_over or frame.is_corrupt
+            state.begun = state.begun or (not frame.is_corrupt and (stream.type == "audio" or bool(frame.key_frame)))
+            if state.begun or not state.passed_over:
+                yield state.first.dts, frame
+    if state.problem is not None and not state.begun:
+        raise state.problem
 
 
 def _packets(container: Any, stream: Any, joins: tuple[Join, ...], entry: float | None) -> Iterator[tuple[Any, bool]]:

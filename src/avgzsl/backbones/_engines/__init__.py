@@ -28,13 +28,13 @@ class ExportedModel(Protocol):
         ...
 
 
-class Engine(Protocol):
-    """A module of this folder."""
+class ModelEngine(Protocol):
+    """The contract of a module in this folder."""
 
     open_model: Callable[[Path, tuple[int, ...], str, int | str | None, str], ExportedModel]
 
 
-_PLUGINS = Plugins[Engine](__name__, "engine", keeps(Engine))
+_PLUGINS = Plugins[ModelEngine](__name__, "engine", keeps(ModelEngine))
 
 
 def open_model(

@@ -85,12 +85,12 @@ def _write(folder: Path, source: FeatureSource, needed: StageClasses, drop_bad_r
     dimensions = _dimensions(source, needed)
     covers: set[str] = set()
     groups = {}
-    for group, stages in source.groups.items():
+    for stage_group, stages in source.groups.items():
         parts = (_clips(source, stage, needed.get(stage, ()), dimensions, drop_bad_rows) for stage in stages)
-        groups[group] = write_group(folder, group, chain.from_iterable(parts))
-        covers |= groups[group]["spans"].keys()
+        groups[stage_group] = write_group(folder, stage_group, chain.from_iterable(parts))
+        covers |= groups[stage_group]["spans"].keys()
     write_manifest(folder, source.root, covers, groups)
-    return sum(span["dropped"] for about in groups.values() for span in about["spans"].values())
+    return sum(span["dropped"] for entry in groups.values() for span in entry["spans"].values())
 
 
 def _clips(

@@ -18,12 +18,12 @@ from avgzsl.support.registry import Plugins, keeps
 from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
 
-Run = Callable[[Iterable[list[Task]], "Setup", Backbones], Iterator[list[Outcome]]]
+Run = Callable[[Iterable[list[Task]], "BackboneSetup", Backbones], Iterator[list[Outcome]]]
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What backbones to load and where to run them; `workers` clips are decoded, and on CPUs embedded, at once."""
+class BackboneSetup:
+    """Which backbones to load and where to run them; `workers` clips are decoded, and on CPUs embedded, at once."""
 
     specs: Mapping[Modality, str]
     models: Path | None = None
@@ -37,14 +37,14 @@ class Setup:
         return self.workers or cores
 
 
-class Engine(Protocol):
-    """A module of this folder."""
+class BatchEngine(Protocol):
+    """The contract of a module in this folder."""
 
     DESCRIPTION: str
     run: Run
 
 
-_PLUGINS = Plugins[Engine](__name__, "engine", keeps(Engine))
+_PLUGINS = Plugins[BatchEngine](__name__, "engine", keeps(BatchEngine))
 
 
 def engines() -> dict[str, str]:
@@ -57,7 +57,7 @@ def engine(name: str) -> Run:
     return _PLUGINS.load(name).run
 
 
-def load(setup: Setup, weights: Mapping[Modality, tuple[WeightFile, ...]] | None = None) -> Backbones:
+def load_backbones(setup: BackboneSetup, weights: Mapping[Modality, tuple[WeightFile, ...]] | None = None) -> Backbones:
     """The backbones of a setup. Raises WeightsError when they are not of the `weights` that are expected."""
     backbones = {
         modality: load_backbone(spec, modality, device=setup.device, models=setup.models)

@@ -11,12 +11,12 @@ from threading import Event
 import torch
 
 from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests
-from avgzsl.features.engines import Setup, load
+from avgzsl.features.engines import BackboneSetup, load_backbones
 
 DESCRIPTION = "this machine: decoding in processes, embedding in threads or on its GPU"
 
 
-def run(batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> Iterator[list[Outcome]]:
+def run(batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Backbones) -> Iterator[list[Outcome]]:
     """The outcomes of each batch, in order; at most two batches more than copies of the backbones are under way."""
     from avgzsl.media.workers import Decoders
 
@@ -24,7 +24,7 @@ def run(batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> It
     free.put(backbones)
     copies = setup.processes if _on_cpu(setup.device) else 1  # a GPU works on one batch at a time
     for _ in range(1, copies):
-        free.put(load(setup))
+        free.put(load_backbones(setup))
 
     stopped = Event()
 

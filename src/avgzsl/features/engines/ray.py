@@ -11,7 +11,7 @@ from typing import Any
 
 from avgzsl.errors import AvgzslError
 from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests
-from avgzsl.features.engines import Setup, load
+from avgzsl.features.engines import BackboneSetup, load_backbones
 from avgzsl.features.engines.local import one_thread
 from avgzsl.support.registry import require
 from avgzsl.support.weights import WeightFile
@@ -25,7 +25,7 @@ _PATIENCE = 3600.0  # seconds for the oldest batch under way: Ray itself waits f
 class Worker:
     """What an actor holds: its backbones, and a process that decodes."""
 
-    def __init__(self, setup: Setup, weights: Mapping[Modality, tuple[WeightFile, ...]]) -> None:
+    def __init__(self, setup: BackboneSetup, weights: Mapping[Modality, tuple[WeightFile, ...]]) -> None:
         from avgzsl.media.workers import Decoders
 
         self.setup, self.weights, self.decoders = setup, weights, Decoders(1)
@@ -33,7 +33,7 @@ class Worker:
     @cached_property
     def backbones(self) -> Backbones:
         """Loaded with the first batch: of what goes wrong in `__init__`, Ray keeps no exception."""
-        return load(self.setup, self.weights)
+        return load_backbones(self.setup, self.weights)
 
     def embed(self, batch: list[Task]) -> list[Outcome]:
         """The outcomes of a batch."""
@@ -41,7 +41,7 @@ class Worker:
             return embed_batch(list(self.decoders.map(requests(batch, self.backbones))), self.backbones)
 
 
-def run(batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> Iterator[list[Outcome]]:
+def run(batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Backbones) -> Iterator[list[Outcome]]:
     """The outcomes of each batch, in order. A batch whose actor died is done by the next one.
 
     Raises ConfigError when Ray is not installed, AvgzslError when the cluster is lost or cannot run an actor.
@@ -57,7 +57,9 @@ def run(batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> It
             ray.shutdown()
 
 
-def _mapped(ray: Any, batches: Iterable[list[Task]], setup: Setup, backbones: Backbones) -> Iterator[list[Outcome]]:
+def _mapped(
+    ray: Any, batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Backbones
+) -> Iterator[list[Outcome]]:
     cluster = ray.cluster_resources()
     gpu = setup.device.startswith("cuda") or (setup.device == "auto" and cluster.get("GPU", 0) >= 1)
     count = setup.workers or max(1, int(cluster.get("GPU" if gpu else "CPU", 1)))
