@@ -14,7 +14,7 @@ from typing import Any
 from avgzsl.errors import AvgzslError, ConfigError, MediaError, ProcessError
 from avgzsl.media.decode import WHOLE, decode
 from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
-from avgzsl.support.children import Children, Lost, TooLong
+from avgzsl.support.children import CallTimedOut, Children, Lost
 
 _CLIPS = 250  # after which a process is replaced: what libraries leave behind in memory does not add up
 
@@ -112,7 +112,7 @@ class Decoders:
         for _ in range(_ATTEMPTS):
             try:
                 return future.result()  # which ends: so does each call of Children
-            except TooLong:
+            except CallTimedOut:
                 raise self._too_long(path) from None
             except Lost as lost:
                 if lost.code == -signal.SIGXCPU:

@@ -17,7 +17,7 @@ from avgzsl.support.registry import require
 from avgzsl.support.weights import WeightFile, find_folder, identify, reason
 
 _EXTRA = "transformers"
-_WANTED = (
+_PATTERNS = (
     *("config.json", "preprocessor_config.json", "processor_config.json", "model.safetensors.index.json"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "vocab.txt", "merges.txt"),
     "model*.safetensors",
@@ -25,25 +25,28 @@ _WANTED = (
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A folder with the weights and settings of one model; `name` is as it was asked for."""
+class ModelFolder:
+    """A folder with the weights and settings of one model; `name` is its path or its name on the hub, as given."""
 
     name: str
     folder: Path
 
     @property
     def files(self) -> tuple[WeightFile, ...]:
-        """What a model is loaded from, settings included: they make the feature as much as the weights do."""
-        return tuple(identify(path) for pattern in _WANTED for path in sorted(self.folder.glob(pattern)))
+        """The files a model is loaded from, settings included: a feature depends on them as much as on the weights."""
+        return tuple(identify(path) for pattern in _PATTERNS for path in sorted(self.folder.glob(pattern)))
 
     def model(self, architecture: str, device: torch.device) -> Any:
-        """The model at rest. Raises WeightsError when a weight is missing, damaged or of another shape."""
+        """The model, set to evaluation and without gradients.
+
+        Raises WeightsError when a weight is missing, damaged or of another shape.
+        """
         library = require("transformers", _EXTRA)
         with _quiet(library), self._named(architecture):
-            model, found = getattr(library, architecture).from_pretrained(
+            model, report = getattr(library, architecture).from_pretrained(
                 self.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
             )
-        if missing := sorted(found["missing_keys"]):
+        if missing := sorted(report["missing_keys"]):
             raise WeightsError(
                 f"{self.folder}: its weights lack {len(missing)} of {architecture}'s, such as {missing[0]}; fetch the "
                 "checkpoint again, or choose one of the whole model"
@@ -57,32 +60,32 @@ class Checkpoint:
             return getattr(library, kind).from_pretrained(self.folder, local_files_only=True, **options)
 
     @contextmanager
-    def _named(self, what: str) -> Iterator[None]:
+    def _named(self, part: str) -> Iterator[None]:
         try:
             yield
         except Exception as problem:  # a damaged folder can fail in many ways
             raise WeightsError(
-                f"{self.folder}: {what} cannot be loaded from it ({reason(problem)}); expected a checkpoint with "
+                f"{self.folder}: {part} cannot be loaded from it ({reason(problem)}); expected a checkpoint with "
                 "safetensors, as transformers saves it"
             ) from problem
 
 
-def find_checkpoint(kind: str, name: str, models: Path | None) -> Checkpoint:
+def find_checkpoint(kind: str, name: str, models: Path | None) -> ModelFolder:
     """The checkpoint of model type `kind` in the folder `name`, in that of the models folder, or of the hub.
 
     Raises WeightsError that says where it was looked for, or that a folder holds another type of model; ConfigError
     where the library is not installed.
     """
     library = require("transformers", _EXTRA)
-    checkpoint = Checkpoint(name, find_folder(f"{kind} checkpoint", name, models, _WANTED, _EXTRA))
+    checkpoint = ModelFolder(name, find_folder(f"{kind} checkpoint", name, models, _PATTERNS, _EXTRA))
     if not any(checkpoint.folder.glob("model*.safetensors")):
         raise WeightsError(
             f"{checkpoint.folder}: no model.safetensors; pickled weights are not read, convert them to safetensors"
         )
     with checkpoint._named("its config"):
-        found = library.AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True).model_type
-    if found != kind:
-        raise WeightsError(f"{checkpoint.folder}: holds a model of type {found}, expected {kind}")
+        model_type = library.AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True).model_type
+    if model_type != kind:
+        raise WeightsError(f"{checkpoint.folder}: holds a model of type {model_type}, expected {kind}")
     return checkpoint
 
 

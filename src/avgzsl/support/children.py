@@ -1,8 +1,8 @@
 """Child processes that do calls: each call ends, and no child lives longer than the process that started it.
 
-Every child has a pipe of its own (`child_process`), so that what happens to one is nothing to the others, and a thread
-here waits for it. Its time is up: it is killed. It is dead: the pipe says so at once. It died before it began: another
-one does the call.
+Every child has a pipe of its own, so that what happens to one does not touch the others, and a thread here waits for
+it. A child whose time is up is killed. When a child dies, its pipe says so at once; if it died before the call began,
+another child does the call.
 """
 
 import tempfile
@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any
 
 from avgzsl.errors import ProcessError
-from avgzsl.support.child_process import Child, Lost, TooLong
+from avgzsl.support.child import CallTimedOut, Child, Lost
 
-__all__ = ["Children", "Lost", "TooLong"]
+__all__ = ["CallTimedOut", "Children", "Lost"]
 
 _ATTEMPTS = 5  # at a call that did not begin
 
@@ -52,8 +52,8 @@ class Children:
     def submit(self, function: Callable[..., Any], *arguments: Any, seconds: float | None = None) -> Future[Any]:
         """`function(*arguments)` in a child, within `seconds` from when it begins; functions of modules alone can go.
 
-        The future raises Lost, TooLong, ProcessError where no child can be started or `stop` came first, else what the
-        function raises. Raises ProcessError after `stop`.
+        The future raises Lost, CallTimedOut, ProcessError where no child can be started or `stop` came first, else what
+        the function raises. Raises ProcessError after `stop`.
         """
         task = bytes(ForkingPickler.dumps((function, arguments)))
         try:
@@ -75,31 +75,31 @@ class Children:
         problem: Exception | None = None
         for _ in range(_ATTEMPTS):
             try:
-                child = self._taken()
+                child = self._take()
             except (OSError, EOFError) as refused:
                 problem = refused
                 continue
-            whole = False
+            is_sound = False
             try:
                 if child.begins(task):
-                    done, answer = child.answer(seconds)
-                    whole = True
-                    if done:
+                    succeeded, answer = child.answer(seconds)
+                    is_sound = True
+                    if succeeded:
                         return answer
                     raise answer
                 problem = Lost(child.end())
-            except (Lost, TooLong):
+            except (Lost, CallTimedOut):
                 if self._stopped:
                     raise _stopped() from None
                 raise
             finally:
-                self._give_back(child, whole)
+                self._give_back(child, is_sound)
         raise ProcessError(
-            f"no process could be started, {_ATTEMPTS} times (last: {_words(problem)}); is there memory left, room in "
-            f"{tempfile.gettempdir()}, and may this user start more processes (ulimit -u)?"
+            f"no process could be started, {_ATTEMPTS} times (last: {_text_of(problem)}); is there memory left, room "
+            f"in {tempfile.gettempdir()}, and may this user start more processes (ulimit -u)?"
         ) from problem
 
-    def _taken(self) -> "Child":
+    def _take(self) -> Child:
         with self._lock:
             if self._stopped:
                 raise _stopped()
@@ -112,10 +112,10 @@ class Children:
                 child.kill()
         return child
 
-    def _give_back(self, child: "Child", whole: bool) -> None:
+    def _give_back(self, child: Child, is_sound: bool) -> None:
         child.calls += 1
         with self._lock:
-            if whole and child.calls != self._calls and not self._stopped:
+            if is_sound and child.calls != self._calls and not self._stopped:
                 self._free.append(child)
                 return
             self._alive.discard(child)
@@ -126,6 +126,5 @@ def _stopped() -> ProcessError:
     return ProcessError("the processes were stopped before this was done")
 
 
-def _words(problem: Exception | None) -> str:
-    """What went wrong when a child was started."""
+def _text_of(problem: Exception | None) -> str:
     return f"{type(problem).__name__}: {problem}" if isinstance(problem, OSError) else str(problem or "it ended")

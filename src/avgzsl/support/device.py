@@ -1,4 +1,4 @@
-"""The device that a name means."""
+"""Names of devices: auto, cpu, cuda, cuda:N."""
 
 import torch
 

@@ -32,7 +32,7 @@ def state_folder() -> Path:
 
 
 def folder_at(path: Path | str) -> Path | None:
-    """The folder at a path, as it is called without links; None where there is none, or none that can be seen."""
+    """The folder at a path, by its path without links; None where there is none, or it may not be looked at."""
     try:
         return Path(path).resolve() if os.path.isdir(path) else None  # noqa: PTH112  (Path's raises where one may not look)
     except (OSError, ValueError):
@@ -40,28 +40,28 @@ def folder_at(path: Path | str) -> Path | None:
 
 
 def remember(folder: Path) -> None:
-    """Note a folder that the user named, as it is called without links.
+    """Record a folder that the user named, by its path without links.
 
-    Where the record cannot be written nothing is noted: the work at hand does not need it, and `serve` says that it
-    needs `--media`.
+    Where the record cannot be written the call goes on without: the work at hand does not need it, and `serve` says
+    that it needs `--media`.
     """
     path = os.fsencode(folder.resolve())
-    note = state_folder() / sha256(path).hexdigest()
+    record = state_folder() / sha256(path).hexdigest()
     with suppress(AvgzslError, OSError):
-        if not note.is_file() or note.read_bytes() != path:
-            write_bytes(note, path)
+        if not record.is_file() or record.read_bytes() != path:
+            write_bytes(record, path)
 
 
 def remembered() -> tuple[Path, ...]:
-    """The folders that were noted, where the record can be read; what else lies there is passed over."""
-    found = []
+    """The recorded folders; files that cannot be read or are no such record are passed over."""
+    folders = []
     with suppress(OSError):
-        for note in sorted(state_folder().iterdir()):
+        for record in sorted(state_folder().iterdir()):
             with suppress(OSError, AvgzslError):
-                path = read_regular(note, DataError, _LONGEST)
-                if sha256(path).hexdigest() == note.name:
-                    found.append(Path(os.fsdecode(path)))
-    return tuple(found)
+                path = read_regular(record, DataError, _LONGEST)
+                if sha256(path).hexdigest() == record.name:
+                    folders.append(Path(os.fsdecode(path)))
+    return tuple(folders)
 
 
 def covering(path: Path, folders: Iterable[Path]) -> Path | None:
@@ -87,15 +87,15 @@ def _open_inside(folder: Path, path: Path) -> int:
     *between, name = path.relative_to(folder).parts
     if ".." in between or name == "..":
         raise OSError(errno.EINVAL, "leaves the folder", str(path))
-    here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    folder_descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for part in between:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
-            os.close(here)
-            here = inner
-        mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder_descriptor)
+            os.close(folder_descriptor)
+            folder_descriptor = inner
+        mode = os.stat(name, dir_fd=folder_descriptor, follow_symlinks=False).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):  # a device may act when it is opened
             raise OSError(errno.EINVAL, "is no file", str(path))
-        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder_descriptor)
     finally:
-        os.close(here)
+        os.close(folder_descriptor)

@@ -15,7 +15,7 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 def reason(error: Mapping[str, Any]) -> str:
-    """What pydantic says of a value, without its own words before those of a check of ours."""
+    """The message of one of pydantic's errors, without the words that it puts before those of our own checks."""
     return str(error["msg"]).removeprefix("Value error, ")
 
 
@@ -39,7 +39,7 @@ def read_record(
     try:
         return model.model_validate(content)
     except ValidationError as problem:
-        found = [f"{'.'.join(map(str, one['loc']))}: {reason(one)}" for one in problem.errors()]
-        wrong = "; ".join(" ".join(one.split())[:_SHOWN] for one in found[:_MOST])
-        more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
-        raise error(f"{path}: not {what} ({wrong}{more}); {remedy}") from problem
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {reason(fault)}" for fault in problem.errors()]
+        described = "; ".join(" ".join(fault.split())[:_SHOWN] for fault in faults[:_MOST])
+        further = f" and {len(faults) - _MOST} more" if len(faults) > _MOST else ""
+        raise error(f"{path}: not {what} ({described}{further}); {remedy}") from problem

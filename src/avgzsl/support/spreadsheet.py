@@ -39,7 +39,7 @@ def unescaped(cell: str) -> str:
     """The text that `escaped` was given."""
     if not cell.startswith(MARK):
         return cell
-    return _CODED.sub(lambda found: chr(int(found[1] or found[2], 16)) if found[1] or found[2] else "\\", cell[1:])
+    return _CODED.sub(lambda match: chr(int(match[1] or match[2], 16)) if match[1] or match[2] else "\\", cell[1:])
 
 
 def write_table(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

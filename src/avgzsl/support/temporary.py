@@ -44,7 +44,7 @@ def temporary_folder(target: Path) -> Iterator[Path]:
 
 
 def hold(folder: Path) -> int | None:
-    """Say that a folder belongs to this process as long as the descriptor is open. Raises OSError."""
+    """Mark a folder as used by this process, as long as the descriptor that it gives is open. Raises OSError."""
     if os.name != "posix":
         return None
     new = folder / f"{_HELD}.new"
@@ -73,7 +73,7 @@ def clear(target: Path) -> None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What dead processes left in a folder."""
+    """The temporary files and folders in a folder that dead processes left."""
     if os.name != "posix" or not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
@@ -86,8 +86,8 @@ def _prefix(target: Path) -> str:
 
 
 def _maker(path: Path, name: str | None = None) -> int | None:
-    found = _NAME.fullmatch(path.name)
-    return int(found["process"]) if found is not None and name in (None, found["name"]) else None
+    match = _NAME.fullmatch(path.name)
+    return int(match["process"]) if match is not None and name in (None, match["name"]) else None
 
 
 def _runs(process: int) -> bool:
@@ -101,7 +101,7 @@ def _runs(process: int) -> bool:
 
 
 def _lock(descriptor: int) -> bool:
-    """Whether this process now has it; an open descriptor keeps it, and a dead process has none."""
+    """Lock a file: whether this process has the lock now. It keeps it as long as the descriptor is open."""
     if os.name != "posix":
         return True
     import fcntl

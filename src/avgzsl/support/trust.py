@@ -170,7 +170,7 @@ def read_yaml(path: Path, error: type[AvgzslError]) -> Any:
 
 
 def _require_fit(value: Any) -> None:
-    """Raises ValueError for nesting, a number or text that others would stumble over: that no float or UTF-8 holds."""
+    """Raises ValueError for nesting that is too deep, numbers too large for a float, text that UTF-8 cannot hold."""
     level, depth = [value], 0
     while level:
         if depth > _DEPTH:
@@ -196,7 +196,7 @@ def plain_name(name: str, place: Path | str, error: type[AvgzslError]) -> str:
 
 
 def is_plain_way(name: str) -> bool:
-    """Is `name` that of a file inside a folder, or inside its subfolders: `config.json`, `1_Pooling/config.json`?"""
+    """Whether `name` is a file in a folder or its subfolders, as `config.json` or `1_Pooling/config.json`."""
     parts = name.split("/")
     return all(_is_plain(part) for part in parts)
 

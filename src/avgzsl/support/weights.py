@@ -14,7 +14,7 @@ from avgzsl.support.trust import open_regular, require_regular
 
 FOLDER_VARIABLE = "AVGZSL_MODELS"
 _PIECE = 1 << 20
-_STAYS: ContextVar[bool] = ContextVar("stays", default=False)
+_OFFLINE: ContextVar[bool] = ContextVar("stays", default=False)
 _SECONDS = 10  # until the hub counts as out of reach
 
 
@@ -32,13 +32,13 @@ def models_folder(models: Path | None) -> Path:
 
 
 @contextmanager
-def nothing_fetched(stays: bool = True) -> Iterator[None]:
-    """Within this nothing is asked of the network, if `stays`."""
-    before = _STAYS.set(stays)
+def nothing_fetched(offline: bool = True) -> Iterator[None]:
+    """Inside, weights are not fetched from the network, if `offline`."""
+    before = _OFFLINE.set(offline)
     try:
         yield
     finally:
-        _STAYS.reset(before)
+        _OFFLINE.reset(before)
 
 
 def find(what: str, file: str, models: Path | None, published: str) -> Path:
@@ -50,9 +50,9 @@ def find(what: str, file: str, models: Path | None, published: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+    tried = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
     raise WeightsError(
-        f"{what}: its weights {Path(file).name} are not there (looked for {looked}); they are published at "
+        f"{what}: its weights {Path(file).name} are not there (looked for {tried}); they are published at "
         f"{published}. Put the file into a folder and name it with --models, or in {FOLDER_VARIABLE}"
     )
 
@@ -74,19 +74,19 @@ def find_folder(what: str, name: str, models: Path | None, patterns: Sequence[st
         return Path(hub.snapshot_download(name, allow_patterns=patterns, local_files_only=True))
     except (OSError, ValueError):
         pass  # not a name on the hub, or not copied yet
-    if _STAYS.get():
-        looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+    if _OFFLINE.get():
+        tried = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
         raise WeightsError(
-            f"{what} {name}: not on this machine (looked for {looked}), and nothing is fetched because a run names it: "
+            f"{what} {name}: not on this machine (looked for {tried}), and nothing is fetched because a run names it: "
             "somebody else may have made the run. Name it yourself, with --audio, --video or --text, to fetch it"
         )
     try:
         revision = hub.HfApi().model_info(name, timeout=_SECONDS).sha  # one question that fails fast, without retries
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as problem:  # whatever the network does
-        looked = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
+        tried = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
         raise WeightsError(
-            f"{what} {name}: not there (looked for {looked}) and not to be had under that name from "
+            f"{what} {name}: not there (looked for {tried}) and not to be had under that name from "
             f"https://huggingface.co ({reason(problem)}). Fetch the folder where there is a network, and give its path "
             f"in place of {name}"
         ) from problem

@@ -1,4 +1,4 @@
-"""What runs in a child process: the calls that come through its pipe, until its parent ends."""
+"""What runs in a child process: calls that come through its pipe; it ends when its parent has ended."""
 
 import os
 import pickle
@@ -12,30 +12,30 @@ from threading import Thread
 from traceback import format_exc
 from typing import Any
 
-_lines: list[Connection] = []  # of this process; closed here, they would tell nothing
+_lines: list[Connection] = []  # kept open: the child is ended by their other end
 
 
 def serve(
     pipe: Connection, line: Connection, prepare: Callable[..., object] | None, arguments: tuple[Any, ...]
 ) -> None:
-    """Do what comes through the pipe, until it is closed; `line` is closed when the parent ends."""
+    """Do the calls that come through the pipe until it is closed; `line` closes when the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all processes; the parent decides
     end_with(line)
-    unprepared = None
+    unfit = None
     try:
         if prepare is not None:
             prepare(*arguments)
     except Exception as problem:
-        unprepared = _sendable(problem)
+        unfit = _sendable(problem)
     with suppress(EOFError, OSError):  # nobody is there any more
         while True:
             task = pipe.recv_bytes()
-            pipe.send(unprepared)
+            pipe.send(unfit)
             pipe.send_bytes(_answer(task))
 
 
 def _answer(task: bytes) -> bytes:
-    """Whether the call was done, and what it gave or raised, pickled."""
+    """(True, the result) or (False, the exception) of a pickled call, pickled."""
     try:
         function, arguments = pickle.loads(task)  # noqa: S301  the parent made it
         return bytes(ForkingPickler.dumps((True, function(*arguments))))
@@ -44,7 +44,7 @@ def _answer(task: bytes) -> bytes:
 
 
 def _sendable(problem: Exception) -> Exception:
-    """The exception with the trace of where it was raised; in words where it cannot travel."""
+    """The exception with a note of where it was raised; a RuntimeError of its text where it cannot be pickled."""
     trace = format_exc()
     try:
         pickle.loads(pickle.dumps(problem))  # noqa: S301  our own

@@ -1,4 +1,4 @@
-"""One child process, seen from the process that started it: its start, its pipe, its time, and its end."""
+"""One child process, as its parent sees it: it is started, takes calls through its pipe, and is ended."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,10 +9,10 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
-from threading import Lock, Thread, Timer
+from threading import Event, Lock, Thread, Timer
 from typing import Any
 
-from avgzsl.support.child_work import serve
+from avgzsl.support.child_loop import serve
 from avgzsl.support.temporary import clear_held, hold
 
 if sys.platform == "linux":  # elsewhere a server that forks is not safe, or not there
@@ -22,13 +22,13 @@ else:
     from multiprocessing.context import SpawnContext as Start
     from multiprocessing.context import SpawnProcess as Started
 
-# by the server that forks, once: children begin in milliseconds
+# modules that the server which forks imports once, so that children begin in milliseconds
 _PRELOADED = ["avgzsl.media.workers", "av", "soxr"]
 _SOCKETS = "pymp-"
 _START = 60.0  # seconds until a child has begun with a call
 _DEATH = 5.0  # seconds that a killed process may take to be gone
 
-_one_at_a_time = Lock()  # multiprocessing's own book of processes is not made for threads
+_start_lock = Lock()  # multiprocessing's list of processes is not safe for threads
 
 
 class Lost(Exception):
@@ -39,30 +39,35 @@ class Lost(Exception):
         self.code = code
 
 
-class TooLong(Exception):
+class CallTimedOut(Exception):
     """A call took longer than it was given; its child was killed."""
 
 
 class Child:
-    """A process and our end of its pipe; one thread at a time has it, but any may kill it."""
+    """A process and the parent's end of its pipe; one thread at a time uses it, but any thread may kill it.
+
+    Raises OSError or EOFError where the system does not start a process.
+    """
 
     def __init__(self, prepare: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
         self.calls, self._code = 0, 0
         context = _Context()
         context.set_forkserver_preload(_PRELOADED)
-        with ExitStack() as theirs, ExitStack() as ours:
-            self._pipe, pipe = context.Pipe()
-            theirs.callback(pipe.close)
-            ours.callback(self._pipe.close)
-            line, self._line = context.Pipe(duplex=False)  # nobody writes: it closes when this process ends
-            theirs.callback(line.close)
-            ours.callback(self._line.close)
-            self._process = context.Process(target=serve, args=(pipe, line, prepare, arguments), daemon=True)
+        with ExitStack() as child_ends, ExitStack() as parent_ends:
+            self._pipe, child_pipe = context.Pipe()
+            child_ends.callback(child_pipe.close)
+            parent_ends.callback(self._pipe.close)
+            child_line, self._line = context.Pipe(duplex=False)  # nobody writes: it closes when this process ends
+            child_ends.callback(child_line.close)
+            parent_ends.callback(self._line.close)
+            self._process = context.Process(
+                target=serve, args=(child_pipe, child_line, prepare, arguments), daemon=True
+            )
             _start(self._process)
-            ours.pop_all()
+            parent_ends.pop_all()
 
     def begins(self, task: bytes) -> bool:
-        """Whether it takes the task; else it is no more. Raises what its preparation raised."""
+        """Send a task; False when the process has died before the task began. Raises what `prepare` raised."""
         try:
             with self._limit(_START):
                 self._pipe.send_bytes(task)
@@ -74,28 +79,28 @@ class Child:
         return True
 
     def answer(self, seconds: float | None) -> tuple[bool, Any]:
-        """Whether it did the task, and what it gave or raised. Raises Lost, TooLong."""
-        with self._limit(seconds) as over:
+        """(True, the result of the task) or (False, the exception it raised). Raises Lost, CallTimedOut."""
+        with self._limit(seconds) as timed_out:
             try:
                 answer: tuple[bool, Any] = self._received(seconds)
             except (EOFError, OSError):
-                if over:
-                    raise TooLong from None
+                if timed_out.is_set():
+                    raise CallTimedOut from None
                 raise Lost(self.end(_DEATH)) from None
         return answer
 
     def kill(self) -> None:
-        """End the process; whoever waits for it hears at once."""
-        with _one_at_a_time, suppress(ValueError, OSError):  # it is gone
+        """Kill the process; threads that wait for its answer get EOFError at once."""
+        with _start_lock, suppress(ValueError, OSError):  # it has ended already
             self._process.kill()
 
     def end(self, patience: float = 0.0) -> int:
-        """Make sure that it is gone, at the latest after `patience` seconds; its exit code."""
+        """Wait `patience` seconds for the process to end, then kill it; gives its exit code."""
         with suppress(ValueError):  # it was closed before
             if not wait([self._process.sentinel], patience):
                 self.kill()
                 wait([self._process.sentinel], _DEATH)
-            with _one_at_a_time:
+            with _start_lock:
                 self._process.join(0)
                 self._code = self._process.exitcode or 0
                 self._process.close()
@@ -104,22 +109,22 @@ class Child:
         return self._code
 
     @contextmanager
-    def _limit(self, seconds: float | None) -> Iterator[list[bool]]:
-        """Kills the process after `seconds`, which ends every wait for it; gives a list that then has an entry."""
-        over: list[bool] = []
+    def _limit(self, seconds: float | None) -> Iterator[Event]:
+        """Kills the process after `seconds`, which ends every wait for it; the event is set when it was killed."""
+        timed_out = Event()
         if seconds is None:
-            yield over
+            yield timed_out
             return
 
         def end() -> None:
-            over.append(True)
+            timed_out.set()
             self.kill()
 
         timer = Timer(seconds, end)
         timer.daemon = True
         timer.start()
         try:
-            yield over
+            yield timed_out
         finally:
             timer.cancel()
 
@@ -131,12 +136,12 @@ class Child:
 
 
 def _start(process: BaseProcess) -> None:
-    """Raises OSError, EOFError; TimeoutError where the system does not start it in time."""
+    """Start a process. Raises OSError, EOFError; TimeoutError where the system does not start it in time."""
     problems: list[BaseException] = []
 
     def start() -> None:
         try:
-            with _one_at_a_time:
+            with _start_lock:
                 _hold_folder()
                 process.start()
         except BaseException as problem:
@@ -153,7 +158,7 @@ def _start(process: BaseProcess) -> None:
 
 @cache
 def _hold_folder() -> None:
-    """multiprocessing's folder of sockets, which a kill leaves behind: this one is held, those of the dead go."""
+    """Hold the folder of multiprocessing's sockets, which a killed process leaves behind; remove those of dead ones."""
     clear_held(_SOCKETS)
     hold(Path(get_temp_dir()))
 
@@ -162,16 +167,16 @@ class _Process(Started):
     @staticmethod
     def _Popen(process: BaseProcess) -> Any:
         """Start `process` without the caller's main module: a script without a main guard would start itself again."""
-        prepared = spawn.get_preparation_data
+        prepare = spawn.get_preparation_data
 
         def without_main(name: str) -> dict[str, Any]:
-            return {key: value for key, value in prepared(name).items() if not key.startswith("init_main")}
+            return {key: value for key, value in prepare(name).items() if not key.startswith("init_main")}
 
         spawn.get_preparation_data = without_main
         try:
             return Started._Popen(process)
         finally:
-            spawn.get_preparation_data = prepared
+            spawn.get_preparation_data = prepare
 
 
 class _Context(Start):
