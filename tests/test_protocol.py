@@ -189,6 +189,7 @@ def test_single_modality_tests_only_the_clips_that_have_it(data, method):
     test = data.split("test")
     (found,) = gallery_of(method, test, data.classes).measure([AUDIO], {})
     assert torch.equal(found.scored.rows, test.has_audio.nonzero().squeeze(1))
+    assert found.gamma == 0.0  # of a mode without a penalty
 
 
 def test_oracle_is_an_upper_bound_and_none_is_zero(data, method):

@@ -350,10 +350,10 @@ def test_how_many_answers_are_not_calibrated_is_said(run, files, tmp_path, here)
 def test_a_diverged_training_keeps_its_run(files, tmp_path, monkeypatch):
     data = clip_runs.dataset(files)
 
-    def penalties(*_):
+    def thresholds(*_):
         raise DataError("scores are not finite")
 
-    monkeypatch.setattr("avgzsl.experiments.gallery.Gallery.penalties", penalties)
+    monkeypatch.setattr("avgzsl.experiments.gallery.Gallery.thresholds", thresholds)
     run = clip_runs.train(data, tmp_path / "run", epochs=2)
     assert (run.folder / "model.safetensors").exists()
     assert not (run.folder / "recognition.json").exists()

@@ -823,6 +823,36 @@ def test_the_document_describes_every_answer(client):
 # ---- settings
 
 
+def test_no_answer_and_no_line_of_the_log_has_the_token(caplog):
+    with application(token=TOKEN) as app, caplog.at_level(logging.DEBUG):
+        client = client_of(app)
+        assert TOKEN not in repr(app.state.service)
+        bearer = {"authorization": f"Bearer {TOKEN}"}
+        answers = [
+            client.get(path, headers=bearer) for path in ("/v1/info", "/v1/clips?limit=x", "/v1/none", "/metrics")
+        ]
+        answers += [client.get("/v1/info", headers={"authorization": said}) for said in (TOKEN, f"Basic {TOKEN}")]
+        logins = (
+            {"token": TOKEN},
+            {"token": [TOKEN]},
+            {"token": {"a": TOKEN}},
+            {TOKEN: 1},
+            {"token": TOKEN * 60},
+            TOKEN,
+        )
+        answers += [client.post("/v1/session", json=body) for body in logins]
+        answers += [client.post("/v1/session", content=f'{{"token": "{TOKEN}')]
+        app.state.service.archive.describe = lambda: 1 / 0
+        answers.append(client.get("/v1/info", headers=bearer))
+        document = client.get("/v1/openapi.json").json()
+    assert {answer.status_code for answer in answers} == {200, 204, 401, 404, 422, 500}
+    for answer in answers:
+        assert TOKEN not in answer.text + str(answer.headers)
+    assert "broken" in caplog.text and TOKEN not in caplog.text
+    login = document["components"]["schemas"]["Login"]["properties"]["token"]
+    assert login == {"type": "string", "maxLength": 1000, "title": "Token"}  # as before it was kept secret
+
+
 def test_settings_refuse_what_is_not_safe(monkeypatch):
     for name in [name for name in os.environ if name.startswith("AVGZSL_SERVE_")]:
         monkeypatch.delenv(name)

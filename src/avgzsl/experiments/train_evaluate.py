@@ -26,7 +26,6 @@ from avgzsl.support.showing import Shown
 from avgzsl.types import CALIBRATIONS, Calibration, DataChoice, Fusion, TestModality
 
 LOG = logging.getLogger("avgzsl")
-ALL = "all"  # modalities
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +144,7 @@ def evaluate(
     data: str | Path | Dataset | None = None,
     *,
     split: str = "test",
-    modality: TestModality | str = ALL,
+    modality: TestModality | str = "all",
     fusion: Fusion | None = None,
     calibration: Calibration = "val",
     progress: Progress | None = None,
@@ -163,7 +162,7 @@ def evaluate(
     dataset = data if isinstance(data, Dataset) else as_dataset(data or trained_on.path, trained_on.choice)
     runs.require_same_data(run, dataset)
     gallery = gallery_of(run.method, dataset.split(split), dataset.classes)
-    asked = None if modality == ALL else modality
+    asked = None if modality == "all" else modality
     modes = choose_modes(run.method, gallery.modes, asked, fusion, f"{dataset.source} ({split})")
     notes = list(dataset.notes)
     if bool(dataset.classes.seen.all()):

@@ -82,10 +82,10 @@ def find_penalties(
 def result_rows(measured: Sequence[Measured], names: Sequence[str], calibration: str) -> list[dict[str, Any]]:
     """Classification and retrieval of each mode as rows; `names` are those of the classes."""
     rows = []
-    for one in measured:
-        mode, clips = one.scored.mode, len(one.scored.rows)
-        rows.append(result_row(mode, clips, names, one.classification, calibration, one.gamma))
-        rows.append(result_row(mode, clips, names, one.retrieval))
+    for figures in measured:
+        mode, clips = figures.scored.mode, len(figures.scored.rows)
+        rows.append(result_row(mode, clips, names, figures.classification, calibration, figures.gamma))
+        rows.append(result_row(mode, clips, names, figures.retrieval))
     return rows
 
 

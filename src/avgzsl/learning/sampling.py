@@ -76,8 +76,8 @@ def deal(
     and each new pass is shuffled by one sort over (class, pass, random key).
     """
     device = classes.device
-    wanted = torch.bincount(classes, minlength=len(index.size))
-    passes = (deck.dealt + wanted + index.size - 1) // index.size
+    asked = torch.bincount(classes, minlength=len(index.size))
+    passes = (deck.dealt + asked + index.size - 1) // index.size
     passes = passes.clamp(min=1)
     length = passes * index.size
     first = torch.cumsum(length, 0) - length
@@ -92,10 +92,10 @@ def deal(
 
     by_class = torch.argsort(classes, stable=True)
     nth = torch.empty_like(classes)
-    nth[by_class] = torch.arange(len(classes), device=device) - (torch.cumsum(wanted, 0) - wanted)[classes[by_class]]
+    nth[by_class] = torch.arange(len(classes), device=device) - (torch.cumsum(asked, 0) - asked)[classes[by_class]]
     rows = stream[first[classes] + deck.dealt[classes] + nth]
     last = in_pass == passes[group] - 1
-    return rows, Deck(stream[last], deck.dealt + wanted - (passes - 1) * index.size)
+    return rows, Deck(stream[last], deck.dealt + asked - (passes - 1) * index.size)
 
 
 class PairSampler:

@@ -150,10 +150,10 @@ class Method(ABC):
         """Every hyper-parameter with its default and its meaning."""
         tables = [base.__dict__.get("__pydantic_fields__", {}) for base in cls.__mro__]
 
-        def about(name: str) -> str:  # a shared base documents its own fields, which a subclass does not repeat
+        def meaning(name: str) -> str:  # a shared base documents its own fields, which a subclass does not repeat
             return next((table[name].description for table in tables if name in table and table[name].description), "")
 
-        return [(name, field.default, about(name)) for name, field in tables[0].items()]
+        return [(name, field.default, meaning(name)) for name, field in tables[0].items()]
 
     @classmethod
     def preset(cls, preset: str | Path | None) -> dict[str, Any]:
@@ -184,9 +184,9 @@ def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
     try:
         method = adapter.validate_python({key: value for key, value in settings.items() if key in known})
     except ValidationError as error:
-        for one in error.errors():
-            place = ".".join(map(str, one["loc"])) or cls.name
-            problems.append(f"{place}={_shown(one['input'])}: {reason(one)}")
+        for detail in error.errors():
+            place = ".".join(map(str, detail["loc"])) or cls.name
+            problems.append(f"{place}={_shown(detail['input'])}: {reason(detail)}")
     if problems:
         raise ConfigError("\n  ".join([f"{cls.name}: {len(problems)} bad settings:", *problems]))
     return method
@@ -239,7 +239,7 @@ def check_training(train: ClipSet, classes: ClassTable) -> None:
 def _all_finite(feature: Float[Tensor, "n d"], has: Bool[Tensor, " n"]) -> bool:
     """In chunks: `isfinite` makes several copies of what it looks at."""
     parts = zip(feature.split(_CHUNK), has.split(_CHUNK), strict=True)
-    return all(bool(torch.isfinite(rows[there]).all()) for rows, there in parts)
+    return all(bool(torch.isfinite(rows[present]).all()) for rows, present in parts)
 
 
 def dimensions(train: ClipSet, classes: ClassTable) -> dict[str, int]:

@@ -85,8 +85,8 @@ def average_precision(scores: Float[Tensor, "n c"], labels: Int[Tensor, " n"], s
     relevant = labels[rank(scores, seed).T] == classes[:, None]
     query, position = relevant.nonzero(as_tuple=True)  # by query, then by rank
     sizes = torch.bincount(labels, minlength=n_classes)
-    found_before = torch.arange(len(query), device=labels.device) - (sizes.cumsum(0) - sizes)[query]
-    precision = (found_before + 1).double() / (position + 1)
+    earlier = torch.arange(len(query), device=labels.device) - (sizes.cumsum(0) - sizes)[query]
+    precision = (earlier + 1).double() / (position + 1)
     return precision.new_zeros(n_classes).index_add(0, query, precision) / sizes
 
 

@@ -49,7 +49,7 @@ def bare_address(url: str) -> str:
         host = parts.hostname or ""
     except ValueError:
         host = ""
-    if not host:
+    if not host or not parts.scheme:
         return "what cannot be read as an address"
     host = f"[{host}]" if ":" in host else host
     shown = f"{parts.scheme}://{host}{port}"[:200]
