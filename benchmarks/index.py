@@ -31,7 +31,8 @@ from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.proposals import proposals
 from avgzsl.experiments.protocol import Mode
-from avgzsl.experiments.run import Config, Run
+from avgzsl.experiments.run import Run
+from avgzsl.experiments.run_record import Config
 from avgzsl.methods import Embeddings, build
 from avgzsl.types import MODALITIES
 from benchmarks.tables import put

@@ -10,7 +10,8 @@ from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, append, apply, writing
 from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.experiments.protocol import Mode
-from avgzsl.experiments.run import Config, Run
+from avgzsl.experiments.run import Run
+from avgzsl.experiments.run_record import Config
 from avgzsl.methods import Embeddings, Method
 from avgzsl.support.confidential import Address
 

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from avgzsl.archive.collection import open_collection
+from avgzsl.archive.indexing import index
+from avgzsl.archive.search import open_searcher
 from avgzsl.cli import main
 from avgzsl.errors import AvgzslError, ConfigError, RunError
-from avgzsl.experiments.run import load_run
+from avgzsl.experiments.run import Run, load_run
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
 from avgzsl.methods import build, find_method, method_class, methods
@@ -180,20 +183,20 @@ def test_a_run_never_leads_to_a_file(name, place, chosen, tmp_path, monkeypatch)
 
 
 def test_whatever_opens_the_run_of_a_file_takes_the_file_again(place, chosen, tmp_path, monkeypatch, capsys):
-    run, index = train(place / "data", chosen, out=tmp_path / "run"), str(tmp_path / "index")
+    run, archive = train(place / "data", chosen, out=tmp_path / "run"), str(tmp_path / "index")
     name, folder, data = run.config.data.unseen[0], str(run.folder), str(place / "data")
     commands = [
         ["pack", folder, "--out", str(tmp_path / "packed")],
         ["evaluate", str(tmp_path / "packed"), "--data", data],
-        ["index", folder, data, "--out", index, "--engine", "memory"],
-        ["index", folder, data, "--out", index],
-        ["index-add", index, data],
-        ["index-info", index],
-        ["index-verify", index],
-        ["index-rebuild", index],
-        ["index-evaluate", index],
-        ["search", index, name],
-        ["index-remove", index, "--purge"],
+        ["index", folder, data, "--out", archive, "--engine", "memory"],
+        ["index", folder, data, "--out", archive],
+        ["index-add", archive, data],
+        ["index-info", archive],
+        ["index-verify", archive],
+        ["index-rebuild", archive],
+        ["index-evaluate", archive],
+        ["search", archive, name],
+        ["index-remove", archive, "--purge"],
         ["predict", folder, "no-such-clip.mp4"],
     ]
     for words in commands:
@@ -207,6 +210,22 @@ def test_whatever_opens_the_run_of_a_file_takes_the_file_again(place, chosen, tm
             said = capsys.readouterr().err
             assert ("--method FILE.py:Class" in said) == (not method), (words, method, said)
             assert words[0] == "predict" or (code or 0) == (0 if method else 1), (words, method, said)
+
+
+def test_a_search_by_a_clip_keeps_to_the_method_that_was_given(place, chosen, tmp_path):
+    run = train(place / "data", chosen, out=tmp_path / "run")
+    index(run, place / "data", tmp_path / "index", engine="memory")
+    searcher = open_searcher(open_collection(tmp_path / "index", method=chosen))
+    with pytest.raises(AvgzslError) as refused:  # features from nowhere name no encoder
+        searcher.clips  # noqa: B018
+    assert "encoder" in str(refused.value) and "unknown method" not in str(refused.value)
+    assert Run.from_pretrained(run.folder, method=chosen).method.ridge == run.method.ridge
+
+
+def test_the_suites_need_pytest_alone(place):
+    dev = ("hypothesis", "beartype", "psutil", "onnx", "PIL", "httpx", "playwright", "schemathesis", "cca_zoo", "mypy")
+    code = f"import sys, avgzsl.testing; sys.exit(', '.join({{*{dev}}} & {{*sys.modules}}) or 0)"
+    avgzsl("-c", code, cwd=place)
 
 
 @pytest.fixture(scope="module")

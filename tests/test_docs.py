@@ -39,6 +39,7 @@ LISTINGS = {
     "methods": ("list_methods",),
     "layouts": ("list_layouts",),
     "encoders": ("list_backbones", "list_text_encoders"),
+    "engines": ("list_engines",),
 }
 
 

@@ -140,6 +140,12 @@ def test_verify_says_which_files_changed_or_are_gone(archive, clips):
     assert code == 1 and "as it was written" in told
     assert f"changed since: {clips / NAMES[0]}" in told and f"gone: {clips / NAMES[2]}" in told
     assert NAMES[1] not in told and "of 3 files 1 changed since they were indexed, 1 are gone" in told
+    steps = []
+    files = index_files(archive, progress=steps.append)
+    assert [(step.done, step.total, step.item) for step in steps] == [(i, 3, files[i - 1].path) for i in (1, 2, 3)]
+    assert files.paths("gone") == [str(clips / NAMES[2])] and [row["path"] for row in files.rows()][2:] == [
+        str(clips / NAMES[2])
+    ]
     assert index_verify(archive).rows() == []
 
 
@@ -266,8 +272,11 @@ def test_an_archive_that_was_moved(archive, clips, tmp_path, monkeypatch, spelle
     }
     (tmp_path / "linked").symlink_to(tmp_path)
     assert set(states(archive).values()) == {"gone"}
-    moved = index_move(archive, old[spelled], "disk/films")
+    steps = []
+    moved = index_move(archive, old[spelled], "disk/films", progress=steps.append)
+    assert [(step.task, step.done, step.total) for step in steps] == [("files", done, 3) for done in (1, 2, 3)]
     assert moved.clips == 3 and {one.state for one in moved.files} == {"same"}
+    assert moved.json() == {"clips": 3, "files": [{"path": str(new / name), "state": "same"} for name in sorted(NAMES)]}
     after = rows(archive)
     assert {name: row[1] for name, row in after.items()} == {name: str(new.resolve() / name) for name in NAMES}
     assert all((after[name][0], *after[name][2:]) == (before[name][0], *before[name][2:]) for name in NAMES)

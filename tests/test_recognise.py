@@ -33,6 +33,7 @@ from avgzsl.media.needs import SoundNeeds, Span
 from avgzsl.methods import build
 from avgzsl.recognition.recognise import find_clips, predict, recognise
 from avgzsl.recognition.recogniser import class_table, load_recogniser
+from avgzsl.recognition.results import Predictions
 from avgzsl.support.weights import WeightFile
 from avgzsl.text.encoders import load as load_text
 from avgzsl.types import EncoderChoice
@@ -269,6 +270,36 @@ def test_the_json_is_stable(trained, files, here):
     for one in found["top"]:
         assert list(one) == ["label", "seen", "score", "distance", "distances", "support"]
         assert one["distances"].keys() == one["support"].keys() == {"audio", "video"}
+
+
+def test_a_folder_a_run_and_a_recogniser_are_asked_alike_and_tell_their_steps(trained, files, tmp_path, here):
+    clips, steps = [files["red low"], tmp_path / "gone.mp4"], []
+    found = predict(trained, clips, top=2, progress=steps.append)
+    assert [(step.task, step.done, step.total, step.failed, step.item) for step in steps] == [
+        ("predict", 1, 2, 0, str(clips[0])),
+        ("predict", 2, 2, 1, str(clips[1])),
+    ]
+    assert predict(runs.load_run(trained), clips, top=2) == found
+    recogniser = load_recogniser(trained)
+    assert predict(recogniser, clips, top=2) == found
+    for more in ({"encoders": OF_CLIPS}, {"modality": "audio"}, {"fusion": "equal"}):
+        with pytest.raises(ConfigError, match="has encoders, a modality and a fusion already"):
+            predict(recogniser, clips, **more)
+
+
+def test_predictions_are_a_sequence_a_table_and_the_json_of_the_command(trained, files, tmp_path, here):
+    clips = [files["red low"], tmp_path / "gone.mp4"]
+    found = predict(trained, clips, top=2)
+    assert (len(found), found[0].top[0].label, list(found)[1].error) == (2, "red low", found[1].error)
+    assert isinstance(found[:1], Predictions) and list(found[:1]) == [found[0]]
+    first, second, failed = found.rows()
+    assert (first["rank"], first["class"], second["rank"], failed["path"]) == (1, "red low", 2, str(clips[1]))
+    assert first["audio"] == found[0].top[0].distances["audio"] and failed["error"] == found[1].error
+    assert json.loads(command("predict", trained, *clips, "--top", 2, "--json")[1]) == json.loads(
+        json.dumps(found.json())
+    )
+    assert list(found.to_frame()["class"][:2]) == [first["class"], second["class"]]
+    assert "red low" in found.table() and "<td>red low</td>" in found[0]._repr_html_()
 
 
 def test_a_span_of_a_file(trained, files, here):

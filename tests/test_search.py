@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from avgzsl import cli
 from avgzsl.archive.collection import open_collection, view
+from avgzsl.archive.hits import Hits
 from avgzsl.archive.indexing import index, index_add, index_info, index_remove
 from avgzsl.archive.results import Removed
 from avgzsl.archive.retrieval import index_evaluate, index_gallery
@@ -359,6 +360,38 @@ def test_a_run_on_features_from_elsewhere_answers_with_its_classes_alone(tmp_pat
     assert not (tmp_path / "other").exists()
     with pytest.raises(ConfigError, match="is for media files"):
         index_add(tmp_path / "index", data, manifest=tmp_path / "m.csv")
+
+
+def test_a_folder_a_collection_and_a_searcher_are_asked_alike(archive, searcher):
+    hits = search(archive, "red low", top=3)
+    assert len(hits) == 3
+    assert search(open_collection(archive), "red low", top=3) == hits == search(searcher, "red low", top=3)
+    with pytest.raises(ConfigError, match="a searcher has encoders already"):
+        search(searcher, "red low", encoders=EncoderChoice(models=Path("models")))
+    with pytest.raises(ConfigError, match="is opened already"):
+        open_searcher(open_collection(archive), url="http://localhost:6333")
+    assert index_info(open_collection(archive)) == index_info(archive)
+
+
+def test_hits_are_a_sequence_a_table_and_the_json_of_the_command(archive):
+    hits = search(archive, "red low", top=3)
+    assert isinstance(hits[1:], Hits) and list(hits[1:]) == [hits[1], hits[2]]
+    rows = hits.rows()
+    assert [row["rank"] for row in rows] == [1, 2, 3]
+    assert [row["audio"] for row in rows] == [hit.distances["audio"] for hit in hits]
+    assert json.loads(avgzsl("search", archive, "red low", "--top", 3, "--json")) == json.loads(json.dumps(hits.json()))
+    assert list(hits.to_frame()["clip"]) == [hit.path for hit in hits]
+
+
+def test_an_index_tells_its_steps_and_its_counts(run, files, tmp_path):
+    steps, clips = [], files["red low"].parent
+    added = index(run, clips, tmp_path / "index", engine="memory", progress=steps.append)
+    assert list(dict.fromkeys(step.task for step in steps)) == ["extract", "index"]
+    last = {step.task: step for step in steps}
+    assert (last["extract"].done, last["extract"].failed) == (last["extract"].total, added.failed)
+    assert (last["index"].done, last["index"].total) == (added.added, added.added)
+    assert added.json() == {**added.rows()[0], "failures": str(added.failures)} and added.failures.is_file()
+    assert json.loads(avgzsl("index-info", tmp_path / "index", "--json")) == index_info(tmp_path / "index").json()
 
 
 def avgzsl(*arguments: object) -> str:

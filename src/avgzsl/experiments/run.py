@@ -98,6 +98,7 @@ class Run(Shown):
         modality: TestModality | str = "all",
         fusion: Fusion | None = None,
         calibration: Calibration = "val",
+        progress: Progress | None = None,
     ) -> "avgzsl.Evaluation":
         """What the run is worth on a split of its data; see `avgzsl.evaluate`."""
         return avgzsl.evaluate(
@@ -107,6 +108,7 @@ class Run(Shown):
             modality=modality,
             fusion=fusion,
             calibration=calibration,
+            progress=progress,
         )
 
     def index(
@@ -149,9 +151,11 @@ class Run(Shown):
         return avgzsl.push_to_hub(self, repository, private=private, weights=weights, models=models, named=named)
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> "Run":
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, method: MethodChoice | None = None
+    ) -> "Run":
         """The run in a folder or in a repository of the hub; see `avgzsl.from_pretrained`."""
-        return avgzsl.from_pretrained(name, revision=revision)
+        return avgzsl.from_pretrained(name, revision=revision, method=method)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row: what was trained on what."""

@@ -100,10 +100,7 @@ def extract(
     """
     root, folder = Path(clips), Path(out)
     specs = _specs(encoders)
-    if window is None and hop is not None:
-        raise ConfigError(f"a hop of {hop} s without a window; give the window too")
-    if batch < 1 or (workers is not None and workers < 1):
-        raise ConfigError(f"batch {batch}, workers {workers}: expected 1 or more")
+    _check_sizes(window, hop, batch, workers)
     run = engines.engine(engine)
     _check_folder(folder)
     listed = read_clips(root, manifest, merge_spellings)
@@ -133,6 +130,13 @@ def _specs(encoders: EncoderChoice) -> dict[Modality, str]:
     if not specs:
         raise ConfigError("neither an audio nor a video backbone was given; expected one or both")
     return specs
+
+
+def _check_sizes(window: float | None, hop: float | None, batch: int, workers: int | None) -> None:
+    if window is None and hop is not None:
+        raise ConfigError(f"a hop of {hop} s without a window; give the window too")
+    if batch < 1 or (workers is not None and workers < 1):
+        raise ConfigError(f"batch {batch}, workers {workers}: expected 1 or more")
 
 
 def _check_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from avgzsl.errors import ConfigError, RunError
 from avgzsl.experiments.calibration import RECOGNITION
 from avgzsl.experiments.run import CLASSES, HISTORY, MODEL, RESULTS, Run, load_run
 from avgzsl.experiments.run_record import CONFIG
+from avgzsl.methods import MethodChoice
 from avgzsl.packing.packed_run import README, pack
 from avgzsl.recognition.encoders import CARDS, WEIGHTS
 from avgzsl.support.files import whole_folder
@@ -56,21 +57,22 @@ def push_to_hub(
     return address
 
 
-def from_pretrained(name: str | Path, *, revision: str | None = None) -> Run:
+def from_pretrained(name: str | Path, *, revision: str | None = None, method: MethodChoice | None = None) -> Run:
     """The run in a folder, or in the repository `name` (`OWNER/NAME`) of the hub, at a `revision` of it.
 
+    `method` is for a run of a method that is in a file, as in `load_run`: a repository never says which file that is.
     What was fetched is kept in the user's cache, a folder a commit: a `revision` that is a whole commit and is there
-    needs no network. Raises ConfigError for a name that is neither, or without the extra `hub`; RunError where the hub
-    refuses, and for what is no run.
+    needs no network. `method` is for a method that is in a file, see `load_run`. Raises ConfigError for a name that
+    is neither, or without the extra `hub`; RunError where the hub refuses, and for what is no run.
     """
     if Path(name).is_dir():
         if revision is not None:
             raise ConfigError(f"{name}: is a folder and has no revision {revision}; leave it out")
-        return load_run(Path(name))
+        return load_run(name, method)
     repository = _require_name(str(name))
     place = cache_folder().parent / "runs" / repository.replace("/", "--")
     if revision is not None and _COMMIT.fullmatch(revision) and (place / revision).is_dir():
-        return load_run(place / revision)
+        return load_run(place / revision, method)
     hub = _hub()
     with _asking(repository):
         commit = str(hub.model_info(repository, revision=revision).sha)
@@ -78,7 +80,7 @@ def from_pretrained(name: str | Path, *, revision: str | None = None) -> Run:
         raise RunError(f"{repository}: the hub calls its commit {commit[:60]!r}; expected 40 hexadecimal digits")
     if not (place / commit).is_dir():
         _fetch(hub, repository, commit, place / commit)
-    return load_run(place / commit)
+    return load_run(place / commit, method)
 
 
 def _fetch(hub: Any, repository: str, commit: str, target: Path) -> None:

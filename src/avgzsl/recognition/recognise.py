@@ -7,7 +7,7 @@ Names that the run knows have the vectors that it was trained or tested with; ot
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,14 @@ from torch import Tensor
 
 from avgzsl.data.clips import ClipSet
 from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, RunError
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
 from avgzsl.features.embedding import Outcome, Task, embed_batch, requests
 from avgzsl.features.manifest import list_folder
 from avgzsl.media.needs import Span
 from avgzsl.media.workers import Decoders
 from avgzsl.methods import Embeddings
-from avgzsl.recognition.answers import answer
+from avgzsl.recognition.answers import Answer, answer
 from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
 from avgzsl.recognition.results import Predictions, Result
 from avgzsl.support.progress import Progress, Step
@@ -82,37 +83,44 @@ def recognise(
         raise ConfigError(f"one path, {shown([str(clips)])}, where clips should be; give a list of paths")
     if top < 1:
         raise ConfigError(f"top {top} was asked for; give a number from 1 on")
-    thresholds = recogniser.recognition.thresholds() if reject else {}
-    if reject and not thresholds:
+    method, thresholds = recogniser.run.method, _thresholds(recogniser) if reject else {}
+    table = class_table(recogniser, classes)
+    text = method.embed_text(table.text)
+    gammas = recogniser.recognition.gammas() if calibrated else {}
+    tasks = [clip if isinstance(clip, Task) else Task(Path(clip), Span()) for clip in clips]
+
+    def answered(clip: Embeddings) -> Answer:
+        return answer(method, clip, table, text, recogniser.mode, gammas, thresholds, top)
+
+    return _results(recogniser, tasks, answered, progress)
+
+
+def _thresholds(recogniser: Recogniser) -> dict[Mode, float]:
+    """Raises RunError where the run has none."""
+    thresholds = recogniser.recognition.thresholds()
+    if not thresholds:
         raise RunError(
             f"{recogniser.run.folder}: has no reject threshold, for no validation clip was recognised; leave --reject "
             "out, or train with validation clips"
         )
-    table = class_table(recogniser, classes)
-    text = recogniser.run.method.embed_text(table.text)
-    gammas = recogniser.recognition.gammas() if calibrated else {}
+    return thresholds
 
-    tasks = [clip if isinstance(clip, Task) else Task(Path(clip), Span()) for clip in clips]
 
-    def result(clip: Task, outcome: Outcome) -> Result:
+def _results(
+    recogniser: Recogniser, clips: Sequence[Task], answered: Callable[[Embeddings], Answer], progress: Progress | None
+) -> Iterator[Result]:
+    """The result of each clip; what is wrong with one does not stop the others."""
+    failed = 0
+    for done, (clip, outcome) in enumerate(extract_clips(recogniser, clips), 1):
         path, span = str(clip.file), (clip.span.start, clip.span.end)
         try:
-            embedded = embed(recogniser, [outcome])
-            nearest = answer(recogniser.run.method, embedded, table, text, recogniser.mode, gammas, thresholds, top)
+            result = Result(path, span, answer=answered(embed(recogniser, [outcome])))
         except AvgzslError as problem:
-            return Result(path, span, error=str(problem))
-        return Result(path, span, answer=nearest)
-
-    def results() -> Iterator[Result]:
-        failed = 0
-        for done, (clip, outcome) in enumerate(extract_clips(recogniser, tasks), 1):
-            recognised = result(clip, outcome)
-            failed += recognised.error is not None
-            if progress is not None:
-                progress(Step("predict", done, len(tasks), failed=failed, item=recognised.path))
-            yield recognised
-
-    return results()
+            result = Result(path, span, error=str(problem))
+            failed += 1
+        if progress is not None:
+            progress(Step("predict", done, len(clips), failed=failed, item=path))
+        yield result
 
 
 def embed(recogniser: Recogniser, outcomes: Sequence[Outcome]) -> Embeddings:
