@@ -32,7 +32,7 @@ from avgzsl.learning.checkpoint import read_checkpoint
 from avgzsl.methods import build, method_class, parse_override
 from avgzsl.packing import pack
 from avgzsl.reports.model_card import read_results
-from avgzsl.support.trust import DENSEST, LARGE, parse_json, parse_yaml, read_regular, require_regular
+from avgzsl.support.trust import DENSEST, LARGE, parse_json, parse_yaml, read_regular, require_regular, require_written
 from avgzsl.support.weights import find_folder, identify
 from avgzsl.text.class_vectors import read_class_vectors
 from avgzsl.text.encoders.words import open_words
@@ -349,6 +349,26 @@ def test_a_large_file_that_was_written_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("avgzsl.support.trust.LARGE", 1 << 10)
     require_regular(tmp_path / "large", DataError)
     assert LARGE > 1 << 20 and DENSEST > 1032
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="the system does not tell where data are")
+def test_a_file_of_holes_is_refused_where_the_file_system_tells_of_them(tmp_path):
+    for name, written in (("empty", b""), ("begun", b"some bytes")):
+        (tmp_path / name).write_bytes(written)
+        os.truncate(tmp_path / name, LARGE + 1)
+        with pytest.raises(DataError, match="were ever written"):
+            require_regular(tmp_path / name, DataError)
+        os.truncate(tmp_path / name, LARGE)
+        require_regular(tmp_path / name, DataError)
+
+
+def test_a_file_system_that_says_of_no_file_that_it_has_blocks_is_believed_nothing(tmp_path):
+    path = tmp_path / "data"
+    path.write_bytes(b"some bytes")
+    for blocks in (0, None):  # there are data in it, whatever is said; and Windows says nothing
+        require_written(path, os.stat_result((0,) * 6 + (LARGE + 1, 0, 0, 0), {"st_blocks": blocks}), DataError)
+    with pytest.raises(DataError, match="only 512 were ever written"):
+        require_written(path, os.stat_result((0,) * 6 + (LARGE + 1, 0, 0, 0), {"st_blocks": 1}), DataError)
 
 
 def test_a_file_longer_than_it_may_be_is_not_read(tmp_path):

@@ -35,7 +35,7 @@ from avgzsl.archive.indexing import (
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild, verify
 from avgzsl.archive.results import Removed
-from avgzsl.archive.where import Comparison, parse
+from avgzsl.archive.where import ColumnComparison, parse
 from avgzsl.errors import AvgzslError, ConfigError, DataError, ModalityError, RunError, UnknownNameError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import load_run
@@ -235,7 +235,7 @@ def test_a_condition_that_says_nothing_is_refused(text, said):
 
 def test_values_of_a_condition_reach_no_statement():
     condition = parse('label = "x\' or 1=1 --"')
-    assert condition == (Comparison("label", "=", "x' or 1=1 --"),)
+    assert condition == (ColumnComparison("label", "=", "x' or 1=1 --"),)
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(clip_table.SCHEMA)
         statements: list[str] = []
@@ -243,7 +243,7 @@ def test_values_of_a_condition_reach_no_statement():
         clip_selection.count(db, condition)
     assert statements == ["select count(*) from clips where label = 'x'' or 1=1 --'"]  # SQLite itself put it in
     with pytest.raises(KeyError):
-        clip_selection.count(db, (Comparison("label = label or id", "=", "x"),))
+        clip_selection.count(db, (ColumnComparison("label = label or id", "=", "x"),))
 
 
 def spoil(path: Path, length: int = 1) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from avgzsl.archive.clip_table import ascending
-from avgzsl.archive.where import FLAGS, TEXTS, Comparison, Condition, Operator
+from avgzsl.archive.where import FLAGS, TEXTS, ColumnComparison, Condition, Operator
 
 _COLUMNS = {
     "start": "start",
@@ -115,7 +115,7 @@ def _sql_of(condition: Condition) -> tuple[str, tuple[object, ...]]:
     return statement or "true", tuple(comparison.value for comparison in condition)
 
 
-def _sql_of_comparison(comparison: Comparison) -> str:
+def _sql_of_comparison(comparison: ColumnComparison) -> str:
     column, operator, value = _COLUMNS[comparison.column], comparison.operator, comparison.value
     if operator == "contains":
         return f"instr(folded({column}), ?) > 0"

@@ -22,7 +22,7 @@ FILE = "embeddings.f32"
 
 
 def width(record: IndexRecord) -> int:
-    """Numbers in a row."""
+    """How many numbers a row has."""
     return len(record.parts) * record.dimension + 3
 
 

@@ -36,7 +36,7 @@ _LONGEST = 1000
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 
 
-class Comparison(NamedTuple):
+class ColumnComparison(NamedTuple):
     """A column of what is known of clips, and the value that it is compared with: seconds, text, or 1 for yes."""
 
     column: str
@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
     value: int | float | str
 
 
-Condition = tuple[Comparison, ...]
+Condition = tuple[ColumnComparison, ...]
 """All of these comparisons; every clip meets an empty one."""
 
 
@@ -56,7 +56,7 @@ def parse(text: str, hidden: Container[str] = ()) -> Condition:
     if len(text) > _LONGEST:
         raise ConfigError(f"the condition has {len(text)} characters; at most {_LONGEST} are taken")
     words = _words(text)
-    comparisons: list[Comparison] = []
+    comparisons: list[ColumnComparison] = []
     while True:
         if len(words) < 3:
             raise ConfigError(f"{text!r}: expected COLUMN OPERATOR VALUE, as in duration < 10")
@@ -94,13 +94,13 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _comparison(column: str, operator: str, written: str) -> Comparison:
+def _comparison(column: str, operator: str, written: str) -> ColumnComparison:
     """Raises ConfigError for an operator that the column does not take, or a value that is none of it."""
     value = written[1:-1] if written[:1] in "\"'" else written
     chosen, known = operator.lower(), _OPERATORS[column]
     if chosen not in known:
         raise ConfigError(f"{column} {operator} {value}: unknown operator {operator!r}; there are: {', '.join(known)}")
-    return Comparison(column, cast(Operator, chosen), _value(column, chosen, value))
+    return ColumnComparison(column, cast(Operator, chosen), _value(column, chosen, value))
 
 
 def _value(column: str, operator: str, text: str) -> int | float | str:

@@ -19,7 +19,7 @@ class Scratch:
         self._path = path
 
     def folder(self) -> Path:
-        """The folder, which is there."""
+        """The folder; it is made anew where it has gone."""
         self._path.mkdir(mode=0o700, exist_ok=True)
         return self._path
 

@@ -42,9 +42,10 @@ def require_regular(path: Path, error: type[AvgzslError]) -> None:
 
 def require_written(path: Path, status: os.stat_result, error: type[AvgzslError]) -> None:
     """Raises `error` for a large file of which hardly anything lies on the disk: the rest would be read as zeros."""
-    if status.st_size <= LARGE or not hasattr(status, "st_blocks"):  # Windows does not tell
+    blocks = getattr(status, "st_blocks", None)
+    if status.st_size <= LARGE or blocks is None:  # Windows does not tell
         return
-    written = 512 * status.st_blocks
+    written = 512 * blocks
     if written * DENSEST < status.st_size and (written or _is_one_hole(path)):
         raise error(
             f"{path}: has {status.st_size:,} bytes, of which only {written:,} were ever written; fetch it again, or "

@@ -63,7 +63,7 @@ class Lance:
         return self._table
 
     def create(self) -> None:
-        """An empty table."""
+        """Make an empty table, if there is none."""
         with _errors_named(self.folder):
             if self._place.exists():
                 require_own_data(self._place)
@@ -108,7 +108,7 @@ class Lance:
             return int(self.table.count_rows())
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to let go of."""
 
     def _opened(self) -> Any:
         if not self._place.exists():

@@ -18,7 +18,7 @@ DEFAULT = False
 
 
 def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Memory":
-    """The file NAME.f32."""
+    """The vectors in the file NAME.f32."""
     return Memory(folder / f"{name}.f32", dimension)
 
 
@@ -35,7 +35,7 @@ class Memory:
         self._mapped: tuple[tuple[int, int, int], np.ndarray] | None = None
 
     def create(self) -> None:
-        """An empty file."""
+        """Make an empty file, if there is none."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not os.path.lexists(self.path):
