@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from avgzsl.errors import ProcessError
-from avgzsl.support import child_process
-from avgzsl.support import children as pools
+from avgzsl.support import child as module
 from avgzsl.support.children import CallTimedOut, Children, Lost
 from tests import broken_work as work
 from tests.processes import gone, runs, started, wait_for
@@ -86,7 +85,7 @@ def test_what_functions_raise_arrives_with_where_it_was_raised(children):
 
 def dies_before_it_begins(monkeypatch, times):
     """The moment between the look at a child and its task: it is dead when the task is sent, so many times."""
-    own, left, ended = child_process.Child.begins, [times], []
+    own, left, ended = module.Child.begins, [times], []
 
     def begins(child, task):
         if left[0]:
@@ -96,7 +95,7 @@ def dies_before_it_begins(monkeypatch, times):
             ended.append(child)
         return own(child, task)
 
-    monkeypatch.setattr(child_process.Child, "begins", begins)
+    monkeypatch.setattr(module.Child, "begins", begins)
     return ended
 
 
@@ -108,7 +107,7 @@ def test_a_task_whose_child_died_before_it_began_is_done_by_another(children, mo
 
 
 def test_children_that_all_die_before_they_begin_are_an_error_that_says_so(children, monkeypatch):
-    dies_before_it_begins(monkeypatch, pools._ATTEMPTS)
+    dies_before_it_begins(monkeypatch, 5)
     with pytest.raises(ProcessError, match=r"5 times .*code -9.* memory left.*ulimit -u"):
         given(children.submit(work.double, 4))
     assert given(children.submit(work.double, 4)) == 8
@@ -148,7 +147,7 @@ def test_the_server_that_forks_may_be_killed(children):
 
 @pytest.mark.parametrize("problem", [OSError(12, "Cannot allocate memory"), EOFError()])
 def test_a_start_that_is_refused_is_tried_again_then_told(children, monkeypatch, problem):
-    own, left = child_process._Process.start, [2]
+    own, left = module._Process.start, [2]
 
     def start(process):
         if left[0]:
@@ -156,7 +155,7 @@ def test_a_start_that_is_refused_is_tried_again_then_told(children, monkeypatch,
             raise problem
         own(process)
 
-    monkeypatch.setattr(child_process._Process, "start", start)
+    monkeypatch.setattr(module._Process, "start", start)
     assert given(children.submit(work.double, 4)) == 8
     left[0] = 100
     with pytest.raises(Lost):
@@ -167,9 +166,9 @@ def test_a_start_that_is_refused_is_tried_again_then_told(children, monkeypatch,
 
 def test_a_start_that_never_ends_is_told(monkeypatch):
     held = threading.Event()
-    monkeypatch.setattr(child_process, "_START", 0.1)
-    monkeypatch.setattr(child_process, "_start_lock", threading.Lock())
-    monkeypatch.setattr(child_process._Process, "start", lambda process: held.wait(LONG))
+    monkeypatch.setattr(module, "_START", 0.1)
+    monkeypatch.setattr(module, "_start_lock", threading.Lock())
+    monkeypatch.setattr(module._Process, "start", lambda process: held.wait(LONG))
     try:
         with Children(1) as pool, pytest.raises(ProcessError, match="did not start within"):
             given(pool.submit(work.pid))
@@ -227,7 +226,7 @@ CHILD = """
 import sys
 from multiprocessing.connection import Connection
 sys.platform = sys.argv[1]
-from avgzsl.support.child_work import end_with
+from avgzsl.support.child_loop import end_with
 from tests import broken_work
 
 end_with(Connection(int(sys.argv[2]), writable=False))

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from avgzsl.errors import ProcessError
-from avgzsl.support.child_process import CallTimedOut, Child, Lost
+from avgzsl.support.child import CallTimedOut, Child, Lost
 
 __all__ = ["CallTimedOut", "Children", "Lost"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread, Timer
 from typing import Any
 
-from avgzsl.support.child_work import serve
+from avgzsl.support.child_loop import serve
 from avgzsl.support.temporary import clear_held, hold
 
 if sys.platform == "linux":  # elsewhere a server that forks is not safe, or not there
