@@ -271,6 +271,22 @@ def test_clips_are_embedded_once(data, method, monkeypatch):
     assert embedded == [len(val)] * 2
 
 
+def test_pseudo_unseen_fits_copies_by_the_job(data, method, monkeypatch):
+    """So that its seed and device hold; the method itself stays as it is."""
+    fit, jobs = type(method).fit, []
+
+    def noted(self, train, classes, job=None):
+        assert self is not method
+        jobs.append(job)
+        return fit(self, train, classes, job)
+
+    monkeypatch.setattr(type(method), "fit", noted)
+    job = Job(seed=5)
+    folds = list(pseudo_unseen_folds(data.split("train"), data.split("val"), data.classes, 2, 5))
+    pseudo_unseen_penalties(method, folds, [BOTH], job)
+    assert jobs == [job, job]
+
+
 def test_calibrating_without_unseen_clips_names_the_alternatives(data, method):
     val = data.split("val")
     seen_only = val.where(data.classes.seen[val.labels])
