@@ -87,7 +87,7 @@ avgzsl.search("index", "bell", oops=3)
 """
 
 
-def test_a_type_checker_sees_the_calls(tmp_path, pytestconfig):
+def test_a_type_checker_sees_the_calls(tmp_path):
     (tmp_path / "snippet.py").write_text(SNIPPET)
     (tmp_path / "mypy.ini").write_text(f"""
 [mypy]
@@ -98,9 +98,8 @@ follow_imports = silent
 [mypy-torch.*,numpy.*,pandas.*,matplotlib.*,sklearn.*,scipy.*,fastapi.*,starlette.*,uvicorn.*,rich.*]
 follow_imports = skip
 """)
-    cache = pytestconfig.cache.mkdir("mypy")  # what was checked before is not checked again
     output = mypy.run(
-        ["--config-file", str(tmp_path / "mypy.ini"), "--cache-dir", str(cache), str(tmp_path / "snippet.py")]
+        ["--config-file", str(tmp_path / "mypy.ini"), "--cache-dir", str(tmp_path), str(tmp_path / "snippet.py")]
     )[0]
     assert 'Revealed type is "avgzsl.experiments.run.Run"' in output
     assert 'Revealed type is "avgzsl.experiments.train_evaluate.Evaluation"' in output
