@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +37,10 @@ def test_from_a_fresh_start_it_is_the_last_line_of_the_traceback():
 def test_a_path_that_never_was_is_not_found_as_ever():
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'avgzsl\.nowhere'"):
         importlib.import_module("avgzsl.nowhere")
+
+
+def test_the_changelog_lists_what_moved():
+    text = (Path(__file__).parents[1] / "CHANGELOG.md").read_text()
+    listed = text[text.index("#### What moved") :]
+    missing = [old for old in moves() if f"`{old.removeprefix('avgzsl.')}`" not in listed]
+    assert not missing

@@ -1,4 +1,7 @@
-"""The command line: one file a command, each a few lines over the library call of the same name."""
+"""The command line: one file a command, each a few lines over the library call of the same name.
+
+A command's function has a parameter an option, however many these are: each is given by its name.
+"""
 
 import io
 import sys
