@@ -82,6 +82,7 @@ def test_features_are_those_of_a_direct_call(root, tmp_path):
     assert len(result.store) == 11 == result.extracted and not result.failures
     assert (steps[-1].task, steps[-1].done, steps[-1].total, steps[-1].left) == ("extract", 11, 11, 0.0)
     assert steps[-1].figures["clips/s"] > 0 and steps[-1].failed == 0
+    assert len({step.done for step in steps}) == len(steps)  # each is told once: a bar that has ended stays one line
     nets = {m: backbones.load("descriptors", m) for m in ("audio", "video")}
     for number, row in enumerate(rows(result)):
         clip = decode(root / row["path"], frames=nets["video"].needs, sound=nets["audio"].needs)
@@ -101,8 +102,10 @@ def test_a_second_run_repeats_nothing_and_changes_no_byte(root, tmp_path, counti
     first = extract(root, out, encoders=COUNTING, workers=1, batch=4)
     before = {name: (out / name).read_bytes() for name in ("audio.npy", "clips.parquet", "store.json")}
     assert (first.extracted, sorted(counting.batches)) == (9, [1, 4, 4])
-    again = extract(root, out, encoders=COUNTING, workers=1, batch=4)
+    steps = []
+    again = extract(root, out, encoders=COUNTING, workers=1, batch=4, progress=steps.append)
     assert (again.extracted, len(counting.batches)) == (0, 3)
+    assert [(step.done, step.total) for step in steps] == [(9, 9)]
     assert before == {name: (out / name).read_bytes() for name in before}
 
 

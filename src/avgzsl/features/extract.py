@@ -177,12 +177,13 @@ def _batches(work: _Work, size: int) -> Iterator[list[Task]]:
 
 def _embed_all(work: _Work, batches: Iterator[list[Outcome]], progress: Progress | None) -> None:
     """Bring the journal up to date with the rows."""
-    begun = time.monotonic()
+    begun, reported = time.monotonic(), -1
     for outcomes in batches:
         _keep(work, work.waiting.popleft(), outcomes)
         if progress is not None:
             progress(_step(work, time.monotonic() - begun))
-    if progress is not None:
+            reported = work.done
+    if progress is not None and reported != work.done:  # clips after the last batch were done before
         progress(_step(work, time.monotonic() - begun))
 
 
