@@ -25,7 +25,7 @@ from avgzsl.archive.engines import VARIABLE
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
 from avgzsl.archive.search import search
 from avgzsl.errors import AvgzslError
-from avgzsl.experiments.run import read_config
+from avgzsl.experiments.run_record import read_config
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.generators import generate
 from avgzsl.support.children import Children
@@ -307,5 +307,7 @@ def main() -> None:
     sys.exit(any(one.held < one.tries for one in found))
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # the children import this module by its name
+    from benchmarks import attack_index
+
+    attack_index.main()

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import get_args
 
 from avgzsl.experiments.benchmark import Entry, benchmark, open_splits
-from avgzsl.experiments.tuning import Judge, tune
+from avgzsl.experiments.trial import Judge
+from avgzsl.experiments.tuning import tune
 from avgzsl.methods import method_class, methods
 from avgzsl.reports.entries import paper_entry
 from avgzsl.reports.summary import summary_markdown
