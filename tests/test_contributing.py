@@ -110,6 +110,21 @@ def test_two_classes_of_a_file_are_both_there(tmp_path):
     assert build(f"{file}:Prototype").name == "prototype"
 
 
+def test_two_classes_of_one_name_in_a_file_are_refused(tmp_path):
+    (tmp_path / "two.py").write_text(BLOCK + "\n\nclass Second(Prototype, name='prototype'): ...\n")
+    with pytest.raises(ConfigError, match=r"two\.py:Prototype has the name 'prototype', as Second has beside it"):
+        find_method(f"{tmp_path / 'two.py'}:Prototype")
+
+
+def test_a_file_imports_what_lies_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "beside_the_method.py").write_text("RIDGE = 0.25\n")
+    (tmp_path / "mine.py").write_text(f"{BLOCK}\nfrom beside_the_method import RIDGE\n")
+    monkeypatch.delitem(sys.modules, "beside_the_method", raising=False)
+    before = list(sys.path)
+    assert find_method(f"{tmp_path / 'mine.py'}:Prototype").name == "prototype"
+    assert sys.path == before
+
+
 def test_the_last_colon_parts_file_and_class(tmp_path):
     folder = tmp_path / "odd:name.py:x"
     folder.mkdir()

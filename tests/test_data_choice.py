@@ -35,6 +35,13 @@ def root(tmp_path_factory) -> Path:
     return root
 
 
+def test_an_opened_data_set_is_given_back(root):
+    opened = open_dataset(root, drop_bad_rows=True)
+    assert open_dataset(opened) is opened is as_dataset(opened, DataChoice())
+    with pytest.raises(ConfigError, match="is opened already"):
+        open_dataset(opened, class_split="class-split")
+
+
 def test_a_data_set_knows_how_it_was_read(root):
     opened = open_dataset(root, drop_bad_rows=True)
     assert opened.choice == DataChoice("audioset-zsl", "class-split", drop_bad_rows=True)

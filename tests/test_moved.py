@@ -34,6 +34,13 @@ def test_from_a_fresh_start_it_is_the_last_line_of_the_traceback():
     )
 
 
+def test_a_module_that_is_imported_from_the_package_is_answered_too():
+    with pytest.raises(ModuleNotFoundError, match=r"avgzsl\.tuning is avgzsl\.experiments\.tuning now"):
+        exec("from avgzsl import tuning")
+    with pytest.raises(ImportError, match="cannot import name 'nowhere'"):
+        exec("from avgzsl import nowhere")
+
+
 def test_a_path_that_never_was_is_not_found_as_ever():
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'avgzsl\.nowhere'"):
         importlib.import_module("avgzsl.nowhere")

@@ -203,6 +203,13 @@ def test_from_clips_to_a_packed_run_that_tells_their_licences(tmp_path):
     assert result.top[0].label == "green low"
 
 
+def test_the_card_says_that_a_method_of_a_file_has_to_be_given(run):
+    config = runs.read_config(run)
+    assert "--method" not in model_card(config, None, None, {})
+    card = model_card(config.model_copy(update={"method": "somebodys"}), None, None, {})
+    assert "avgzsl predict FOLDER clip.mp4 --method FILE.py:Class\n" in card and "method `somebodys`" in card
+
+
 def test_names_from_outside_stay_text_in_the_card(run):
     config = runs.read_config(run)
     data = config.data.model_copy(update={"seen": ["a|b", "<script>", "two\nlines", "[x](http://y)"]})

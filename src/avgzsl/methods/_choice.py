@@ -61,6 +61,8 @@ def chosen_class(choice: MethodChoice, plugins: Plugins[type[Method]]) -> type[M
         cls = require_method(imported)
     except ConfigError as problem:
         raise ConfigError(f"{choice if isinstance(choice, str) else 'method'}: {problem}") from problem
+    if isinstance(choice, str):
+        _require_one_of_its_name(cls)
     if cls.name in plugins.names() and not _is_plugin(cls, plugins):
         taken = " and ".join(plugins.places(cls.name))
         raise ConfigError(
@@ -68,6 +70,17 @@ def chosen_class(choice: MethodChoice, plugins: Plugins[type[Method]]) -> type[M
             f"by its name"
         )
     return cls
+
+
+def _require_one_of_its_name(cls: type[Method]) -> None:
+    """Raises ConfigError where the file of a class has another of the same name: a run records the name alone."""
+    others = [
+        member.__qualname__
+        for member in vars(sys.modules[cls.__module__]).values()
+        if isinstance(member, type) and member is not cls and vars(member).get("name") == cls.name
+    ]
+    if others:
+        raise ConfigError(f"{_place(cls)} has the name {cls.name!r}, as {others[0]} has beside it; give each its own")
 
 
 def _is_plugin(cls: type[Method], plugins: Plugins[type[Method]]) -> bool:

@@ -10,6 +10,7 @@ from avgzsl.errors import AvgzslError, RunError
 from avgzsl.experiments.calibration import Recognition
 from avgzsl.experiments.run import RESULTS
 from avgzsl.experiments.run_record import Config, DataRecord
+from avgzsl.methods import methods
 from avgzsl.reports.tables import markdown
 from avgzsl.support.trust import read_json
 
@@ -21,8 +22,8 @@ tags: [audio-visual, generalized-zero-shot-learning, model_hub_mixin, pytorch_mo
 _USE = """## Use
 
     pip install avgzsl
-    avgzsl predict FOLDER clip.mp4
-    avgzsl predict FOLDER clip.mp4 --classes "dog barking, church bell"
+    avgzsl predict FOLDER clip.mp4{method}
+    avgzsl predict FOLDER clip.mp4 --classes "dog barking, church bell"{method}
 """
 _INTENDED = """## Intended use and caveats
 
@@ -43,7 +44,7 @@ def model_card(
     parts = [
         f"{_HEADER}\n# {config.method}, {len(data.seen)} seen and {len(data.unseen)} unseen classes\n",
         f"Method `{config.method}` of avgzsl {config.versions.get('avgzsl', '')}, seed {config.seed}.\n",
-        _USE,
+        _use(config.method),
         f"## Data\n\n{_line(data.path)}, layout {data.layout}, class split {_line(data.class_split)}, "
         f"fingerprint `{data.fingerprint[:12]}`; dimensions: {sizes}.\n",
         _encoders(data),
@@ -55,6 +56,13 @@ def model_card(
         _INTENDED,
     ]
     return "\n".join(parts)
+
+
+def _use(method: str) -> str:
+    """How the run is used; a method that is not found by its name is in a file that its user has to give."""
+    if method in methods():
+        return _USE.format(method="")
+    return _USE.format(method=" --method FILE.py:Class") + f"\nFILE.py is the file of the method `{method}`.\n"
 
 
 def licences(data: DataRecord) -> dict[str, int]:

@@ -24,7 +24,6 @@ _PLACES = {
     "generators": "generators.checks=_checks generators.clip_drawing=_clip_drawing generators.clip_model=_clip_model "
     "generators.clip_sounding=_clip_sounding",
     "learning": "attention audio_clips audio_net checkpoint losses nets sampling training trainset=train_set",
-    "methods": "methods.base=_base",
     "experiments": "benchmark calibration code_version experiment=train_evaluate protocol runs=run trial tuning "
     "two_stage",
     "recognition": "answers carried=portable encoders recognise recogniser",
@@ -41,7 +40,7 @@ _PLACES = {
     "serve.server=process serve.service serve.sessions serve.settings serve.shares",
     "server.routes": "serve.routes.about serve.routes.clips serve.routes.parameters serve.routes.search "
     "serve.routes.session",
-    "": "demo=showcase index=archive serve=server",
+    "": "demo=showcase index=archive methods.base=methods serve=server",
 }
 
 
@@ -65,15 +64,17 @@ class _Moved(MetaPathFinder):
     def find_spec(self, name: str, path: object, target: ModuleType | None = None) -> ModuleSpec | None:
         """Raises ModuleNotFoundError with the new path for an old one."""
         if name in self.moves:
-            raise ModuleNotFoundError(f"{name} is {self.moves[name]} now; import that{self._inside(name)}", name=name)
+            # without `name=`: `from avgzsl import runs` would swallow it
+            raise ModuleNotFoundError(f"{name} is {self.moves[name]} now; import that{self._inside(name)}")
         return None
 
     def _inside(self, package: str) -> str:
-        """Where the modules of a package are that are not as they were within its new place: it is asked for first."""
+        """Where the modules of a package are: Python asks for the package first, and for no module after that."""
         at = self.moves[package]
-        apart = {old: new for old, new in self.moves.items() if old.startswith(f"{package}.")}
-        apart = {old: new for old, new in apart.items() if new != at + old.removeprefix(package)}
-        return "".join(f"; {old} is {new}" for old, new in apart.items())
+        inside = {old: new for old, new in self.moves.items() if old.startswith(f"{package}.")}
+        apart = {old: new for old, new in inside.items() if new != at + old.removeprefix(package)}
+        kept = next((f"; {old} is {new}, and so on" for old, new in inside.items() if old not in apart), "")
+        return kept + "".join(f"; {old} is {new}" for old, new in apart.items())
 
 
 def answer_old_paths() -> None:

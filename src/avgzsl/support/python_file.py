@@ -1,6 +1,8 @@
 """An object in a Python file that the user names, as `path/to/file.py:Name`."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -25,7 +27,7 @@ def object_of_file(text: str) -> Any:
     """
     path, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier():
-        raise ConfigError(f"{text}: says not which class; expected FILE.py:Class")
+        raise ConfigError(f"{text}: does not say which class; expected FILE.py:Class")
     module = _module(Path(path))
     if name not in vars(module):
         raise ConfigError(f"{path}: has no {name}; expected FILE.py:Class with a class of that file")
@@ -45,8 +47,20 @@ def _module(path: Path) -> ModuleType:
     assert spec is not None  # of a path that ends in .py
     module = sys.modules[name] = module_from_spec(spec)
     try:
-        exec(compile(source, path, "exec"), vars(module))  # no cache of bytecode: it knows a change by the second
+        with _folder_is_searched(path):
+            exec(compile(source, path, "exec"), vars(module))  # no cache of bytecode: it knows a change by the second
     except (Exception, SystemExit) as problem:  # the code of others fails in its own way
         del sys.modules[name]
         raise ConfigError(f"{path}: does not run ({type(problem).__name__}: {problem}); mend it") from problem
     return module
+
+
+@contextmanager
+def _folder_is_searched(path: Path) -> Iterator[None]:
+    """While the file runs it can import what lies beside it, as a script can."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)

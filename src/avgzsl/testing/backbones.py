@@ -38,6 +38,11 @@ class BackboneSuite:
         """What it is loaded by; files that it needs may be written into `folder`."""
         return self.name
 
+    @pytest.fixture(autouse=True)
+    def _says_what_is_tested(self) -> None:
+        if not hasattr(self, "name") or not hasattr(self, "modality"):
+            pytest.fail(f'{type(self).__name__}: say what is tested, as in `name = "mine"`, `modality = "audio"`')
+
     @pytest.fixture
     def backbone(self, tmp_path: Path) -> Backbone:
         """Loaded without a network, or the test is skipped."""

@@ -37,6 +37,8 @@ class MethodSuite:
     @property
     def kind(self) -> type[Method]:
         """The method's class."""
+        if not hasattr(self, "method"):
+            pytest.fail(f"{type(self).__name__}: say which method is tested, as in `method = Mine`")
         return find_method(self.method)
 
     def make(self, **settings: Any) -> Method:

@@ -27,7 +27,7 @@ def layouts() -> dict[str, str]:
 
 
 def open_dataset(
-    path: Path | str,
+    path: Path | str | Dataset,
     *,
     layout: str | None = None,
     class_split: str | None = None,
@@ -36,6 +36,8 @@ def open_dataset(
     merge_spellings: bool = False,
 ) -> Dataset:
     """Read the data set in the folder `path`; the layout is recognised unless it is given.
+
+    A data set that is opened already is given back, where nothing else is asked for.
 
     With `drop_bad_rows`, clips with values that are not finite are left out and counted in `Dataset.notes`; without,
     they are an error. `text_order` "avca-published" gives the classes of layout avca the text vectors that the
@@ -51,10 +53,11 @@ def open_dataset(
 def as_dataset(data: str | Path | Dataset, choice: DataChoice | None = None) -> Dataset:
     """The data set in a folder, read by `choice`; one that is opened already is given back as it is.
 
-    Raises what `open_dataset` raises; ConfigError for an opened data set and a choice, which would change nothing.
+    Raises what `open_dataset` raises; ConfigError for an opened data set and a choice, which would change nothing,
+    unless it is that of who chose nothing.
     """
     if isinstance(data, Dataset):
-        if choice is not None:
+        if choice not in (None, DataChoice()):
             raise ConfigError(f"{data.source}: is opened already, and {choice} would change nothing; give its folder")
         return data
     choice = choice or DataChoice()
