@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl.archive.collection import Collection, open_collection
+from avgzsl.archive.collection import Collection, open_index
 from avgzsl.archive.fused import weighted
 from avgzsl.archive.hits import Hits, hits_of
 from avgzsl.archive.nearest import nearest
@@ -65,7 +65,7 @@ def open_searcher(
     Raises DataError for what is no index, RunError when the run in it is not the one that made it.
     """
     encoders = encoders or EncoderChoice()
-    collection = open_collection(index, url)
+    collection = open_index(index, url)
     run = collection.run
     classes = read_classes(run)
     words = Recogniser(

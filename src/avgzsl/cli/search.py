@@ -44,7 +44,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Find clips by words, seen in training or not, or by a clip."""
-    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.collection import open_index
     from avgzsl.archive.search import open_searcher
     from avgzsl.archive.search import search as find
     from avgzsl.cli import show
@@ -55,7 +55,7 @@ def search(
     if given := [option for option, spec in idle.items() if spec is not None]:
         raise ConfigError(f"{given[0]} has no part in a search {'by a clip' if like else 'for words'}; leave it out")
     hits = find(
-        open_searcher(open_collection(index, url, method), encoders=encoders),
+        open_searcher(open_index(index, url, method), encoders=encoders),
         words or [],
         without=without or [],
         like=like,
