@@ -42,7 +42,7 @@ from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.class_splits import ClassSplit, write_class_split
 from avgzsl.features.feature_store import EncoderRecord
-from avgzsl.types import DataChoice
+from avgzsl.types import DataChoice, EncoderChoice
 from tests.index_world import (
     MODES,
     brute_force,
@@ -565,7 +565,9 @@ REFUSED = {
     "engine": ({"engine": "lance"}, UnknownNameError, "did you mean lancedb"),
     "url": ({"engine": "memory", "url": "http://localhost:6333"}, ConfigError, "takes no url"),
     "folders url": ({"url": "http://localhost:6333"}, ConfigError, "takes no url"),
-    "manifest": ({"manifest": Path("m.csv")}, ConfigError, "is for media files"),
+    "manifest": ({"manifest": Path("m.csv")}, ConfigError, "has no part in indexing"),
+    "device": ({"encoders": EncoderChoice(device="cuda")}, ConfigError, "device has no part in indexing"),
+    "text": ({"encoders": EncoderChoice(text="hashed-words")}, ConfigError, "text has no part in indexing"),
     "values": ({}, DataError, "not finite"),
 }
 

@@ -358,7 +358,7 @@ def test_a_run_on_features_from_elsewhere_answers_with_its_classes_alone(tmp_pat
     with pytest.raises(RunError, match=r"--audio|--video"):
         index(run, tmp_path / "clips", tmp_path / "other")
     assert not (tmp_path / "other").exists()
-    with pytest.raises(ConfigError, match="is for media files"):
+    with pytest.raises(ConfigError, match="has no part in indexing"):
         index_add(tmp_path / "index", data, manifest=tmp_path / "m.csv")
 
 
@@ -432,14 +432,30 @@ def test_the_commands(archive, run, files, tmp_path, monkeypatch):
     ("options", "said"),
     [
         (("red", "--by", "audio"), "what of a clip to ask with"),
-        (("red", "--audio", "descriptors"), "--audio has no part in a search for words"),
-        (("red", "--video", "descriptors"), "--video has no part in a search for words"),
-        (("--like", "x.mp4", "--text", "hashed-words:64"), "--text has no part in a search by a clip"),
+        (("red", "--audio", "descriptors"), "the audio encoder 'descriptors' has no part in a search for words"),
+        (("red", "--video", "descriptors"), "the video encoder 'descriptors' has no part in a search for words"),
+        (
+            ("--like", "x.mp4", "--text", "hashed-words:64"),
+            "encoder 'hashed-words:64' has no part in a search by a clip",
+        ),
     ],
 )
 def test_an_option_without_a_part_is_refused(options, said, archive):
     ran = CliRunner().invoke(cli.app, ["search", str(archive), *options])
     assert isinstance(ran.exception, ConfigError) and said in str(ran.exception)
+
+
+@pytest.mark.parametrize(
+    ("asked", "encoders"),
+    [
+        ({"words": "red"}, EncoderChoice(audio="descriptors")),
+        ({"words": "red"}, EncoderChoice(video="descriptors")),
+        ({"like": "x.mp4"}, EncoderChoice(text="hashed-words:64")),
+    ],
+)
+def test_an_encoder_without_a_part_is_refused_in_python_too(asked, encoders, archive):
+    with pytest.raises(ConfigError, match="has no part in a search"):
+        search(archive, **asked, encoders=encoders)
 
 
 def test_names_of_files_move_no_cursor(capsys):

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -212,12 +212,12 @@ def _add(collection: Collection, source: Path, split: str | None, prune: bool, p
 
 
 def _require_media_options_unused(source: Path, encoders: EncoderChoice | None, manifest: Path | None) -> None:
-    """Raises ConfigError for what says how media files are read, of a source that has features already."""
-    given: dict[str, object] = {"manifest": manifest}
-    if encoders is not None:
-        given |= {"models": encoders.models, "audio": encoders.audio, "video": encoders.video}
-    if unused := [name for name, value in given.items() if value is not None]:
-        raise ConfigError(f"{source}: holds features already; {unused[0]} is for media files, leave it out")
+    """Raises ConfigError for what says how media files are read, or names, of a source that has features already."""
+    unset = asdict(EncoderChoice())
+    given = asdict(encoders or EncoderChoice())
+    unused = [name for name in given if given[name] != unset[name]] + (["manifest"] if manifest is not None else [])
+    if unused:
+        raise ConfigError(f"{source}: holds features already; {unused[0]} has no part in indexing them, leave it out")
 
 
 def _require_decoder(collection: Collection, source: Path) -> None:
