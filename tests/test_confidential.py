@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from avgzsl import cli, index, load_run, open_searcher, train
-from avgzsl.archive.collection import Collection, open_collection
+from avgzsl.archive.collection import Collection, open_index
 from avgzsl.archive.engines import VARIABLE, address, open_engine
 from avgzsl.archive.engines.qdrant import KEY
 from avgzsl.archive.index_record import describe, read_record, write_record
@@ -187,7 +187,7 @@ def test_an_address_that_is_refused_is_not_shown(url, kind, world):
 
 def test_nothing_that_is_open_shows_an_address(world, monkeypatch):
     monkeypatch.setenv(VARIABLE, f"http://host:6333/{SECRET}")
-    given = open_collection(world / "index", f"http://host:6333/{SECRET}")
+    given = open_index(world / "index", f"http://host:6333/{SECRET}")
     engine = given.engine(given.modes[0])
     assert given.address().whole().endswith(SECRET)
     for thing in (given, engine, address("qdrant", None), vars(engine), vars(given), open_searcher(given)):

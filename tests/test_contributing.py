@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from avgzsl.archive.collection import open_collection
+import avgzsl as front
+from avgzsl.archive.collection import open_index
 from avgzsl.archive.indexing import index
 from avgzsl.archive.search import open_searcher
 from avgzsl.cli import main
@@ -96,6 +97,9 @@ def test_in_python_the_file_the_class_or_an_object_is_enough(form, place, chosen
     assert evaluate(load_run(run.folder, cls)).results == evaluate(run).results
     with pytest.raises(RunError, match="is a run of the method 'prototype', and 'ale' was given"):
         load_run(run.folder, "ale")
+    assert load_run(run, choice) is run
+    with pytest.raises(RunError, match="is a run of the method 'prototype', and 'ale' was given"):
+        load_run(run, "ale")
 
 
 def test_a_training_of_a_file_goes_on(place, chosen, tmp_path):
@@ -227,10 +231,38 @@ def test_whatever_opens_the_run_of_a_file_takes_the_file_again(place, chosen, tm
             assert words[0] == "predict" or (code or 0) == (0 if method else 1), (words, method, said)
 
 
+def test_in_python_what_was_opened_with_the_file_goes_wherever_the_folder_goes(place, chosen, tmp_path):
+    run, folder = train(place / "data", chosen, out=tmp_path / "run").folder, tmp_path / "index"
+    opened_run = front.load_run(run, method=chosen)
+    front.index(opened_run, place / "data", folder, engine="memory")
+    opened = front.open_index(folder, method=chosen)
+    calls = {
+        "pack": lambda run, _: front.pack(run, tmp_path / "packed"),
+        "evaluate": lambda run, _: front.evaluate(run),
+        "index_info": lambda _, index: front.index_info(index),
+        "index_add": lambda _, index: front.index_add(index, place / "data"),
+        "index_verify": lambda _, index: front.index_verify(index),
+        "index_files": lambda _, index: front.index_files(index),
+        "index_rebuild": lambda _, index: front.index_rebuild(index),
+        "index_evaluate": lambda _, index: front.index_evaluate(index),
+        "search": lambda _, index: front.search(index, opened_run.config.data.unseen[0]),
+        "open_searcher": lambda _, index: front.open_searcher(index),
+        "index_remove": lambda _, index: front.index_remove(index, purge=True),
+    }
+    for name, call in calls.items():
+        with pytest.raises(RunError) as refused:
+            call(run, folder)
+        for way in ("load_run(FOLDER, method=…)", "open_index(FOLDER, method=…)"):
+            assert way in str(refused.value), name
+        call(opened_run, opened)
+    with pytest.raises(RunError, match="is a run of the method 'prototype', and 'ale' was given"):
+        front.open_index(opened, method="ale")
+
+
 def test_a_search_by_a_clip_keeps_to_the_method_that_was_given(place, chosen, tmp_path):
     run = train(place / "data", chosen, out=tmp_path / "run")
     index(run, place / "data", tmp_path / "index", engine="memory")
-    searcher = open_searcher(open_collection(tmp_path / "index", method=chosen))
+    searcher = open_searcher(open_index(tmp_path / "index", method=chosen))
     with pytest.raises(AvgzslError) as refused:  # features from nowhere name no encoder
         searcher.clips  # noqa: B018
     assert "encoder" in str(refused.value) and "unknown method" not in str(refused.value)

@@ -21,7 +21,7 @@ import torch
 from avgzsl import open_dataset
 from avgzsl.archive import clip_selection, clip_table
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import Collection, append, apply, open_collection, purge, remove, view, writing
+from avgzsl.archive.collection import Collection, append, apply, open_index, purge, remove, view, writing
 from avgzsl.archive.embeddings import FILE
 from avgzsl.archive.fused import fused
 from avgzsl.archive.indexing import (
@@ -42,7 +42,7 @@ from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.class_splits import ClassSplit, write_class_split
 from avgzsl.features.feature_store import EncoderRecord
-from avgzsl.types import DataChoice
+from avgzsl.types import DataChoice, EncoderChoice
 from tests.index_world import (
     MODES,
     brute_force,
@@ -474,12 +474,12 @@ def test_an_index_is_of_one_run(data, run, tmp_path):
     model = folder / "run" / "model.safetensors"
     model.write_bytes((other / "model.safetensors").read_bytes())
     with pytest.raises(RunError, match="was made by the run"):
-        open_collection(folder)
+        open_index(folder)
 
 
 def test_what_is_no_index_is_said(data, run, tmp_path):
     with pytest.raises(DataError, match="is not an index"):
-        open_collection(tmp_path)
+        open_index(tmp_path)
     with pytest.raises(UnknownNameError, match="split"):
         index(run, data, tmp_path / "a", split="tst")
     assert not (tmp_path / "a").exists()
@@ -501,15 +501,15 @@ def test_what_is_no_index_is_said(data, run, tmp_path):
     for change, said in (({"format": 2}, "newer than 1"), ({"id": "../x"}, "id"), ({"more": 1}, "more")):
         record.write_text(json.dumps({**content, **change}))
         with pytest.raises(DataError, match=said):
-            open_collection(tmp_path / "b")
+            open_index(tmp_path / "b")
     record.write_text("{")
     with pytest.raises(DataError, match="cannot be read"):
-        open_collection(tmp_path / "b")
+        open_index(tmp_path / "b")
 
 
 def test_the_index_carries_its_run(data, run, tmp_path):
     index(run, data, tmp_path / "index", split="val", engine="memory")
-    collection = open_collection(tmp_path / "index")
+    collection = open_index(tmp_path / "index")
     assert torch.equal(collection.run.method.embed_text(torch.eye(5)), load_run(run).method.embed_text(torch.eye(5)))
 
 
@@ -523,7 +523,7 @@ def test_killed_before_the_record_the_folder_is_begun_again(data, run, tmp_path)
 
 def splits_in(folder: Path) -> dict[str, str | None]:
     """The split of each clip of an index."""
-    with view(open_collection(folder)) as seen:
+    with view(open_index(folder)) as seen:
         return {clip.id: clip.split for clip in seen.clips(seen.positions())}
 
 
@@ -565,7 +565,9 @@ REFUSED = {
     "engine": ({"engine": "lance"}, UnknownNameError, "did you mean lancedb"),
     "url": ({"engine": "memory", "url": "http://localhost:6333"}, ConfigError, "takes no url"),
     "folders url": ({"url": "http://localhost:6333"}, ConfigError, "takes no url"),
-    "manifest": ({"manifest": Path("m.csv")}, ConfigError, "is for media files"),
+    "manifest": ({"manifest": Path("m.csv")}, ConfigError, "has no part in indexing"),
+    "device": ({"encoders": EncoderChoice(device="cuda")}, ConfigError, "device has no part in indexing"),
+    "text": ({"encoders": EncoderChoice(text="hashed-words")}, ConfigError, "text has no part in indexing"),
     "values": ({}, DataError, "not finite"),
 }
 

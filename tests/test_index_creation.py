@@ -11,7 +11,7 @@ import pytest
 
 from avgzsl.archive import creation, writer
 from avgzsl.archive import indexing as archive
-from avgzsl.archive.collection import open_collection, writing
+from avgzsl.archive.collection import open_index, writing
 from avgzsl.archive.indexing import index, index_add, index_info, index_verify
 from avgzsl.errors import AvgzslError, DataError, UnknownNameError
 from avgzsl.experiments.train_evaluate import train
@@ -97,7 +97,7 @@ def test_what_another_process_writes_is_not_taken_back(make, tmp_path, monkeypat
     holding = []
 
     def begin() -> None:
-        holding.append(writing(open_collection(tmp_path / "index")))
+        holding.append(writing(open_index(tmp_path / "index")))
         holding[0].__enter__()
 
     once(monkeypatch, archive, "_undo", before=begin)
@@ -115,7 +115,7 @@ def test_who_comes_while_an_index_is_taken_back_is_told_so(there_before, make, d
     if there_before:
         folder.mkdir()
     late = []
-    once(monkeypatch, archive, "_undo", before=lambda: late.append(open_collection(folder)))
+    once(monkeypatch, archive, "_undo", before=lambda: late.append(open_index(folder)))
     heard = once(monkeypatch, creation, "drop_vectors", before=make, after=lambda: writing(late[0]).__enter__())
     with pytest.raises(UnknownNameError, match="split"):
         make(split="tst")
@@ -135,7 +135,7 @@ def test_who_comes_while_an_index_is_taken_back_is_told_so(there_before, make, d
 def test_a_lock_of_an_index_that_was_removed_meanwhile_is_none(make, tmp_path, monkeypatch):
     """Its file was opened, then came others, who took the index away and made another."""
     make()
-    opened = open_collection(tmp_path / "index")
+    opened = open_index(tmp_path / "index")
 
     def replace() -> None:
         with writer.only_writer(tmp_path / "index"):

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from avgzsl.archive import clip_database, clip_table
-from avgzsl.archive.collection import Collection, open_collection
+from avgzsl.archive.collection import Collection, open_index
 from avgzsl.archive.embeddings import FILE
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_verify
 from avgzsl.archive.nearest import nearest
@@ -162,7 +162,7 @@ def tried(folder: Path, kinds: type[Exception] = AvgzslError) -> list[str]:
 @pytest.mark.parametrize("what", [*VALUES, *TYPES])
 def test_values_that_cannot_be_are_a_named_error(what, made, foreign):
     folder = foreign()
-    opened = open_collection(folder)  # as a server has it
+    opened = open_index(folder)  # as a server has it
     if what in VALUES:
         with table(folder) as db:
             db.executescript(VALUES[what])
@@ -176,7 +176,7 @@ def test_values_that_cannot_be_are_a_named_error(what, made, foreign):
             outcomes.append([clip.id for clip in nearest(opened, torch.ones(5), k, opened.modes[-1]).clips])
         except DataError as problem:
             outcomes.append(str(problem))
-    whole = open_collection(made["memory"])
+    whole = open_index(made["memory"])
     right = [[clip.id for clip in nearest(whole, torch.ones(5), k, whole.modes[-1]).clips] for k in (3, 20)]
     assert all(isinstance(one, str) or one == other for one, other in zip(outcomes, right, strict=True)) or (
         what in ("flag a text", "flag absent", "length below", "id no UTF-8", "generation below")
@@ -299,7 +299,7 @@ def test_a_record_that_cannot_be_is_a_named_error(what, foreign, data):
 @pytest.mark.parametrize("engine", ["memory", "lancedb"])
 def test_embeddings_that_cannot_be_are_a_named_error(engine, spoil, foreign):
     folder = foreign(engine)
-    opened = open_collection(folder)
+    opened = open_index(folder)
     assert opened.record.dimension == 5
     spoil(folder / FILE)
     with pytest.raises(DataError):
@@ -322,7 +322,7 @@ def test_a_longer_file_of_embeddings_is_what_a_killed_write_leaves(foreign, data
 @pytest.mark.parametrize("file", [FILE, "engine"])
 def test_a_file_of_holes_is_refused_in_time(file, foreign):
     folder = foreign()
-    opened = open_collection(folder)
+    opened = open_index(folder)
     with table(folder) as db:
         db.execute('update state set "end" = 1000000000, applied = 1000000000')
     paths = [folder / FILE, *(sorted((folder / "engine").iterdir()) if file == "engine" else [])]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from avgzsl import cli
 from avgzsl.archive import clip_table, indexed_files
-from avgzsl.archive.collection import open_collection, view
+from avgzsl.archive.collection import open_index, view
 from avgzsl.archive.file_check import index_files
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.archive.indexing import index, index_add, index_remove, index_verify
@@ -54,7 +54,7 @@ def states(archive, **how):
 
 def rows(archive):
     """Of each clip: where it stands, what it was, and its embedding."""
-    collection = open_collection(archive)
+    collection = open_index(archive)
     with view(collection) as seen:
         here = seen.positions()
         return {

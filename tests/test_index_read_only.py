@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from avgzsl import cli
 from avgzsl.archive import clip_database, clip_selection, clip_table
-from avgzsl.archive.collection import open_collection, writing
+from avgzsl.archive.collection import open_index, writing
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
 from avgzsl.archive.retrieval import index_evaluate
 from avgzsl.archive.search import search
@@ -162,7 +162,7 @@ def test_where_the_system_says_that_nothing_can_be_written(world, tmp_path, monk
 def test_a_table_that_another_machine_changes_meanwhile_is_not_called_damaged(world, tmp_path, monkeypatch):
     """Read-only here, but written elsewhere: what is read at such a moment may be of two times."""
     shutil.copytree(world / "memory", tmp_path / "index")
-    collection = open_collection(tmp_path / "index")
+    collection = open_index(tmp_path / "index")
     monkeypatch.setattr(clip_database, "_is_unwritable", lambda path: True)
     with pytest.raises(AvgzslError, match="changed by another machine"), clip_database.opened(collection.folder):
         os.utime(tmp_path / "index" / clip_table.FILE)
@@ -172,7 +172,7 @@ def test_a_table_that_another_machine_changes_meanwhile_is_not_called_damaged(wo
 
 def test_a_reader_cannot_change_the_table(world, tmp_path):
     shutil.copytree(world / "memory", tmp_path / "index")
-    collection = open_collection(tmp_path / "index")
+    collection = open_index(tmp_path / "index")
     with pytest.raises(AvgzslError, match="readonly"), clip_database.opened(collection.folder) as db:
         db.execute("delete from clips")
     with writing(collection) as db:

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from avgzsl import backbones, pack, predict
-from avgzsl.archive.collection import open_collection
+from avgzsl.archive.collection import open_index
 from avgzsl.archive.creation import create
 from avgzsl.archive.indexing import index, index_add
 from avgzsl.data.clips import ClipSet, Dataset, Encoder
@@ -356,7 +356,7 @@ def test_an_index_of_a_packed_run_carries_its_weights_and_its_card(tmp_path, mon
     monkeypatch.chdir(tmp_path / "clips")
     clip_runs.render(tmp_path / "clips" / "more.mp4", "red high")
     assert index_add(tmp_path / "moved", tmp_path / "clips").added == 1
-    assert loaded_card(open_collection(tmp_path / "moved").run.folder).card.file == "sound.onnx"
+    assert loaded_card(open_index(tmp_path / "moved").run.folder).card.file == "sound.onnx"
 
 
 def test_weights_by_a_spec_without_an_argument_are_looked_for(tmp_path):

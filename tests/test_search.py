@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import cli
-from avgzsl.archive.collection import open_collection, view
+from avgzsl.archive.collection import open_index, view
 from avgzsl.archive.hits import Hits
 from avgzsl.archive.indexing import index, index_add, index_info, index_remove
 from avgzsl.archive.results import Removed
@@ -199,7 +199,7 @@ def test_retrieval_over_the_index_is_that_of_evaluate(tmp_path):
         settings = {} if method == "least-squares" else {"epochs": 2, "batch_size": 32}
         run = train(data, method, out=tmp_path / method, settings=settings)
         index(run.folder, data, tmp_path / f"index-{method}", engine=engine, split="test")
-        collection = open_collection(tmp_path / f"index-{method}")
+        collection = open_index(tmp_path / f"index-{method}")
         dataset = open_dataset(data)
         measured = {one.scored.mode: one for one in evaluate(run, calibration="none").measured}
         assert set(measured) == set(collection.modes)
@@ -217,7 +217,7 @@ def test_retrieval_over_the_index_is_that_of_evaluate(tmp_path):
             )
     index_add(tmp_path / "index-concat", data, split="val")
     small = pytest.raises(DataError, match="none of the 2 classes")
-    with view(open_collection(tmp_path / "index-concat")) as seen, small:
+    with view(open_index(tmp_path / "index-concat")) as seen, small:
         index_gallery(seen, dataset.classes.take(torch.arange(2)))
 
 
@@ -358,19 +358,19 @@ def test_a_run_on_features_from_elsewhere_answers_with_its_classes_alone(tmp_pat
     with pytest.raises(RunError, match=r"--audio|--video"):
         index(run, tmp_path / "clips", tmp_path / "other")
     assert not (tmp_path / "other").exists()
-    with pytest.raises(ConfigError, match="is for media files"):
+    with pytest.raises(ConfigError, match="has no part in indexing"):
         index_add(tmp_path / "index", data, manifest=tmp_path / "m.csv")
 
 
 def test_a_folder_a_collection_and_a_searcher_are_asked_alike(archive, searcher):
     hits = search(archive, "red low", top=3)
     assert len(hits) == 3
-    assert search(open_collection(archive), "red low", top=3) == hits == search(searcher, "red low", top=3)
+    assert search(open_index(archive), "red low", top=3) == hits == search(searcher, "red low", top=3)
     with pytest.raises(ConfigError, match="a searcher has encoders already"):
         search(searcher, "red low", encoders=EncoderChoice(models=Path("models")))
     with pytest.raises(ConfigError, match="is opened already"):
-        open_searcher(open_collection(archive), url="http://localhost:6333")
-    assert index_info(open_collection(archive)) == index_info(archive)
+        open_searcher(open_index(archive), url="http://localhost:6333")
+    assert index_info(open_index(archive)) == index_info(archive)
 
 
 def test_hits_are_a_sequence_a_table_and_the_json_of_the_command(archive):
@@ -432,14 +432,30 @@ def test_the_commands(archive, run, files, tmp_path, monkeypatch):
     ("options", "said"),
     [
         (("red", "--by", "audio"), "what of a clip to ask with"),
-        (("red", "--audio", "descriptors"), "--audio has no part in a search for words"),
-        (("red", "--video", "descriptors"), "--video has no part in a search for words"),
-        (("--like", "x.mp4", "--text", "hashed-words:64"), "--text has no part in a search by a clip"),
+        (("red", "--audio", "descriptors"), "the audio encoder 'descriptors' has no part in a search for words"),
+        (("red", "--video", "descriptors"), "the video encoder 'descriptors' has no part in a search for words"),
+        (
+            ("--like", "x.mp4", "--text", "hashed-words:64"),
+            "encoder 'hashed-words:64' has no part in a search by a clip",
+        ),
     ],
 )
 def test_an_option_without_a_part_is_refused(options, said, archive):
     ran = CliRunner().invoke(cli.app, ["search", str(archive), *options])
     assert isinstance(ran.exception, ConfigError) and said in str(ran.exception)
+
+
+@pytest.mark.parametrize(
+    ("asked", "encoders"),
+    [
+        ({"words": "red"}, EncoderChoice(audio="descriptors")),
+        ({"words": "red"}, EncoderChoice(video="descriptors")),
+        ({"like": "x.mp4"}, EncoderChoice(text="hashed-words:64")),
+    ],
+)
+def test_an_encoder_without_a_part_is_refused_in_python_too(asked, encoders, archive):
+    with pytest.raises(ConfigError, match="has no part in a search"):
+        search(archive, **asked, encoders=encoders)
 
 
 def test_names_of_files_move_no_cursor(capsys):

@@ -14,7 +14,7 @@ import pytest
 import torch
 from pydantic import SecretStr
 
-from avgzsl.archive.collection import open_collection, view
+from avgzsl.archive.collection import open_index, view
 from avgzsl.errors import ConfigError, RunError
 from avgzsl.experiments.run import load_run, read_classes
 from avgzsl.media.needs import SoundNeeds
@@ -61,7 +61,7 @@ def clip(tmp_path_factory):
 
 def slow_hits(text, modality):
     """Every clip of the index, by the distance of its run, clip by clip."""
-    collection = open_collection(world() / "index")
+    collection = open_index(world() / "index")
     classes = read_classes(collection.run)
     point = collection.run.method.embed_text(classes.text[[classes.names.index(text)]].float())[0].double()
     found = []

@@ -1,6 +1,8 @@
 # The names of `avgzsl`: `lazy_loader` reads them here when the package runs, as editors and type checkers do.
 # A name is the same here and where it is defined. tests/public_api.txt shows all of them with their parameters.
 
+from .archive.collection import Collection as Collection
+from .archive.collection import open_index as open_index
 from .archive.file_check import CheckedFiles as CheckedFiles
 from .archive.file_check import index_files as index_files
 from .archive.hits import Hit as Hit

@@ -112,12 +112,12 @@ def drop_vectors(collection: Collection) -> None:
         drop(record.engine, collection.folder / ENGINE, engine_name(record, mode), url)
 
 
-def open_collection(
+def open_index(
     index: Path | str | Collection, url: str | Address | None = None, method: MethodChoice | None = None
 ) -> Collection:
     """Open an index, which somebody else may have made; `url` is where its engine is, if that is not on disk.
 
-    `method` is that of its run, where it is in a file: see `load_run`.
+    `method` is that of its run, where it is in a file: see `load_run`. Whatever takes an index takes what this gives.
 
     Nothing is called, nothing written, and nothing read that lies outside the folder. One that is opened already is
     given back. Raises DataError for a damaged index or one with links in it, RunError when its run is not the one that
@@ -126,6 +126,7 @@ def open_collection(
     if isinstance(index, Collection):
         if url is not None:
             raise ConfigError(f"{index.folder}: is opened already, with an address or without; leave url out")
+        load_run(index.run, method)  # raises for another method
         return index
     folder = Path(index)
     if os.path.lexists(folder / RECORD):

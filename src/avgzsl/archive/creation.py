@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from avgzsl.archive import clip_database, clip_table, embeddings
-from avgzsl.archive.collection import ENGINE, RUN, STORES, Collection, drop_vectors, open_collection
+from avgzsl.archive.collection import ENGINE, RUN, STORES, Collection, drop_vectors, open_index
 from avgzsl.archive.engines import address, engines
 from avgzsl.archive.index_record import RECORD, describe, write_record
 from avgzsl.archive.writer import LOCK, only_writer, refused
@@ -56,7 +56,7 @@ def create(folder: Path, run: Run, engine: str, url: str | Address | None = None
             if not isinstance(problem, OSError):
                 raise
             raise refused(folder, problem, new=True) from problem
-    return open_collection(folder, given, type(run.method))
+    return open_index(folder, given, type(run.method))
 
 
 def discard(collection: Collection, keep_folder: bool) -> None:

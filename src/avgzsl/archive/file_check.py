@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from avgzsl.archive import file_table, indexed_files
-from avgzsl.archive.collection import Collection, open_collection, view
+from avgzsl.archive.collection import Collection, open_index, view
 from avgzsl.archive.indexed_files import FileState, IndexedFile
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import ShownItems
@@ -41,7 +41,7 @@ def index_files(
     A file of the size and time that it had is the same; one of another time is compared by its hash, with `hash` every
     one. Raises DataError, RunError for what is no index of its run.
     """
-    with view(open_collection(index)) as seen:
+    with view(open_index(index)) as seen:
         files = file_table.files_of_clips(seen.db)
     return check(((path, path, file) for path, file in files), len(files), hash, progress)
 

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from avgzsl.archive.collection import (
     append,
     apply,
     held,
-    open_collection,
+    open_index,
     remove,
     require_run,
     view,
@@ -74,7 +74,7 @@ def index(
         "progress": progress,
     }
     if (folder / RECORD).exists():
-        collection = open_collection(folder, url, type(opened.method))
+        collection = open_index(folder, url, type(opened.method))
         require_run(folder, collection.record, opened)
         made_for = collection.record.engine
         if engine not in (None, made_for):
@@ -104,7 +104,7 @@ def index_add(
     progress: Progress | None = None,
 ) -> Added:
     """Add the clips of `source` to an index, with the run that made it; unchanged ones are skipped. As `index`."""
-    collection, path = open_collection(index, url), Path(source)
+    collection, path = open_index(index, url), Path(source)
     _require_decoder(collection, path)
     collection.address()  # before anything is done
     if kind_of(path) != "media":
@@ -132,7 +132,7 @@ def index_remove(
 
     Raises DataError for an id that is not there, and then removes nothing.
     """
-    collection, unique = open_collection(index, url), list(dict.fromkeys(ids))
+    collection, unique = open_index(index, url), list(dict.fromkeys(ids))
     if purge:
         collection.address()  # before anything is removed
     with writing(collection) as db:
@@ -152,7 +152,7 @@ def index_remove(
 
 def index_rebuild(index: str | Path | Collection, *, url: str | None = None) -> None:
     """Make the engine anew from the stored embeddings. Raises DataError where these themselves are damaged."""
-    collection = open_collection(index, url)
+    collection = open_index(index, url)
     faults = repair.verify(collection).truth
     if faults:
         raise DataError(f"{collection.folder}: cannot be rebuilt from what is stored:\n  " + "\n  ".join(faults))
@@ -162,7 +162,7 @@ def index_rebuild(index: str | Path | Collection, *, url: str | None = None) -> 
 
 def index_verify(index: str | Path | Collection, *, url: str | None = None) -> Faults:
     """Read all that is stored and say what is wrong. Raises DataError, RunError for what is no index of its run."""
-    collection = open_collection(index, url)
+    collection = open_index(index, url)
     faults = repair.verify(collection)
     collection.close()
     return faults
@@ -170,7 +170,7 @@ def index_verify(index: str | Path | Collection, *, url: str | None = None) -> F
 
 def index_info(index: str | Path | Collection, *, url: str | None = None) -> IndexInfo:
     """What an index is and how much it holds."""
-    collection = open_collection(index, url)
+    collection = open_index(index, url)
     with view(collection) as seen:
         counts = clip_selection.counts(seen.db)
         waiting = len(clip_selection.positions_within(seen.db, seen.state.applied, seen.state.end))
@@ -212,12 +212,12 @@ def _add(collection: Collection, source: Path, split: str | None, prune: bool, p
 
 
 def _require_media_options_unused(source: Path, encoders: EncoderChoice | None, manifest: Path | None) -> None:
-    """Raises ConfigError for what says how media files are read, of a source that has features already."""
-    given: dict[str, object] = {"manifest": manifest}
-    if encoders is not None:
-        given |= {"models": encoders.models, "audio": encoders.audio, "video": encoders.video}
-    if unused := [name for name, value in given.items() if value is not None]:
-        raise ConfigError(f"{source}: holds features already; {unused[0]} is for media files, leave it out")
+    """Raises ConfigError for what says how media files are read, or names, of a source that has features already."""
+    unset = asdict(EncoderChoice())
+    given = asdict(encoders or EncoderChoice())
+    unused = [name for name in given if given[name] != unset[name]] + (["manifest"] if manifest is not None else [])
+    if unused:
+        raise ConfigError(f"{source}: holds features already; {unused[0]} has no part in indexing them, leave it out")
 
 
 def _require_decoder(collection: Collection, source: Path) -> None:

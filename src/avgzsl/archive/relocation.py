@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.archive import clip_database, clip_table, file_table
-from avgzsl.archive.collection import STORES, Collection, open_collection, writing
+from avgzsl.archive.collection import STORES, Collection, open_index, writing
 from avgzsl.archive.extraction import store_name
 from avgzsl.archive.file_check import CheckedFile, CheckedFiles, check
 from avgzsl.archive.indexed_files import IndexedFile
@@ -52,7 +52,7 @@ def index_move(
     its clips, and is told. `old` need not be there any more. Raises DataError when `new` is no folder, when no clip
     lies in `old`, and when none of the files is in `new`: then nothing is changed.
     """
-    collection, folder = open_collection(index, url), folder_at(new)
+    collection, folder = open_index(index, url), folder_at(new)
     if folder is None:
         raise DataError(f"{new}: is no folder that can be looked into; expected the folder of the moved files")
     if not is_text(str(folder)):

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from avgzsl.archive import clip_selection
-from avgzsl.archive.collection import Collection, View, open_collection, view
+from avgzsl.archive.collection import Collection, View, open_index, view
 from avgzsl.archive.results import IndexEvaluation
 from avgzsl.data.clips import ClassTable
 from avgzsl.errors import DataError, UnknownNameError
@@ -26,7 +26,7 @@ def index_evaluate(
     they were indexed. The classes are those of the index's own run: no data set is needed. Raises RunError when the run
     does not tell them, ModalityError where no mode can be tested, and as `index_gallery`.
     """
-    collection = open_collection(index, url)
+    collection = open_index(index, url)
     classes = read_classes(collection.run)
     with view(collection) as seen:
         gallery = index_gallery(seen, classes, split)

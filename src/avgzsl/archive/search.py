@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl.archive.collection import Collection, open_collection
+from avgzsl.archive.collection import Collection, open_index
 from avgzsl.archive.fused import weighted
 from avgzsl.archive.hits import Hits, hits_of
 from avgzsl.archive.nearest import nearest
@@ -65,7 +65,7 @@ def open_searcher(
     Raises DataError for what is no index, RunError when the run in it is not the one that made it.
     """
     encoders = encoders or EncoderChoice()
-    collection = open_collection(index, url)
+    collection = open_index(index, url)
     run = collection.run
     classes = read_classes(run)
     words = Recogniser(
@@ -101,6 +101,8 @@ def search(
 
     Raises ConfigError, DataError, ModalityError, MediaError; the message says what to ask instead.
     """
+    if encoders is not None:
+        _require_encoders_used(encoders, like)
     searcher = _opened(index, encoders)
     if not 1 <= top <= _MOST:
         raise ConfigError(f"{top} hits were asked for; give a number from 1 to {_MOST}")
@@ -113,6 +115,15 @@ def search(
         raise ConfigError(f"by {by} says what of a clip to ask with, and there is none; leave it out, or see modality")
     point = text_point(searcher, phrases, without) if like is None else clip_point(searcher, Path(like), by or "both")
     return hits_of(searcher.collection.run, nearest(searcher.collection, point, top, mode, condition), point, mode)
+
+
+def _require_encoders_used(encoders: EncoderChoice, like: str | Path | None) -> None:
+    """Raises ConfigError for an encoder that the question does not go through."""
+    of_clips = {"audio": encoders.audio, "video": encoders.video}
+    unused, question = (of_clips, "for words") if like is None else ({"text": encoders.text}, "by a clip")
+    for kind, spec in unused.items():
+        if spec is not None:
+            raise ConfigError(f"the {kind} encoder {spec!r} has no part in a search {question}; leave it out")
 
 
 def _opened(index: str | Path | Collection | Searcher, encoders: EncoderChoice | None) -> Searcher:

@@ -73,13 +73,13 @@ def index_add(
     prune: Prune = False,
 ) -> None:
     """Add clips to an index, with the run that made it."""
-    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.collection import open_index
     from avgzsl.archive.indexing import index_add as add
     from avgzsl.cli import show
 
     with show.progress() as progress:
         added = add(
-            open_collection(index, url, method),
+            open_index(index, url, method),
             source,
             encoders=encoders,
             split=split,
@@ -100,32 +100,32 @@ def index_remove(
     method: MethodOfRun = None,
 ) -> None:
     """Remove clips from an index."""
-    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.collection import open_index
     from avgzsl.archive.indexing import index_remove as remove
     from avgzsl.errors import ConfigError
 
     if not ids and not purge:
         raise ConfigError("nothing to remove; give ids of clips, or --purge to erase what was removed before")
-    clips = remove(open_collection(index, url, method), ids or [], purge=purge)
+    clips = remove(open_index(index, url, method), ids or [], purge=purge)
     print(f"{clips.removed} clips removed" + (f", {clips.erased} erased" if purge else ""))
 
 
 def index_rebuild(index: Index, url: Url = None, method: MethodOfRun = None) -> None:
     """Make the engine of an index anew from the stored embeddings."""
-    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.collection import open_index
     from avgzsl.archive.indexing import index_rebuild as rebuild
 
-    rebuild(open_collection(index, url, method))
+    rebuild(open_index(index, url, method))
     print(f"{index}: rebuilt")
 
 
 def index_info(index: Index, url: Url = None, method: MethodOfRun = None, json: Json = False) -> None:
     """Say what an index is and how much it holds."""
-    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.collection import open_index
     from avgzsl.archive.indexing import index_info as info
     from avgzsl.cli import show
 
-    said = info(open_collection(index, url, method))
+    said = info(open_index(index, url, method))
     if json:
         show.json(said)
         return
@@ -143,12 +143,12 @@ def index_verify(
     method: MethodOfRun = None,
 ) -> None:
     """Read all of an index and say what is damaged, and which files changed or are gone; then the exit code is 1."""
-    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.collection import open_index
     from avgzsl.archive.file_check import index_files
     from avgzsl.archive.indexing import index_verify as verify
     from avgzsl.cli import show
 
-    collection = open_collection(index, url, method)
+    collection = open_index(index, url, method)
     faults = verify(collection)
     for fault in [*faults.truth, *faults.engine]:
         print(fault)
@@ -172,12 +172,12 @@ def index_move(
     method: MethodOfRun = None,
 ) -> None:
     """Tell an index that its files were moved; the exit code is 1 if some are not there, or are others."""
-    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.collection import open_index
     from avgzsl.archive.relocation import index_move as move
     from avgzsl.cli import show
 
     with show.progress() as progress:
-        moved = move(open_collection(index, url, method), old, new, progress=progress)
+        moved = move(open_index(index, url, method), old, new, progress=progress)
     print(f"{index}: {moved.clips} clips of {len(moved.files)} files lie in {new} now")
     sys.exit(1 if _show_files(index, moved.files) else 0)
 
@@ -189,12 +189,12 @@ def index_evaluate(
     """Measure how well the clips of an index are found by the names of their classes."""
     from rich.console import Console
 
-    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.collection import open_index
     from avgzsl.archive.retrieval import index_evaluate as evaluate
     from avgzsl.cli import show
     from avgzsl.reports.tables import render
 
-    evaluation = evaluate(open_collection(index, url, method), split)
+    evaluation = evaluate(open_index(index, url, method), split)
     if json:
         show.json(evaluation)
         return

@@ -44,18 +44,12 @@ def search(
     json: Json = False,
 ) -> None:
     """Find clips by words, seen in training or not, or by a clip."""
-    from avgzsl.archive.collection import open_collection
-    from avgzsl.archive.search import open_searcher
+    from avgzsl.archive.collection import open_index
     from avgzsl.archive.search import search as find
     from avgzsl.cli import show
-    from avgzsl.errors import ConfigError
 
-    by_words, by_clips = {"--text": encoders.text}, {"--audio": encoders.audio, "--video": encoders.video}
-    idle = by_clips if like is None else by_words
-    if given := [option for option, spec in idle.items() if spec is not None]:
-        raise ConfigError(f"{given[0]} has no part in a search {'by a clip' if like else 'for words'}; leave it out")
     hits = find(
-        open_searcher(open_collection(index, url, method), encoders=encoders),
+        open_index(index, url, method),
         words or [],
         without=without or [],
         like=like,
@@ -64,6 +58,7 @@ def search(
         modality=modality,
         fusion=fusion,
         where=where,
+        encoders=encoders,
     )
     if json:
         show.json(hits)

@@ -27,7 +27,7 @@ def serve(
     ] = None,
 ) -> None:
     """Search an index in the browser. Limits come from the environment (docs/serving.md)."""
-    from avgzsl.archive.collection import open_collection
+    from avgzsl.archive.collection import open_index
     from avgzsl.cli.show import printable
     from avgzsl.server.serving import serve as run
 
@@ -41,7 +41,7 @@ def serve(
         print(printable(message), flush=True)
 
     ended = run(
-        index if method is None else open_collection(index, url, method),
+        index if method is None else open_index(index, url, method),
         host=host,
         port=port,
         media=media or (),

@@ -227,10 +227,12 @@ def load_run(folder: str | Path | Run, method: MethodChoice | None = None) -> Ru
 
     The run names its method; no file is ever imported for that name, only a method of this package or of an installed
     one. For a run of a method that is in a file, give `method`: `FILE.py:Class`, the class, or an object of it. A run
-    that is read already is given back. Raises RunError for a run that is unfinished, whose method is not there, or
-    whose model does not fit its config.
+    that is read already is given back. Raises RunError for a run that is unfinished, whose method is not there or not
+    the one that was given, or whose model does not fit its config.
     """
     if isinstance(folder, Run):
+        if method is not None:  # raises for another one
+            class_of_run(folder.folder / CONFIG, folder.config.method, folder.config.versions, method)
         return folder
     folder = Path(folder)
     config = read_config(folder)

@@ -38,6 +38,7 @@ def _remedy(versions: Mapping[str, str]) -> str:
     if packages:
         return f"This method came with the package {', '.join(packages)!r:.80}; install that, if you trust it"
     return (
-        "A method of a file has to be given again, as --method FILE.py:Class (in Python, method=): a run names no file "
-        "that is imported"
+        "A method of a file has to be given again, for a run names no file that is imported: --method FILE.py:Class. "
+        "In Python open the run by load_run(FOLDER, method=…), or the index by open_index(FOLDER, method=…), and give "
+        "that instead of the folder"
     )
