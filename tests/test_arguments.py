@@ -88,22 +88,25 @@ def write_answers() -> None:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory) -> dict[tuple[str, str, int], list[str]]:
-    """What each case answers; nothing was written on the way."""
+def answered(tmp_path_factory) -> tuple[Path, dict[tuple[str, str, int], list[str]]]:
+    """The folder in which the calls were made, and what each case answers."""
     folder = tmp_path_factory.mktemp("empty")
     command = [sys.executable, "-m", "tests.test_arguments"]
     ways = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(avgzsl.__file__).parents[1])])
     environment = {**os.environ, "PYTHONPATH": ways}
     ended = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    assert not list(folder.iterdir())
-    return dict(zip(CASES, map(json.loads, ended.stdout.splitlines()), strict=True))
+    return folder, dict(zip(CASES, map(json.loads, ended.stdout.splitlines()), strict=True))
 
 
 @pytest.mark.parametrize(("call", "name", "number"), CASES)
-def test_a_wrong_argument_is_refused_before_any_work(answers, call, name, number):
-    kind, message = answers[call, name, number]
+def test_a_wrong_argument_is_refused(answered, call, name, number):
+    kind, message = answered[1][call, name, number]
     assert kind == "ConfigError", message
     assert re.search(TAKEN[name][1], message)
+
+
+def test_a_wrong_argument_is_refused_before_anything_is_written(answered):
+    assert not list(answered[0].iterdir())
 
 
 @pytest.mark.parametrize(("given", "seeds"), [(2, (0, 1)), (range(1), (0,)), ([4, 2], (4, 2)), (iter([3]), (3,))])

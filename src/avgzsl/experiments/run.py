@@ -120,7 +120,7 @@ class Run(Shown):
         url: str | None = None,
         encoders: EncoderChoice | None = None,
         split: str | None = None,
-        manifest: Path | None = None,
+        manifest: str | Path | None = None,
         prune: bool = False,
         progress: Progress | None = None,
     ) -> "avgzsl.Added":
