@@ -29,7 +29,7 @@ class EncoderChoice:
     audio: str | None = None
     video: str | None = None
     text: str | None = None
-    models: Path | None = None
+    models: str | Path | None = None
     device: str = "auto"
 
 

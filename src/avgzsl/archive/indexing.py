@@ -36,6 +36,7 @@ from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.experiments.run import Run, load_run
 from avgzsl.features.extract import FAILURES
 from avgzsl.media.version import DECODER
+from avgzsl.support.arguments import as_path, check_arguments, check_list
 from avgzsl.support.progress import Progress, Step
 from avgzsl.types import EncoderChoice
 
@@ -49,7 +50,7 @@ def index(
     url: str | None = None,
     encoders: EncoderChoice | None = None,
     split: str | None = None,
-    manifest: Path | None = None,
+    manifest: str | Path | None = None,
     prune: bool = False,
     progress: Progress | None = None,
 ) -> Added:
@@ -65,6 +66,7 @@ def index(
     Raises DataError, RunError, ConfigError, ModalityError, WeightsError; a new index that nothing had come into is
     then gone.
     """
+    check_arguments(encoders=encoders, progress=progress)
     opened, folder = run if isinstance(run, Run) else load_run(Path(run)), Path(out)
     more: dict[str, Any] = {
         "encoders": encoders,
@@ -99,11 +101,12 @@ def index_add(
     url: str | None = None,
     encoders: EncoderChoice | None = None,
     split: str | None = None,
-    manifest: Path | None = None,
+    manifest: str | Path | None = None,
     prune: bool = False,
     progress: Progress | None = None,
 ) -> Added:
     """Add the clips of `source` to an index, with the run that made it; unchanged ones are skipped. As `index`."""
+    check_arguments(encoders=encoders, progress=progress)
     collection, path = open_index(index, url), Path(source)
     _require_decoder(collection, path)
     collection.address()  # before anything is done
@@ -116,7 +119,7 @@ def index_add(
         collection.folder / STORES,
         encoders=encoders,
         split=split,
-        manifest=manifest,
+        manifest=as_path(manifest),
         progress=progress,
     )
     added = _add(collection, extraction.store.folder, split, prune, progress)
@@ -132,6 +135,7 @@ def index_remove(
 
     Raises DataError for an id that is not there, and then removes nothing.
     """
+    check_list("ids", ids)
     collection, unique = open_index(index, url), list(dict.fromkeys(ids))
     if purge:
         collection.address()  # before anything is removed
@@ -211,7 +215,7 @@ def _add(collection: Collection, source: Path, split: str | None, prune: bool, p
     return Added(added, kept, pruned=pruned)
 
 
-def _require_media_options_unused(source: Path, encoders: EncoderChoice | None, manifest: Path | None) -> None:
+def _require_media_options_unused(source: Path, encoders: EncoderChoice | None, manifest: str | Path | None) -> None:
     """Raises ConfigError for what says how media files are read, or names, of a source that has features already."""
     unset = asdict(EncoderChoice())
     given = asdict(encoders or EncoderChoice())

@@ -36,6 +36,7 @@ from avgzsl.methods import Embeddings
 from avgzsl.recognition.encoders import load_text_encoder
 from avgzsl.recognition.recognise import embed, extract_clips
 from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
+from avgzsl.support.arguments import check_arguments, check_list
 from avgzsl.types import MODALITIES, EncoderChoice, Fusion, TestModality
 
 _LONGEST = 1000  # characters of a phrase: more is a mistake, not a query
@@ -64,6 +65,7 @@ def open_searcher(
     `url` is where its engine is, if that is not on disk; else AVGZSL_ENGINE_URL. What the index says is not called.
     Raises DataError for what is no index, RunError when the run in it is not the one that made it.
     """
+    check_arguments(encoders=encoders)
     encoders = encoders or EncoderChoice()
     collection = open_index(index, url)
     run = collection.run
@@ -101,6 +103,8 @@ def search(
 
     Raises ConfigError, DataError, ModalityError, MediaError; the message says what to ask instead.
     """
+    check_arguments(encoders=encoders, top=top)
+    check_list("without", without)
     if encoders is not None:
         _require_encoders_used(encoders, like)
     searcher = _opened(index, encoders)

@@ -54,7 +54,7 @@ def benchmark(
             entries,
             out,
             choice=choice,
-            seeds=range(seeds),
+            seeds=seeds,
             calibration=calibration,
             processes=processes,
             progress=progress,

@@ -15,6 +15,7 @@ from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
 from avgzsl.experiments.cells import Cell, Comparison, Result, other_cells, read_cell, write_cell
 from avgzsl.experiments.code_version import code_version
 from avgzsl.methods import Method, MethodChoice, build, find_method, settings_of
+from avgzsl.support.arguments import check_arguments, check_list, seeds_of
 from avgzsl.support.children import Children, Lost
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.python_file import PREFIX
@@ -42,7 +43,7 @@ def benchmark(
     out: str | Path,
     *,
     choice: DataChoice | None = None,
-    seeds: Iterable[int] = range(5),
+    seeds: int | Iterable[int] = 5,
     calibration: Calibration = "val",
     processes: int | None = None,
     progress: Progress | None = None,
@@ -50,14 +51,17 @@ def benchmark(
     """All cells of the grid, in the order of `entries`; those that `out` has are read, the others run in processes.
 
     An entry is a method (its name, `path/to/file.py:Class`, a class, or an object with its settings) or an Entry. Of a
-    folder every class split is taken, or that of `choice`; of an opened data set its own. A data set that was made in
+    folder every class split is taken, or that of `choice`; of an opened data set its own. `seeds` are how many (0 to
+    n - 1), or a list of them. A data set that was made in
     memory, or a class that no other process can import, is computed with in this very process. A failed cell is a
     Result with its error; it stops nothing and is tried again the next time. `progress` hears of every cell that was
     computed, with its HM. Raises UnknownNameError, ConfigError, DataError before anything runs.
     """
+    check_arguments(choice=choice, processes=processes, progress=progress)
+    chosen, seeds = as_entries(entries), seeds_of(seeds)
     folder = Path(out)
     datasets = open_splits(data, choice)
-    grid = _grid(as_entries(entries), datasets, tuple(seeds), calibration)
+    grid = _grid(chosen, datasets, seeds, calibration)
     finished: dict[str, Result] = {}
     missing: dict[str, tuple[Entry, Cell]] = {}
     for entry, cell in grid:
@@ -97,8 +101,13 @@ def open_splits(data: str | Path | Dataset, choice: DataChoice | None = None) ->
 
 
 def as_entries(entries: Iterable[MethodChoice | Entry]) -> list[Entry]:
-    """Each as an Entry. Raises ConfigError for two of one label, whose figures nobody could tell apart."""
+    """Each as an Entry. Raises ConfigError for none, and for two of one label, whose figures would look alike."""
+    if isinstance(entries, Entry):  # a tuple, and so a list of its own parts
+        raise ConfigError(f"one entry, {entries.label!r}, where a list should be; give entries=[…]")
+    check_list("entries", entries)
     made = [_as_entry(entry) for entry in entries]
+    if not made:
+        raise ConfigError("there are no entries, and nothing would be compared; give one method at least")
     labels = [entry.label for entry in made]
     if twice := sorted({label for label in labels if labels.count(label) > 1}):
         raise ConfigError(f"several entries are called {', '.join(twice)}; give each a label: Entry(label, …)")

@@ -120,7 +120,7 @@ class Run(Shown):
         url: str | None = None,
         encoders: EncoderChoice | None = None,
         split: str | None = None,
-        manifest: Path | None = None,
+        manifest: str | Path | None = None,
         prune: bool = False,
         progress: Progress | None = None,
     ) -> "avgzsl.Added":
@@ -144,7 +144,7 @@ class Run(Shown):
         *,
         private: bool | None = None,
         weights: bool = False,
-        models: Path | None = None,
+        models: str | Path | None = None,
         named: Sequence[str | Path] = (),
     ) -> str:
         """Upload the run, packed, to a repository of the hub; see `avgzsl.push_to_hub`."""

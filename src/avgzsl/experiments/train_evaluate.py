@@ -18,6 +18,7 @@ from avgzsl.experiments.run_record import describe, start
 from avgzsl.experiments.trial import find_penalties, result_rows
 from avgzsl.learning.training import Job, Record
 from avgzsl.methods import Method, MethodChoice, build
+from avgzsl.support.arguments import check_arguments
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_json
 from avgzsl.support.progress import Progress, Step
@@ -75,6 +76,7 @@ def train(
     Parameters are many since each changes one thing, most callers name none but `out`, and a value that held some of
     them would be one more thing to know. Raises DataError, ConfigError, RunError.
     """
+    check_arguments(choice=choice, settings=settings, seed=seed, validate_every=validate_every, progress=progress)
     folder = Path(out)
     unfitted = build(method, preset, settings)
     pick_device(device)
@@ -160,6 +162,7 @@ def evaluate(
     `progress` hears of the folds of pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError,
     DataError.
     """
+    check_arguments(progress=progress)
     if calibration not in CALIBRATIONS:
         raise ConfigError(unknown("calibration", calibration, CALIBRATIONS))
     run = runs.load_run(run)

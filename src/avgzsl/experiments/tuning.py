@@ -22,6 +22,7 @@ from avgzsl.errors import AvgzslError, ConfigError, RunError
 from avgzsl.experiments.code_version import code_version
 from avgzsl.experiments.trial import Judge, validation_hm
 from avgzsl.methods import Method, MethodChoice, build, find_method, settings_of
+from avgzsl.support.arguments import check_arguments
 from avgzsl.support.files import write_json, write_text
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import Shown
@@ -92,6 +93,9 @@ def tune(
     it may change, how a trial is judged, how many there are. Raises ConfigError for a method without ranges, for folds
     with judge `val`, when every trial failed; RunError for a folder of another search, or one that is damaged.
     """
+    check_arguments(choice=choice, trials=trials, folds=folds, seed=seed, fixed=fixed, progress=progress)
+    if trials < 1:
+        raise ConfigError(f"{trials} trials were asked for; give a number from 1 on")
     if judge == "val" and folds is not None:
         raise ConfigError(f"{folds} folds with judge val, which has none; leave them out, or judge by pseudo-unseen")
     folder, folds = Path(out), folds or FOLDS

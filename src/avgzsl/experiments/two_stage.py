@@ -30,6 +30,7 @@ from avgzsl.learning.training import Schedule
 from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.scores.metrics import class_accuracy, harmonic_mean
 from avgzsl.scores.scoring import predict
+from avgzsl.support.arguments import check_arguments
 from avgzsl.support.progress import Progress
 from avgzsl.support.registry import unknown
 from avgzsl.support.trust import parse_json, read_regular
@@ -60,6 +61,7 @@ def two_stage(
     Parameters are those of `train`, of which this is two, and the `penalty`. Raises ConfigError for a class split
     without a first stage, and what `train` raises.
     """
+    check_arguments(choice=choice, settings=settings, seed=seed, progress=progress)
     if penalty not in PENALTIES:
         raise UnknownNameError(unknown("penalty", penalty, PENALTIES))
     path, choice = place_of(data, choice)

@@ -20,6 +20,7 @@ from avgzsl.features.journal import JOURNAL, Journal, open_journal
 from avgzsl.features.manifest import Row, is_text, printable, read_clips
 from avgzsl.features.window_clips import cut, measure
 from avgzsl.support import own_folders
+from avgzsl.support.arguments import as_path, check_arguments
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import Shown
 from avgzsl.support.spreadsheet import write_table
@@ -73,8 +74,8 @@ def extract(
     out: Path | str,
     *,
     encoders: EncoderChoice,
-    manifest: Path | None = None,
-    overrides: Path | None = None,
+    manifest: str | Path | None = None,
+    overrides: str | Path | None = None,
     window: float | None = None,
     hop: float | None = None,
     merge_spellings: bool = False,
@@ -98,19 +99,20 @@ def extract(
     Raises DataError for a bad manifest or when no clip gives features, ConfigError, WeightsError, and RunError when
     `out` is something else, is of other backbones, or is being written.
     """
+    check_arguments(encoders=encoders, workers=workers, batch=batch, progress=progress)
     root, folder = Path(clips), Path(out)
     specs = _specs(encoders)
     _check_sizes(window, hop, batch, workers)
     run = engines.engine(engine)
     _check_folder(folder)
-    listed = read_clips(root, manifest, merge_spellings)
+    listed = read_clips(root, as_path(manifest), merge_spellings)
     own_folders.remember(root)
     rows = [row for row in listed if is_text(row.path)]
     unnamed = [row for row in listed if not is_text(row.path)]
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     records: dict[Part, EncoderRecord] = {}
-    vectors = _encode(classes, encoders, overrides, records)
-    setup = BackboneSetup(specs, encoders.models, encoders.device, workers)
+    vectors = _encode(classes, encoders, as_path(overrides), records)
+    setup = BackboneSetup(specs, as_path(encoders.models), encoders.device, workers)
     backbones = engines.load_backbones(setup)
     with open_journal(folder / JOURNAL) as journal:
         of_backbones: dict[Part, EncoderRecord] = {m: _record(backbone) for m, backbone in backbones.items()}
@@ -155,7 +157,7 @@ def _encode(
         return None
     from avgzsl.text.encoders import load as load_text
 
-    encoder = load_text(encoders.text, overrides=overrides, models=encoders.models)
+    encoder = load_text(encoders.text, overrides=overrides, models=as_path(encoders.models))
     records["text"] = _record(encoder)
     return np.asarray(encoder.encode(classes).numpy(), dtype=np.float32)
 

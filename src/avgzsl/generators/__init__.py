@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from avgzsl.errors import ConfigError, DataError
+from avgzsl.support.arguments import check_arguments
 from avgzsl.support.files import whole_folder
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.registry import Plugins, keeps
@@ -48,6 +49,7 @@ def generate(
     Same kind, scale, seed and options: the same files, byte for byte.
     Raises UnknownNameError, ConfigError for a bad number or option, DataError when `out` is not empty.
     """
+    check_arguments(seed=seed, progress=progress)
     module = _PLUGINS.load(kind)
     _check_options(kind, module.write, options)
     out = Path(out)

@@ -21,10 +21,11 @@ from torch.nn.functional import binary_cross_entropy, cross_entropy, one_hot
 
 import avgzsl
 from avgzsl.backbones._kumar_network import KumarNet, fresh
-from avgzsl.errors import DataError, RunError
+from avgzsl.errors import ConfigError, DataError, RunError
 from avgzsl.features.manifest import Row
 from avgzsl.learning.audio_clips import Batch, Spectrograms, open_spectrograms, seen_training_rows, write_spectrograms
 from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
+from avgzsl.support.arguments import check_arguments
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_bytes, write_json
 from avgzsl.support.progress import Progress
@@ -89,6 +90,9 @@ def train_audio_net(
     Raises DataError for a manifest that does not tell the seen training clips, or a class of which none can be heard;
     RunError when `out` holds something else; ConfigError for a device that is not there.
     """
+    check_arguments(seed=seed, workers=workers, progress=progress)
+    if not isinstance(settings, AudioNetSettings):
+        raise ConfigError(f"settings is {settings!r}; expected AudioNetSettings(epochs=…)")
     root, folder, where = Path(clips), Path(out), pick_device(device)
     rows = seen_training_rows(Path(manifest), root)
     classes = sorted({str(row.label) for row in rows})

@@ -37,7 +37,7 @@ def push_to_hub(
     *,
     private: bool | None = None,
     weights: bool = False,
-    models: Path | None = None,
+    models: str | Path | None = None,
     named: Sequence[str | Path] = (),
 ) -> str:
     """Pack a run and upload it to `repository` (`OWNER/NAME`), which is made where it is not there; gives its address.

@@ -17,6 +17,7 @@ from avgzsl.experiments.run_record import CONFIG
 from avgzsl.recognition.encoders import CARDS, WEIGHTS, models_of, spec_of
 from avgzsl.recognition.portable import with_bare_names, with_card, with_weights
 from avgzsl.reports.model_card import licences, model_card, read_results
+from avgzsl.support.arguments import check_list
 from avgzsl.support.files import whole_folder, write_json, write_text
 from avgzsl.support.trust import copy_regular, require_no_links
 
@@ -29,7 +30,7 @@ def pack(
     out: str | Path,
     *,
     weights: bool = False,
-    models: Path | None = None,
+    models: str | Path | None = None,
     named: Sequence[str | Path] = (),
 ) -> list[Path]:
     """Write a run, or the run in a folder, to the folder `out`, whole or not at all, and give back the files.
@@ -39,6 +40,7 @@ def pack(
     models or is `named`, too: somebody else may have made the run. Raises RunError, also for a run with links in it,
     and WeightsError for weights that are not there, not named, or not those that the run was trained with.
     """
+    check_list("named", named)
     folder, target = run.folder if isinstance(run, runs.Run) else Path(run), Path(out)
     require_no_links(folder, RunError)
     method = type(run.method) if isinstance(run, runs.Run) else None
@@ -54,7 +56,7 @@ def pack(
     return sorted(path for path in target.rglob("*") if path.is_file())
 
 
-def _fill(folder: Path, run: runs.Run, weights: bool, models: Path | None, named: list[Path]) -> None:
+def _fill(folder: Path, run: runs.Run, weights: bool, models: str | Path | None, named: list[Path]) -> None:
     data = run.config.data
     encoders = {}
     for kind, known in data.encoders.items():

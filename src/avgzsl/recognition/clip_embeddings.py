@@ -12,6 +12,7 @@ from avgzsl.media.needs import Span
 from avgzsl.methods import Embeddings
 from avgzsl.recognition.recognise import embed, extract_clips
 from avgzsl.recognition.recogniser import Recogniser, load_recogniser
+from avgzsl.support.arguments import check_arguments, check_list
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import Shown
 from avgzsl.text.names import shown
@@ -50,8 +51,10 @@ def embed_clips(
     What is wrong with a clip is in its `error`. Raises ConfigError for what is no list of clips, or an empty one, and
     what `load_recogniser` raises.
     """
+    check_arguments(encoders=encoders, progress=progress)
     if isinstance(clips, str | Path):
         raise ConfigError(f"one path, {shown([str(clips)])}, where clips should be; give a list of paths")
+    check_list("clips", clips)
     tasks = [clip if isinstance(clip, Task) else Task(Path(clip), Span()) for clip in clips]
     if not tasks:
         raise ConfigError("no clip was given; give one or more")

@@ -15,6 +15,7 @@ from avgzsl.backbones import Backbone
 from avgzsl.data.clips import ClassTable, Encoder
 from avgzsl.errors import ConfigError, DataError, RunError, WeightsError
 from avgzsl.experiments.run import Run
+from avgzsl.support.arguments import as_path
 from avgzsl.support.trust import is_plain_way
 from avgzsl.support.weights import WeightFile, identify, nothing_fetched
 from avgzsl.text import encoders as text
@@ -64,10 +65,10 @@ def load_text_encoder(run: Run, classes: ClassTable, encoders: EncoderChoice) ->
     return encoder
 
 
-def models_of(run: Run, models: Path | None) -> Path | None:
+def models_of(run: Run, models: str | Path | None) -> Path | None:
     """Where a run's encoders look for weights: in the folder given, else in its own, if it was packed with one."""
     packed = run.folder / WEIGHTS
-    return packed if models is None and packed.is_dir() else models
+    return packed if models is None and packed.is_dir() else as_path(models)
 
 
 def spec_of(run: Run, encoder: Encoder) -> str:

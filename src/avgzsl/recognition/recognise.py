@@ -27,6 +27,7 @@ from avgzsl.methods import Embeddings
 from avgzsl.recognition.answers import Answer, answer
 from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
 from avgzsl.recognition.results import Predictions, Result
+from avgzsl.support.arguments import check_arguments, check_list
 from avgzsl.support.progress import Progress, Step
 from avgzsl.text.names import shown
 from avgzsl.types import EncoderChoice, Fusion, Modality, TestModality
@@ -50,6 +51,7 @@ def predict(
     There are more parameters than eight, for they are those of both calls, each given by its name. Raises as these,
     and ConfigError for encoders, a modality or a fusion of a recogniser, which has its own.
     """
+    check_arguments(encoders=encoders, top=top, progress=progress)
     if isinstance(run, Recogniser):
         if encoders is not None or modality is not None or fusion is not None:
             raise ConfigError(
@@ -79,8 +81,10 @@ def recognise(
     `calibrated`; `reject` asks whether a clip's best class is too far for any. Raises ConfigError, DataError and
     RunError for what is wrong with the question.
     """
+    check_arguments(top=top, progress=progress)
     if isinstance(clips, str | Path):
         raise ConfigError(f"one path, {shown([str(clips)])}, where clips should be; give a list of paths")
+    check_list("clips", clips)
     if top < 1:
         raise ConfigError(f"top {top} was asked for; give a number from 1 on")
     method, thresholds = recogniser.run.method, _thresholds(recogniser) if reject else {}

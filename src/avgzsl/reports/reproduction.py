@@ -1,6 +1,6 @@
 """The paper's Tables 1 to 4 and Figures 5 to 7 on a data set, published beside measured, and one report of all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -25,6 +25,7 @@ from avgzsl.reports.published import COMPARED, FIGURES, PAPER, TABLES
 from avgzsl.reports.retrieval_figure import retrieval_figure, top_retrieved
 from avgzsl.reports.significance import compare_methods
 from avgzsl.reports.tsne_figure import choose_clips, tsne_figure
+from avgzsl.support.arguments import check_arguments, seeds_of
 from avgzsl.support.files import write_text
 from avgzsl.support.progress import Progress
 from avgzsl.support.registry import unknown
@@ -65,7 +66,7 @@ def reproduce(
     choice: DataChoice | None = None,
     preset: str | None = None,
     tuned: str | Path | None = None,
-    seeds: int = 5,
+    seeds: int | Iterable[int] = 5,
     calibration: Calibration = "val",
     processes: int | None = None,
     progress: Progress | None = None,
@@ -77,6 +78,8 @@ def reproduce(
     are those of `benchmark`, which it runs, with what to make and the presets in place of the entries. Raises
     UnknownNameError, ConfigError, DataError.
     """
+    check_arguments(choice=choice, processes=processes, progress=progress)
+    seeds = seeds_of(seeds)
     if what not in ("all", *ALL):
         raise UnknownNameError(unknown("table or figure", what, ("all", *ALL)))
     chosen = ALL if what == "all" else (what,)
@@ -87,10 +90,11 @@ def reproduce(
     check_preset(preset, names)
     entries = [paper_entry(name, datasets, preset, None if tuned is None else Path(tuned)) for name in names]
     comparison = benchmark(
-        data, entries, out, choice=choice, seeds=range(seeds), calibration=calibration, processes=processes,
+        data, entries, out, choice=choice, seeds=seeds, calibration=calibration, processes=processes,
         progress=progress,
     )  # fmt: skip
-    page = Page(f"{PAPER} reproduced", _about(datasets, entries, seeds, calibration, preset, tuned, comparison.failed))
+    about = _about(datasets, entries, len(seeds), calibration, preset, tuned, comparison.failed)
+    page = Page(f"{PAPER} reproduced", about)
     files = [file for name in chosen if name in TABLES for file in _write_table(name, comparison, out, page)]
     if any(name in FIGURES for name in chosen):
         files += _write_figures(chosen, comparison, next(iter(datasets.values())), entries, out, page)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from avgzsl.archive.collection import Collection
 from avgzsl.archive.search import Searcher
+from avgzsl.support.arguments import check_arguments, check_list
 from avgzsl.support.registry import require
 from avgzsl.types import EncoderChoice
 
@@ -16,7 +17,7 @@ def serve(
     *,
     host: str | None = None,
     port: int | None = None,
-    media: Sequence[Path] = (),
+    media: Sequence[str | Path] = (),
     url: str | None = None,
     encoders: EncoderChoice | None = None,
     ready: Callable[[str], None] = print,
@@ -29,6 +30,8 @@ def serve(
     limit, too (docs/serving.md). There are more parameters than eight, each given by its name: the others are those of
     `process.serve`, and so are its errors. Raises ConfigError without the extra `serve`.
     """
+    check_arguments(encoders=encoders)
+    check_list("media", media)
     for library in _LIBRARIES:
         require(library, "serve")
     from avgzsl.server import process

@@ -12,6 +12,7 @@ from avgzsl.data.layouts._base import Layout
 from avgzsl.data.merging import merged
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.support import registry
+from avgzsl.support.arguments import check_arguments
 from avgzsl.support.registry import Plugins, keeps
 from avgzsl.text.spellings import class_notes
 from avgzsl.types import TEXT_ORDERS, DataChoice, TextOrder
@@ -56,6 +57,7 @@ def as_dataset(data: str | Path | Dataset, choice: DataChoice | None = None) -> 
     Raises what `open_dataset` raises; ConfigError for an opened data set and a choice, which would change nothing,
     unless it is that of who chose nothing.
     """
+    check_arguments(choice=choice)
     if isinstance(data, Dataset):
         if choice not in (None, DataChoice()):
             raise ConfigError(f"{data.source}: is opened already, and {choice} would change nothing; give its folder")
