@@ -51,11 +51,11 @@ def benchmark(
     """All cells of the grid, in the order of `entries`; those that `out` has are read, the others run in processes.
 
     An entry is a method (its name, `path/to/file.py:Class`, a class, or an object with its settings) or an Entry. Of a
-    folder every class split is taken, or that of `choice`; of an opened data set its own. `seeds` are how many (0 to
-    n - 1), or a list of them. A data set that was made in
-    memory, or a class that no other process can import, is computed with in this very process. A failed cell is a
-    Result with its error; it stops nothing and is tried again the next time. `progress` hears of every cell that was
-    computed, with its HM. Raises UnknownNameError, ConfigError, DataError before anything runs.
+    folder every class split is taken, or that of `choice`; of an opened data set its own. `seeds` are a list, or
+    how many from 0 on. A data set that was made in memory, or a class that no other process can import, is computed
+    with in this very process. A failed cell is a Result with its error; it stops nothing and is tried again the next
+    time. `progress` hears of every cell that was computed, with its HM. Raises UnknownNameError, ConfigError, DataError
+    before anything runs.
     """
     check_arguments(choice=choice, processes=processes, progress=progress)
     chosen, seeds = as_entries(entries), seeds_of(seeds)
