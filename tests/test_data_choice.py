@@ -106,3 +106,10 @@ def test_a_grid_of_a_set_in_memory_with_methods_and_their_names(tmp_path):
     assert made[1].cell.settings["ridge"] == 0.5 and not made.failed and made[0].figures["HM"] > 0
     with pytest.raises(ConfigError, match="several entries are called least-squares"):
         benchmark(data, ["least-squares", "least-squares"], tmp_path)
+
+
+def test_settings_that_stand_for_no_class_split_are_refused(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"entry 'a': settings are given by class split, .* as \{\"\": \{'ridge': 3\}\}"
+    ):
+        benchmark(world(), [Entry("a", "least-squares", {"ridge": 3})], tmp_path, seeds=1)

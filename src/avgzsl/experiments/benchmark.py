@@ -117,6 +117,11 @@ def as_entries(entries: Iterable[MethodChoice | Entry]) -> list[Entry]:
 def _as_entry(entry: MethodChoice | Entry) -> Entry:
     """A method is called by its name and by what differs from its defaults."""
     if isinstance(entry, Entry):
+        if flat := [name for name, settings in entry.settings.items() if not isinstance(settings, Mapping)]:
+            raise ConfigError(
+                f"entry {entry.label!r}: settings are given by class split, or for all of them, as "
+                f'{{"": {{{flat[0]!r}: {entry.settings[flat[0]]!r}}}}}; got {dict(entry.settings)}'
+            )
         return entry
     if not isinstance(entry, Method):
         return Entry(find_method(entry).name, entry, {})
