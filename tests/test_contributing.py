@@ -154,8 +154,8 @@ def test_a_taken_name_is_refused_and_both_places_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "name", "said"),
     [
-        (BLOCK, "", "says not which class"),
-        (BLOCK, ":", "says not which class"),
+        (BLOCK, "", "does not say which class"),
+        (BLOCK, ":", "does not say which class"),
         (BLOCK, ":Nobody", "has no Nobody"),
         (BLOCK, ":torch", "no method; a method is a subclass"),
         (BLOCK, ":SingleFeature", "gives itself no name"),
