@@ -147,6 +147,8 @@ def test_mistakes_end_in_one_clear_error(run, data, tmp_path):
     assert "expected key=value" in failing("train", data, "--out", tmp_path / "r", "fast")
     assert "did you mean class-split" in failing("train", data, "--out", tmp_path / "r", "--class-split", "class-splt")
     assert "not there" in failing("train", data.parent / "sett", "--out", tmp_path / "r")
+    closed_form = ("--method", "least-squares", "--tensorboard")
+    assert "this method has none" in failing("train", data, "--out", tmp_path / "r", *closed_form)
     assert not (tmp_path / "r").exists()
     assert "is not a run" in failing("evaluate", data)
     assert "did you mean eszsl" in failing("benchmark", data, "--out", tmp_path / "r", "--against", "eszls")

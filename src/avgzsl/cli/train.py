@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from avgzsl.cli.options import CheckpointSeconds, Data, Device, Method, Preset, Resume, Seed, Settings, with_options
-from avgzsl.errors import DataError, UnknownNameError
+from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.types import DataChoice
 
 
@@ -29,10 +29,13 @@ def train(
     """Train a method on the seen classes and evaluate it on the test split (calibration: val)."""
     from avgzsl.cli import show
     from avgzsl.experiments import train_evaluate as experiment
-    from avgzsl.methods import parse_override
+    from avgzsl.learning.training import Schedule
+    from avgzsl.methods import find_method, parse_override
     from avgzsl.reports.curves import with_tensorboard
     from avgzsl.reports.evaluation_files import write_evaluation
 
+    if tensorboard and not issubclass(find_method(method), Schedule):
+        raise ConfigError("--tensorboard draws what changes over epochs, and this method has none; leave it out")
     with show.progress() as progress:
         run = experiment.train(
             data,
