@@ -20,7 +20,7 @@ from avgzsl.methods._base import (
     settings_of,
 )
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
-from avgzsl.methods._embeddings import Embeddings, late
+from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
 from avgzsl.scores.similarity import Name as SimilarityName
@@ -36,6 +36,7 @@ __all__ = [
     "MethodChoice",
     "SimilarityName",
     "SingleFeature",
+    "TextEmbeddings",
     "build",
     "check_settings",
     "check_training",
