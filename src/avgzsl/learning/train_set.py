@@ -54,7 +54,7 @@ def load_train_set(
     dtype: torch.dtype = torch.float32,
     overwrite: bool = False,
 ) -> TrainSet:
-    """Copy to the device, scaling rows of features to length 1 on the way (the official code does so again at every step).
+    """Copy to the device, scaling features to length 1 on the way (the official code does so again at every step).
 
     With `overwrite` the rows of `train` are scaled where they stand, if they stand in the right place and type.
     """

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -30,6 +30,7 @@ from avgzsl.support.registry import unknown
 from avgzsl.support.trust import parse_yaml, read_yaml
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
+Fitted = TypeVar("Fitted", bound="Method")
 _CHUNK = 8192
 _SHOWN = 200  # letters of a bad value
 _NAME = "[a-z0-9]+(-[a-z0-9]+)*"
@@ -96,7 +97,7 @@ class Method(ABC):
         """How the text of classes is scaled; learned by `fit`."""
         return self._text or TextPreparation(self.text_scale)
 
-    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> Self:
+    def fit(self: Fitted, train: ClipSet, classes: ClassTable, job: Job | None = None) -> Fitted:
         """Learn from seen clips and the text of seen classes; gives back self. `train` is left as it is.
 
         Raises DataError, ModalityError, and ConfigError for text that the method cannot use.
@@ -116,7 +117,7 @@ class Method(ABC):
         """All that was learned, as tensors. Raises NotFittedError."""
         return {**self.learned(), **self.prepare_text.state()}
 
-    def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Self:
+    def restore(self: Fitted, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Fitted:
         """Take over what another instance learned; `sizes` are the dimensions of audio, video and text features."""
         self._text = TextPreparation.restored(state, self.text_scale)
         width = sizes["text"] if self.text_by_modality else self._text.width(sizes["text"], self.text_modality)
@@ -185,9 +186,7 @@ class Method(ABC):
                     f"{lacking} of {len(clips)} clips lack audio or video; {self.name} needs both, leave them out"
                 )
             return near(clips.joint, present(text.joint, "both"))
-        audio, video = (
-            None if (z := clips.of(m)) is None else near(z, present(text.of(m), m)) for m in MODALITIES
-        )
+        audio, video = (None if (z := clips.of(m)) is None else near(z, present(text.of(m), m)) for m in MODALITIES)
         return fuse(audio, video, clips.has_audio, clips.has_video, video_weight(clips, text, fusion, weight))
 
     def check_serves(self, modality: TestModality, fusion: Fusion) -> None:
@@ -233,7 +232,7 @@ class Method(ABC):
 def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
     """Build the method. Raises ConfigError that lists every unknown key, with near matches, and every bad value."""
     adapter = TypeAdapter(cls)
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    known = [field.name for field in fields(cls)]
     problems = [unknown("hyper-parameter", key, known) for key in settings if key not in known]
     try:
         method = adapter.validate_python({key: value for key, value in settings.items() if key in known})
@@ -248,7 +247,7 @@ def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
 
 def settings_of(method: Method) -> dict[str, Any]:
     """The hyper-parameters of a method, by name."""
-    return {field.name: getattr(method, field.name) for field in fields(method)}  # type: ignore[arg-type]
+    return {field.name: getattr(method, field.name) for field in fields(method)}
 
 
 def _shown(value: Any) -> str:

@@ -34,7 +34,7 @@ class Columns(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TextPreparation:
-    """`parts` is empty for text of one part of any width; `mean` (t) is that of the seen classes, if it is taken off."""
+    """`parts` is empty for text of one part, of any width; `mean` (t) of the seen classes is taken off where it is there."""
 
     scale: TextScale
     parts: tuple[Columns, ...] = ()
@@ -56,8 +56,8 @@ class TextPreparation:
         expected = sum(part.width for part in parts)
         if text.shape[1] != expected:
             raise ConfigError(
-                f"the text of classes has {text.shape[1]} numbers, the method was trained on {expected}; make it by the "
-                "same encoders"
+                f"the text of classes has {text.shape[1]} numbers, the method was trained on {expected}; make it by "
+                "the same encoders"
             )
         return list(zip(parts, text.split([part.width for part in parts], 1), strict=True))
 

@@ -1,7 +1,8 @@
 """Linear least squares: a ridge map from features to text vectors, one a modality. The control for every other method.
 
-W = argmin sum_i w_i ||W x_i + b - t_{y_i}||² + ridge ||W||², with the scaled text t of the modality and, if `balanced`, w_i = 1 / (c n_{y_i}), so
-that each class counts alike. Solved by Cholesky of the d x d covariance, in float64, streaming over clips.
+W = argmin sum_i w_i ||W x_i + b - t_{y_i}||² + ridge ||W||², with the scaled text t of the modality and, if `balanced`,
+w_i = 1 / (c n_{y_i}), so that each class counts alike. Solved by Cholesky of the d x d covariance, in float64,
+streaming over clips.
 """
 
 from collections.abc import Mapping
