@@ -286,6 +286,20 @@ def test_what_came_from_elsewhere_is_named_and_checked(run: runs.Run, root: Path
         encoded(f"own=dict:{tmp_path / 'other.npz'}")
 
 
+def test_an_index_is_told_once_what_its_run_does_not_know(run: runs.Run, root: Path, tmp_path: Path) -> None:
+    classes = runs.read_classes(run)
+    vectors = dict(zip(classes.names, classes.text[:, :OWN].numpy(), strict=True))
+    np.savez(tmp_path / "same.npz", horn=np.ones(OWN), **vectors)
+    before = (run.folder / "config.json").read_bytes()
+    told = EncoderChoice(text=f"own=dict:{tmp_path / 'same.npz'}")
+    index(run, root, tmp_path / "index", encoders=told, split="test")
+    assert len(search(tmp_path / "index", "horn")) > 0  # and nobody says it again
+    assert (run.folder / "config.json").read_bytes() == before
+    with pytest.raises(ConfigError, match="gives 64 numbers"):
+        index(run, root, tmp_path / "other", encoders=EncoderChoice(text="own=hashed-words:64"), split="test")
+    assert not (tmp_path / "other").exists()
+
+
 def recogniser(run: runs.Run, classes: ClassTable):
     from functools import partial
 
