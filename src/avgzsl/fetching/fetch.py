@@ -57,14 +57,15 @@ class Fetched(ShownItems[FetchedFile]):
 class Weights:
     """Weights that can be fetched: what for, under which licence, and how many of their needed files are there.
 
-    `size` is in bytes, None where the addresses have to be asked.
+    `size` is in bytes, of the files whose size the card tells; `whole` says whether these are all.
     """
 
     name: str
     about: str
     serves: str
     licence: str
-    size: int | None
+    size: int
+    whole: bool
     there: int
     files: int
     folder: Path
@@ -82,7 +83,7 @@ class WeightsList(ShownItems[Weights]):
                 "about": one.about,
                 "for": one.serves,
                 "licence": one.licence,
-                "bytes": one.size,
+                "bytes": one.size if one.whole else f"{one.size} and more",
                 "there": {one.files: "yes", 0: "no"}.get(one.there, f"{one.there} of {one.files} files"),
                 "folder": str(one.folder),
             }
@@ -100,11 +101,11 @@ def list_weights(models: str | Path | None = None) -> WeightsList:
 
 def _listed(plan: Plan) -> Weights:
     sizes = [file.source.size for file in needed(plan.files)]
-    size = None if None in sizes else sum(size or 0 for size in sizes)
+    size, whole = sum(size or 0 for size in sizes), None not in sizes
     there, files = sum(file.there for file in needed(plan.files)), len(sizes)
     card = plan.card
     return Weights(
-        plan.name, card.description, card.serves, card.licence, size, there, files, plan.models / card.folder
+        plan.name, card.description, card.serves, card.licence, size, whole, there, files, plan.models / card.folder
     )
 
 
@@ -140,15 +141,16 @@ def _folder(models: str | Path | None) -> Path:
 
 def _carry_out(plan: Plan, progress: Progress | None) -> list[FetchedFile]:
     """Bring all files of a plan; they take their places when the last one has come. Each is recorded as it comes."""
-    if plan.missing:
+    missing = plan.missing  # as it is now: it empties
+    if missing:
         write_record(plan.models, plan.name, plan.record)  # the next call goes on with this revision
-    done, total = 0, sum(file.source.size or 0 for file in plan.missing) or None
+    done, total = 0, sum(file.source.size or 0 for file in missing) or None
     record, brought = plan.record, list[FetchedFile]()
     for file in plan.files:
         tell = _teller(progress, plan.name, file.card.name, done, total)
-        came = _bring(plan, file, tell)
+        came = _bring(plan, file, file in missing, tell)
         if came is not None:
-            done += came.size if file in plan.missing else 0
+            done += came.size if file in missing else 0
             if record.files.get(file.card.name) != came.sha256:
                 record = replace(record, files={**record.files, file.card.name: came.sha256})
                 write_record(plan.models, plan.name, record)
@@ -165,7 +167,7 @@ def _teller(progress: Progress | None, name: str, file: str, done: int, total: i
     return tell
 
 
-def _bring(plan: Plan, file: PlannedFile, tell: Callable[[int], None]) -> FetchedFile | None:
+def _bring(plan: Plan, file: PlannedFile, missing: bool, tell: Callable[[int], None]) -> FetchedFile | None:
     """One file, in its place or waiting; None for one that is neither there nor needed."""
     if file.there:
         return _compared(plan, file, file.path, "was there")
@@ -174,7 +176,7 @@ def _bring(plan: Plan, file: PlannedFile, tell: Callable[[int], None]) -> Fetche
     if file.card.inside is not None:
         _take_out(plan, file)
         return _compared(plan, file, file.waiting, f"out of {file.card.inside}")
-    if file not in plan.missing:
+    if not missing:
         return None
     try:
         came = download(file.source, file.waiting, tell)
