@@ -171,6 +171,15 @@ def test_what_the_first_download_was_later_ones_are_compared_with(server, models
         fetch(["small"])
 
 
+def test_what_was_begun_is_ended_with_the_revision_it_began_with(server, models):
+    write_card(server, files=[{"name": "deep/model.safetensors"}])
+    server.cut_after[f"/{REVISION}/deep/model.safetensors"] = [1000] * 3
+    with pytest.raises(WeightsError, match="cut"):
+        fetch(["small"])
+    server.put_json("/newest", {"sha": "b2" * 20})
+    assert fetch(["small"])[0].came == "fetched, continued at byte 3,000"
+
+
 def test_a_newer_revision_of_the_card_is_another_file(server, models):
     write_card(server)
     fetch(["small"])
