@@ -15,7 +15,7 @@ from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.support import registry
 from avgzsl.support.device import pick_device
 from avgzsl.support.registry import Plugins, keeps
-from avgzsl.support.weights import identify, models_folder
+from avgzsl.support.weights import identify, models_folders
 from avgzsl.types import Modality
 
 __all__ = ["Backbone", "BackbonePlugin", "backbones", "brings_weights", "check_clips", "embedded", "load"]
@@ -73,8 +73,8 @@ def brings_weights(spec: str) -> bool:
 
 
 def _find_card(spec: str, models: Path | None) -> Path:
-    packed = models_folder(models) / Path(spec).name
-    return packed if packed.is_file() and not Path(spec).is_file() else Path(spec)
+    places = [Path(spec), *(folder / Path(spec).name for folder in models_folders(models))]
+    return next((place for place in places if place.is_file()), Path(spec))
 
 
 def _card_files() -> dict[str, Path]:
