@@ -6,9 +6,9 @@ For network m and label l, with c the greatest cosine between a phrase's vector 
     kappa_m(q) = max over l of c_m(q,l), within [0.05, 1]
     S(q,clip) = sum_m kappa_m^2 sum_l w_m(l|q) sqrt(p_m(l)) / sum_m kappa_m^2
 
-over the modalities that the clip has; S is within 0 and 1. The rule is this project's own; its numbers were chosen on the
-clips that benchmarks/labels.py measures, and lie on wide plateaus. ConSE (Norouzi et al. 2014), which compares a phrase
-with the mean vector of the labels, finds much less there.
+over the modalities that the clip has; S is within 0 and 1. The rule is this project's own; its numbers were chosen on
+the clips that benchmarks/labels.py measures, and lie on wide plateaus. ConSE (Norouzi et al. 2014), which compares a
+phrase with the mean vector of the labels, finds much less there.
 """
 
 from collections.abc import Mapping, Sequence
