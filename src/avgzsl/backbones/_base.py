@@ -44,6 +44,38 @@ class Backbone(Protocol):
 
 
 @runtime_checkable
+class Tagger(Protocol):
+    """What a backbone that was trained to name things makes of its features: probabilities of K labels."""
+
+    @property
+    def spec(self) -> str:
+        """That of the backbone whose features it takes."""
+        ...
+
+    @property
+    def modality(self) -> Modality: ...
+
+    @property
+    def dimension(self) -> int:
+        """d of the features."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """K names, such as `Bird vocalization, bird call, bird song`."""
+        ...
+
+    @property
+    def weights(self) -> tuple[WeightFile, ...]:
+        """The file of the network, which is that of the backbone, and the list of labels."""
+        ...
+
+    def probabilities(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """A clip's probability of each label, 0 to 1, float32. Raises DataError for features of another dimension."""
+        ...
+
+
+@runtime_checkable
 class BackbonePlugin(Protocol):
     """A module that loads one kind of network."""
 

@@ -49,8 +49,8 @@ def nothing_fetched(offline: bool = True) -> Iterator[None]:
         _OFFLINE.reset(before)
 
 
-def find(what: str, file: str, models: Path | None, published: str) -> Path:
-    """The file `file`: a path as it is, or a name in the models folder.
+def find(what: str, file: str, models: Path | None, published: str, kind: str = "weights") -> Path:
+    """The file `file`: a path as it is, or a name in the models folder; `kind` is what an error calls it.
 
     Raises WeightsError that names the file, where it was looked for, and where its authors publish it.
     """
@@ -60,7 +60,7 @@ def find(what: str, file: str, models: Path | None, published: str) -> Path:
             return place
     tried = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
     raise WeightsError(
-        f"{what}: its weights {Path(file).name} are not there (looked for {tried}); they are published at "
+        f"{what}: its {kind} {Path(file).name} are not there (looked for {tried}); they are published at "
         f"{published}. Put the file into a folder and name it with --models, or in {FOLDER_VARIABLE}"
     )
 
