@@ -59,8 +59,6 @@ class Method(ABC):
     # each modality has a text of its own: the method overrides `embed_text`, and `learn` gets the text as it is
     text_by_modality: ClassVar[bool] = False
 
-    _text: TextPreparation | None = None
-
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
         super().__init_subclass__(**kwargs)
@@ -96,7 +94,7 @@ class Method(ABC):
     @property
     def prepare_text(self) -> TextPreparation:
         """How the text of classes is scaled; learned by `fit`."""
-        return self._text or TextPreparation(self.text_scale)
+        return getattr(self, "text_", None) or TextPreparation(self.text_scale)
 
     def fit(self: Fitted, train: ClipSet, classes: ClassTable, job: Job | None = None) -> Fitted:
         """Learn from seen clips and the text of seen classes; gives back self. `train` is left as it is.
@@ -104,9 +102,9 @@ class Method(ABC):
         Raises DataError, ModalityError, and ConfigError for text that the method cannot use.
         """
         check_training(train, classes)
-        self._text = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
+        self.text_ = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
         if not self.text_by_modality:
-            classes = replace(classes, text=self._text(classes.text, self.text_modality), parts=())
+            classes = replace(classes, text=self.text_(classes.text, self.text_modality), parts=())
         self.learn(train, classes, job or Job())
         return self
 
@@ -120,8 +118,8 @@ class Method(ABC):
 
     def restore(self: Fitted, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Fitted:
         """Take over what another instance learned; `sizes` are the dimensions of audio, video and text features."""
-        self._text = TextPreparation.restored(state, self.text_scale)
-        width = sizes["text"] if self.text_by_modality else self._text.width(sizes["text"], self.text_modality)
+        self.text_ = TextPreparation.restored(state, self.text_scale)
+        width = sizes["text"] if self.text_by_modality else self.text_.width(sizes["text"], self.text_modality)
         self.restore_learned(without_text(state), {**sizes, "text": width})
         return self
 

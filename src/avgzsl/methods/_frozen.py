@@ -109,7 +109,7 @@ class FrozenEncoders(Method):
         if self.text_scale == "centred":
             raise ConfigError("text_scale=centred takes the mean of seen classes off, and there are none; leave it out")
         columns = [Columns(part.width, part.modality) for part in parts]
-        self._text = TextPreparation.of(torch.zeros(1, sizes["text"]), columns, self.text_scale)
+        self.text_ = TextPreparation.of(torch.zeros(1, sizes["text"]), columns, self.text_scale)
         self._find(dict(sizes), Made(encoders, parts, models))
         return self
 
