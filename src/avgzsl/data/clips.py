@@ -159,6 +159,14 @@ class Dataset:
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     choice: DataChoice | None = None
 
+    @property
+    def text_parts(self) -> tuple[TextPart, ...]:
+        """What the text of the classes is made of; a single part of which nothing is known has the encoder of names."""
+        parts = self.classes.parts
+        if len(parts) > 1 or parts[0].encoder is not None:
+            return parts
+        return (replace(parts[0], encoder=self.encoders.get("text")),)
+
     @classmethod
     def of(cls, classes: ClassTable, splits: Mapping[str, ClipSet], **about: str) -> "Dataset":
         """A data set from arrays in memory, with its fingerprint."""
