@@ -9,8 +9,9 @@ card's path.
 from pathlib import Path
 
 from avgzsl.backbones._base import Backbone, BackbonePlugin, Tagger, check_clips
-from avgzsl.backbones._cards import read_card
+from avgzsl.backbones._cards import Activation, read_card
 from avgzsl.backbones._exported import load_exported
+from avgzsl.backbones._last_layer import LastLayer
 from avgzsl.backbones._tagger import load_label_head
 from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.support import registry
@@ -20,8 +21,10 @@ from avgzsl.support.weights import identify, models_folders
 from avgzsl.types import Modality
 
 __all__ = [
+    "Activation",
     "Backbone",
     "BackbonePlugin",
+    "LastLayer",
     "Tagger",
     "backbones",
     "brings_weights",
@@ -29,6 +32,7 @@ __all__ = [
     "embedded",
     "load",
     "load_tagger",
+    "text_encoder_of",
 ]
 
 PLUGINS: Plugins[BackbonePlugin] = Plugins(__name__, "backbone", keeps(BackbonePlugin), "avgzsl.backbones")
@@ -78,6 +82,13 @@ def load_tagger(spec: str, modality: Modality, *, models: Path | None = None) ->
     """
     card, weights = _card_of(spec, models)
     return None if card is None else load_label_head(spec, card, modality, weights, models)
+
+
+def text_encoder_of(spec: str, modality: Modality) -> str | None:
+    """The text encoder whose words stand in one space with the features of a backbone's spec; None where none does."""
+    name, _, weights = spec.partition(":")
+    words = {("clip", "video"): "clip", ("clap", "audio"): "clap"}.get((name, modality))
+    return words and (f"{words}:{weights}" if weights else words)
 
 
 def brings_weights(spec: str) -> bool:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from avgzsl.backbones._last_layer import LastLayer
 from avgzsl.errors import DataError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.support.weights import WeightFile
@@ -68,6 +69,11 @@ class Tagger(Protocol):
     @property
     def weights(self) -> tuple[WeightFile, ...]:
         """The file of the network, which is that of the backbone, and the list of labels."""
+        ...
+
+    @property
+    def layer(self) -> LastLayer | None:
+        """What makes the probabilities, so that a model can carry it; None where the features are probabilities."""
         ...
 
     def probabilities(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from avgzsl.backbones import _engines as engines
 from avgzsl.backbones._base import check_clips
-from avgzsl.backbones._cards import Activation, Card, Output, read_card
+from avgzsl.backbones._cards import Card, Output, read_card
 from avgzsl.backbones._engines import ExportedModel
+from avgzsl.backbones._last_layer import activate
 from avgzsl.errors import ModalityError, WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.support.weights import WeightFile, find, identify
@@ -88,13 +89,6 @@ def find_weights(
             f"fetch it again from {card.published}, or write a card of your own for it"
         )
     return file, identity
-
-
-def activate(values: Float[Tensor, "n k"], activation: Activation | None) -> Float[Tensor, "n k"]:
-    """Probabilities of logits; without an activation, the values as they are."""
-    if activation is None:
-        return values
-    return values.sigmoid() if activation == "sigmoid" else values.softmax(1)
 
 
 def dequantise(raw: Shaped[np.ndarray, "n d"], output: Output, engine: ExportedModel) -> Float[np.ndarray, "n d"]:

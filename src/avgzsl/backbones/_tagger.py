@@ -14,23 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.backbones import _engines as engines
-from avgzsl.backbones._cards import Activation, Card, Labels, read_card
-from avgzsl.backbones._exported import activate, find_weights
+from avgzsl.backbones._cards import Card, Labels, read_card
+from avgzsl.backbones._exported import find_weights
+from avgzsl.backbones._last_layer import LastLayer
 from avgzsl.errors import DataError, ModalityError, WeightsError
 from avgzsl.support.trust import read_regular
 from avgzsl.support.weights import WeightFile, find
 from avgzsl.types import Modality
 
 _LIST_BYTES = 4 << 20  # of a list of labels; one of 20,000 takes a quarter of it
-
-
-@dataclass(frozen=True, eq=False)
-class LastLayer:
-    """From a feature to probabilities: activation(weights x feature + bias)."""
-
-    weights: Float[Tensor, "k d"]
-    bias: Float[Tensor, " k"]
-    activation: Activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +43,7 @@ class LabelHead:
                 f"{self.spec}: features of {' x '.join(map(str, features.shape))}, expected n x {self.dimension}; give "
                 f"those that {self.spec} made"
             )
-        if self.layer is None:
-            return features.float()
-        layer = self.layer
-        return activate(
-            features.float() @ layer.weights.to(features.device).T + layer.bias.to(features.device), layer.activation
-        )
+        return features.float() if self.layer is None else self.layer(features)
 
 
 def load_label_head(

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from avgzsl.errors import ConfigError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
 from avgzsl.experiments.gallery import Measured, gallery_of, validate
+from avgzsl.experiments.jobs import job_of
 from avgzsl.experiments.protocol import Gammas, choose_modes
 from avgzsl.experiments.run_record import describe, start
 from avgzsl.experiments.trial import find_penalties, result_rows
-from avgzsl.learning.training import Job, Record
+from avgzsl.learning.training import Record
 from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.support.arguments import check_arguments
 from avgzsl.support.device import pick_device
@@ -91,9 +92,8 @@ def train(
         _calibrate(run.method, dataset, folder)
         return run
     history: list[Record] = []
-    job = Job(
-        seed=seed,
-        device=device,
+    job = replace(
+        job_of(dataset, seed, device),
         monitor=validation_monitor(unfitted, dataset) if validate_every else None,
         monitor_every=max(validate_every, 1),
         progress=_keep_history(folder, history, checkpoint_seconds, progress),

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from avgzsl.data.clips import Dataset
 from avgzsl.errors import DataError
 from avgzsl.experiments.gallery import Gallery, Measured, gallery_of, validate
+from avgzsl.experiments.jobs import job_of
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.pseudo_unseen import FOLDS, Fold, pseudo_unseen_folds, pseudo_unseen_penalties
-from avgzsl.learning.training import Job
 from avgzsl.methods import MethodChoice, build
 from avgzsl.scores.metrics import Classification, Retrieval
 from avgzsl.support.progress import Progress
@@ -25,7 +25,7 @@ def tested(
     dataset: Dataset, method: MethodChoice, settings: Mapping[str, Any], seed: int, calibration: Calibration
 ) -> list[dict[str, Any]]:
     """Fit the method and test it in every mode that it and the clips allow; rows as in `results.json`."""
-    fitted = build(method, settings=settings).fit(*dataset.training(), Job(seed=seed))
+    fitted = build(method, settings=settings).fit(*dataset.training(), job_of(dataset, seed))
     gallery = gallery_of(fitted, dataset.split("test"), dataset.classes)
     gammas = find_penalties(gallery, dataset, gallery.modes, calibration, seed)
     return result_rows(gallery.measure(gallery.modes, gammas), dataset.classes.names, calibration)
@@ -37,7 +37,7 @@ def validation_hm(
     """Best HM over penalties, on validation clips, of the method's fullest equal-weight mode; mean over folds."""
     values = []
     for fold in _judged_on(dataset, judge, folds, seed):
-        fitted = build(method, settings=settings).fit(fold.train, fold.train_classes, Job(seed=seed))
+        fitted = build(method, settings=settings).fit(fold.train, fold.train_classes, job_of(dataset, seed))
         values.append(validate(fitted, fold.val, fold.val_classes).HM)
     return fmean(values)
 
@@ -76,7 +76,7 @@ def find_penalties(
     if calibration == "val":
         return gallery_of(tested.method, val, dataset.classes).penalties(modes)
     folds = list(pseudo_unseen_folds(dataset.split("train"), val, dataset.classes, FOLDS, seed))
-    return pseudo_unseen_penalties(tested.method, folds, modes, Job(seed=seed, device=device), progress)
+    return pseudo_unseen_penalties(tested.method, folds, modes, job_of(dataset, seed, device), progress)
 
 
 def result_rows(measured: Sequence[Measured], names: Sequence[str], calibration: str) -> list[dict[str, Any]]:

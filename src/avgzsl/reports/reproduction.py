@@ -15,7 +15,7 @@ from avgzsl.experiments.benchmark import Entry, benchmark, open_splits
 from avgzsl.experiments.cells import Comparison, Result
 from avgzsl.experiments.code_version import code_version
 from avgzsl.experiments.gallery import gallery_of
-from avgzsl.learning.training import Job
+from avgzsl.experiments.jobs import job_of
 from avgzsl.methods import Method, build
 from avgzsl.reports.cd_figure import cd_figure
 from avgzsl.reports.comparison import as_csv, as_latex, as_markdown, measured_lines
@@ -143,7 +143,7 @@ def _write_figures(
         for entry in entries:
             if entry.label in COMPARED:
                 method = build(entry.method, settings=entry.settings_for(data.class_split))
-                fitted[COMPARED[entry.label]] = method.fit(*data.training(), Job(seed=0))
+                fitted[COMPARED[entry.label]] = method.fit(*data.training(), job_of(data))
         where = f"{data.class_split}, seed 0"
         if "figure5" in chosen:
             _figure5(fitted, data, both("figure5", f"{_FIGURE5} ({where})."))
