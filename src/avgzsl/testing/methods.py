@@ -43,7 +43,7 @@ class MethodSuite:
 
     def make(self, **settings: Any) -> Method:
         """A method that is not fitted, and will train quickly."""
-        names = {field.name for field in fields(self.kind)}  # type: ignore[arg-type]
+        names = {field.name for field in fields(self.kind)}
         quick = {name: value for name, value in self.quick.items() if name in names}
         return build(self.kind, settings={**quick, **settings})
 
