@@ -59,6 +59,12 @@ Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 # clips and their index
 Manifest = Annotated[Path | None, typer.Option(help="Of clips: a csv with a path each, labels, spans.")]
+LabelsFromFolders = Annotated[
+    bool,
+    typer.Option(
+        "--labels-from-folders", help="Each subfolder is a class; else clips without a manifest have no label."
+    ),
+]
 Split = Annotated[
     Literal["train", "val", "test"] | None, typer.Option(help="Only train, val or test; all clips if not given.")
 ]
