@@ -21,6 +21,7 @@ from avgzsl import backbones
 from avgzsl.features.extract import extract
 from avgzsl.features.feature_store import Store, open_store
 from avgzsl.scores.label_mix import (
+    FEW_LABELS,
     FOUND,
     PERHAPS,
     LabelWeights,
@@ -64,9 +65,10 @@ class Tagged(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Scores of clips for phrases, by what is looked at."""
+    """Scores of clips for phrases, by what is looked at, and how well the best label of all fits each phrase."""
 
     scores: dict[TestModality, Float[Tensor, "n q"]]
+    fit: Float[Tensor, " q"]
 
 
 def make_store(clips: Path, models: Path, work: Path, audio: str, video: str) -> Store:
@@ -95,8 +97,7 @@ def search(phrases: Sequence[str], tagged: Mapping[Modality, Tagged], encoder: T
     """S of every clip for every phrase: of sound alone, of the picture alone, of both."""
     vectors = encoder.encode(phrases)
     weights: dict[Modality, LabelWeights] = {
-        modality: label_weights(vectors, clips.labels.vectors, clips.labels.part_of)
-        for modality, clips in tagged.items()
+        modality: label_weights(vectors, *clips.labels) for modality, clips in tagged.items()
     }
     alone = {modality: clip_scores(clips.roots, weights[modality].weights) for modality, clips in tagged.items()}
     both = fused_scores(
@@ -106,7 +107,8 @@ def search(phrases: Sequence[str], tagged: Mapping[Modality, Tagged], encoder: T
         tagged["video"].has,
         video_share(weights["audio"].kappa, weights["video"].kappa),
     )
-    return Found({"audio": alone["audio"], "video": alone["video"], "both": both})
+    fit = torch.maximum(weights["audio"].kappa, weights["video"].kappa)
+    return Found({"audio": alone["audio"], "video": alone["video"], "both": both}, fit)
 
 
 def precision_at_5(scores: Float[Tensor, "n q"], labels: Int[Tensor, " n"]) -> float:
@@ -130,9 +132,9 @@ def quality(found: Mapping[str, Found], labels: Int[Tensor, " n"]) -> str:
 def evidence(there: Found, groups: Mapping[str, tuple[Sequence[str], Found]]) -> str:
     """The score of the first hit of phrases that are there against those of others, in Markdown."""
     lines = [
-        f"| phrases | | area under ROC: {', '.join(WORDS.values())} | first hit, median | "
-        f"found (from {FOUND:.2f}) | perhaps (from {PERHAPS:.2f}) |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        f"| phrases | number | area under ROC: {', '.join(WORDS.values())} | first hit, median | "
+        f"found (from {FOUND:.2f}) | ... and a label fits (from {FEW_LABELS:.2f}) | perhaps (from {PERHAPS:.2f}) |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     own = {modality: scores.amax(0) for modality, scores in there.scores.items()}
     for name, (phrases, one) in {"the names that are there": ((), there), **groups}.items():
@@ -142,7 +144,9 @@ def evidence(there: Found, groups: Mapping[str, tuple[Sequence[str], Found]]) ->
         is_found, is_perhaps = both >= FOUND, (both >= PERHAPS) & (both < FOUND)
         lines.append(
             f"| {name} | {len(both)} | {areas} | {both.median():.2f} | "
-            f"{100 * is_found.double().mean():.0f} % | {100 * is_perhaps.double().mean():.0f} % |"
+            f"{100 * is_found.double().mean():.0f} % | "
+            f"{100 * (is_found & (one.fit >= FEW_LABELS)).double().mean():.0f} % | "
+            f"{100 * is_perhaps.double().mean():.0f} % |"
         )
     for name, (phrases, one) in groups.items():
         wrong = [f"{p} {float(e):.2f}" for p, e in zip(phrases, one.scores["both"].amax(0), strict=True) if e >= FOUND]

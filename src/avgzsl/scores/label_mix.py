@@ -46,13 +46,14 @@ class Because(NamedTuple):
 
 
 def label_weights(
-    phrases: Float[Tensor, "q t"], parts: Float[Tensor, "p t"], part_of: Int[Tensor, " p"]
+    phrases: Float[Tensor, "q t"], parts: Float[Tensor, "p t"], part_of: Int[Tensor, " p"], count: int | None = None
 ) -> LabelWeights:
     """The weights of phrases over the labels whose parts are given; `part_of` is the position of each part's label.
 
-    All rows have unit length; every label from 0 to the last has one part or more.
+    All rows have unit length. `count` is the number of labels, K, if it is not that of the last part's label; a label
+    without a part has no weight. One part is the least.
     """
-    labels = int(part_of.max()) + 1
+    labels = int(part_of.max()) + 1 if count is None else count
     lowest = phrases.new_full((len(phrases), labels), -torch.inf)
     nearest = lowest.scatter_reduce(1, part_of.expand(len(phrases), -1), phrases @ parts.T, "amax")
     return LabelWeights((SHARPNESS * nearest).softmax(1), nearest.amax(1).clamp(*KAPPA_RANGE))
