@@ -87,7 +87,7 @@ class FrozenEncoders(Method):
         space = fitted(self.spaces_, self).get(modality)
         return space.labels if isinstance(space, LabelSpace) else None
 
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Find the spaces, and standardise by training clips and seen classes. Raises ConfigError."""
         self._find(dimensions(train, classes), Made(job.encoders, classes.parts, job.models))
         chunks = torch.arange(len(train)).split(_CHUNK)
