@@ -44,7 +44,7 @@ class ClassTable:
     parts: tuple[TextPart, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.parts:
+        if not self.parts or self.parts == (TextPart(self.parts[0].width),):  # of which nothing is known
             object.__setattr__(self, "parts", (TextPart(self.text.shape[1]),))
         if sum(widths := [part.width for part in self.parts]) != self.text.shape[1] or min(widths) < min(
             1, sum(widths)

@@ -92,6 +92,11 @@ class PartEncoders:
         return tuple(part.record for part in self.parts)
 
     @property
+    def of_sentences(self) -> bool:
+        """Whether a part is made of sentences."""
+        return any(part.descriptions is not None for part in self.parts)
+
+    @property
     def open_vocabulary(self) -> bool:
         """Whether every part encodes other names than those of a closed list; loads every encoder."""
         return all(part.encoder.open_vocabulary for part in self.parts)
@@ -105,11 +110,8 @@ class PartEncoders:
         """
         encoded = [part.encode(names, sentences) for part in self.parts]
         notes = list(dict.fromkeys(note for _, some in encoded for note in some))
-        if not any(part.descriptions for part in self.parts):
-            notes += [
-                f"{name}: its sentence was not used, for no part of the text is made of sentences"
-                for name in sentences or {}
-            ]
+        if not self.of_sentences:
+            notes += map(unused_sentence, sentences or {})
         return torch.cat([rows for rows, _ in encoded], dim=1), notes
 
 
@@ -158,6 +160,11 @@ def split_sentence(phrase: str) -> tuple[str, str | None]:
     if not mark or not name.strip() or not sentence.strip():
         return phrase, None
     return name.strip(), sentence.strip()
+
+
+def unused_sentence(name: str) -> str:
+    """The note on a sentence that no part takes."""
+    return f"{name}: its sentence was not used, for no part of the text is made of sentences"
 
 
 def _note(name: str, texts: Sequence[str], spec: str) -> str:
