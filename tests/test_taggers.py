@@ -231,10 +231,10 @@ def test_the_head_of_a_real_network_gives_its_own_probabilities(models, name):
     got = tagger.probabilities(network.embed(clips))
     expected = direct.probabilities(labelled.embed(clips))
     assert got.shape == expected.shape == (len(clips), COUNT[name])
-    assert float((got - expected).abs().max()) < (0.06 if name == "yamnet" else 0.03)
-    if name == "yamnet":  # where no rounding is at its end, logits agree within a step
+    assert float((got - expected).abs().max()) < (0.05 if name == "yamnet" else 0.005)
+    if name == "yamnet":  # where no rounding is at its end, logits agree within one step
         inside = (expected > 0.01) & (expected < 0.99)
         assert int(inside.sum()) > 20
-        assert float((got.logit() - expected.logit())[inside].abs().max()) < 0.6
+        assert float((got.logit() - expected.logit())[inside].abs().max()) < 0.35
     else:
         torch.testing.assert_close(got.sum(1), torch.ones(len(clips)))

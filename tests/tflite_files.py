@@ -7,7 +7,7 @@ TYPES = {"float32": 0, "int32": 2, "uint8": 3, "int8": 9}
 
 
 def save_tagger(path, weights, layer, bias):
-    """A sound of s samples, float32: feature = sound x `weights` (tensor 2), logits = layer x feature + bias (tensor 5).
+    """A sound of s samples: feature = `weights` x sound (tensor 2), logits = layer x feature + bias (tensor 5).
 
     `layer` (tensor 3, name `layer`) and `bias` (tensor 4, name `bias`) are numbers, or (whole numbers, scales, zero
     points, axis). The logits are made only of plain numbers; a quantised layer stands in the file for itself.

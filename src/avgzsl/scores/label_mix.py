@@ -6,9 +6,9 @@ For network m and label l, with c the greatest cosine between a phrase's vector 
     kappa_m(q) = max over l of c_m(q,l), within [0.05, 1]
     S(q,clip) = sum_m kappa_m^2 sum_l w_m(l|q) sqrt(p_m(l)) / sum_m kappa_m^2
 
-over the modalities that the clip has; S is within 0 and 1. The rule is this project's own; its numbers were chosen on the
-clips that benchmarks/labels.py measures, and lie on wide plateaus. ConSE (Norouzi et al. 2014), which compares a phrase
-with the mean vector of the labels, finds much less there.
+over the modalities that the clip has; S is within 0 and 1. The rule is this project's own; its numbers were chosen on
+the clips that benchmarks/labels.py measures, and lie on wide plateaus. ConSE (Norouzi et al. 2014), which compares a
+phrase with the mean vector of the labels, finds much less there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,13 +46,14 @@ class Because(NamedTuple):
 
 
 def label_weights(
-    phrases: Float[Tensor, "q t"], parts: Float[Tensor, "p t"], part_of: Int[Tensor, " p"]
+    phrases: Float[Tensor, "q t"], parts: Float[Tensor, "p t"], part_of: Int[Tensor, " p"], count: int | None = None
 ) -> LabelWeights:
     """The weights of phrases over the labels whose parts are given; `part_of` is the position of each part's label.
 
-    All rows have unit length; every label from 0 to the last has one part or more.
+    All rows have unit length. `count` is the number of labels, K, if it is not that of the last part's label; a label
+    without a part has no weight. One part is the least.
     """
-    labels = int(part_of.max()) + 1
+    labels = int(part_of.max()) + 1 if count is None else count
     lowest = phrases.new_full((len(phrases), labels), -torch.inf)
     nearest = lowest.scatter_reduce(1, part_of.expand(len(phrases), -1), phrases @ parts.T, "amax")
     return LabelWeights((SHARPNESS * nearest).softmax(1), nearest.amax(1).clamp(*KAPPA_RANGE))
