@@ -62,6 +62,13 @@ Url = Annotated[
     ),
 ]
 
+Stretch = Annotated[
+    bool,
+    typer.Option(
+        "--stretch", help="Rows once more with a stretch of seen classes' scores, chosen together with the penalty."
+    ),
+]
+
 _FIELDS: dict[type, dict[str, Any]] = {
     EncoderChoice: {
         "audio": Annotated[str | None, typer.Option(help="Encoder of the sound, if the run does not know its own.")],

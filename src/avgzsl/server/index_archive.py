@@ -125,8 +125,8 @@ class CollectionArchive:
             raise Unanswerable(self._public(problem)) from problem
         method, recognition = self.run.method, recogniser.recognition
         text = method.embed_text(table.text)
-        penalties, thresholds = recognition.gammas(), recognition.thresholds()
-        return recognised(answer(method, clip, table, text, recogniser.mode, penalties, thresholds, top))
+        numbers, thresholds = recognition.numbers(), recognition.thresholds()
+        return recognised(answer(method, clip, table, text, recogniser.mode, numbers, thresholds, top))
 
     def heard(self) -> float:
         backbones = {} if self._no_uploads is not None else self.searcher.clips.backbones
