@@ -94,7 +94,7 @@ def edit(folder: Path, file: str, change) -> None:
 
 
 def without_encoders(folder: Path) -> None:
-    edit(folder, "config.json", lambda config: config["data"].pop("encoders") and None)
+    edit(folder, "config.json", lambda config: config["data"].pop("encoders") and config["data"].pop("text") and None)
 
 
 def command(*arguments: object) -> tuple[int, str, str]:

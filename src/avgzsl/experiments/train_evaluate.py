@@ -15,6 +15,7 @@ from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, w
 from avgzsl.experiments.gallery import Measured, gallery_of
 from avgzsl.experiments.numbers import validate
 from avgzsl.experiments.protocol import ModeNumbers, choose_modes
+from avgzsl.experiments.run_data import data_of
 from avgzsl.experiments.run_record import describe, start
 from avgzsl.experiments.trial import calibration_galleries, measured_with, result_rows
 from avgzsl.learning.training import Job, Record
@@ -169,9 +170,7 @@ def evaluate(
     if calibration not in CALIBRATIONS:
         raise ConfigError(unknown("calibration", calibration, CALIBRATIONS))
     run = runs.load_run(run)
-    trained_on = run.config.data
-    dataset = data if isinstance(data, Dataset) else as_dataset(data or trained_on.path, trained_on.choice)
-    runs.require_same_data(run, dataset)
+    dataset = data_of(run, data)
     gallery = gallery_of(run.method, dataset.split(split), dataset.classes)
     asked = None if modality == "all" else modality
     modes = choose_modes(run.method, gallery.modes, asked, fusion, f"{dataset.source} ({split})")
