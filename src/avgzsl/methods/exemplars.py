@@ -68,7 +68,7 @@ class Exemplars(Method, name="exemplars"):
         """The inner product, which is the cosine with an exemplar."""
         return "dot"
 
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Whitening and exemplars of each modality, in three passes over the clips. Raises DataError."""
         self.learned_, sizes = None, dimensions(train, classes)
         learned = {}
