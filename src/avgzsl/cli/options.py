@@ -76,6 +76,13 @@ Url = Annotated[
     ),
 ]
 
+Stretch = Annotated[
+    bool,
+    typer.Option(
+        "--stretch", help="Rows once more with a stretch of seen classes' scores, chosen together with the penalty."
+    ),
+]
+
 Models = Annotated[Path | None, typer.Option(help="Folder where the weights of encoders are looked for.")]
 
 _FIELDS: dict[type, dict[str, Any]] = {

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from avgzsl import backbones
 from avgzsl.backbones import Tagger
 from avgzsl.errors import AvgzslError, ConfigError, WeightsError
@@ -82,7 +84,7 @@ def find_space(modality: Modality, made: Made) -> Space:
 
 
 def _by_labels(modality: Modality, tagger: Tagger, made: Made) -> LabelSpace:
-    """By all parts whose encoder has vectors of the labels, too."""
+    """By the parts whose encoders have vectors of the labels' names, too; of those that lack words by the best alone."""
     found: dict[int, LabelText] = {}
     refused = [f"no part of the text that serves {modality} is known by its encoder"]
     for place, part in made.serving(modality):
@@ -97,8 +99,10 @@ def _by_labels(modality: Modality, tagger: Tagger, made: Made) -> LabelSpace:
             f"{modality} features of {tagger.spec} are met by words over {len(tagger.labels)} labels, and no text "
             f"encoder of this data can encode these ({refused[-1]}); give one that can, as in --text minilm"
         )
-    vectors = side_by_side([labels.vectors for labels in found.values()])
-    return LabelSpace(tuple(found), tagger.labels, vectors, next(iter(found.values())).part_of, tagger.layer)
+    widest = max(found.values(), key=lambda labels: len(labels.part_of)).part_of  # an encoder may lack some words
+    kept = {place: labels for place, labels in found.items() if torch.equal(labels.part_of, widest)}
+    vectors = side_by_side([labels.vectors for labels in kept.values()])
+    return LabelSpace(tuple(kept), tagger.labels, vectors, widest, tagger.layer)
 
 
 def _labels_by(encoder: Encoder, labels: Sequence[str], models: Path | None) -> LabelText:

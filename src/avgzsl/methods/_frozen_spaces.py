@@ -71,9 +71,8 @@ class LabelSpace:
     def phrases(self, prepare: TextPreparation, text: Float[Tensor, "c t"]) -> Phrases:
         """Weights over the labels. The text is taken as its encoders made it, since labels are not centred either."""
         parts = prepare.split(text.to(torch.float32))
-        return Phrases(
-            *label_weights(side_by_side([parts[place][1] for place in self.places]), self.vectors, self.part_of)
-        )
+        rows = side_by_side([parts[place][1] for place in self.places])
+        return Phrases(*label_weights(rows, self.vectors, self.part_of, len(self.labels)))
 
     def state(self) -> dict[str, Tensor]:
         """As tensors; the labels are their bytes in UTF-8, a line each."""
@@ -99,7 +98,7 @@ def restored(state: Mapping[str, Tensor]) -> Space:
         return SharedSpace(places)
     labels = tuple(bytes(state["labels"].tolist()).decode().split("\n"))
     part_of, layer = state["part_of"], None
-    if not torch.equal(part_of.unique(), torch.arange(len(labels))):
+    if not len(part_of) or not bool(((part_of >= 0) & (part_of < len(labels))).all()):
         raise ValueError(f"parts of other labels than the {len(labels)} that are listed")
     if "layer_weights" in state:
         activation = _ACTIVATIONS[int(state["layer_activation"])]

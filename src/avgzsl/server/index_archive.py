@@ -126,8 +126,8 @@ class CollectionArchive:
             raise Unanswerable(self._public(problem)) from problem
         method, recognition = self.run.method, recogniser.recognition
         text = method.embed_text(table.text)
-        penalties, thresholds = recognition.gammas(), recognition.thresholds()
-        found = recognised(answer(method, clip, table, text, recogniser.mode, penalties, thresholds, top))
+        numbers, thresholds = recognition.numbers(), recognition.thresholds()
+        found = recognised(answer(method, clip, table, text, recogniser.mode, numbers, thresholds, top))
         return found.model_copy(update={"notes": self._hidden(notes)})
 
     def heard(self) -> float:

@@ -14,7 +14,7 @@ from avgzsl.learning.attention import AttentionSettings
 from avgzsl.learning.training import Job, Schedule
 from avgzsl.methods import Method, MethodChoice, SingleFeature, build, dimensions, find_method, settings_of
 from avgzsl.testing.scores import all_scores, assert_same, chunks_of
-from avgzsl.testing.worlds import features, in_parts, one_space_world, same_clips, small_world, some_world
+from avgzsl.testing.worlds import features, in_parts, one_space_world, same_clips, some_world
 from avgzsl.types import MODALITIES, TEST_MODALITIES
 
 
@@ -288,7 +288,7 @@ class MethodSuite:
 
     def test_text_in_parts_is_scaled_part_by_part(self) -> None:
         """Two parts for both are taken under each scaling; parts of one modality by methods with a text for each."""
-        data = small_world()
+        data = self.world()
         train, classes = data.training()
         for scale in ("raw", "unit", "centred"):
             parted = in_parts(classes, (None, None))
