@@ -43,6 +43,8 @@ SHARED = Path(__file__).parents[2] / "shared"
 def own_cache(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("AVGZSL_CACHE", str(tmp_path_factory.mktemp("cache")))
+    data = tmp_path_factory.mktemp("data")  # where `fetch` puts weights, and everybody looks for them
+    patch.setattr("platformdirs.user_data_dir", lambda name: str(data / name))
     yield
     patch.undo()
 

@@ -12,7 +12,7 @@ from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
 from avgzsl.experiments.run_record import Config
-from avgzsl.methods import Embeddings, Method
+from avgzsl.methods import Embeddings, Method, TextEmbeddings
 from avgzsl.support.confidential import Address
 
 SERVER = "http://localhost:6333"
@@ -60,6 +60,11 @@ def random_embeddings(n: int, d: int, seed: int) -> Embeddings:
     return clips
 
 
+def here(t: torch.Tensor) -> TextEmbeddings:
+    """A point of the one space in which text meets sound and picture."""
+    return TextEmbeddings.shared(t[None])
+
+
 def clips_of(embeddings: Embeddings, first: int = 0, **known) -> list[IndexedClip]:
     flags = zip(embeddings.has_audio.tolist(), embeddings.has_video.tolist(), strict=True)
     return [
@@ -86,7 +91,7 @@ def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", mo
     url = SERVER if engine == "qdrant" else None
     record = IndexRecord(
         format=FORMAT, id="0" * 16, run="none", method="compares", fingerprint="none", engine=engine, url=url,
-        parts=("audio", "video"), dimension=d,
+        dimensions={"audio": d, "video": d},
     )  # fmt: skip
     clip_database.create(folder)
     write_record(folder, record)

@@ -10,7 +10,6 @@ from avgzsl.learning.training import Schedule
 from avgzsl.methods import Method, build, marked, method_class, methods
 from avgzsl.testing import MethodSuite
 from avgzsl.testing.scores import chunks_of
-from avgzsl.testing.worlds import small_world
 
 
 def suite_of(name: str) -> type[MethodSuite]:
@@ -24,7 +23,7 @@ globals().update({suite.__name__: suite for suite in SUITES.values()})
 @pytest.mark.parametrize("name", methods())
 def test_a_closed_form_has_no_use_for_a_seed(name):
     suite = SUITES[name]()
-    fitted, other = suite.fitted(), suite.fit(small_world(), seed=1).state()
+    fitted, other = suite.fitted(), suite.fit(suite.world(), seed=1).state()
     if not isinstance(fitted, Schedule):
         assert all(torch.equal(value, other[key]) for key, value in fitted.state().items())
 
@@ -42,6 +41,7 @@ def test_one_method_is_the_default_and_one_its_baseline():
     assert len(marked("default")) == len(marked("baseline")) == 1
     assert marked("default") != marked("baseline")
     assert marked("control")
+    assert len(marked("untrained")) == 1
 
 
 def test_what_goes_through_clips_in_chunks_is_known_to_the_suite():

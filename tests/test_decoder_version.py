@@ -18,6 +18,7 @@ from tests.small_clips import write_clip, write_clips
 
 OPTIONS = {
     "encoders": EncoderChoice(audio="descriptors", video="descriptors", text="hashed-words"),
+    "labels_from_folders": True,
     "workers": 1,
 }
 
@@ -88,7 +89,7 @@ def trained(store: Path, root: Path) -> Path:
     ]
     manifest = store.parent / "list.csv"
     manifest.write_text("\n".join(lines))
-    extract(root, store, manifest=manifest, **OPTIONS)
+    extract(root, store, manifest=manifest, **OPTIONS | {"labels_from_folders": False})
     age(store)
     run = train(store, "least-squares", out=store.parent / "run").folder
     age(store, DECODER)

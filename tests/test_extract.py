@@ -21,7 +21,7 @@ from avgzsl.errors import ConfigError, DataError, MediaError, RunError, WeightsE
 from avgzsl.features import engines
 from avgzsl.features.embedding import embed_batch
 from avgzsl.features.engines import BackboneSetup
-from avgzsl.features.extract import Extraction, extract
+from avgzsl.features.extract import NO_LABELS, Extraction, extract
 from avgzsl.features.journal import open_journal
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import Decoded, SoundNeeds, Span
@@ -78,7 +78,8 @@ def test_features_are_those_of_a_direct_call(root, tmp_path):
     write_wav(root / "drum" / "heard.wav")
     steps = []
     encoders = replace(BOTH, text="hashed-words")
-    result = extract(root, tmp_path / "store", encoders=encoders, workers=1, batch=4, progress=steps.append)
+    options = {"encoders": encoders, "labels_from_folders": True}
+    result = extract(root, tmp_path / "store", **options, workers=1, batch=4, progress=steps.append)
     assert len(result.store) == 11 == result.extracted and not result.failures
     assert (steps[-1].task, steps[-1].done, steps[-1].total, steps[-1].left) == ("extract", 11, 11, 0.0)
     assert steps[-1].figures["clips/s"] > 0 and steps[-1].failed == 0
@@ -95,6 +96,20 @@ def test_features_are_those_of_a_direct_call(root, tmp_path):
     assert sum(not row["has_audio"] for row in rows(result)) == 1 == sum(not row["has_video"] for row in rows(result))
     assert result.store.record.classes == CLASSES
     np.testing.assert_array_equal(result.store.text, text.load("hashed-words").encode(CLASSES).numpy())
+
+
+def test_names_of_folders_are_labels_where_that_is_asked_for_alone(root, tmp_path):
+    result = extract(root, tmp_path / "store", encoders=SOUND, workers=1)
+    assert {row["label"] for row in rows(result)} == {None} and result.store.record.classes == ()
+    assert result.notes == (NO_LABELS,)
+    asked = extract(root, tmp_path / "store", encoders=SOUND, workers=1, labels_from_folders=True)
+    assert asked.extracted == 0 and asked.notes == () and asked.store.record.classes == CLASSES
+    with pytest.raises(ConfigError, match="hashed-words is of classes, and no clip has a label; give --manifest"):
+        extract(root, tmp_path / "other", encoders=replace(SOUND, text="hashed-words"), workers=1)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("path,label\nflute/0.mp4,flute\n")
+    with pytest.raises(ConfigError, match=f"{labels}: is where labels come from"):
+        extract(root, tmp_path / "other", encoders=SOUND, manifest=labels, labels_from_folders=True)
 
 
 def test_a_second_run_repeats_nothing_and_changes_no_byte(root, tmp_path, counting):

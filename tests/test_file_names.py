@@ -39,7 +39,7 @@ def _as(source: Path, target: bytes) -> None:
 @pytest.mark.parametrize("window", [None, 0.05])
 def test_they_are_failures_and_the_others_are_done(clips, tmp_path, window):
     for _ in range(2):  # the same call goes on
-        found = extract(clips, tmp_path / "store", window=window, encoders=ENCODERS)
+        found = extract(clips, tmp_path / "store", window=window, encoders=ENCODERS, labels_from_folders=True)
         assert found.store.record.classes == ("bell", "drum")
         assert set(found.failures) == {
             r"bell/caf\xe9.wav",
@@ -55,7 +55,12 @@ def test_they_are_failures_and_the_others_are_done(clips, tmp_path, window):
 
 def test_a_folder_with_such_a_name_is_refused(clips, tmp_path):
     with pytest.raises(DataError, match="not UTF-8"):
-        extract(Path(os.fsdecode(os.fsencode(clips) + b"/d\xe9")), tmp_path / "store", encoders=ENCODERS)
+        extract(
+            Path(os.fsdecode(os.fsencode(clips) + b"/d\xe9")),
+            tmp_path / "store",
+            encoders=ENCODERS,
+            labels_from_folders=True,
+        )
 
 
 def test_commands_print_them_escaped(clips):

@@ -49,6 +49,7 @@ from tests.index_world import (
     clips_of,
     collection_of,
     empty_collection,
+    here,
     random_embeddings,
     rows,
 )
@@ -58,7 +59,7 @@ from tests.test_store import clips as stored_clips
 from tests.test_store import make as write_store
 
 BOTH = Mode("both", "equal")
-POINT = torch.randn(6, generator=torch.Generator().manual_seed(9))
+POINT = here(torch.randn(6, generator=torch.Generator().manual_seed(9)))
 
 
 @pytest.fixture(scope="module")
@@ -498,7 +499,7 @@ def test_what_is_no_index_is_said(data, run, tmp_path):
     index(run, data, tmp_path / "b", engine="memory")
     record = tmp_path / "b" / "index.json"
     content = json.loads(record.read_text())
-    for change, said in (({"format": 2}, "newer than 1"), ({"id": "../x"}, "id"), ({"more": 1}, "more")):
+    for change, said in (({"format": 3}, "newer than 2"), ({"id": "../x"}, "id"), ({"more": 1}, "more")):
         record.write_text(json.dumps({**content, **change}))
         with pytest.raises(DataError, match=said):
             open_index(tmp_path / "b")
@@ -510,7 +511,8 @@ def test_what_is_no_index_is_said(data, run, tmp_path):
 def test_the_index_carries_its_run(data, run, tmp_path):
     index(run, data, tmp_path / "index", split="val", engine="memory")
     collection = open_index(tmp_path / "index")
-    assert torch.equal(collection.run.method.embed_text(torch.eye(5)), load_run(run).method.embed_text(torch.eye(5)))
+    here, there = (one.method.embed_text(torch.eye(5)).joint for one in (collection.run, load_run(run)))
+    assert torch.equal(here, there)
 
 
 def test_killed_before_the_record_the_folder_is_begun_again(data, run, tmp_path):

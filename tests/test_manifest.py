@@ -144,11 +144,12 @@ def test_other_encodings_and_missing_files_are_refused(root):
         read_manifest(manifest(root, "path\na.mp4\n"), root / "none")
 
 
-def test_a_folder_is_read_as_one_subfolder_a_class(root):
+def test_subfolders_are_classes_where_that_is_asked_for(root):
     for name in ("bell/deep/1.MP4", "bell/notes.txt", ".hidden/x.mp4", "bell/.x.mp4"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"x")
-    rows = list_folder(root)
+    assert {row.label for row in list_folder(root)} == {None}
+    rows = list_folder(root, labels_from_folders=True)
     assert [(row.path, row.label) for row in rows] == [
         ("a.mp4", None),
         ("bell/deep/1.MP4", "bell"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avgzsl.errors import ConfigError, DataError, ModalityError
-from avgzsl.scores.scoring import best_of, calibrate, calibrated, fuse, predict, rank, sweep, top
+from avgzsl.scores.scoring import best_of, best_penalty, calibrate, calibrated, fuse, predict, rank, sweep, top
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 quick = settings(max_examples=80, deadline=None)
@@ -32,10 +32,11 @@ def problems(draw, both_groups=False):
     return scores, labels, seen
 
 
-def slow_predict(row, seen, gamma):
+def slow_predict(row, seen, gamma, stretch=0.0):
     """The class of one clip, by the rule in words."""
     groups = {True: (-math.inf, None), False: (-math.inf, None)}
     for index, (score, mark) in enumerate(zip(row, seen, strict=True)):
+        score = (1 + stretch) * score if mark else score
         if groups[mark][1] is None or score > groups[mark][0]:
             groups[mark] = (score, index)
     (s, best_seen), (u, best_unseen) = groups[True], groups[False]
@@ -415,6 +416,65 @@ def test_calibrate_on_a_larger_problem_without_ties(dtype):
     scores[:, :4] += 0.3
     check_sweep(scores, labels, seen)
     assert calibrate(scores, labels, seen) == slow_calibrate(scores, labels, seen)[1]
+
+
+# the stretch
+
+STRETCH = st.sampled_from([-0.5, 0.0, 0.5, 1.0, 2.0])
+
+
+@quick
+@given(problems(), st.integers(-6, 6).map(lambda i: i / 2), STRETCH)
+def test_a_stretch_multiplies_the_scores_of_seen_classes(problem, gamma, stretch):
+    scores, _, seen = problem
+    expected = [slow_predict(row, seen.tolist(), gamma, stretch) for row in scores.tolist()]
+    assert predict(scores, seen, gamma, stretch).tolist() == expected
+    one_each = torch.full((len(scores),), stretch)
+    assert predict(scores, seen, torch.full((len(scores),), gamma), one_each).tolist() == expected
+    values = [
+        [(1 + stretch) * v - gamma if m else v for v, m in zip(r, seen.tolist(), strict=False)] for r in scores.tolist()
+    ]
+    assert calibrated(scores, seen, gamma, stretch).tolist() == values
+    classes, ranked = top(scores, seen, gamma, scores.shape[1], stretch)
+    assert classes[:, 0].tolist() == expected
+    assert ranked.tolist() == [[row[c] for c in order] for row, order in zip(values, classes.tolist(), strict=True)]
+
+
+@quick
+@given(problems(both_groups=True), STRETCH)
+def test_sweep_and_best_penalty_of_stretched_scores(problem, stretch):
+    """Halves stretched by halves are exact, so stretching first and sweeping then is the same."""
+    scores, labels, seen = problem
+    scores = (2 * scores).round() / 2
+    stretched = torch.where(seen, (1 + stretch) * scores, scores)
+    got, expected = sweep(scores, labels, seen, stretch=stretch), sweep(stretched, labels, seen)
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
+    best, gamma = slow_calibrate(stretched, labels, seen)
+    found = best_penalty(scores, labels, seen, stretch)
+    assert found.gamma == gamma
+    assert abs(found.HM - float(best)) <= 1e-14
+
+
+def test_a_stretch_may_be_one_for_each_clip():
+    seen, scores = torch.tensor([True, False]), torch.tensor([[2.0, 3.0], [2.0, 3.0], [-1.0, -1.5]])
+    stretch = torch.tensor([0.0, 1.0, 1.0])
+    assert predict(scores, seen, 0.0, stretch).tolist() == [1, 0, 1]
+    assert calibrated(scores, seen, 0.5, stretch).tolist() == [[1.5, 3.0], [3.5, 3.0], [-2.5, -1.5]]
+    assert sweep(scores, torch.tensor([0, 0, 1]), seen, 0.0, stretch).thresholds.tolist() == [-1.0, -0.5, 1.0]
+
+
+def test_no_stretch_leaves_the_last_bit_as_it_is():
+    scores = torch.rand(50, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    seen = torch.arange(6) < 4
+    assert torch.equal(calibrated(scores, seen, 0.1, 0.0), scores - 0.1 * seen.double())
+
+
+@pytest.mark.parametrize("bad", [-1.0, -2.0, math.nan, math.inf])
+def test_a_stretch_that_turns_scores_around_is_refused(bad):
+    seen = torch.tensor([True, False])
+    for call in (predict, calibrated):
+        with pytest.raises(ConfigError, match="above -1"):
+            call(torch.zeros(2, 2), seen, 0.0, bad)
 
 
 # ranking

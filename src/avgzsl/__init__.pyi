@@ -66,6 +66,10 @@ from .experiments.tuning import tune as tune
 from .experiments.two_stage import two_stage as two_stage
 from .features.extract import Extraction as Extraction
 from .features.extract import extract as extract
+from .fetching.fetch import Fetched as Fetched
+from .fetching.fetch import WeightsList as WeightsList
+from .fetching.fetch import fetch as fetch
+from .fetching.fetch import list_weights as list_weights
 from .generators import generate as generate
 from .learning.audio_net import AudioNetSettings as AudioNetSettings
 from .learning.audio_net import train_audio_net as train_audio_net

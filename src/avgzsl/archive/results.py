@@ -6,6 +6,7 @@ from typing import Any
 
 from avgzsl.archive.index_record import IndexRecord
 from avgzsl.support.showing import Shown
+from avgzsl.types import Retrieval
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ class IndexInfo(Shown):
 class IndexEvaluation(Shown):
     """Retrieval by class name over an index, or over one of its splits.
 
-    `results` has rows as those of `train_evaluate.evaluate`; `unlabelled` clips were left out for want of a label.
+    `results` has rows as those of `train_evaluate.evaluate`; `unlabelled` clips were left out for want of a label;
+    `retrieval` says by which scores clips were found.
     """
 
     method: str
@@ -109,6 +111,7 @@ class IndexEvaluation(Shown):
     split: str | None
     unlabelled: int
     results: list[dict[str, Any]]
+    retrieval: Retrieval = "plain"
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a mode, without the figures of each class."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from avgzsl.backbones._last_layer import LastLayer
 from avgzsl.errors import DataError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.support.weights import WeightFile
@@ -40,6 +41,43 @@ class Backbone(Protocol):
         Clips are what `needs` asks for: frames, uint8 of t x size x size x 3, t >= 1, or waveforms, float32 in [-1, 1],
         of one sample or more. Their lengths differ; windows and chunks are the backbone's affair.
         """
+        ...
+
+
+@runtime_checkable
+class Tagger(Protocol):
+    """What a backbone that was trained to name things makes of its features: probabilities of K labels."""
+
+    @property
+    def spec(self) -> str:
+        """That of the backbone whose features it takes."""
+        ...
+
+    @property
+    def modality(self) -> Modality: ...
+
+    @property
+    def dimension(self) -> int:
+        """d of the features."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """K names, such as `Bird vocalization, bird call, bird song`."""
+        ...
+
+    @property
+    def weights(self) -> tuple[WeightFile, ...]:
+        """The file of the network, which is that of the backbone, and the list of labels."""
+        ...
+
+    @property
+    def layer(self) -> LastLayer | None:
+        """What makes the probabilities, so that a model can carry it; None where the features are probabilities."""
+        ...
+
+    def probabilities(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """A clip's probability of each label, 0 to 1, float32. Raises DataError for features of another dimension."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Cards: a description of an exported model: its file, what goes in, and which of its tensors is the feature."""
+"""Cards: a description of an exported model: its file, what goes in, which tensor is the feature, and its labels."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +133,10 @@ class PictureInput(_CardModel):
         return (frames.astype(np.float32) / np.float32(255) - mean) / std
 
 
+Activation = Literal["sigmoid", "softmax"]
+"""What turns logits into probabilities: sigmoid each for itself, softmax all together."""
+
+
 class Output(_CardModel):
     """The feature among a model's tensors; its value is scale * (number - zero_point)."""
 
@@ -141,12 +145,36 @@ class Output(_CardModel):
     scale: float | None = Field(default=None, gt=0)
     zero_point: int | None = None
     """Both left out: those that the model's file tells, if it does, else the numbers as they are."""
+    activation: Activation | None = None
+    """Applied to the values of each window or frame, before their mean; left out, the values as they are."""
 
     @model_validator(mode="after")
     def _both(self) -> "Output":
         if (self.scale is None) != (self.zero_point is None):
             raise ValueError("expected both of scale and zero_point, or neither")
         return self
+
+
+class Head(_CardModel):
+    """The last layer of the model, from the feature to the probabilities: activation(weights x feature + bias)."""
+
+    weights: int | str
+    """Index or name of the constant of labels x dimension."""
+    bias: int | str
+    """Index or name of the constant with a number a label."""
+    activation: Activation
+
+
+class Labels(_CardModel):
+    """What the model is trained to tell apart. One label a line, in the order of the probabilities."""
+
+    file: str = Field(pattern=r"^[^/\\]+$")
+    """Its name: it lies beside the card or the weights, or in the models folder, or inside the file of the weights."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    published: str
+    """Where its authors publish it."""
+    head: Head | None = None
+    """Left out: the feature itself is the probabilities."""
 
 
 class _Card(_CardModel):
@@ -161,6 +189,8 @@ class _Card(_CardModel):
     dimension: int = Field(ge=1)
     """Numbers of the feature; a clip's is the mean over its windows or frames."""
     output: Output = Output()
+    labels: Labels | None = None
+    """Of a tagger alone."""
 
 
 class SoundCard(_Card):

@@ -13,6 +13,7 @@ from avgzsl.backbones import _engines as engines
 from avgzsl.backbones._base import check_clips
 from avgzsl.backbones._cards import Card, Output, read_card
 from avgzsl.backbones._engines import ExportedModel
+from avgzsl.backbones._last_layer import activate
 from avgzsl.errors import ModalityError, WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.support.weights import WeightFile, find, identify
@@ -46,7 +47,8 @@ class ExportedBackbone:
     def _mean(self, clip: np.ndarray) -> np.ndarray:
         total, count = np.zeros(self.dimension), 0
         for examples in self.card.input.examples(clip):
-            total += dequantise(self.engine.run(examples), self.card.output, self.engine).sum(0)
+            values = dequantise(self.engine.run(examples), self.card.output, self.engine)
+            total += activate(torch.from_numpy(values), self.card.output.activation).numpy().sum(0)
             count += len(examples)
         return (total / count).astype(np.float32)
 
@@ -68,6 +70,16 @@ def load_exported(
     card = read_card(path)
     if card.modality != modality:
         raise ModalityError(f"backbone {spec} embeds {card.modality}, not {modality}")
+    file, identity = find_weights(spec, card, path, weights, models)
+    engine = engines.open_model(card.engine, file, card.input.shape, card.input.dtype, card.output.tensor, device)
+    _try(card, engine, file)
+    return ExportedBackbone(spec, modality, card.dimension, card.input.needs, (*card_file, identity), card, engine)
+
+
+def find_weights(
+    spec: str, card: Card, path: Path, weights: str | None, models: Path | None
+) -> tuple[Path, WeightFile]:
+    """The file of the weights of the card in `path`, and which it is. Raises WeightsError."""
     beside = path.parent / card.file
     file = find(spec, weights or (str(beside) if beside.is_file() else card.file), models, card.published)
     identity = identify(file)
@@ -76,9 +88,7 @@ def load_exported(
             f"{file}: not the file that {path.name} describes (SHA-256 {identity.sha256}, expected {card.sha256}); "
             f"fetch it again from {card.published}, or write a card of your own for it"
         )
-    engine = engines.open_model(card.engine, file, card.input.shape, card.input.dtype, card.output.tensor, device)
-    _try(card, engine, file)
-    return ExportedBackbone(spec, modality, card.dimension, card.input.needs, (*card_file, identity), card, engine)
+    return file, identity
 
 
 def dequantise(raw: Shaped[np.ndarray, "n d"], output: Output, engine: ExportedModel) -> Float[np.ndarray, "n d"]:

@@ -17,6 +17,7 @@ from avgzsl.cli import (
     evaluate,
     export,
     extract,
+    fetch,
     generate,
     index,
     inspect,
@@ -40,6 +41,7 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=F
 app.command("demo")(demo.demo)
 app.command("generate")(generate.generate)
 app.command("inspect")(inspect.inspect)
+app.command("fetch")(fetch.fetch)
 app.command("extract")(extract.extract)
 app.command("split")(split.split)
 app.command("export")(export.export)

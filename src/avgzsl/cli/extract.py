@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Workers, with_options
+from avgzsl.cli.options import LabelsFromFolders, Workers, with_options
 from avgzsl.types import EncoderChoice
 
 
@@ -16,13 +16,14 @@ from avgzsl.types import EncoderChoice
     text="Text of the classes, once a part: [audio=|video=]ENCODER[:WEIGHTS][+prompts=…][+descriptions=FILE].",
 )
 def extract(
-    clips: Annotated[Path, typer.Argument(help="Folder of clips; without a manifest, one subfolder a class.")],
+    clips: Annotated[Path, typer.Argument(help="Folder of clips.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder of the store; the same command goes on with an unfinished one.")],
     encoders: EncoderChoice,
     manifest: Annotated[
         Path | None, typer.Option(help="csv: path and, if known, label, split, seen, start, end, id, further columns.")
     ] = None,
+    labels_from_folders: LabelsFromFolders = False,
     overrides: Annotated[
         Path | None, typer.Option(help="csv original,manual: the words to use for some class names.")
     ] = None,
@@ -47,6 +48,7 @@ def extract(
             out,
             encoders=encoders,
             manifest=manifest,
+            labels_from_folders=labels_from_folders,
             overrides=overrides,
             window=None if window is None else seconds(window),
             hop=None if hop is None else seconds(hop),

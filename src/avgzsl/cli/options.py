@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.models import ParameterInfo
 
-from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, TestModality, TextOrder
+from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, Retrieval, TestModality, TextOrder
 
 # arguments
 Data = Annotated[Path, typer.Argument(help="Folder of features.")]
@@ -41,7 +41,15 @@ Workers = Annotated[int | None, typer.Option(help="Files decoded at once; by def
 
 # how clips are scored, and how much is told
 Modality = Annotated[TestModality | None, typer.Option(help="By default the most that the run serves.")]
-Fusions = Annotated[Fusion | None, typer.Option(help="equal or attention; by default attention, where the run has it.")]
+Fusions = Annotated[
+    Fusion | None, typer.Option(help="equal, attention or weighted; by default the last of these that the run has.")
+]
+Retrievals = Annotated[
+    Retrieval | None,
+    typer.Option(
+        help="plain, or corrected: without the bias to seen classes; by default corrected, where the index has it."
+    ),
+]
 Calibrations = Annotated[Calibration, typer.Option(help="How gamma is found.")]
 Calibrated = Annotated[
     bool, typer.Option("--calibrated/--no-calibrated", help="With the penalty on classes seen in training.")
@@ -51,6 +59,12 @@ Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 # clips and their index
 Manifest = Annotated[Path | None, typer.Option(help="Of clips: a csv with a path each, labels, spans.")]
+LabelsFromFolders = Annotated[
+    bool,
+    typer.Option(
+        "--labels-from-folders", help="Each subfolder is a class; else clips without a manifest have no label."
+    ),
+]
 Split = Annotated[
     Literal["train", "val", "test"] | None, typer.Option(help="Only train, val or test; all clips if not given.")
 ]
@@ -59,6 +73,13 @@ Url = Annotated[
     typer.Option(
         help="Where the engine is, if not on disk, as http://localhost:6333; else AVGZSL_ENGINE_URL. The index is not "
         "asked."
+    ),
+]
+
+Stretch = Annotated[
+    bool,
+    typer.Option(
+        "--stretch", help="Rows once more with a stretch of seen classes' scores, chosen together with the penalty."
     ),
 ]
 

@@ -98,6 +98,7 @@ class Run(Shown):
         modality: TestModality | str = "all",
         fusion: Fusion | None = None,
         calibration: Calibration = "val",
+        stretch: bool = False,
         progress: Progress | None = None,
     ) -> "avgzsl.Evaluation":
         """What the run is worth on a split of its data; see `avgzsl.evaluate`."""
@@ -108,6 +109,7 @@ class Run(Shown):
             modality=modality,
             fusion=fusion,
             calibration=calibration,
+            stretch=stretch,
             progress=progress,
         )
 

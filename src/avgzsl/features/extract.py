@@ -31,6 +31,7 @@ from avgzsl.types import EncoderChoice, Modality
 FAILURES = "failures.csv"
 _UNNAMED = "its name is not UTF-8, and no table can hold it; rename the file, or the folder it is in"
 BATCH = 16
+NO_LABELS = "no clip has a label: they come from a manifest, or, where that is asked for, from the names of subfolders"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,7 @@ def extract(
     overrides: str | Path | None = None,
     window: float | None = None,
     hop: float | None = None,
+    labels_from_folders: bool = False,
     merge_spellings: bool = False,
     workers: int | None = None,
     batch: int = BATCH,
@@ -95,6 +97,7 @@ def extract(
 
     `encoders` are the backbones, one at least, and the parts of the text of the classes, if they are wanted
     (`text.part_spec`; `overrides`: see `text.encoders.load`). With `window` and `hop` (seconds) longer clips are cut.
+    Without a manifest clips have no label, unless `labels_from_folders` says that each subfolder is a class.
     With `merge_spellings`, labels that are one class written differently become the most usual of them. `workers` files
     are decoded at once, `batch` clips embedded together; with the same `batch`, every engine and every number of
     workers gives the same bytes. There are more parameters than eight, for each is a choice of its own, and few are
@@ -113,7 +116,7 @@ def extract(
     _check_sizes(window, hop, batch, workers)
     run = engines.engine(engine)
     _check_folder(folder)
-    listed = read_clips(root, as_path(manifest), merge_spellings)
+    listed = read_clips(root, as_path(manifest), merge_spellings, labels_from_folders)
     own_folders.remember(root)
     rows = [row for row in listed if is_text(row.path)]
     unnamed = [row for row in listed if not is_text(row.path)]
@@ -130,6 +133,7 @@ def extract(
         _embed_all(work, run(_batches(work, batch), setup, backbones), progress)
         store = _finish(folder, work, records, classes, text)
     notes = [*spelling_notes(classes), *([] if text is None else vector_notes(classes, text.vectors))]
+    notes += [] if classes else [NO_LABELS]
     return Extraction(store, work.extracted, work.failures, tuple(notes))
 
 
@@ -160,6 +164,11 @@ def _encode(classes: tuple[str, ...], encoders: EncoderChoice, overrides: Path |
         if overrides is not None:
             raise ConfigError(f"overrides {overrides} are for a text encoder, and none was given")
         return None
+    if not classes:
+        raise ConfigError(
+            f"text by {', '.join(encoders.parts)} is of classes, and no clip has a label; give --manifest, or "
+            "--labels-from-folders where each subfolder is a class, or leave --text out"
+        )
     from avgzsl.text.parts import describe_classes, load_parts
 
     loaded = load_parts(encoders.parts, as_path(encoders.models), overrides=overrides)

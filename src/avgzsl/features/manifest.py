@@ -1,4 +1,4 @@
-"""Which clips there are and what is known of them: a csv file, or a folder with one subfolder a class."""
+"""Which clips there are and what is known of them: a csv file, or a folder, whose subfolders are classes if asked."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from avgzsl.errors import DataError
+from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.clip_paths import Listed, path_from_root
 from avgzsl.features.feature_store import COLUMNS
 from avgzsl.media.needs import Span
@@ -50,23 +50,31 @@ def clip_id(path: str, span: Span) -> str:
     return f"{path}@{span.start:.10g}-{'' if span.end is None else format(span.end, '.10g')}"
 
 
-def read_clips(root: Path, manifest: Path | None = None, merge_spellings: bool = False) -> list[Row]:
-    """The clips of a manifest, or all in the folder `root` where there is none. Raises DataError.
+def read_clips(
+    root: Path, manifest: Path | None = None, merge_spellings: bool = False, labels_from_folders: bool = False
+) -> list[Row]:
+    """The clips of a manifest, or all in the folder `root` where there is none (see `list_folder`). Raises DataError.
 
-    With `merge_spellings`, labels that are one class written differently become the most usual of them.
+    With `merge_spellings`, labels that are one class written differently become the most usual of them. Raises
+    ConfigError for labels from folders beside a manifest, which has its own.
     """
+    if manifest is not None and labels_from_folders:
+        raise ConfigError(f"{manifest}: is where labels come from, so that folders give none; leave one of the two out")
     if not is_text(str(root.resolve())):
         raise DataError(
             f"{printable(root.resolve())}: its name is not UTF-8, and no record can hold it; rename the folder"
         )
-    return list_folder(root, merge_spellings) if manifest is None else read_manifest(manifest, root, merge_spellings)
+    if manifest is None:
+        return list_folder(root, merge_spellings, labels_from_folders)
+    return read_manifest(manifest, root, merge_spellings)
 
 
-def list_folder(root: Path, merge_spellings: bool = False) -> list[Row]:
-    """Every media file below `root` (by its suffix), in order of path; its label is the subfolder of `root` it is in.
+def list_folder(root: Path, merge_spellings: bool = False, labels_from_folders: bool = False) -> list[Row]:
+    """Every media file below `root` (by its suffix), in order of path, without a label.
 
-    Files in `root` itself have no label. Hidden files and folders are left out. As in a manifest, links to files are
-    followed within `root`. Raises DataError when there is none, and for links to media files or folders outside it.
+    With `labels_from_folders`, its label is the subfolder of `root` it is in; files in `root` itself have none. Hidden
+    files and folders are left out. As in a manifest, links to files are followed within `root`. Raises DataError when
+    there is none, and for links to media files or folders outside it.
     """
     if not root.is_dir():
         raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected a folder of clips")
@@ -78,11 +86,11 @@ def list_folder(root: Path, merge_spellings: bool = False) -> list[Row]:
             f"{outside[0].resolve()}; give the folder in which the files are, or put copies in the place of the links"
         )
     if not paths:
-        raise DataError(f"{root}: no clips; expected media files (such as .mp4, .mkv, .wav), one subfolder a class")
-    rows = [
-        Row(printable(path), path.as_posix(), label=printable(Path(path.parts[0])) if len(path.parts) > 1 else None)
-        for path in paths
-    ]
+        raise DataError(
+            f"{root}: no clips; expected media files (such as .mp4, .mkv, .wav), in it or in its subfolders"
+        )
+    labels = [printable(Path(path.parts[0])) if labels_from_folders and len(path.parts) > 1 else None for path in paths]
+    rows = [Row(printable(path), path.as_posix(), label) for path, label in zip(paths, labels, strict=True)]
     return _merged(rows) if merge_spellings else rows
 
 

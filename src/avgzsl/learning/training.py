@@ -22,6 +22,7 @@ from avgzsl.errors import ConfigError
 from avgzsl.learning.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from avgzsl.learning.sampling import ClassPrior
 from avgzsl.support.progress import Progress, Step
+from avgzsl.support.weights import Encoder
 
 SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
 Record = dict[str, Any]
@@ -68,7 +69,8 @@ class Job:
     history; it must not change the method. `progress` hears of every epoch: its task is the name of the stage, its
     figures are the numbers that enter the history. `checkpoint` is a file to resume from if it is there, written at
     most every `checkpoint_seconds`. With `overwrite` the caller gives its clips away: training may scale them where
-    they stand, which spares a copy.
+    they stand, which spares a copy. `encoders` are those of `audio`, `video` and `text`, where the data knows them, and
+    `models` the folder of their weights: a method that learns little looks at what the features are.
     """
 
     seed: int = 0
@@ -80,6 +82,8 @@ class Job:
     checkpoint_seconds: float = 10.0
     overwrite: bool = False
     history: list[Record] = field(default_factory=list)
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    models: Path | None = None
 
 
 @runtime_checkable

@@ -23,6 +23,7 @@ from avgzsl.methods._base import (
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present
 from avgzsl.methods._examples import Examples
+from avgzsl.methods._frozen import FrozenEncoders
 from avgzsl.methods._single import SingleFeature
 from avgzsl.scores.similarity import Name as SimilarityName
 from avgzsl.support.registry import Plugins
@@ -32,6 +33,7 @@ __all__ = [
     "SETTINGS",
     "Embeddings",
     "Examples",
+    "FrozenEncoders",
     "Job",
     "Method",
     "MethodChoice",
@@ -83,7 +85,7 @@ def find_method(choice: MethodChoice | None = None) -> type[Method]:
     return chosen_class(marked("default")[0] if choice is None else choice, PLUGINS)
 
 
-def marked(mark: Literal["default", "baseline", "control"]) -> list[str]:
+def marked(mark: Literal["default", "baseline", "control", "untrained"]) -> list[str]:
     """Names of the package's own methods that say so of themselves: one is the default, one the baseline."""
     return [name for name in _OWN.names() if getattr(_OWN.load(name), mark)]
 

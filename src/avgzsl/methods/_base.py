@@ -55,6 +55,7 @@ class Method(ABC):
     default: ClassVar[bool] = False  # taken where none is named; of the package's own methods, one
     baseline: ClassVar[bool] = False  # what the default is compared with; of the package's own methods, one
     control: ClassVar[bool] = False  # a floor: it relates clips and text by nothing, so it is near chance
+    untrained: ClassVar[bool] = False  # no weights: encoders as they are; of the package's own methods, one
     # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is
     text_by_modality: ClassVar[bool] = False
 
@@ -110,6 +111,13 @@ class Method(ABC):
     def embed_text(self, text: Float[Tensor, "c t"]) -> TextEmbeddings:
         """Text vectors of any classes, seen or not, in the space of the clips. Raises ConfigError for another width."""
         return TextEmbeddings.shared(self.embed_prepared(self.prepare_text(text, self.text_modality)))
+
+    def embed_classes(self, text: Float[Tensor, "c t"], seen: Bool[Tensor, " c"]) -> TextEmbeddings:
+        """`embed_text` where the caller says which classes were seen: a method may know more of these than their text.
+
+        It is asked where the scores of seen classes are stretched, and there alone.
+        """
+        return self.embed_text(text)
 
     def state(self) -> dict[str, Tensor]:
         """All that was learned, as tensors. Raises NotFittedError."""

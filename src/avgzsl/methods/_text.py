@@ -66,22 +66,23 @@ class TextPreparation:
 
         Raises ConfigError where no part serves it, or, for None, where one serves a single modality.
         """
-        parts = self.split(text.to(torch.float32))
-        if modality is None and (lone := [part for part, _ in parts if part.modality is not None]):
+        if modality is None and (lone := [part for part in self.parts if part.modality is not None]):
             raise ConfigError(
                 f"a part of the text of classes is for {lone[0].modality} alone, and this method compares sound and "
                 "picture with one text; leave the modality of the part out, or choose a method with a text for each"
             )
-        widths = [part.width for part, _ in parts]
-        means = [None] * len(parts) if self.mean is None else self.mean.split(widths)
         chosen = [
-            self._scaled(vectors, mean)
-            for (part, vectors), mean in zip(parts, means, strict=True)
-            if modality is None or part.modality in (None, modality)
+            vectors for part, vectors in self.scaled(text) if modality is None or part.modality in (None, modality)
         ]
         if not chosen:
             raise ConfigError(f"no part of the text of classes serves {modality}; give one, as in --text {modality}=…")
         return chosen[0] if len(chosen) == 1 else torch.cat(chosen, 1) / len(chosen) ** 0.5
+
+    def scaled(self, text: Float[Tensor, "c t"]) -> list[tuple[Columns, Float[Tensor, "c _w"]]]:
+        """The parts, each scaled by itself. Raises ConfigError for text of another width."""
+        parts = self.split(text.to(torch.float32))
+        means = [None] * len(parts) if self.mean is None else self.mean.split([part.width for part, _ in parts])
+        return [(part, self._scaled(vectors, mean)) for (part, vectors), mean in zip(parts, means, strict=True)]
 
     def _scaled(self, vectors: Float[Tensor, "c w"], mean: Float[Tensor, " w"] | None) -> Float[Tensor, "c w"]:
         if self.scale == "raw":

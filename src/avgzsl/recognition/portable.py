@@ -17,7 +17,7 @@ from avgzsl.data.clips import Encoder
 from avgzsl.errors import WeightsError
 from avgzsl.recognition.encoders import CARD_SUFFIXES, OVERRIDES, packaged_card
 from avgzsl.support.trust import copy_regular, is_plain_way, plain_name
-from avgzsl.support.weights import FOLDER_VARIABLE, identify, models_folder
+from avgzsl.support.weights import FOLDER_VARIABLE, identify, models_folders
 from avgzsl.text import encoders as text
 from avgzsl.text.part_spec import parse_part
 
@@ -64,7 +64,8 @@ def with_weights(
         if file.sha256 in packed or file.name.endswith(CARD_SUFFIXES):
             continue
         beside = [card.parent / file.name for card in named if by_card and _same(card, Path(encoder.spec))]
-        places = [*(path for path in named if path.name == file.name), *beside, models_folder(models) / file.name]
+        in_models = [library / file.name for library in models_folders(models)]
+        places = [*(path for path in named if path.name == file.name), *beside, *in_models]
         found = next((place for place in places if place.is_file() and identify(place).sha256 == file.sha256), None)
         if found is None and _brings_weights(kind, spec):
             continue
@@ -91,7 +92,9 @@ def with_card(
     card = Path(encoder.spec) if by_card else packaged_card(encoder.spec)
     if card is None or not (by_card or encoder.spec == card.stem):
         return encoder
-    allowed = _inside(card, own) or _inside(card, models_folder(models)) or any(_same(card, one) for one in named)
+    allowed = any(_inside(card, one) for one in (own, *models_folders(models))) or any(
+        _same(card, one) for one in named
+    )
     if by_card and not allowed:
         raise WeightsError(f"{card}: is a card of this machine, outside the run; {_NAME_IT}")
     if by_card and not (card.is_file() and identify(card).sha256 in {file.sha256 for file in encoder.weights}):
@@ -131,12 +134,12 @@ def _copy(argument: str, known: set[str], folder: Path, models: Path | None, nam
 
     Of a folder those files are copied that are `known` by their hash, and so are what the encoder is loaded from.
     """
-    path, library = Path(argument), models_folder(models)
+    path, libraries = Path(argument), models_folders(models)
     places = [one for one in named if _same(one, path) or one.name == argument]
-    if _inside(path, library):
+    if any(_inside(path, library) for library in libraries):
         places.append(path)
     if is_plain_way(argument):
-        places.append(library / argument)
+        places += [library / argument for library in libraries]
     source = next((place for place in places if place.exists()), None)
     name = argument if is_plain_way(argument) else path.name
     source = source or (_from_hub(argument) if is_plain_way(argument) else None)

@@ -92,11 +92,11 @@ def recognise(
     method, thresholds = recogniser.run.method, _thresholds(recogniser) if reject else {}
     table = classes if isinstance(classes, ClassTable) else class_table(recogniser, classes)
     text = method.embed_text(table.text)
-    gammas = recogniser.recognition.gammas() if calibrated else {}
+    numbers = recogniser.recognition.numbers() if calibrated else {}
     tasks = [clip if isinstance(clip, Task) else Task(Path(clip), Span()) for clip in clips]
 
     def answered(clip: Embeddings) -> Answer:
-        return answer(method, clip, table, text, recogniser.mode, gammas, thresholds, top)
+        return answer(method, clip, table, text, recogniser.mode, numbers, thresholds, top)
 
     return _results(recogniser, tasks, answered, progress)
 

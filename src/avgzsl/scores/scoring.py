@@ -5,6 +5,11 @@ order of gamma and of t = (best seen score) - (best unseen score) matters, so a 
 t > gamma (in float64), else to its best unseen class; inside a group the lowest class index wins a tie. Every distinct
 outcome is thus met by one sort of t: no grid, nothing missed. A penalty is one number, or one for each clip (a clip
 that lacks a modality carries the penalty of the one it has).
+
+A stretch b (b > -1, one number or one for each clip) multiplies the scores of seen classes by 1 + b before gamma is
+taken off, so t = (1 + b) (best seen score) - (best unseen score). The size of the best seen score then tells how new a
+clip is: with b > 0 a clip that is near to no seen class goes to an unseen class sooner, also where scores are negative
+distances, for a long distance becomes longer by more. The order inside a group is as before.
 """
 
 from typing import NamedTuple
@@ -28,6 +33,13 @@ class Curve(NamedTuple):
     thresholds: Float64[Tensor, " k"]
     seen_accuracy: Float64[Tensor, " k+1"]
     unseen_accuracy: Float64[Tensor, " k+1"]
+
+
+class Best(NamedTuple):
+    """A penalty, and the harmonic mean (a fraction) that it reaches."""
+
+    gamma: float
+    HM: float
 
 
 def fuse(
@@ -67,26 +79,38 @@ def fuse(
 
 
 def predict(
-    scores: Float[Tensor, "n c"], seen: Bool[Tensor, " c"], gamma: float | Float[Tensor, " n"] = 0.0
+    scores: Float[Tensor, "n c"],
+    seen: Bool[Tensor, " c"],
+    gamma: float | Float[Tensor, " n"] = 0.0,
+    stretch: float | Float[Tensor, " n"] = 0.0,
 ) -> Int[Tensor, " n"]:
     """The class of each clip by calibrated stacking; ties between the groups go to unseen.
 
-    Raises DataError for scores that are not finite, ConfigError for a penalty that is not.
+    Raises DataError for scores that are not finite, ConfigError for a penalty that is not or a stretch that is not
+    above -1.
     """
-    best_seen, best_unseen, margin = _margins(scores, seen)
+    best_seen, best_unseen, margin = _margins(scores, seen, stretch)
     return torch.where(margin > _penalty(gamma, scores), best_seen, best_unseen)
 
 
 def calibrated(
-    scores: Float[Tensor, "n c"], seen: Bool[Tensor, " c"], gamma: float | Float[Tensor, " n"] = 0.0
+    scores: Float[Tensor, "n c"],
+    seen: Bool[Tensor, " c"],
+    gamma: float | Float[Tensor, " n"] = 0.0,
+    stretch: float | Float[Tensor, " n"] = 0.0,
 ) -> Float64[Tensor, "n c"]:
-    """Scores with the penalty taken off the seen classes. Raises as `predict`."""
+    """Scores with those of seen classes stretched, and the penalty taken off them. Raises as `predict`."""
     _require_finite(scores)
-    return scores.double() - _penalty(gamma, scores)[:, None] * seen
+    stretched = torch.where(seen, _factor(stretch, scores)[:, None] * scores.double(), scores.double())
+    return stretched - _penalty(gamma, scores)[:, None] * seen
 
 
 def top(
-    scores: Float[Tensor, "n c"], seen: Bool[Tensor, " c"], gamma: float | Float[Tensor, " n"], k: int
+    scores: Float[Tensor, "n c"],
+    seen: Bool[Tensor, " c"],
+    gamma: float | Float[Tensor, " n"],
+    k: int,
+    stretch: float | Float[Tensor, " n"] = 0.0,
 ) -> tuple[Int[Tensor, "n k"], Float64[Tensor, "n k"]]:
     """The k nearest classes of each clip and their calibrated scores, best first; rank 1 is `predict`'s, always.
 
@@ -95,9 +119,9 @@ def top(
     """
     if not 1 <= k <= len(seen):
         raise ConfigError(f"top {k} of {len(seen)} classes was asked for; give a number from 1 to {len(seen)}")
-    values = calibrated(scores, seen, gamma)
+    values = calibrated(scores, seen, gamma, stretch)
     # s - gamma may round to a tie, or past u, where s - u > gamma did not: the winner is put first by name
-    first = predict(scores, seen, gamma)[:, None]
+    first = predict(scores, seen, gamma, stretch)[:, None]
     by_group = torch.cat([(~seen).nonzero(), seen.nonzero()]).squeeze(1)
     keys = values.scatter(1, first, torch.inf)[:, by_group]
     classes = by_group[keys.sort(dim=1, descending=True, stable=True).indices[:, :k]]
@@ -109,6 +133,7 @@ def sweep(
     labels: Int[Tensor, " n"],
     seen: Bool[Tensor, " c"],
     gamma: float | Float[Tensor, " n"] = 0.0,
+    stretch: float | Float[Tensor, " n"] = 0.0,
 ) -> Curve:
     """Class-mean accuracy of seen and of unseen clips at every penalty on top of `gamma`, from one sort.
 
@@ -116,7 +141,7 @@ def sweep(
     for labels that are no class.
     """
     require_labels(labels, len(seen))
-    best_seen, best_unseen, margin = _margins(scores, seen)
+    best_seen, best_unseen, margin = _margins(scores, seen, stretch)
     thresholds, place = torch.unique(margin - _penalty(gamma, scores), return_inverse=True)
     of_seen = seen[labels]
     still = len(thresholds) - 1 - place  # counted from the far end, a seen clip too is right from some point on
@@ -126,6 +151,13 @@ def sweep(
 
 
 def calibrate(scores: Float[Tensor, "n c"], labels: Int[Tensor, " n"], seen: Bool[Tensor, " c"]) -> float:
+    """The penalty of `best_penalty` without a stretch. Raises as that."""
+    return best_penalty(scores, labels, seen).gamma
+
+
+def best_penalty(
+    scores: Float[Tensor, "n c"], labels: Int[Tensor, " n"], seen: Bool[Tensor, " c"], stretch: float = 0.0
+) -> Best:
     """The penalty with the best harmonic mean of seen and unseen class-mean accuracy (paper eq. 13); may be negative.
 
     It is the middle, in float64, of an interval between neighbouring t, the open ends counting as one further than the
@@ -140,12 +172,12 @@ def calibrate(scores: Float[Tensor, "n c"], labels: Int[Tensor, " n"], seen: Boo
             f"{int(seen.sum())} seen classes and {len(labels) - of_seen} of {int((~seen).sum())} unseen. Choose the "
             "calibration `none`, or `pseudo-unseen`, which holds out some of the seen classes"
         )
-    curve = sweep(scores, labels, seen)
+    curve = sweep(scores, labels, seen, stretch=stretch)
     total = curve.seen_accuracy + curve.unseen_accuracy
     means = torch.where(total > 0, 2 * curve.seen_accuracy * curve.unseen_accuracy / total, 0.0)
     middles = _middles(curve.thresholds)
     distance = torch.where(means >= means.max() - SAME_HM, middles.abs(), torch.inf)
-    return float(middles[distance.argmin()])
+    return Best(float(middles[distance.argmin()]), float(means.max()))
 
 
 def rank(scores: Float[Tensor, "n c"], seed: int = 0) -> Int[Tensor, "n c"]:
@@ -178,15 +210,15 @@ def require_labels(labels: Int[Tensor, " n"], n_classes: int) -> None:
 
 
 def _margins(
-    scores: Float[Tensor, "n c"], seen: Bool[Tensor, " c"]
+    scores: Float[Tensor, "n c"], seen: Bool[Tensor, " c"], stretch: float | Float[Tensor, " n"]
 ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Float64[Tensor, " n"]]:
-    """Best seen class, best unseen class, and by how much the seen one is ahead (infinite where a group is empty)."""
+    """Best seen class, best unseen class, and the stretched seen one's lead (infinite where a group is empty)."""
     if not len(seen):
         raise DataError("there are no classes to choose from; give at least one")
     _require_finite(scores)
     best_seen, seen_score = best_of(scores, seen)
     best_unseen, unseen_score = best_of(scores, ~seen)
-    return best_seen, best_unseen, seen_score - unseen_score
+    return best_seen, best_unseen, _factor(stretch, scores) * seen_score - unseen_score
 
 
 def _right_from(
@@ -220,6 +252,14 @@ def _penalty(gamma: float | Float[Tensor, " n"], scores: Float[Tensor, "n c"]) -
     if not torch.isfinite(penalty).all():
         raise ConfigError(f"the seen-class penalty gamma must be finite; given {gamma}")
     return penalty
+
+
+def _factor(stretch: float | Float[Tensor, " n"], scores: Float[Tensor, "n c"]) -> Float64[Tensor, " _m"]:
+    """1 + stretch in float64, one number (m = 1) or one per clip (m = n)."""
+    factor = 1 + torch.as_tensor(stretch, dtype=torch.float64, device=scores.device).reshape(-1)
+    if not bool((torch.isfinite(factor) & (factor > 0)).all()):
+        raise ConfigError(f"the stretch of seen scores must be finite and above -1; given {stretch}")
+    return factor
 
 
 def _require_finite(scores: Float[Tensor, "n c"]) -> None:

@@ -80,7 +80,8 @@ def find_checkpoint(kind: str, name: str, models: Path | None) -> ModelFolder:
     checkpoint = ModelFolder(name, find_folder(f"{kind} checkpoint", name, models, _PATTERNS, _EXTRA))
     if not any(checkpoint.folder.glob("model*.safetensors")):
         raise WeightsError(
-            f"{checkpoint.folder}: no model.safetensors; pickled weights are not read, convert them to safetensors"
+            f"{checkpoint.folder}: no model.safetensors; pickled weights are not read, convert them to safetensors, or "
+            "fetch others (`avgzsl fetch --list`)"
         )
     with checkpoint._named("its config"):
         model_type = library.AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True).model_type

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import platformdirs
+
 from avgzsl.errors import WeightsError
 from avgzsl.support.registry import require
 from avgzsl.support.trust import open_regular, require_regular
 
 FOLDER_VARIABLE = "AVGZSL_MODELS"
+_OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_FETCH_IT = "`avgzsl fetch --list` says which weights can be fetched by name"
 _PIECE = 1 << 20
 _OFFLINE: ContextVar[bool] = ContextVar("stays", default=False)
 _SECONDS = 10  # until the hub counts as out of reach
@@ -35,8 +39,32 @@ class Encoder:
 
 
 def models_folder(models: Path | None) -> Path:
-    """The folder given, else that of the environment variable AVGZSL_MODELS, else `models` in the current folder."""
-    return Path(models) if models is not None else Path(os.environ.get(FOLDER_VARIABLE, "models"))
+    """The first of `models_folders`: the one that was named, by whatever way."""
+    return models_folders(models)[0]
+
+
+def models_folders(models: Path | None) -> tuple[Path, ...]:
+    """Where weights are looked for, in this order: the folder given, and the one that `avgzsl fetch` fills.
+
+    Without one given that is the folder of AVGZSL_MODELS; without that `models` in the current folder comes first.
+    """
+    own = fetched_folder()
+    if models is None and os.environ.get(FOLDER_VARIABLE):
+        return (own,)
+    return tuple(dict.fromkeys((Path("models") if models is None else Path(models), own)))
+
+
+def fetched_folder() -> Path:
+    """Where `avgzsl fetch` puts weights: AVGZSL_MODELS, else a folder among the user's data."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or Path(platformdirs.user_data_dir("avgzsl")) / "models")
+
+
+def offline_reason() -> str | None:
+    """Why nothing may be fetched: the variable of the environment that says so, or the run; None if it may."""
+    for variable in _OFFLINE_VARIABLES:
+        if os.environ.get(variable, "").upper() in {"1", "ON", "YES", "TRUE"}:
+            return f"{variable} is set"
+    return "nothing is fetched because a run names it" if _OFFLINE.get() else None
 
 
 @contextmanager
@@ -49,19 +77,19 @@ def nothing_fetched(offline: bool = True) -> Iterator[None]:
         _OFFLINE.reset(before)
 
 
-def find(what: str, file: str, models: Path | None, published: str) -> Path:
-    """The file `file`: a path as it is, or a name in the models folder.
+def find(what: str, file: str, models: Path | None, published: str, kind: str = "weights") -> Path:
+    """The file `file`: a path as it is, or a name in the models folder; `kind` is what an error calls it.
 
     Raises WeightsError that names the file, where it was looked for, and where its authors publish it.
     """
-    places = [Path(file), models_folder(models) / file]
+    places = [Path(file), *(folder / file for folder in models_folders(models))]
     for place in places:
         if place.is_file():
             return place
     tried = " or ".join(str(place.absolute()) for place in dict.fromkeys(places))
     raise WeightsError(
-        f"{what}: its weights {Path(file).name} are not there (looked for {tried}); they are published at "
-        f"{published}. Put the file into a folder and name it with --models, or in {FOLDER_VARIABLE}"
+        f"{what}: its {kind} {Path(file).name} are not there (looked for {tried}); they are published at "
+        f"{published}. Put the file into a folder and name it with --models, or in {FOLDER_VARIABLE}; {_FETCH_IT}"
     )
 
 
@@ -70,7 +98,7 @@ def find_folder(what: str, name: str, models: Path | None, patterns: Sequence[st
 
     Raises WeightsError that says where it was looked for, ConfigError when the library of the `extra` is not installed.
     """
-    places = [Path(name), models_folder(models) / name]
+    places = [Path(name), *(folder / name for folder in models_folders(models))]
     for place in places:
         if place.is_dir():
             for file in place.rglob("*"):
@@ -96,7 +124,7 @@ def find_folder(what: str, name: str, models: Path | None, patterns: Sequence[st
         raise WeightsError(
             f"{what} {name}: not there (looked for {tried}) and not to be had under that name from "
             f"https://huggingface.co ({reason(problem)}). Fetch the folder where there is a network, and give its path "
-            f"in place of {name}"
+            f"in place of {name}; {_FETCH_IT}"
         ) from problem
 
 

@@ -14,7 +14,7 @@ from avgzsl.learning.attention import AttentionSettings
 from avgzsl.learning.training import Job, Schedule
 from avgzsl.methods import Method, MethodChoice, SingleFeature, build, dimensions, find_method, settings_of
 from avgzsl.testing.scores import all_scores, assert_same, chunks_of
-from avgzsl.testing.worlds import features, in_parts, same_clips, small_world, world
+from avgzsl.testing.worlds import features, in_parts, one_space_world, same_clips, some_world
 from avgzsl.types import MODALITIES, TEST_MODALITIES
 
 
@@ -44,8 +44,13 @@ class MethodSuite:
     def make(self, **settings: Any) -> Method:
         """A method that is not fitted, and will train quickly."""
         names = {field.name for field in fields(self.kind)}
-        quick = {name: value for name, value in self.quick.items() if name in names}
+        usual = {**self.quick, **({"space": "shared"} if self.kind.untrained else {})}
+        quick = {name: value for name, value in usual.items() if name in names}
         return build(self.kind, settings={**quick, **settings})
+
+    def world(self, missing: float = 0.0) -> Dataset:
+        """The data of the tests, made once: of a method that learns nothing, features and text stand in one space."""
+        return one_space_world(missing) if self.kind.untrained else some_world(missing)
 
     def fit(self, data: Dataset, seed: int = 0) -> Method:
         """One that was trained on a data set."""
@@ -54,7 +59,7 @@ class MethodSuite:
     def fitted(self) -> Method:
         """The one that was trained on the small world: once, for all tests that change nothing."""
         if type(self) not in _FITTED:
-            _FITTED[type(self)] = self.fit(small_world())
+            _FITTED[type(self)] = self.fit(self.world())
         return _FITTED[type(self)]
 
     def ways(self) -> list[dict[str, Any]]:
@@ -67,7 +72,7 @@ class MethodSuite:
         return ways
 
     def test_fit_returns_self_and_leaves_its_input_alone(self) -> None:
-        data = small_world()
+        data = self.world()
         train, classes = data.training()
         copy = train.take(torch.arange(len(train)))
         text = classes.text.clone()
@@ -76,19 +81,19 @@ class MethodSuite:
         assert same_clips(train, copy) and torch.equal(classes.text, text)
 
     def test_same_seed_same_bytes(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         again = self.fit(data).state()
         assert again.keys() == fitted.state().keys()
         assert all(torch.equal(value, again[key]) for key, value in fitted.state().items())
 
     def test_another_seed_is_another_model_where_chance_plays_a_part(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         other = self.fit(data, seed=1).state()
         if isinstance(fitted, Schedule):  # trained by steps; another method may have no use for a seed
             assert any(not torch.equal(value, other[key]) for key, value in fitted.state().items())
 
     def test_global_random_state_plays_no_part(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         torch.manual_seed(99)
         before = torch.get_rng_state()
         state = self.fit(data).state()
@@ -96,7 +101,7 @@ class MethodSuite:
         assert all(torch.equal(value, state[key]) for key, value in fitted.state().items())
 
     def test_scores_of_a_clip_hang_not_on_the_batch_and_dropout_is_off(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         test = data.split("test")
         whole = all_scores(fitted, test, data.classes)
         assert_same(whole, all_scores(fitted, test, data.classes))
@@ -105,7 +110,7 @@ class MethodSuite:
 
     def test_nothing_hangs_on_the_size_of_chunks(self) -> None:
         """Trained and tested with chunks of seven clips, the last of them shorter: each chunk counts, each once."""
-        data = small_world()
+        data = self.world()
         train, classes = data.training()
         assert len(train) % 7 and len(data.split("test")) % 7
         whole = [self.make(**way).fit(train, classes, Job()) for way in self.ways()]
@@ -120,7 +125,7 @@ class MethodSuite:
                 assert torch.allclose(both[key], value, atol=1e-4, rtol=1e-3), (way, key)
 
     def test_a_bad_feature_in_any_chunk_is_found(self) -> None:
-        data = small_world()
+        data = self.world()
         train, classes = data.training()
         for row in (0, 8, len(train) - 1):
             audio, video = (feature.clone() for feature in features(train))
@@ -129,7 +134,7 @@ class MethodSuite:
                 self.make().fit(replace(train, audio=audio, video=video), classes)
 
     def test_unseen_text_plays_no_part_in_training(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         noise = torch.randn(data.classes.text.shape, generator=torch.Generator().manual_seed(5))
         text = torch.where(data.classes.seen[:, None], data.classes.text, noise)
         other = replace(data, classes=replace(data.classes, text=text))
@@ -137,7 +142,7 @@ class MethodSuite:
         assert all(torch.equal(value, state[key]) for key, value in fitted.state().items())
 
     def test_unseen_clips_and_other_splits_play_no_part_in_training(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         train = data.split("train")
         audio = torch.where(data.classes.seen[train.labels, None], features(train)[0], 7.0)
         other = replace(data, splits={"train": replace(train, audio=audio)})
@@ -145,33 +150,33 @@ class MethodSuite:
         assert all(torch.equal(value, state[key]) for key, value in fitted.state().items())
 
     def test_test_labels_play_no_part_in_scores(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         test = data.split("test")
         shuffled = replace(test, labels=test.labels.flip(0))
         assert_same(all_scores(fitted, test, data.classes), all_scores(fitted, shuffled, data.classes))
 
     def test_classes_permuted_scores_permuted(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         order = torch.randperm(len(data.classes), generator=torch.Generator().manual_seed(1))
         straight = all_scores(fitted, data.split("test"), data.classes)
         permuted = all_scores(fitted, data.split("test"), data.classes.take(order))
         assert_same({key: value[:, order] for key, value in straight.items()}, permuted, exactly=False)
 
     def test_state_restores_to_identical_scores(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         test, classes = data.split("test"), data.classes
         twin = self.make().restore(fitted.state(), dimensions(data.split("train"), classes))
         assert_same(all_scores(fitted, test, classes), all_scores(twin, test, classes))
 
     def test_not_fitted_is_a_clear_error(self) -> None:
-        data = small_world()
+        data = self.world()
         with pytest.raises(NotFittedError, match=f"{self.kind.name} is not fitted"):
             self.make().scores(data.split("test"), data.classes.text, self.make().modalities[0])
         with pytest.raises(NotFittedError, match=f"{self.kind.name} is not fitted"):
             self.make().state()
 
     def test_a_clip_without_the_modality_asked_for_is_a_clear_error(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         test = data.split("test")
         deaf = replace(test, has_audio=torch.arange(len(test)) != 3)
         if "audio" in fitted.modalities:
@@ -179,14 +184,14 @@ class MethodSuite:
                 fitted.scores(deaf, data.classes.text, "audio")
 
     def test_a_modality_that_is_not_served_is_a_clear_error(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         for modality in TEST_MODALITIES:
             if modality not in fitted.modalities:
                 with pytest.raises(ModalityError, match=self.kind.name):
                     fitted.scores(data.split("test"), data.classes.text, modality)
 
     def test_other_dimensions_are_a_clear_error(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         test = data.split("test")
         audio, video = (torch.cat([feature, feature], 1) for feature in features(test))
         wider = replace(test, audio=audio, video=video)
@@ -195,7 +200,7 @@ class MethodSuite:
 
     @pytest.mark.parametrize("factor", [1e-30, 1e30])
     def test_finite_for_extreme_but_finite_input(self, factor: float) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         test = data.split("test")
         audio, video = (feature * factor for feature in features(test))
         extreme = replace(test, audio=audio, video=video)
@@ -203,7 +208,7 @@ class MethodSuite:
             assert torch.isfinite(scores).all()
 
     def test_trains_on_extreme_but_finite_input(self) -> None:
-        data = small_world()
+        data = self.world()
         train = data.split("train")
         audio, video = features(train)
         extreme = replace(data, splits={"train": replace(train, audio=audio * 1e30, video=video * 1e-30)})
@@ -211,7 +216,7 @@ class MethodSuite:
             assert torch.isfinite(scores).all()
 
     def test_beats_chance_on_seen_and_on_unseen(self) -> None:
-        data, fitted = small_world(), self.fitted()
+        data, fitted = self.world(), self.fitted()
         test, classes = data.split("test"), data.classes
         for key, scores in all_scores(fitted, test, classes).items():
             if self.kind.control:  # nothing ties its features to the text, so nothing more can be asked
@@ -223,7 +228,7 @@ class MethodSuite:
                 assert (predicted == test.labels[inside]).float().mean() > 1.5 / group.sum(), key
 
     def test_clips_that_lack_a_modality_are_trained_on_and_scored(self) -> None:
-        data = world(missing=0.4)
+        data = self.world(missing=0.4)
         method = self.fit(data)
         test = data.split("test")
         noisy = replace(test, audio=torch.where(test.has_audio[:, None], features(test)[0], torch.nan))
@@ -241,7 +246,7 @@ class MethodSuite:
                 assert torch.allclose(scores[alone], by_one, atol=1e-6)
 
     def test_too_few_classes_or_bad_features_are_clear_errors(self) -> None:
-        data = small_world()
+        data = self.world()
         train, classes = data.training()
         first_class = classes.take(torch.tensor([0]))
         with pytest.raises(DataError, match="only one seen class"):
@@ -283,7 +288,7 @@ class MethodSuite:
 
     def test_text_in_parts_is_scaled_part_by_part(self) -> None:
         """Two parts for both are taken under each scaling; parts of one modality by methods with a text for each."""
-        data = small_world()
+        data = self.world()
         train, classes = data.training()
         for scale in ("raw", "unit", "centred"):
             parted = in_parts(classes, (None, None))

@@ -19,13 +19,19 @@ def world(
     sizes: tuple[int, int, int] = (20, 24, 8),
     missing: float = 0.0,
     noise: float = 0.4,
+    one_space: bool = False,
 ) -> Dataset:
-    """Clips are a fixed linear image of their class's text vector plus noise; `missing` of them lack one modality."""
+    """Clips are a fixed linear image of their class's text vector plus noise; `missing` of them lack one modality.
+
+    In `one_space` clips are as wide as the text, and the vector itself plus noise.
+    """
     g = torch.Generator().manual_seed(seed)
     count = seen + unseen
-    d_a, d_v, d_t = sizes
+    d_a, d_v, d_t = sizes if not one_space else (sizes[2],) * 3
     text = torch.nn.functional.normalize(torch.randn(count, d_t, generator=g), dim=1)
     maps = torch.randn(d_t, d_a, generator=g), torch.randn(d_t, d_v, generator=g)
+    if one_space:
+        maps = torch.eye(d_t), torch.eye(d_t)
     order = torch.randperm(count, generator=g)
     mask = torch.zeros(count, dtype=torch.bool)
     mask[order[:seen]] = True
@@ -48,10 +54,21 @@ def world(
     return Dataset.of(classes, {name: part(name) for name in ("train", "val", "test")})
 
 
-@cache
 def small_world() -> Dataset:
     """The usual one, made once; nobody is to change it."""
-    return world()
+    return some_world()
+
+
+@cache
+def some_world(missing: float = 0.0) -> Dataset:
+    """One made once; nobody is to change it."""
+    return world(missing=missing)
+
+
+@cache
+def one_space_world(missing: float = 0.0) -> Dataset:
+    """One made once, whose clips and text stand in one space; nobody is to change it."""
+    return world(missing=missing, one_space=True)
 
 
 def features(clips: ClipSet) -> tuple[Tensor, Tensor]:

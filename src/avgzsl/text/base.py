@@ -44,6 +44,15 @@ class TextEncoder(Protocol):
 
 
 @runtime_checkable
+class BatchingEncoder(Protocol):
+    """A `TextEncoder` that is quicker with many phrases at once, if their last digits may differ for it."""
+
+    def encode_many(self, phrases: Sequence[str]) -> Float[Tensor, "k t"]:
+        """The rows of `encode`, but for rounding. Raises DataError."""
+        ...
+
+
+@runtime_checkable
 class TextEncoderPlugin(Protocol):
     """A module that loads one kind of text encoder."""
 
@@ -66,3 +75,8 @@ class TextEncoderPlugin(Protocol):
         for weights that are not there, DataError for a file that is not what it should be.
         """
         ...
+
+
+def encode_many(encoder: TextEncoder, phrases: Sequence[str]) -> Float[Tensor, "k t"]:
+    """The rows of `encode`, many at once where the encoder can: the last digits may differ. Raises DataError."""
+    return encoder.encode_many(phrases) if isinstance(encoder, BatchingEncoder) else encoder.encode(phrases)

@@ -1,7 +1,8 @@
 """Checks around any text encoder: of the names that go in and the rows that come out; and overrides of names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from avgzsl.errors import DataError
 from avgzsl.support.weights import WeightFile
-from avgzsl.text.base import TextEncoder
+from avgzsl.text.base import TextEncoder, encode_many
 from avgzsl.text.names import check_names, shown
 
 
@@ -40,16 +41,23 @@ class CheckedEncoder:
     def encode(self, names: Sequence[str]) -> Float[Tensor, "c t"]:
         """One finite, non-zero float32 row on the CPU a name; see `TextEncoder.encode`. Raises DataError."""
         check_names(names)
-        return self._checked(names, [self.words(name) for name in names])
+        return self._checked(names, self.encoder.encode, [self.words(name) for name in names])
 
     def encode_sentences(self, sentences: Sequence[str]) -> Float[Tensor, "k t"]:
         """One finite, non-zero float32 row a sentence, as it is: overrides are for names. Raises DataError."""
-        return self._checked(sentences, sentences)
+        return self._checked(sentences, self.encoder.encode, sentences)
 
-    def _checked(self, asked: Sequence[str], words: Sequence[str]) -> Float[Tensor, "c t"]:
+    def encode_many(self, phrases: Sequence[str]) -> Float[Tensor, "k t"]:
+        """As `encode_sentences`, many at once where the encoder can; last digits may hang on the other phrases."""
+        check_names(phrases)
+        return self._checked(phrases, partial(encode_many, self.encoder), phrases)
+
+    def _checked(
+        self, asked: Sequence[str], encode: Callable[[Sequence[str]], Tensor], words: Sequence[str]
+    ) -> Float[Tensor, "c t"]:
         if not asked:
             return torch.zeros(0, self.dimension)
-        rows = self.encoder.encode(words)
+        rows = encode(words)
         invalid = ~torch.isfinite(rows).all(1) | (rows == 0).all(1)
         if invalid.any():
             wrong = [name for name, is_invalid in zip(asked, invalid.tolist(), strict=True) if is_invalid]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.support.trust import read_text
-from avgzsl.support.weights import models_folder
+from avgzsl.support.weights import models_folders
 from avgzsl.text.names import check_names
 
 COLUMNS = ("original", "manual")
@@ -17,7 +17,7 @@ COLUMNS = ("original", "manual")
 
 def find_overrides(file: str, models: Path | None) -> Path:
     """The csv: a path as it is, or a name in the models folder. Raises DataError."""
-    places = [Path(file), models_folder(models) / file]
+    places = [Path(file), *(folder / file for folder in models_folders(models))]
     for place in places:
         if place.is_file():
             return place

@@ -2,7 +2,8 @@
 
 An engine module has open_model(path, example, dtype, output, device), which gives an `ExportedModel` for examples of
 that shape and type, or raises WeightsError for a file that is not such a model, ConfigError for a device that it cannot
-use.
+use; and read_constants(path, tensors), which gives weights inside a model by index or name, or raises WeightsError for
+what is no constant, ConfigError where the library does not tell them.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ class ModelEngine(Protocol):
     """The contract of a module in this folder."""
 
     open_model: Callable[[Path, tuple[int, ...], str, int | str | None, str], ExportedModel]
+    read_constants: Callable[[Path, Sequence[int | str]], list[np.ndarray]]
 
 
 _PLUGINS = Plugins[ModelEngine](__name__, "engine", keeps(ModelEngine))
@@ -45,6 +47,14 @@ def open_model(
     Raises UnknownNameError, WeightsError, ConfigError.
     """
     return _PLUGINS.load(name).open_model(path, example, dtype, output, device)
+
+
+def read_constants(name: str, path: Path, tensors: Sequence[int | str]) -> list[np.ndarray]:
+    """The real values of weights inside the model in `path`, float64, by index or name.
+
+    Raises UnknownNameError, WeightsError, ConfigError.
+    """
+    return _PLUGINS.load(name).read_constants(path, tensors)
 
 
 def leading_axes(

@@ -1,5 +1,6 @@
 """ONNX models, by ONNX Runtime."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,14 @@ def open_model(path: Path, example: tuple[int, ...], dtype: str, output: int | s
             f"{path}: no output {output!r}; it has {', '.join(f'{n} ({name})' for n, name in enumerate(names))}"
         )
     return ONNX(session, chosen, leading)
+
+
+def read_constants(path: Path, tensors: Sequence[int | str]) -> list[np.ndarray]:
+    """Raises ConfigError: ONNX Runtime does not tell them."""
+    raise ConfigError(
+        f"{path}: ONNX Runtime does not tell the weights inside a model ({', '.join(map(str, tensors))}); in the card, "
+        "leave labels.head out and name the probabilities as the output"
+    )
 
 
 def _open(path: Path, device: str) -> Any:

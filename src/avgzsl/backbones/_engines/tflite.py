@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,30 @@ def open_model(path: Path, example: tuple[int, ...], dtype: str, output: int | s
     except (ValueError, RuntimeError) as problem:
         raise WeightsError(f"{path}: LiteRT cannot run it ({problem})") from problem
     return TFLite(interpreter, _find(path, interpreter, output), shape)
+
+
+def read_constants(path: Path, tensors: Sequence[int | str]) -> list[np.ndarray]:
+    """See `avgzsl.backbones._engines`."""
+    interpreter = _open(path)
+    return [_constant(path, interpreter, _find(path, interpreter, tensor)) for tensor in tensors]
+
+
+def _constant(path: Path, interpreter: Any, tensor: dict[str, Any]) -> np.ndarray:
+    """scale * (number - zero_point), with one pair of these for all or one for each place along an axis."""
+    try:
+        raw = np.asarray(interpreter.get_tensor(tensor["index"])).astype(np.float64)
+    except ValueError as problem:  # nothing is allocated yet, so only constants have values
+        raise WeightsError(
+            f"{path}: tensor {tensor['index']} ({tensor['name']}) is no constant of the model; correct the card's head"
+        ) from problem
+    quantisation = tensor["quantization_parameters"]
+    scales, zero_points = (quantisation[key].astype(np.float64) for key in ("scales", "zero_points"))
+    if not len(scales):
+        return raw
+    along = [1] * raw.ndim
+    along[quantisation["quantized_dimension"]] = len(scales)
+    values: np.ndarray = scales.reshape(along) * (raw - zero_points.reshape(along))
+    return values
 
 
 def _open(path: Path) -> Any:

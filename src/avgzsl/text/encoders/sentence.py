@@ -20,12 +20,13 @@ from avgzsl.text.names import shown
 DESCRIPTION = "sentence:FOLDER_OR_NAME: a sentence-transformers model, from a folder or the hub"
 BRINGS_WEIGHTS = False
 
+_BATCH = 64
 _PATTERNS = ["*.json", "*.txt", "*.safetensors", "*.model"]
 
 
 @dataclass(frozen=True, eq=False)
 class SentenceEncoder:
-    """`model` is a SentenceTransformer; names are encoded one by one, so that no row hangs on the others' padding."""
+    """`model` is a SentenceTransformer; `encode` takes one name at a time, so that no row hangs on others' padding."""
 
     spec: str
     dimension: int
@@ -35,12 +36,19 @@ class SentenceEncoder:
 
     def encode(self, names: Sequence[str]) -> Float[Tensor, "c t"]:
         """A unit row a name. Raises DataError for names of more tokens than the model reads."""
+        return self._encode(names, 1)
+
+    def encode_many(self, phrases: Sequence[str]) -> Float[Tensor, "k t"]:
+        """See `BatchingEncoder`: four times as quick for the labels of a tagger."""
+        return self._encode(phrases, _BATCH)
+
+    def _encode(self, names: Sequence[str], batch: int) -> Float[Tensor, "c t"]:
         most = self.model.max_seq_length
         long = [name for name in names if most is not None and len(self.model.tokenizer(name)["input_ids"]) > most]
         if long:
             raise DataError(f"{self.spec}: reads {most} tokens, fewer than there are in {shown(long)}; use fewer words")
         rows: Tensor = self.model.encode(
-            list(names), batch_size=1, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
+            list(names), batch_size=batch, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
         )
         return rows.float().cpu()
 
