@@ -18,12 +18,13 @@ class Embeddings:
     """Clips in the space of the classes, on the CPU.
 
     `audio` and `video` are embeddings of one modality each (None where the method has none), `joint` one of both
-    together. `video_weight` is the attention's weight of video per clip; None where the method has no attention.
+    together; widths may differ. `video_weight` is the attention's weight of video per clip; None where the method has
+    no attention.
     """
 
-    audio: Float[Tensor, "n d"] | None
-    video: Float[Tensor, "n d"] | None
-    joint: Float[Tensor, "n d"] | None
+    audio: Float[Tensor, "n a"] | None
+    video: Float[Tensor, "n v"] | None
+    joint: Float[Tensor, "n j"] | None
     has_audio: Bool[Tensor, " n"]
     has_video: Bool[Tensor, " n"]
     video_weight: Float[Tensor, " n"] | None = None
