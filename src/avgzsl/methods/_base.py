@@ -40,8 +40,8 @@ _NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 class Method(ABC):
     """Base of all methods; see the module's docstring and `docs/architecture.md`.
 
-    A method writes `learn`, `embed_chunk`, `embed_prepared`, `learned` and `restore_learned`; what is the same for all,
-    checks and the scaling of the text, stands in `fit`, `embed_text`, `state` and `restore`.
+    A method writes `learn_from`, `embed_chunk`, `embed_prepared`, `learned` and `restore_learned`; what is the same for
+    all, checks and the scaling of the text, stands in `fit`, `embed_text`, `state` and `restore`.
     """
 
     text_scale: TextScale = "unit"
@@ -55,10 +55,8 @@ class Method(ABC):
     default: ClassVar[bool] = False  # taken where none is named; of the package's own methods, one
     baseline: ClassVar[bool] = False  # what the default is compared with; of the package's own methods, one
     control: ClassVar[bool] = False  # a floor: it relates clips and text by nothing, so it is near chance
-    # each modality has a text of its own: the method overrides `embed_text`, and `learn` gets the text as it is
+    # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is
     text_by_modality: ClassVar[bool] = False
-
-    _text: TextPreparation | None = None
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
@@ -95,7 +93,7 @@ class Method(ABC):
     @property
     def prepare_text(self) -> TextPreparation:
         """How the text of classes is scaled; learned by `fit`."""
-        return self._text or TextPreparation(self.text_scale)
+        return getattr(self, "text_", None) or TextPreparation(self.text_scale)
 
     def fit(self: Fitted, train: ClipSet, classes: ClassTable, job: Job | None = None) -> Fitted:
         """Learn from seen clips and the text of seen classes; gives back self. `train` is left as it is.
@@ -103,10 +101,10 @@ class Method(ABC):
         Raises DataError, ModalityError, and ConfigError for text that the method cannot use.
         """
         check_training(train, classes)
-        self._text = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
+        self.text_ = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
         if not self.text_by_modality:
-            classes = replace(classes, text=self._text(classes.text, self.text_modality), parts=())
-        self.learn(train, classes, job or Job())
+            classes = replace(classes, text=self.text_(classes.text, self.text_modality), parts=())
+        self.learn_from(train, classes, job or Job())
         return self
 
     def embed_text(self, text: Float[Tensor, "c t"]) -> TextEmbeddings:
@@ -119,13 +117,13 @@ class Method(ABC):
 
     def restore(self: Fitted, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Fitted:
         """Take over what another instance learned; `sizes` are the dimensions of audio, video and text features."""
-        self._text = TextPreparation.restored(state, self.text_scale)
-        width = sizes["text"] if self.text_by_modality else self._text.width(sizes["text"], self.text_modality)
+        self.text_ = TextPreparation.restored(state, self.text_scale)
+        width = sizes["text"] if self.text_by_modality else self.text_.width(sizes["text"], self.text_modality)
         self.restore_learned(without_text(state), {**sizes, "text": width})
         return self
 
     @abstractmethod
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Learn from clips that were checked; the text of `classes` is scaled as `text_scale` says."""
 
     @abstractmethod
@@ -138,7 +136,7 @@ class Method(ABC):
 
     @abstractmethod
     def learned(self) -> dict[str, Tensor]:
-        """What `learn` learned, as tensors. Raises NotFittedError."""
+        """What `learn_from` learned, as tensors. Raises NotFittedError."""
 
     @abstractmethod
     def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:

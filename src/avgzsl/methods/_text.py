@@ -34,7 +34,7 @@ class Columns(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TextPreparation:
-    """`parts` is empty for text of one part, of any width; `mean` (t) of the seen classes is taken off, if there."""
+    """`parts` is empty for text of one part, of any width; `mean` (t), of the seen classes, is None if it stays in."""
 
     scale: TextScale
     parts: tuple[Columns, ...] = ()

@@ -54,7 +54,7 @@ class LeastSquares(Method, name="least-squares"):
         """As set by `compare_by`."""
         return self.compare_by
 
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Solve the normal equations of each modality. Raises DataError."""
         data = load_train_set(train, classes, self.normalise, torch.device("cpu"))
         text = {modality: self.prepare_text(classes.text, modality) for modality in data.feature}
