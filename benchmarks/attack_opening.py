@@ -295,6 +295,7 @@ def specs(work: Path, home: Path, tree: Path, run: Path) -> Outcome:
 
                 def spoil(tree: Path, run: Path, encoder: Any = encoder) -> None:
                     _edit(run, "data.encoders", {"text": encoder, "audio": encoder})
+                    _edit(run, "data.text", [])
 
                 tries(spoil, "pack", "RUN", "--out", "OUT", "--with-weights")
     return tries.outcome()

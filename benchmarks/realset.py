@@ -20,6 +20,7 @@ import torch
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import class_splits, open_dataset
 from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode
 from avgzsl.learning.training import Job
 from avgzsl.methods import Method, build
@@ -38,8 +39,8 @@ def test_results(method: Method, data: Dataset, seed: int) -> dict[Mode, Classif
     """Fit, calibrate on val, measure on test."""
     method.fit(*data.training(), Job(seed=seed))
     tested = gallery_of(method, data.split("test"), data.classes)
-    gammas = gallery_of(method, data.split("val"), data.classes).penalties(tested.modes)
-    return {measured.scored.mode: measured.classification for measured in tested.measure(tested.modes, gammas)}
+    numbers = choose_numbers([gallery_of(method, data.split("val"), data.classes)], tested.modes)
+    return {measured.scored.mode: measured.classification for measured in tested.measure(tested.modes, numbers)}
 
 
 def permuted(data: Dataset, seed: int) -> Dataset:
@@ -57,7 +58,7 @@ def validation_hm(settings: dict[str, object], sets: dict[str, Dataset]) -> floa
     def one(data: Dataset) -> float:
         method = build("least-squares", settings=settings).fit(*data.training())
         gallery = gallery_of(method, data.split("val"), data.classes)
-        return gallery.measure([BOTH], gallery.penalties([BOTH]))[0].classification.HM
+        return gallery.measure([BOTH], choose_numbers([gallery], [BOTH], energy=False))[0].classification.HM
 
     return statistics.fmean(map(one, sets.values()))
 

@@ -27,6 +27,7 @@ from torch import Generator, Tensor
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import class_splits, open_dataset
 from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
@@ -111,7 +112,7 @@ def evaluation_rows(data: Dataset) -> list[Row]:
     method.embed_clips = lambda clips: embedded[id(clips)]  # type: ignore[method-assign]
 
     def whole() -> None:
-        gallery_of(method, test, table).measure(THREE, gallery_of(method, val, table).penalties(THREE))
+        gallery_of(method, test, table).measure(THREE, choose_numbers([gallery_of(method, val, table)], THREE))
 
     def bare() -> None:
         for clips in (val, test):
@@ -176,8 +177,8 @@ def real_rows(path: Path) -> list[Row]:
             data = open_dataset(path, class_split=name)
             method = build("avgzslnet", "realset", {"precision": precision, "attention": "none"})
             method.fit(*data.training(), Job())
-            gammas = gallery_of(method, data.split("val"), data.classes).penalties(THREE[2:])
-            found = gallery_of(method, data.split("test"), data.classes).measure(THREE[2:], gammas)[0]
+            numbers = choose_numbers([gallery_of(method, data.split("val"), data.classes)], THREE[2:])
+            found = gallery_of(method, data.split("test"), data.classes).measure(THREE[2:], numbers)[0]
             values[name] = [100 * found.classification.HM]
         mean, deviation = spread(values)
         rows.append(

@@ -163,7 +163,8 @@ def _of(told: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _figures(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [_of(row, FIGURES) for row in rows]
+    """Retrieval as it was always measured."""
+    return [_of(row, FIGURES) for row in rows if row.get("retrieval") != "corrected"]
 
 
 def _write() -> None:

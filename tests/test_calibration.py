@@ -18,7 +18,8 @@ from avgzsl.experiments.calibration import (
     write_recognition,
 )
 from avgzsl.experiments.gallery import REJECTED, gallery_of, reject_threshold
-from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.numbers import choose_numbers
+from avgzsl.experiments.protocol import Mode, Numbers
 from avgzsl.methods import Method, build
 from tests.worlds import world
 
@@ -56,9 +57,11 @@ def slow_thresholds(method: Method, val, classes, gammas) -> dict[Mode, float]:
 def test_penalties_and_thresholds_are_those_of_a_slow_loop(data, method):
     found = calibrate_recognition(method, data)
     val, classes = data.split("val"), data.classes
-    gammas = gallery_of(method, val, classes).penalties(gallery_of(method, val, classes).modes)
-    assert found.gammas() == gammas
-    assert len({AUDIO, VIDEO, BOTH, ATTENDED} & found.gammas().keys()) == 4
+    gallery = gallery_of(method, val, classes)
+    numbers = choose_numbers([gallery], gallery.modes)
+    assert found.numbers() == numbers
+    assert len({AUDIO, VIDEO, BOTH, ATTENDED} & found.numbers().keys()) == 4
+    gammas = {mode: one.gamma for mode, one in numbers.items()}
     expected = slow_thresholds(method, val, classes, gammas)
     assert found.thresholds().keys() == expected.keys()
     for mode, value in expected.items():
@@ -89,7 +92,7 @@ def test_without_unseen_clips_there_is_no_penalty_but_a_threshold(data, method):
     for mark in (True, False):
         one_group = val.where(data.classes.seen[val.labels] == mark)
         found = calibrate_recognition(method, replace(data, splits={**data.splits, "val": one_group}))
-        assert found.gammas() == {}
+        assert found.numbers() == {}
         assert found.thresholds().keys() == {AUDIO, VIDEO, BOTH, ATTENDED}
         expected = slow_thresholds(method, one_group, data.classes, {})
         assert found.thresholds()[BOTH] == pytest.approx(expected[BOTH], abs=1e-5)
@@ -111,7 +114,7 @@ def test_a_mode_in_which_no_class_is_found_has_no_threshold(data, method):
     wrong = replace(worst, labels=scores.argmin(1))
     assert gallery_of(method, wrong, classes).thresholds([VIDEO], {}) == {}
     found = calibrate_recognition(method, replace(data, splits={**data.splits, "val": wrong}))
-    assert found is None or found.modes["video"].threshold is None or found.gammas()[VIDEO] != 0
+    assert found is None or found.modes["video"].threshold is None or found.numbers()[VIDEO].gamma != 0
 
 
 def test_of_scores_that_are_not_finite_nothing_is_taken(data, method):
@@ -128,7 +131,8 @@ def test_the_record_is_written_and_read_back(tmp_path):
         modes={
             "audio": ModeRecord(gamma=0.5, threshold=-1.25),
             "both-equal": ModeRecord(gamma=None, threshold=-2.0),
-            "both-attention": ModeRecord(gamma=0.25, threshold=None),
+            "both-attention": ModeRecord(gamma=0.25, threshold=None, energy_share=0.5, energy_temperature=2.0),
+            "both-weighted": ModeRecord(gamma=0.5, threshold=-1.0, weight=0.3, stretch=1.5),
         }
     )
     assert read_recognition(tmp_path) is None
@@ -137,17 +141,35 @@ def test_the_record_is_written_and_read_back(tmp_path):
         "format": 1,
         "rejected": 0.05,
         "modes": {
-            "audio": {"gamma": 0.5, "threshold": -1.25},
-            "both-equal": {"gamma": None, "threshold": -2.0},
-            "both-attention": {"gamma": 0.25, "threshold": None},
+            "audio": {"gamma": 0.5, "threshold": -1.25, **REST},
+            "both-equal": {"gamma": None, "threshold": -2.0, **REST},
+            "both-attention": {
+                "gamma": 0.25,
+                "threshold": None,
+                **REST,
+                "energy_share": 0.5,
+                "energy_temperature": 2.0,
+            },
+            "both-weighted": {"gamma": 0.5, "threshold": -1.0, **REST, "weight": 0.3, "stretch": 1.5},
         },
     }
     again = read_recognition(tmp_path)
     assert again == record
-    assert again.gammas() == {AUDIO: 0.5, ATTENDED: 0.25}
-    assert again.thresholds() == {AUDIO: -1.25, BOTH: -2.0}
+    weighted = Mode("both", "weighted")
+    assert again.numbers() == {
+        AUDIO: Numbers(0.5),
+        ATTENDED: Numbers(0.25, energy_share=0.5, energy_temperature=2.0),
+        weighted: Numbers(0.5, 1.5, 0.3),
+    }
+    assert again.thresholds() == {AUDIO: -1.25, BOTH: -2.0, weighted: -1.0}
 
 
+def test_a_record_of_gamma_and_threshold_alone_still_opens(tmp_path):
+    (tmp_path / RECOGNITION).write_text(json.dumps(GOOD))
+    assert read_recognition(tmp_path).numbers() == {AUDIO: Numbers(0.5)}
+
+
+REST = {"stretch": 0.0, "weight": None, "energy_share": 0.0, "energy_temperature": 0.1}
 GOOD = {"format": 1, "rejected": 0.05, "modes": {"audio": {"gamma": 0.5, "threshold": -1.0}}}
 
 
@@ -160,6 +182,10 @@ GOOD = {"format": 1, "rejected": 0.05, "modes": {"audio": {"gamma": 0.5, "thresh
         {"modes": {"audio": {"gamma": 0.5}}},
         {"modes": {"audio": {"gamma": 0.5, "threshold": -1.0, "more": 1}}},
         {"modes": {"audio": {"gamma": "much", "threshold": -1.0}}},
+        {"modes": {"audio": {"gamma": 0.5, "threshold": -1.0, "stretch": -1.0}}},
+        {"modes": {"audio": {"gamma": 0.5, "threshold": -1.0, "weight": 1.1}}},
+        {"modes": {"audio": {"gamma": 0.5, "threshold": -1.0, "energy_share": -0.1}}},
+        {"modes": {"audio": {"gamma": 0.5, "threshold": -1.0, "energy_temperature": 0.0}}},
     ],
     ids=str,
 )

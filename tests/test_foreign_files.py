@@ -435,7 +435,7 @@ def test_the_data_of_a_run_may_be_anywhere(copy, path):
 def test_what_is_no_path_is_no_encoder(copy, text):
     config = json.loads((copy / "config.json").read_text())
     for encoder in ({"spec": text, "weights": []}, {"spec": "dict:a", "weights": [{"name": text, "sha256": "0"}]}):
-        config["data"]["encoders"] = {"text": encoder}
+        config["data"] |= {"encoders": {"text": encoder}, "text": []}  # as runs from before text had parts
         (copy / "config.json").write_text(json.dumps(config))
         with pytest.raises(RunError, match="cannot be a path"):
             runs.load_run(copy)

@@ -29,11 +29,24 @@ def app():
 
 def test_a_choice_is_an_option_a_field(app, tmp_path):
     made, heard = app
-    given = ["--audio", "descriptors", "--models", tmp_path, "--class-split", "s", "--drop-bad-rows", "--seed", "4"]
+    given = [
+        "--audio",
+        "descriptors",
+        "--models",
+        tmp_path,
+        "--class-split",
+        "s",
+        "--drop-bad-rows",
+        "--seed",
+        "4",
+        "--text",
+        "own",
+    ]
     ran = RUNNER.invoke(made, [str(tmp_path), *map(str, given)], catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
-    encoders = EncoderChoice(audio="descriptors", models=tmp_path)
-    assert heard == [(tmp_path, 4, encoders, DataChoice(class_split="s", drop_bad_rows=True))]
+    encoders = EncoderChoice(audio="descriptors", text=("own",), models=tmp_path)
+    choice = DataChoice(class_split="s", drop_bad_rows=True, text="own", models=tmp_path)
+    assert heard == [(tmp_path, 4, encoders, choice)]  # what both choices have, both get
 
 
 def test_what_is_not_given_is_the_default_of_the_choice(app):

@@ -419,6 +419,8 @@ def with_record(run: Path, copy: Path, **encoders: Encoder) -> Path:
     known = {
         kind: {"spec": one.spec, "weights": [vars(file) for file in one.weights]} for kind, one in encoders.items()
     }
+    if "text" in known:
+        config["data"]["text"][0]["encoder"] = known.pop("text")
     config["data"]["encoders"] |= known
     (copy / "config.json").write_text(json.dumps(config))
     return copy

@@ -7,10 +7,11 @@ import torch
 
 from avgzsl.data.clips import Dataset, restrict
 from avgzsl.errors import ConfigError, DataError, ModalityError, UnknownNameError
-from avgzsl.experiments.gallery import Gallery, gallery_of, validate
-from avgzsl.experiments.protocol import Mode, choose_mode, choose_modes, served_modes
-from avgzsl.experiments.pseudo_unseen import FOLDS, pseudo_unseen_folds, pseudo_unseen_penalties
-from avgzsl.experiments.trial import find_penalties, result_rows
+from avgzsl.experiments.gallery import Gallery, gallery_of
+from avgzsl.experiments.numbers import choose_numbers, validate
+from avgzsl.experiments.protocol import Mode, Numbers, choose_mode, choose_modes, served_modes
+from avgzsl.experiments.pseudo_unseen import FOLDS, pseudo_unseen_folds, pseudo_unseen_galleries
+from avgzsl.experiments.trial import calibration_galleries, measured_with, result_rows
 from avgzsl.learning.training import Job
 from avgzsl.methods import Method, build
 from avgzsl.scores.metrics import class_accuracy, harmonic_mean
@@ -19,6 +20,14 @@ from avgzsl.support.progress import Step
 from tests.worlds import world
 
 AUDIO, VIDEO, BOTH = Mode("audio", "equal"), Mode("video", "equal"), Mode("both", "equal")
+
+
+def gammas_of(numbers: dict[Mode, Numbers]) -> dict[Mode, float]:
+    return {mode: one.gamma for mode, one in numbers.items()}
+
+
+def with_gammas(gammas: dict[Mode, float]) -> dict[Mode, Numbers]:
+    return {mode: Numbers(gamma) for mode, gamma in gammas.items()}
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +50,11 @@ def test_modes_are_those_that_method_and_clips_allow(data, method):
 def test_a_clip_that_lacks_a_modality_is_scored_by_the_other_with_its_gamma(data, method):
     """Redone clip by clip, with the decision rule of methods 8.3 written out."""
     val, test, classes = data.split("val"), data.split("test"), data.classes
-    gammas = gallery_of(method, val, classes).penalties([BOTH])
+    numbers = choose_numbers([gallery_of(method, val, classes)], [BOTH])
+    gammas = gammas_of(numbers)
     assert set(gammas) == {AUDIO, VIDEO, BOTH}
     assert len(set(gammas.values())) == 3
-    (found,) = gallery_of(method, test, classes).measure([BOTH], gammas)
+    (found,) = gallery_of(method, test, classes).measure([BOTH], numbers)
     right = torch.zeros(len(classes)), torch.zeros(len(classes))
     for i in range(len(test)):
         clip = test.take(torch.tensor([i]))
@@ -66,13 +76,13 @@ def test_each_clip_has_the_penalty_of_what_it_brings(data, method):
     test, classes = data.split("test"), data.classes
     embeddings, text = method.embed_clips(test), method.embed_text(classes.text)
     for gammas in ({AUDIO: 0.25, VIDEO: -0.5, BOTH: 1.75}, {AUDIO: 0.25}, {VIDEO: -0.5, BOTH: 1.75}, {}):
-        found = Gallery(method, embeddings, test.labels, data.classes, text).score(BOTH, gammas)
+        found = Gallery(method, embeddings, test.labels, data.classes, text).score(BOTH, with_gammas(gammas))
         expected = []
         for audio, video in zip(test.has_audio.tolist(), test.has_video.tolist(), strict=True):
             expected.append(gammas.get(BOTH if audio and video else AUDIO if audio else VIDEO, 0.0))
         assert found.gamma.dtype == torch.float64 and found.gamma.tolist() == expected
         for mode in (AUDIO, VIDEO):
-            alone = Gallery(method, embeddings, test.labels, data.classes, text).score(mode, gammas)
+            alone = Gallery(method, embeddings, test.labels, data.classes, text).score(mode, with_gammas(gammas))
             assert alone.gamma.tolist() == [gammas.get(mode, 0.0)] * len(alone.rows)
             assert torch.equal(alone.labels, test.labels[test.has(mode.modality)])
     assert int((test.has_audio & ~test.has_video).sum()) > 5 and int((test.has_video & ~test.has_audio).sum()) > 5
@@ -84,8 +94,8 @@ def test_attention_and_equal_weights_have_their_own_penalty():
     method.fit(*data.training())
     attended = Mode("both", "attention")
     gammas = {BOTH: 1.0, attended: 2.0, AUDIO: 3.0, VIDEO: 4.0}
-    both = gallery_of(method, data.split("test"), data.classes).measure([BOTH, attended], gammas)
-    assert [one.gamma for one in both] == [1.0, 2.0]
+    both = gallery_of(method, data.split("test"), data.classes).measure([BOTH, attended], with_gammas(gammas))
+    assert [one.numbers.gamma for one in both] == [1.0, 2.0]
     full = data.split("test").has_audio & data.split("test").has_video
     for one, gamma in zip(both, (1.0, 2.0), strict=True):
         assert set(one.scored.gamma[full].tolist()) == {gamma}
@@ -99,13 +109,13 @@ def test_every_mode_has_its_own_scores_and_penalty():
     val, classes = data.split("val"), data.classes
     there = gallery_of(method, val, data.classes).modes
     assert there == [AUDIO, VIDEO, BOTH, Mode("both", "attention")]
-    gammas = gallery_of(method, val, classes).penalties(there)
+    gammas = gammas_of(choose_numbers([gallery_of(method, val, classes)], there))
     embeddings, text = method.embed_clips(val), method.embed_text(classes.text)
     for mode in there:
         full = val.where(val.has_audio & val.has_video if mode.modality == "both" else val.has(mode.modality))
         scores = method.scores(full, classes.text, *mode)
         assert gammas[mode] == pytest.approx(calibrate(scores, full.labels, classes.seen), abs=1e-5)
-        found = Gallery(method, embeddings, val.labels, data.classes, text).score(mode, gammas)
+        found = Gallery(method, embeddings, val.labels, data.classes, text).score(mode, with_gammas(gammas))
         part = val if mode.modality == "both" else full
         assert torch.allclose(found.scores, method.scores(part, classes.text, *mode), atol=1e-5)
         assert torch.equal(found.labels, part.labels)
@@ -117,7 +127,7 @@ def test_folds_are_three(method):
     many = world(seen=9, unseen=2, clips=6)
     assert int(many.classes.seen.sum()) // 2 == 4  # there could be four
     gallery = gallery_of(method, many.split("test"), many.classes)
-    find_penalties(gallery, many, [AUDIO], "pseudo-unseen", progress=steps.append)
+    calibration_galleries(gallery, many, "pseudo-unseen", progress=steps.append)
     assert [(step.task, step.done, step.total) for step in steps] == [("pseudo-unseen folds", i, 3) for i in (1, 2, 3)]
 
 
@@ -131,7 +141,7 @@ def test_a_mode_without_a_clip_is_a_clear_error(data, method):
     with pytest.raises(ModalityError, match="no clip to test on both"):
         Gallery(method, method.embed_clips(none), none.labels, data.classes, text).score(BOTH, {})
     silent = replace(data.split("val"), has_audio=deaf.has_audio)
-    assert gallery_of(method, silent, data.classes).penalties([BOTH]).keys() == {VIDEO}
+    assert choose_numbers([gallery_of(method, silent, data.classes)], [BOTH]).keys() == {VIDEO}
 
 
 @pytest.mark.parametrize(("seen", "unseen", "held"), [(6, 3, 2), (8, 1, 1), (5, 1, 1), (9, 3, 2), (4, 4, 2)])
@@ -182,14 +192,14 @@ def test_penalties_are_made_on_the_clips_that_have_the_mode(data, method):
     val, classes = data.split("val"), data.classes
     with_audio = val.where(val.has_audio)
     every, some = gallery_of(method, val, classes), gallery_of(method, with_audio, classes)
-    assert every.penalties([AUDIO]) == some.penalties([AUDIO])
+    assert choose_numbers([every], [AUDIO]) == choose_numbers([some], [AUDIO])
 
 
 def test_single_modality_tests_only_the_clips_that_have_it(data, method):
     test = data.split("test")
     (found,) = gallery_of(method, test, data.classes).measure([AUDIO], {})
     assert torch.equal(found.scored.rows, test.has_audio.nonzero().squeeze(1))
-    assert found.gamma == 0.0  # of a mode without a penalty
+    assert found.numbers.gamma == 0.0  # of a mode without a penalty
 
 
 def test_oracle_is_an_upper_bound_and_none_is_zero(data, method):
@@ -198,16 +208,20 @@ def test_oracle_is_an_upper_bound_and_none_is_zero(data, method):
     gallery = gallery_of(method, test, classes)
     complete = gallery_of(method, test.where(test.has_audio & test.has_video), classes)
     for calibration in ("none", "val", "oracle"):
-        gammas = find_penalties(gallery, data, [BOTH], calibration)
-        hm[calibration] = complete.measure([BOTH], gammas)[0].classification.HM
+        known = calibration_galleries(gallery, data, calibration)
+        (found,), _ = measured_with(complete, known, [BOTH])
+        hm[calibration] = found.classification.HM
     assert hm["oracle"] >= max(hm.values())
-    assert find_penalties(gallery, data, [BOTH], "none") == {BOTH: 0.0}
+    (found,), numbers = measured_with(complete, [], [BOTH])
+    assert calibration_galleries(gallery, data, "none") == []
+    assert numbers == {} and found.numbers == Numbers() and found.corrected is None
+    assert found.scored.gamma.tolist() == [0.0] * len(complete.labels)
 
 
 def test_pseudo_unseen_uses_no_label_of_an_unseen_class(data, method):
     def found(train, val):
         folds = list(pseudo_unseen_folds(train, val, data.classes, FOLDS, 0))
-        return pseudo_unseen_penalties(method, folds, [BOTH], Job())
+        return choose_numbers(pseudo_unseen_galleries(method, folds, Job()), [BOTH])
 
     train, val = data.split("train"), data.split("val")
     unseen = ~data.classes.seen
@@ -222,14 +236,15 @@ def test_pseudo_unseen_is_the_mean_over_folds_fitted_without_the_held_out_classe
     """Redone fold by fold from the class names, each trained on nothing of those held out."""
     train, val, classes = data.split("train"), data.split("val"), data.classes
     parts = list(pseudo_unseen_folds(train, val, classes, folds, 7))
-    found = pseudo_unseen_penalties(method, parts, [BOTH, AUDIO], Job(seed=7))
+    found = gammas_of(choose_numbers(pseudo_unseen_galleries(method, parts, Job(seed=7)), [BOTH, AUDIO]))
     expected: dict[Mode, list[float]] = {}
     for names in held_out(data, folds, 7):
         marks = torch.tensor([name not in names for name in classes.names])
         clips, table = restrict(train, classes, classes.seen & marks)
         fitted = build("least-squares").fit(clips, table)
         val_clips, val_table = restrict(val, replace(classes, seen=classes.seen & marks), classes.seen)
-        for mode, gamma in gallery_of(fitted, val_clips, val_table).penalties([BOTH, AUDIO]).items():
+        one = choose_numbers([gallery_of(fitted, val_clips, val_table)], [BOTH, AUDIO])
+        for mode, gamma in gammas_of(one).items():
             expected.setdefault(mode, []).append(gamma)
     assert {len(values) for values in expected.values()} == {folds}
     assert found.keys() == expected.keys() == {AUDIO, VIDEO, BOTH}
@@ -243,7 +258,7 @@ def test_validation_is_of_the_fullest_mode_with_equal_weights_at_its_best_penalt
     attended = build("avgzslnet", settings={"epochs": 3, "batch_size": 64, "attention_epochs": 2})
     for fitted in (method, attended.fit(*data.training())):
         gallery = gallery_of(fitted, val, classes)
-        (expected,) = gallery.measure([BOTH], gallery.penalties([BOTH]))
+        (expected,) = gallery.measure([BOTH], choose_numbers([gallery], [BOTH]))
         found = validate(fitted, val, classes)
         assert tuple(getattr(expected.classification, key) for key in ("S", "U", "HM")) == (found.S, found.U, found.HM)
     silent = replace(val, audio=None, has_audio=torch.zeros(len(val), dtype=torch.bool))
@@ -267,7 +282,7 @@ def test_clips_are_embedded_once(data, method, monkeypatch):
     val = data.split("val")
     validate(method, val, data.classes)
     assert embedded == [len(val)]
-    find_penalties(gallery_of(method, val, data.classes), data, [BOTH], "oracle")
+    choose_numbers(calibration_galleries(gallery_of(method, val, data.classes), data, "oracle"), [BOTH])
     assert embedded == [len(val)] * 2
 
 
@@ -283,7 +298,7 @@ def test_pseudo_unseen_fits_copies_by_the_job(data, method, monkeypatch):
     monkeypatch.setattr(type(method), "fit", noted)
     job = Job(seed=5)
     folds = list(pseudo_unseen_folds(data.split("train"), data.split("val"), data.classes, 2, 5))
-    pseudo_unseen_penalties(method, folds, [BOTH], job)
+    pseudo_unseen_galleries(method, folds, job)
     assert jobs == [job, job]
 
 
@@ -291,10 +306,10 @@ def test_calibrating_without_unseen_clips_names_the_alternatives(data, method):
     val = data.split("val")
     seen_only = val.where(data.classes.seen[val.labels])
     with pytest.raises(DataError, match="pseudo-unseen"):
-        gallery_of(method, seen_only, data.classes).penalties([BOTH])
+        choose_numbers([gallery_of(method, seen_only, data.classes)], [BOTH])
     few = world(seen=3, unseen=6)
     with pytest.raises(DataError, match="at least 3 seen classes"):
-        find_penalties(gallery_of(method, few.split("test"), few.classes), few, [BOTH], "pseudo-unseen")
+        calibration_galleries(gallery_of(method, few.split("test"), few.classes), few, "pseudo-unseen")
 
 
 def test_choosing_modes(data, method):
@@ -331,9 +346,13 @@ def test_choosing_one_mode_takes_the_fullest(data, method):
 def test_rows_hold_fractions_by_class_name_and_none_for_what_is_not(data, method):
     clips, classes = data.split("test"), data.classes
     lost = clips.where(clips.labels != 4)
-    (found,) = gallery_of(method, lost, classes).measure([VIDEO], {VIDEO: -0.25})
-    classified, retrieved = result_rows([found], classes.names, "val")
-    assert (classified["task"], retrieved["task"]) == ("classification", "retrieval")
+    (found,) = gallery_of(method, lost, classes).measure([VIDEO], {VIDEO: Numbers(-0.25)})
+    classified, retrieved, moved = result_rows([found], classes.names, "val")
+    assert (classified["task"], retrieved["task"], moved["task"]) == ("classification", "retrieval", "retrieval")
+    assert (classified["retrieval"], retrieved["retrieval"], moved["retrieval"]) == (None, "plain", "corrected")
+    assert (classified["calibration"], retrieved["calibration"], moved["calibration"]) == ("val", None, "val")
+    assert {row["stretch"] for row in (classified, retrieved, moved)} == {None}
+    assert moved["HM"] == retrieved["HM"]  # a share of 0 changes nothing
     assert classified["gamma"] == -0.25
     assert classified["per_class"]["class 4"] is None
     assert list(classified["per_class"]) == list(classes.names)

@@ -26,6 +26,7 @@ from avgzsl.experiments import calibration
 from avgzsl.experiments import run as runs
 from avgzsl.experiments import train_evaluate as experiment
 from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode
 from avgzsl.features.embedding import Task
 from avgzsl.media.decode import decode
@@ -93,7 +94,7 @@ def edit(folder: Path, file: str, change) -> None:
 
 
 def without_encoders(folder: Path) -> None:
-    edit(folder, "config.json", lambda config: config["data"].pop("encoders") and None)
+    edit(folder, "config.json", lambda config: config["data"].pop("encoders") and config["data"].pop("text") and None)
 
 
 def command(*arguments: object) -> tuple[int, str, str]:
@@ -330,10 +331,10 @@ def test_penalties_and_thresholds_come_from_validation_by_a_slow_loop():
     found = calibration.calibrate_recognition(method, data)
     val, seen = data.split("val"), data.classes.seen.tolist()
     gallery = gallery_of(method, val, data.classes)
-    assert found.gammas() == gallery.penalties(gallery.modes)
+    assert found.numbers() == choose_numbers([gallery], gallery.modes)
     assert len(found.thresholds()) == 4
     for mode, threshold in found.thresholds().items():
-        gamma, right = found.gammas()[mode], []
+        gamma, right = found.numbers()[mode].gamma, []
         for i in range(len(val)):
             clip = val.take(torch.tensor([i]))
             needed = ("audio", "video") if mode.modality == "both" else (mode.modality,)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from avgzsl.data.clips import Encoder
+from avgzsl.data.clips import Encoder, TextPart
 from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, RunError, UnknownNameError
 from avgzsl.experiments import run as runs
@@ -82,7 +82,9 @@ def test_the_encoders_of_the_data_are_kept_and_others_cannot_resume(run, data, t
     text = Encoder("words:vectors.bin", (WeightFile("vectors.bin", "a" * 64),))
     known = replace(open_dataset(data), encoders={"audio": Encoder("descriptors"), "text": text})
     kept = train(known, out=tmp_path / "run", settings=SETTINGS)
-    assert runs.load_run(kept.folder).config.data.encoders == known.encoders
+    record = runs.load_run(kept.folder).config.data
+    assert record.encoders == {"audio": Encoder("descriptors")} and record.known_encoders[1:] == [text]
+    assert record.text == (TextPart(record.dimensions["text"], None, text),)
     assert contents(kept.folder)["model.safetensors"] == contents(run.folder)["model.safetensors"]
     with pytest.raises(RunError, match=r"encoders: \{\} there"):
         train(known, out=copy_of(run, tmp_path / "copy"), settings=SETTINGS, resume=True)
@@ -105,7 +107,8 @@ def test_evaluating_names_its_calibration_and_its_data(run, data):
     for calibration in ("val", "pseudo-unseen", "none", "oracle"):
         found = evaluate(run, modality="both", fusion="equal", calibration=calibration)
         assert found.provenance["calibration"] == calibration
-        assert [row["calibration"] for row in found.results] == [calibration, None]
+        corrected = [calibration] if calibration != "none" else []
+        assert [row["calibration"] for row in found.results] == [calibration, None, *corrected]
         assert found.provenance["data"]["fingerprint"] == run.config.data.fingerprint
         json.dumps(found.json(), allow_nan=False)
 

@@ -309,7 +309,7 @@ def test_without_encoders_the_classes_can_still_be_searched(tmp_path, clip):
     shutil.copytree(world() / "index", tmp_path / "index")
     path = tmp_path / "index" / "run" / "config.json"
     config = json.loads(path.read_text())
-    config["data"]["encoders"] = {}
+    config["data"] |= {"encoders": {}, "text": []}
     path.write_text(json.dumps(config))
     with application(tmp_path / "index") as app:
         client = client_of(app)
@@ -336,7 +336,7 @@ def test_what_lies_where_is_not_to_be_asked_for(tmp_path, client):
     classes = read_classes(load_run(world() / "run"))
     np.savez(vectors, **dict(zip(classes.names, classes.text.numpy(), strict=True)))
     weights = [{"name": vectors.name, "sha256": hashlib.sha256(vectors.read_bytes()).hexdigest()}]
-    config["data"]["encoders"]["text"] = {"spec": f"dict:{vectors}", "weights": weights}
+    config["data"]["text"][0]["encoder"] = {"spec": f"dict:{vectors}", "weights": weights}
     path.write_text(json.dumps(config))
     bearer = {"authorization": f"Bearer {TOKEN}"}
     with application(tmp_path / "index", token=TOKEN) as app:

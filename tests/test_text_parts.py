@@ -1,13 +1,17 @@
 """The text of classes in parts: which columns are whose, and what they are made from."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from pydantic import TypeAdapter
 
 from avgzsl.data.clips import ClassTable, Descriptions, Encoder, Prompts, TextPart, fingerprint
-from avgzsl.errors import DataError
+from avgzsl.errors import ConfigError, DataError
 from avgzsl.support.weights import WeightFile
+from avgzsl.text.encoders import load
 from avgzsl.text.part_record import columns_of
+from avgzsl.text.parts import describe_classes, load_parts, split_sentence
 
 NAMES = ("a", "b", "c")
 PARTS = (
@@ -47,3 +51,86 @@ def test_a_single_part_leaves_the_fingerprint_and_several_are_in_it() -> None:
     others = [PARTS, (TextPart(2), TextPart(3)), (TextPart(3), TextPart(2)), (TextPart(5, "audio"),)]
     names = {fingerprint(table(parts), ["x"]) for parts in others}
     assert len(names | {before}) == 5
+
+
+def rows_of(encoder: str, *texts: str) -> torch.Tensor:
+    return load(encoder).encode(texts).double()
+
+
+def unit(rows: torch.Tensor) -> torch.Tensor:
+    return (rows / rows.norm(dim=-1, keepdim=True)).float()
+
+
+@pytest.fixture
+def sentences(tmp_path: Path) -> Path:
+    path = tmp_path / "s.csv"
+    path.write_text("label,one,two\nred drum,a red skin,it booms loudly\nblue flute,thin blue wood,\n")
+    return path
+
+
+def test_prompts_are_the_mean_of_unit_vectors(tmp_path: Path) -> None:
+    overrides = tmp_path / "o.csv"
+    overrides.write_text("original,manual\ndrum,red drum\nred drum,never this\n")
+    (tmp_path / "p.txt").write_text("the {} is loud\n{}\n")
+    parts = load_parts([f"hashed-words:64,overrides={overrides}+prompts={tmp_path / 'p.txt'}"])
+    rows, notes = parts.encode(["drum"])
+    expected = unit(rows_of("hashed-words:64", "the red drum is loud", "red drum").mean(0))
+    torch.testing.assert_close(rows[0], expected)
+    assert notes == [] and parts.record[0].prompts == Prompts("p.txt", ("the {} is loud", "{}"))
+
+
+def test_sentences_of_a_class_a_phrase_and_prompts_for_what_has_none(sentences: Path) -> None:
+    parts = load_parts([f"hashed-words:64+descriptions={sentences}", "hashed-words:96"])
+    rows, notes = parts.encode(["Red_Drum", "blue flute", "bell", "horn"], {"bell": "bronze in a tower"})
+    first, second = rows.split([64, 96], dim=1)
+    expected = [
+        rows_of("hashed-words:64", "a red skin", "it booms loudly").mean(0),
+        rows_of("hashed-words:64", "thin blue wood")[0],
+        rows_of("hashed-words:64", "bronze in a tower")[0],
+        rows_of("hashed-words:64", "a video of horn")[0],
+    ]
+    torch.testing.assert_close(first, unit(torch.stack(expected)))
+    torch.testing.assert_close(second, load("hashed-words:96").encode(["Red_Drum", "blue flute", "bell", "horn"]))
+    assert notes == ["horn: no sentence; 'a video of horn' was encoded for hashed-words:64"]
+    assert [part.width for part in parts.record] == [64, 96]
+    assert parts.record[0].descriptions is not None and parts.record[0].descriptions.columns == ("one", "two")
+
+
+def test_the_notes_say_which_prompts_stood_in(sentences: Path) -> None:
+    parts = load_parts([f"hashed-words:64+prompts=languagebind+descriptions={sentences}"])
+    rows, notes = parts.encode(["horn"])
+    assert notes == ["horn: no sentence; 'a video of horn' and 2 more were encoded for hashed-words:64"]
+    three = rows_of("hashed-words:64", "a video of horn", "a person performing horn", "the human action horn")
+    torch.testing.assert_close(rows[0], unit(three.mean(0)))
+
+
+def test_a_sentence_without_use_is_told() -> None:
+    rows, notes = load_parts(["hashed-words:64"]).encode(["bell"], {"bell": "of bronze"})
+    torch.testing.assert_close(rows, load("hashed-words:64").encode(["bell"]))
+    assert notes == ["bell: its sentence was not used, for no part of the text is made of sentences"]
+
+
+def test_all_classes_need_a_sentence_before_any_encoder_is_loaded(sentences: Path) -> None:
+    parts = load_parts([f"no-such-encoder+descriptions={sentences}"])
+    with pytest.raises(DataError, match="no sentence for 1 of 2 classes: 'horn'"):
+        describe_classes(parts, ["red drum", "horn"])
+
+
+def test_own_is_no_encoder_here() -> None:
+    assert load_parts(["own=hashed-words:64"]).encode(["a b"])[0].shape == (1, 64)
+    with pytest.raises(ConfigError, match="names no encoder, and here one is needed"):
+        load_parts(["own"])
+
+
+@pytest.mark.parametrize(
+    ("phrase", "name", "sentence"),
+    [
+        ("church bell: a large bronze bell: in a tower", "church bell", "a large bronze bell: in a tower"),
+        ("church bell", "church bell", None),
+        ("ratio 1:2", "ratio 1:2", None),
+        (": a bell", ": a bell", None),
+        ("bell: ", "bell: ", None),
+    ],
+)
+def test_a_phrase_may_carry_its_sentence(phrase: str, name: str, sentence: str | None) -> None:
+    assert split_sentence(phrase) == (name, sentence)

@@ -16,8 +16,9 @@ from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments import train_evaluate as experiment
 from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode
-from avgzsl.experiments.two_stage import best_epoch, find_gammas, grid_penalty, two_stage
+from avgzsl.experiments.two_stage import best_epoch, find_numbers, grid_penalty, two_stage
 from avgzsl.methods import build
 from avgzsl.scores.metrics import classification
 from avgzsl.scores.scoring import calibrate
@@ -66,10 +67,10 @@ def test_stages_by_hand(root: Path, tmp_path: Path) -> None:
     assert all(torch.equal(value, fitted[0].state()[key]) for key, value in networks.items())
     one = runs.load_run(tmp_path / "out" / "stage-1").method
     validated = gallery_of(one, first.split("val"), first.classes)
-    gammas = validated.penalties(validated.modes)
+    numbers = choose_numbers([validated], validated.modes)
     tested = gallery_of(fitted[1], second.split("test"), second.classes)
     assert len(tested.modes) == 4
-    for measured in tested.measure(tested.modes, gammas):
+    for measured in tested.measure(tested.modes, numbers):
         mode = measured.scored.mode
         row = next(
             row
@@ -77,7 +78,7 @@ def test_stages_by_hand(root: Path, tmp_path: Path) -> None:
             if (row["task"], row["modality"]) == ("classification", mode.modality)
             and row["fusion"] in (None, mode.fusion)
         )
-        assert row["gamma"] == gammas[mode] == found.provenance["gammas"][str(mode)]
+        assert row["gamma"] == numbers[mode].gamma == found.provenance["gammas"][str(mode)]
         assert (row["S"], row["U"], row["HM"]) == (measured.classification.S, measured.classification.U,
                                                    measured.classification.HM)  # fmt: skip
     assert {row["calibration"] for row in found.results} == {"stage 1, per-modality", None}
@@ -123,11 +124,11 @@ def test_the_published_penalty_is_the_mean_of_three_from_a_grid(seed: int) -> No
     val, seen = data.split("val"), data.classes.seen
     audio, video = (method.scores(val, data.classes.text, modality).double() for modality in ("audio", "video"))
     betas = [naive_grid(s.numpy(), val.labels.numpy(), seen.numpy()) for s in (audio, video, audio + video)]
-    found = find_gammas(method, val, data.classes, "avca-published")
+    found = find_numbers(method, val, data.classes, "avca-published")
     mean = sum(betas) / 3
     wanted = {Mode("audio", "equal"): mean, Mode("video", "equal"): mean, Mode("both", "equal"): mean / 2}
     assert found.keys() == wanted.keys()
-    assert all(found[mode] == pytest.approx(wanted[mode], abs=1e-9) for mode in wanted)
+    assert all(found[mode].gamma == pytest.approx(wanted[mode], abs=1e-9) for mode in wanted)
     assert mean > 0
 
 
@@ -157,7 +158,7 @@ def test_best_epoch_is_the_first_of_the_best(tmp_path: Path) -> None:
 def test_a_method_without_epochs(root: Path, tmp_path: Path) -> None:
     found = two_stage(root, "least-squares", out=tmp_path / "out", choice=DataChoice(class_split="main_split"))
     assert found.provenance["epochs"] is None
-    assert len(found.results) == 6
+    assert len(found.results) == 9
 
 
 def test_resume_ends_in_the_same_place(root: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import Run, read_classes
 from avgzsl.methods import Embeddings, Method, TextEmbeddings
 from avgzsl.scores.energy import addend
-from avgzsl.types import MODALITIES, Retrieval
+from avgzsl.types import MODALITIES, RetrievalKind
 
 _NONE = EnergyRecord(share=0.0, temperature=1.0)
 
@@ -52,7 +52,7 @@ def _addends(
     return addend(scores, share, warmth).float().numpy()
 
 
-def is_corrected(record: IndexRecord, retrieval: Retrieval | None, source: object) -> bool:
+def is_corrected(record: IndexRecord, retrieval: RetrievalKind | None, source: object) -> bool:
     """Whether addends count: as asked for, by default where the index has them.
 
     Raises ConfigError where they are asked for and the index has none.

@@ -129,7 +129,7 @@ def _files_of(run: Run) -> list[Path]:
     """
     files = [file for file in sorted(run.folder.iterdir()) if file.is_file() and not _is_passing(file)]
     kept = [file for file in files if file.name in _NEEDED or not file.is_symlink()]
-    known = {weights.sha256 for encoder in run.config.data.encoders.values() for weights in encoder.weights}
+    known = {weights.sha256 for encoder in run.config.data.known_encoders for weights in encoder.weights}
     carried = (file for part in (WEIGHTS, CARDS) for file in sorted((run.folder / part).rglob("*")) if file.is_file())
     return [*kept, *(file for file in carried if identify(file).sha256 in known)]
 

@@ -54,7 +54,9 @@ class Hit:
 
 @dataclass(frozen=True)
 class Hits(ShownItems[Hit]):
-    """The nearest clips, best first."""
+    """The nearest clips, best first; `notes` say how words were encoded that say too little."""
+
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a clip; its distances by each modality alone stand under their names."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from avgzsl.archive.index_record import IndexRecord
 from avgzsl.support.showing import Shown
-from avgzsl.types import Retrieval
+from avgzsl.types import RetrievalKind
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class IndexEvaluation(Shown):
     split: str | None
     unlabelled: int
     results: list[dict[str, Any]]
-    retrieval: Retrieval = "plain"
+    retrieval: RetrievalKind = "plain"
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a mode, without the figures of each class."""

@@ -14,7 +14,7 @@ finds pictures, and its picture sounds. Where a run has a space for each, sound 
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -33,11 +33,12 @@ from avgzsl.experiments.protocol import Mode, choose_mode, served_modes
 from avgzsl.experiments.run import read_classes
 from avgzsl.learning.nets import unit_rows
 from avgzsl.methods import Embeddings, TextEmbeddings
-from avgzsl.recognition.encoders import load_text_encoder
 from avgzsl.recognition.recognise import embed, extract_clips
-from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
+from avgzsl.recognition.recogniser import Recogniser, asked_classes, load_recogniser
+from avgzsl.recognition.text_encoders import load_text_encoder
 from avgzsl.support.arguments import check_arguments, check_list
-from avgzsl.types import MODALITIES, EncoderChoice, Fusion, Retrieval, TestModality
+from avgzsl.text.part_record import columns_of
+from avgzsl.types import MODALITIES, EncoderChoice, Fusion, RetrievalKind, TestModality
 
 _LONGEST = 1000  # characters of a phrase: more is a mistake, not a query
 _MOST = 10_000  # hits
@@ -92,7 +93,7 @@ def search(
     modality: TestModality | str | None = None,
     fusion: Fusion | None = None,
     where: str | None = None,
-    retrieval: Retrieval | None = None,
+    retrieval: RetrievalKind | None = None,
     encoders: EncoderChoice | None = None,
 ) -> Hits:
     """The `top` clips nearest to words, or to the clip `like`, best first.
@@ -121,16 +122,21 @@ def search(
         raise ConfigError("a search is for words or for what is like a clip; give one of the two")
     if like is None and by is not None:
         raise ConfigError(f"by {by} says what of a clip to ask with, and there is none; leave it out, or see modality")
-    point = text_point(searcher, phrases, without) if like is None else clip_point(searcher, Path(like), by or "both")
+    if like is None:
+        point, notes = words_point(searcher, phrases, without)
+    else:
+        point, notes = clip_point(searcher, Path(like), by or "both"), ()
     mode = mode_for(collection, point, mode, explicit=modality is not None or fusion is not None)
     found = nearest(collection, point, top, mode, condition, corrected)
-    return hits_of(collection.run, found, point, mode, video_weight_of(collection.record, point))
+    hits = hits_of(collection.run, found, point, mode, video_weight_of(collection.record, point))
+    return replace(hits, notes=notes)
 
 
 def _require_encoders_used(encoders: EncoderChoice, like: str | Path | None) -> None:
     """Raises ConfigError for an encoder that the question does not go through."""
     of_clips = {"audio": encoders.audio, "video": encoders.video}
-    unused, question = (of_clips, "for words") if like is None else ({"text": encoders.text}, "by a clip")
+    of_words = {"text": " ".join(encoders.parts) or None}
+    unused, question = (of_clips, "for words") if like is None else (of_words, "by a clip")
     for kind, spec in unused.items():
         if spec is not None:
             raise ConfigError(f"the {kind} encoder {spec!r} has no part in a search {question}; leave it out")
@@ -148,20 +154,36 @@ def _opened(index: str | Path | Collection | Searcher, encoders: EncoderChoice |
 
 
 def text_point(searcher: Searcher, phrases: Sequence[str], without: Sequence[str] = ()) -> TextEmbeddings:
-    """Where the words stand. Raises ConfigError for words that say nothing, DataError for those without a vector."""
+    """Where the words stand; see `words_point`."""
+    return words_point(searcher, phrases, without)[0]
+
+
+def words_point(
+    searcher: Searcher, phrases: Sequence[str], without: Sequence[str] = ()
+) -> tuple[TextEmbeddings, tuple[str, ...]]:
+    """Where the words stand, and notes on how they were encoded.
+
+    Phrases are added up within each part of the text. Raises ConfigError for words that say nothing, DataError for
+    those without a vector.
+    """
     added, subtracted = [_checked(phrase) for phrase in phrases], [_checked(phrase) for phrase in without]
     if not added:
         raise ConfigError("a search needs words to look for, besides those to stay away from; give at least one phrase")
-    vectors = {name: class_table(searcher.words, [name]).text[0] for name in dict.fromkeys([*added, *subtracted])}
+    asked = {phrase: asked_classes(searcher.words, [phrase]) for phrase in dict.fromkeys([*added, *subtracted])}
+    vectors = {phrase: table.text for phrase, (table, _) in asked.items()}
+    notes = dict.fromkeys(note for _, some in asked.values() for note in some)
     if len(vectors) == 1 and not subtracted:
         text = vectors[added[0]]  # as it is: the very vector of the class
     else:
-        unit = {name: unit_rows(vector.double()[None])[0] for name, vector in vectors.items()}
-        total = torch.stack([unit[name] for name in added] + [-unit[name] for name in subtracted]).sum(0)
-        if float(total.norm()) < 1e-6:
+        signed = [vectors[phrase] for phrase in added] + [-vectors[phrase] for phrase in subtracted]
+        sums = [
+            torch.stack([unit_rows(vector[:, columns].double()) for vector in signed]).sum(0)
+            for columns in columns_of(searcher.words.classes.parts)
+        ]
+        if min(float(total.norm()) for total in sums) < 1e-6:
             raise ConfigError(f"{' + '.join(added)} without {' and '.join(subtracted)} leaves nothing to look for")
-        text = unit_rows(total[None])[0]
-    return searcher.collection.run.method.embed_text(text[None].float())
+        text = torch.cat([unit_rows(total) for total in sums], dim=1)
+    return searcher.collection.run.method.embed_text(text.float()), tuple(notes)
 
 
 def clip_point(searcher: Searcher, clip: Path, by: TestModality | str = "both") -> TextEmbeddings:

@@ -84,7 +84,7 @@ def open_source(run: Run, source: Path | str, split: str | None) -> ClipSource:
             _, division = read_class_split(store.folder, trained_on.class_split)
             return from_store(store, _splits_of(run, store, division), split, _classes_of(run, store, division))
         return from_store(store, dict(enumerate(_column(store, "split"))), split)
-    dataset = as_dataset(path, trained_on.choice if own else None)
+    dataset = as_dataset(path, trained_on.own_choice if own else None)
     return from_dataset(dataset, list(dataset.splits) if split is None else [split])
 
 

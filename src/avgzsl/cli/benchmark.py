@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, Tuned, with_options
+from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, Stretch, Tuned, with_options
 from avgzsl.types import DataChoice
 
 
@@ -21,6 +21,7 @@ def benchmark(
     methods: Annotated[str, typer.Option(help="Names or FILE.py:Class with commas between, or all.")] = "all",
     seeds: Seeds = 5,
     calibration: Calibrations = "val",
+    stretch: Stretch = False,
     preset: Preset = None,
     tuned: Tuned = None,
     against: Annotated[
@@ -56,6 +57,7 @@ def benchmark(
             choice=choice,
             seeds=seeds,
             calibration=calibration,
+            stretch=stretch,
             processes=processes,
             progress=progress,
         )

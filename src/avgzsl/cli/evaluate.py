@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from avgzsl.cli.options import MethodOfRun
+from avgzsl.cli.options import MethodOfRun, Stretch
 from avgzsl.types import Calibration, Fusion
 
 
@@ -17,10 +17,13 @@ def evaluate(
     modality: Annotated[
         Literal["audio", "video", "both", "all"], typer.Option(help="audio, video, both or all.")
     ] = "all",
-    fusion: Annotated[Fusion | None, typer.Option(help="equal or attention; by default each there is.")] = None,
+    fusion: Annotated[
+        Fusion | None, typer.Option(help="equal, attention or weighted; by default each there is.")
+    ] = None,
     calibration: Annotated[
         Calibration, typer.Option(help="val, pseudo-unseen, none or oracle (an upper bound).")
     ] = "val",
+    stretch: Stretch = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the files written; by default inside the run.")] = None,
     predictions: Annotated[
         Literal["csv", "parquet"], typer.Option(help="One row per clip, as csv or parquet.")
@@ -45,6 +48,7 @@ def evaluate(
             modality=modality,
             fusion=fusion,
             calibration=calibration,
+            stretch=stretch,
             progress=progress,
         )
     show.tables(evaluation, evaluation.provenance["method"])

@@ -13,7 +13,7 @@ from avgzsl.types import EncoderChoice
 @with_options(
     audio="Backbone of the sound: NAME, NAME:WEIGHTS or a card; see `avgzsl encoders`.",
     video="Backbone of the picture, likewise.",
-    text="Encoder of the class names: NAME or NAME:ARGUMENT.",
+    text="Text of the classes, once a part: [audio=|video=]ENCODER[:WEIGHTS][+prompts=…][+descriptions=FILE].",
 )
 def extract(
     clips: Annotated[Path, typer.Argument(help="Folder of clips; without a manifest, one subfolder a class.")],

@@ -6,7 +6,7 @@ from avgzsl.cli.options import Data, Json, with_options
 from avgzsl.types import DataChoice
 
 
-@with_options("class_split", "drop_bad_rows", "text_order", "merge_spellings")
+@with_options("class_split", "drop_bad_rows", "text_order", "merge_spellings", "text", "models")
 def inspect(data: Data, *, choice: DataChoice, json: Json = False) -> None:
     """Tell what is there: classes, clips per class and split, ranges, problems (exit code 1 if there are any)."""
     from avgzsl.data.inspection.inspect import inspect as look

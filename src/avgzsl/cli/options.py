@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.models import ParameterInfo
 
-from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, Retrieval, TestModality, TextOrder
+from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, RetrievalKind, TestModality, TextOrder
 
 # arguments
 Data = Annotated[Path, typer.Argument(help="Folder of features.")]
@@ -45,7 +45,7 @@ Fusions = Annotated[
     Fusion | None, typer.Option(help="equal, attention or weighted; by default the last of these that the run has.")
 ]
 Retrievals = Annotated[
-    Retrieval | None,
+    RetrievalKind | None,
     typer.Option(
         help="plain, or corrected: without the bias to seen classes; by default corrected, where the index has it."
     ),
@@ -70,12 +70,21 @@ Url = Annotated[
     ),
 ]
 
+Stretch = Annotated[
+    bool,
+    typer.Option(
+        "--stretch", help="Rows once more with a stretch of seen classes' scores, chosen together with the penalty."
+    ),
+]
+
+Models = Annotated[Path | None, typer.Option(help="Folder where the weights of encoders are looked for.")]
+
 _FIELDS: dict[type, dict[str, Any]] = {
     EncoderChoice: {
         "audio": Annotated[str | None, typer.Option(help="Encoder of the sound, if the run does not know its own.")],
         "video": Annotated[str | None, typer.Option(help="Encoder of the picture, likewise.")],
-        "text": Annotated[str | None, typer.Option(help="Encoder of names, likewise.")],
-        "models": Annotated[Path | None, typer.Option(help="Folder where the weights of encoders are looked for.")],
+        "text": Annotated[list[str] | None, typer.Option(help="Encoder of names, likewise; once a part of the text.")],
+        "models": Models,
         "device": Device,
     },
     DataChoice: {
@@ -88,6 +97,14 @@ _FIELDS: dict[type, dict[str, Any]] = {
         "merge_spellings": Annotated[
             bool, typer.Option("--merge-spellings", help="Classes that are one, written differently, become one.")
         ],
+        "text": Annotated[
+            list[str] | None,
+            typer.Option(
+                help="What the text of classes is made of, once a part: own (what the data brings; the default), or "
+                "[audio=|video=]ENCODER[:WEIGHTS][+prompts=NAME-or-FILE][+descriptions=FILE]."
+            ),
+        ],
+        "models": Models,
     },
 }
 
@@ -116,15 +133,17 @@ def with_options(*left_out: str, **words: str) -> Callable[[Callable[..., None]]
                 continue
             fields[parameter.name] = [name for name in _FIELDS[hint] if name not in left_out]
             for name in fields[parameter.name]:
-                default, kind = getattr(hint(), name), parameter.KEYWORD_ONLY
+                if any(option.name == name for option in options):
+                    continue  # both choices have it, and get the same
+                default, kind = _default(hint, name), parameter.KEYWORD_ONLY
                 options.append(inspect.Parameter(name, kind, default=default, annotation=_FIELDS[hint][name]))
         options = [option.replace(annotation=_worded(option, words)) for option in options]
 
         @wraps(command)
         def expanded(**given: Any) -> None:
-            for choice, names in fields.items():
-                given[choice] = hints[choice](**{name: given.pop(name) for name in names})
-            command(**given)
+            made = {choice: hints[choice](**{name: given[name] for name in names}) for choice, names in fields.items()}
+            parts = {name for names in fields.values() for name in names}
+            command(**{name: value for name, value in given.items() if name not in parts}, **made)
 
         del expanded.__wrapped__  # typer reads the signature of this one
         expanded.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
@@ -132,6 +151,11 @@ def with_options(*left_out: str, **words: str) -> Callable[[Callable[..., None]]
         return expanded
 
     return expand
+
+
+def _default(choice: type, name: str) -> Any:
+    value = getattr(choice(), name)
+    return None if value == () else value  # as typer has it of an option that is given any number of times
 
 
 def _worded(option: inspect.Parameter, words: dict[str, str]) -> Any:

@@ -35,18 +35,19 @@ def predict(
     from avgzsl.errors import ConfigError
     from avgzsl.experiments.run import load_run
     from avgzsl.recognition.recognise import find_clips, recognise
-    from avgzsl.recognition.recogniser import load_recogniser
+    from avgzsl.recognition.recogniser import asked_classes, load_recogniser
     from avgzsl.recognition.results import Predictions
 
-    if encoders.text is not None and classes is None:
-        raise ConfigError(f"--text {encoders.text} encodes names, and none are given; add --classes, or leave it out")
+    if encoders.parts and classes is None:
+        given = " ".join(encoders.parts)
+        raise ConfigError(f"--text {given} encodes names, and none are given; add --classes, or leave it out")
     recogniser = load_recogniser(load_run(run, method), encoders=encoders, modality=modality, fusion=fusion)
-    names, results = split_names(classes), []
+    (table, notes), results = asked_classes(recogniser, split_names(classes)), []
     with shown.progress() as progress:
         for result in recognise(
             recogniser,
             find_clips(paths),
-            names,
+            table,
             top=top,
             calibrated=calibrated,
             reject=reject,
@@ -56,9 +57,10 @@ def predict(
             if not json:
                 show(result)
     if json:
-        shown.json(Predictions(tuple(results)))
+        shown.json(Predictions(tuple(results), notes))
     elif calibrated:
         _show_uncalibrated(results)
+    shown.notes(notes, sys.stderr if json else sys.stdout)
     sys.exit(1 if any(result.error is not None for result in results) else 0)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, Tuned, with_options
+from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, Stretch, Tuned, with_options
 from avgzsl.types import DataChoice
 
 
@@ -21,6 +21,7 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder of the files; finished cells are kept there.")],
     seeds: Seeds = 5,
     calibration: Calibrations = "val",
+    stretch: Stretch = False,
     preset: Preset = None,
     tuned: Tuned = None,
     choice: DataChoice,
@@ -40,6 +41,7 @@ def reproduce(
             tuned=tuned,
             seeds=seeds,
             calibration=calibration,
+            stretch=stretch,
             processes=processes,
             progress=progress,
         )

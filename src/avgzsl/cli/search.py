@@ -1,5 +1,6 @@
 """`avgzsl search`: words or a clip to the clips of an index."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,6 +67,7 @@ def search(
         show.json(hits)
     else:
         _table(hits)
+    show.notes(hits.notes, sys.stderr if json else sys.stdout)
 
 
 def _table(hits: "Hits") -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from avgzsl.experiments.cells import Comparison
@@ -49,10 +49,10 @@ def json(result: "Shown") -> None:
     print(dumps(result.json(), indent=2, allow_nan=False))
 
 
-def notes(said: Iterable[str]) -> None:
-    """Print what the reader should know of the data."""
+def notes(said: Iterable[str], stream: TextIO | None = None) -> None:
+    """Print what the reader should know of the data, or of the answer."""
     for note in said:
-        print(f"note: {note}")
+        print(f"note: {printable(note)}", file=stream)
 
 
 def files(paths: Iterable[Path]) -> None:

@@ -44,7 +44,7 @@ class ClassTable:
     parts: tuple[TextPart, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.parts:
+        if not self.parts or self.parts == (TextPart(self.parts[0].width),):  # of which nothing is known
             object.__setattr__(self, "parts", (TextPart(self.text.shape[1]),))
         if sum(widths := [part.width for part in self.parts]) != self.text.shape[1] or min(widths) < min(
             1, sum(widths)
@@ -158,6 +158,14 @@ class Dataset:
     notes: tuple[str, ...] = ()
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     choice: DataChoice | None = None
+
+    @property
+    def text_parts(self) -> tuple[TextPart, ...]:
+        """What the text of the classes is made of; a single part of which nothing is known has the encoder of names."""
+        parts = self.classes.parts
+        if len(parts) > 1 or parts[0].encoder is not None:
+            return parts
+        return (replace(parts[0], encoder=self.encoders.get("text")),)
 
     @classmethod
     def of(cls, classes: ClassTable, splits: Mapping[str, ClipSet], **about: str) -> "Dataset":

@@ -45,6 +45,7 @@ def benchmark(
     choice: DataChoice | None = None,
     seeds: int | Iterable[int] = 5,
     calibration: Calibration = "val",
+    stretch: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -55,13 +56,14 @@ def benchmark(
     how many from 0 on. A data set that was made in memory, or a class that no other process can import, is computed
     with in this very process. A failed cell is a Result with its error; it stops nothing and is tried again the next
     time. `progress` hears of every cell that was computed, with its HM. Raises UnknownNameError, ConfigError, DataError
-    before anything runs.
+    before anything runs. With `stretch`, every cell has its rows of classification once more, with a stretch of the
+    scores of seen classes beside the penalty.
     """
     check_arguments(choice=choice, processes=processes, progress=progress)
     chosen, seeds = as_entries(entries), seeds_of(seeds)
     folder = Path(out)
     datasets = open_splits(data, choice)
-    grid = _grid(chosen, datasets, seeds, calibration)
+    grid = _grid(chosen, datasets, seeds, calibration, stretch)
     finished: dict[str, Result] = {}
     missing: dict[str, tuple[Entry, Cell]] = {}
     for entry, cell in grid:
@@ -131,7 +133,7 @@ def _as_entry(entry: MethodChoice | Entry) -> Entry:
 
 
 def _grid(
-    entries: Sequence[Entry], datasets: Mapping[str, Dataset], seeds: Sequence[int], calibration: str
+    entries: Sequence[Entry], datasets: Mapping[str, Dataset], seeds: Sequence[int], calibration: str, stretch: bool
 ) -> list[tuple[Entry, Cell]]:
     """All cells, each with its entry."""
     grid = []
@@ -141,7 +143,8 @@ def _grid(
             method = build(entry.method, settings=entry.settings_for(name))
             settings = json.loads(json.dumps(settings_of(method)))
             fixed = method.name, settings, name
-            grid += [(entry, Cell(*fixed, seed, calibration, dataset.fingerprint, code)) for seed in seeds]
+            about = calibration, dataset.fingerprint, code
+            grid += [(entry, Cell(*fixed, seed, *about, stretch)) for seed in seeds]
     return grid
 
 
@@ -191,7 +194,7 @@ def _compute(entry: Entry, cell: Cell, data: Path | Dataset, choice: DataChoice 
 
     try:
         calibration: Calibration = cell.calibration  # type: ignore[assignment]
-        rows = tested(as_dataset(data, choice), entry.method, cell.settings, cell.seed, calibration)
+        rows = tested(as_dataset(data, choice), entry.method, cell.settings, cell.seed, calibration, cell.stretch)
         write_cell(folder, cell, rows)
         return Result(entry.label, cell, rows)
     except AvgzslError as problem:

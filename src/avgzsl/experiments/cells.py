@@ -31,6 +31,7 @@ class Cell:
     calibration: str
     fingerprint: str
     code: str
+    stretch: bool = False
 
     @property
     def key(self) -> str:
@@ -52,7 +53,10 @@ class Result(NamedTuple):
         harmonic = [
             row["HM"]
             for row in self.rows
-            if row["task"] == "classification" and row["fusion"] != "attention" and row["HM"] is not None
+            if row["task"] == "classification"
+            and row["fusion"] != "attention"
+            and row["stretch"] is None
+            and row["HM"] is not None
         ]
         return {"HM": harmonic[-1]} if harmonic else {}
 
@@ -87,7 +91,17 @@ class Comparison(Shown, Sequence[Result]):
             if error is not None:
                 rows.append({**cell_name, "error": error})
             for row in tested:
-                columns = ("task", "modality", "fusion", "calibration", "gamma", *FIGURES, "clips")
+                columns = (
+                    "task",
+                    "retrieval",
+                    "modality",
+                    "fusion",
+                    "calibration",
+                    "gamma",
+                    "stretch",
+                    *FIGURES,
+                    "clips",
+                )
                 rows.append({**cell_name, **{column: row[column] for column in columns}})
         return rows
 

@@ -5,6 +5,7 @@ that have it are tested.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
@@ -23,7 +24,24 @@ class Mode(NamedTuple):
         return f"{self.modality}-{self.fusion}" if self.modality == "both" else self.modality
 
 
-Gammas = Mapping[Mode, float]  # the penalty of each mode
+@dataclass(frozen=True)
+class Numbers:
+    """What a calibration chose for a mode; as it stands here, nothing.
+
+    A decision takes (1 + `stretch`) score less `gamma` for seen classes; `weight` is that of video in the fusion
+    `weighted` (None: equal). Retrieval by name, where it is corrected, takes off `energy_share` of a clip's energy over
+    the seen classes at `energy_temperature` (`scores.energy`). Gamma and temperature are in units of score.
+    """
+
+    gamma: float = 0.0
+    stretch: float = 0.0
+    weight: float | None = None
+    energy_share: float = 0.0
+    energy_temperature: float = 0.1
+
+
+ModeNumbers = Mapping[Mode, Numbers]  # of each mode that a calibration could tell something of
+NOTHING = Numbers()
 
 
 def served_modes(method: Method, modalities: Collection[Modality] = MODALITIES) -> list[Mode]:

@@ -9,8 +9,7 @@ from torch import Generator
 
 from avgzsl.data.clips import ClassTable, ClipSet, restrict
 from avgzsl.errors import DataError
-from avgzsl.experiments.gallery import gallery_of
-from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.gallery import Gallery, gallery_of
 from avgzsl.learning.training import Job
 from avgzsl.methods import Method
 from avgzsl.support.progress import Progress, Step
@@ -45,18 +44,17 @@ def pseudo_unseen_folds(train: ClipSet, val: ClipSet, classes: ClassTable, folds
         yield Fold(*restrict(train, classes, kept), val_clips, dataclasses.replace(val_classes, seen=kept[seen]))
 
 
-def pseudo_unseen_penalties(
-    method: Method, folds: Sequence[Fold], modes: Sequence[Mode], job: Job, progress: Progress | None = None
-) -> dict[Mode, float]:
-    """The penalty of each mode, the mean over the folds; in each a copy of the method is fitted and calibrated.
+def pseudo_unseen_galleries(
+    method: Method, folds: Sequence[Fold], job: Job, progress: Progress | None = None
+) -> list[Gallery]:
+    """The validation clips of each fold, embedded by a copy of the method that was fitted on the fold.
 
     `progress` hears of every fold. Raises DataError.
     """
-    penalties: dict[Mode, list[float]] = {}
+    galleries = []
     for done, fold in enumerate(folds, 1):
         copy = dataclasses.replace(method).fit(fold.train, fold.train_classes, job)
-        for mode, gamma in gallery_of(copy, fold.val, fold.val_classes).penalties(modes).items():
-            penalties.setdefault(mode, []).append(gamma)
+        galleries.append(gallery_of(copy, fold.val, fold.val_classes))
         if progress is not None:
             progress(Step("pseudo-unseen folds", done, len(folds)))
-    return {mode: sum(values) / len(values) for mode, values in penalties.items()}
+    return galleries

@@ -98,6 +98,7 @@ class Run(Shown):
         modality: TestModality | str = "all",
         fusion: Fusion | None = None,
         calibration: Calibration = "val",
+        stretch: bool = False,
         progress: Progress | None = None,
     ) -> "avgzsl.Evaluation":
         """What the run is worth on a split of its data; see `avgzsl.evaluate`."""
@@ -108,6 +109,7 @@ class Run(Shown):
             modality=modality,
             fusion=fusion,
             calibration=calibration,
+            stretch=stretch,
             progress=progress,
         )
 
@@ -195,12 +197,10 @@ def read_classes(run: Run) -> ClassTable:
             text, seen = file.get_tensor("text"), file.get_tensor("seen")
         if text.ndim != 2 or not text.is_floating_point() or seen.dtype != torch.bool:
             raise DataError(f"text of {text.dtype} {tuple(text.shape)}, seen of {seen.dtype}")
-        classes = ClassTable(names, text.clone(), seen.clone())
+        classes = ClassTable(names, text.clone(), seen.clone(), data.text)
         marks = dict(zip(classes.names, classes.seen.tolist(), strict=True))
         if marks != dict.fromkeys(data.seen, True) | dict.fromkeys(data.unseen, False):
             raise DataError(f"its classes are not those of {CONFIG}")
-        if classes.text.shape[1] != data.dimensions["text"]:
-            raise DataError(f"text vectors of {classes.text.shape[1]} numbers, not {data.dimensions['text']}")
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, DataError) as problem:
         raise RunError(f"{path}: not the run's classes ({problem}); restore it or train again") from problem
     return classes
@@ -253,17 +253,6 @@ def load_run(folder: str | Path | Run, method: MethodChoice | None = None) -> Ru
         raise RunError(
             f"{path}: the model does not match {CONFIG} ({reason}); restore both, or train again"
         ) from problem
-
-
-def require_same_data(run: Run, dataset: Dataset) -> None:
-    """Raises RunError when `dataset` is not the one that the run was trained on."""
-    data = run.config.data
-    if dataset.fingerprint != data.fingerprint:
-        raise RunError(
-            f"{dataset.source} ({dataset.class_split}): fingerprint {dataset.fingerprint[:12]}, but {run.folder} was "
-            f"trained on {data.path} ({data.class_split}), {data.fingerprint[:12]}. Features, classes or word "
-            "vectors differ: test on the data that the run was trained on, or train again on this"
-        )
 
 
 def _model_bytes(method: Method) -> bytes:

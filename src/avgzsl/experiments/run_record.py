@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 import avgzsl
-from avgzsl.data.clips import Dataset, Encoder
+from avgzsl.data.clips import Dataset, Encoder, TextPart
 from avgzsl.errors import AvgzslError, RunError
 from avgzsl.methods import PLUGINS, Method, dimensions, settings_of
 from avgzsl.support import records
@@ -38,18 +39,46 @@ class DataRecord(BaseModel):
     seen: list[str]
     unseen: list[str]
     encoders: dict[Literal["audio", "video", "text"], Encoder] = {}  # none of features from elsewhere
+    """Those of clips. In runs from before text had parts that of names stands here, too; read, it stands in `text`."""
+    text: tuple[TextPart, ...] = ()
+    text_asked: tuple[str, ...] = ()
+    """The parts of the text as they were asked for; none were what the data brought."""
+    models: str | None = None
+
+    @model_validator(mode="after")
+    def _text_is_told(self) -> "DataRecord":
+        names, width = self.encoders.pop("text", None), self.dimensions["text"]
+        parts = self.text or (TextPart(width),)
+        if names is not None:
+            if len(parts) > 1 or parts[0].encoder is not None:
+                raise ValueError("the encoder of text stands there twice")
+            parts = (replace(parts[0], encoder=names),)
+        if (given := sum(part.width for part in parts)) != width:
+            raise ValueError(f"the parts of the text have {given} numbers, and its dimension is {width}")
+        self.text = parts
+        return self
 
     @model_validator(mode="after")
     def _paths_are_possible(self) -> "DataRecord":
-        for encoder in self.encoders.values():
+        for encoder in self.known_encoders:
             for text in (encoder.spec, *(file.name for file in encoder.weights)):
                 _require_possible(text)
         _require_possible(self.path)
         return self
 
     @property
+    def known_encoders(self) -> list[Encoder]:
+        """Those of clips, and of the parts of the text, that are known."""
+        return [*self.encoders.values(), *(part.encoder for part in self.text if part.encoder is not None)]
+
+    @property
     def choice(self) -> DataChoice:
         """How the data was read, and is read again."""
+        return replace(self.own_choice, text=self.text_asked, models=self.models)
+
+    @property
+    def own_choice(self) -> DataChoice:
+        """How the data was read, with the text that it brings."""
         return DataChoice(self.layout, self.class_split, self.drop_bad_rows, self.text_order, self.merge_spellings)
 
     @field_validator("dimensions")
@@ -101,7 +130,10 @@ def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config
             dimensions=dimensions(dataset.split("train"), dataset.classes),
             seen=[name for name in seen if seen[name]],
             unseen=[name for name in seen if not seen[name]],
-            encoders=dict(dataset.encoders),
+            encoders={kind: encoder for kind, encoder in dataset.encoders.items() if kind != "text"},
+            text=dataset.text_parts,
+            text_asked=choice.parts,
+            models=None if choice.models is None or not choice.parts else str(choice.models),
         ),
         versions={
             "avgzsl": avgzsl.__version__,
@@ -146,8 +178,8 @@ def read_config(folder: Path) -> Config:
 
 
 def _comparable(config: Config) -> dict[str, Any]:
-    """What must be the same to go on with a run: all but the versions, one key a setting."""
-    content = config.model_dump(mode="json", exclude={"versions", "git"})
+    """What must be the same to go on with a run: all but the versions and the place of models, one key a setting."""
+    content = config.model_dump(mode="json", exclude={"versions": True, "git": True, "data": {"models"}})
     return {**content.pop("settings"), **content.pop("data"), **content}
 
 

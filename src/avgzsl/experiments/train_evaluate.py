@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ from avgzsl.data.layouts import as_dataset
 from avgzsl.errors import ConfigError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
-from avgzsl.experiments.gallery import Measured, gallery_of, validate
-from avgzsl.experiments.protocol import Gammas, choose_modes
+from avgzsl.experiments.gallery import Measured, gallery_of
+from avgzsl.experiments.numbers import validate
+from avgzsl.experiments.protocol import ModeNumbers, choose_modes
+from avgzsl.experiments.run_data import data_of
 from avgzsl.experiments.run_record import describe, start
-from avgzsl.experiments.trial import find_penalties, result_rows
+from avgzsl.experiments.trial import calibration_galleries, measured_with, result_rows
 from avgzsl.learning.training import Job, Record
 from avgzsl.methods import Method, MethodChoice, build
 from avgzsl.support.arguments import check_arguments
@@ -154,11 +156,13 @@ def evaluate(
     modality: TestModality | str = "all",
     fusion: Fusion | None = None,
     calibration: Calibration = "val",
+    stretch: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Classification and retrieval of a run on a split of its data, in every test mode or in those asked for.
 
-    `data` says where the data lies now, if it moved, or is the opened set; its fingerprint must be the run's.
+    `data` says where the data lies now, if it moved, or is the opened set; its fingerprint must be the run's. With
+    `stretch`, classification comes once more, with a stretch of the scores of seen classes beside the penalty.
     `progress` hears of the folds of pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError,
     DataError.
     """
@@ -166,9 +170,7 @@ def evaluate(
     if calibration not in CALIBRATIONS:
         raise ConfigError(unknown("calibration", calibration, CALIBRATIONS))
     run = runs.load_run(run)
-    trained_on = run.config.data
-    dataset = data if isinstance(data, Dataset) else as_dataset(data or trained_on.path, trained_on.choice)
-    runs.require_same_data(run, dataset)
+    dataset = data_of(run, data)
     gallery = gallery_of(run.method, dataset.split(split), dataset.classes)
     asked = None if modality == "all" else modality
     modes = choose_modes(run.method, gallery.modes, asked, fusion, f"{dataset.source} ({split})")
@@ -176,8 +178,9 @@ def evaluate(
     if bool(dataset.classes.seen.all()):
         notes.append("no class is unseen, so there is no U, HM, ZSL or AUSUC, and nothing to calibrate")
         calibration = "none"
-    gammas = find_penalties(gallery, dataset, modes, calibration, run.config.seed, run.config.device, progress)
-    return evaluation_of(run, dataset, split, gallery.measure(modes, gammas), gammas, calibration, notes)
+    known = calibration_galleries(gallery, dataset, calibration, run.config.seed, run.config.device, progress)
+    measured, numbers = measured_with(gallery, known, modes, stretch)
+    return evaluation_of(run, dataset, split, measured, numbers, calibration, notes)
 
 
 def evaluation_of(
@@ -185,17 +188,21 @@ def evaluation_of(
     dataset: Dataset,
     split: str,
     measured: list[Measured],
-    gammas: Gammas,
+    numbers: ModeNumbers,
     calibration: str,
     notes: Sequence[str],
 ) -> Evaluation:
-    """What was measured on a split, with all that it was made with."""
+    """What was measured on a split, with all that it was made with; `numbers` are those without a stretch."""
+    chosen = {str(one.scored.mode): one.numbers for one in measured if not one.stretched}
+    chosen |= {str(mode): one for mode, one in numbers.items()}
     provenance = {
         "run": runs.run_id(run.method),
         **run.config.model_dump(mode="json"),
         "split": split,
         "calibration": calibration,
-        "gammas": {str(mode): gamma for mode, gamma in gammas.items()},
+        "gammas": {mode: one.gamma for mode, one in chosen.items()},
+        "numbers": {mode: asdict(one) for mode, one in chosen.items()},
+        "stretched": {str(one.scored.mode): asdict(one.numbers) for one in measured if one.stretched},
         "tie_rule": "classification: unseen before seen, then class order; retrieval: a seeded random order (seed 0)",
         "notes": list(notes),
     }

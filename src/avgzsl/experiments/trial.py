@@ -9,26 +9,49 @@ from typing import Any, Literal
 
 from avgzsl.data.clips import Dataset
 from avgzsl.errors import DataError
-from avgzsl.experiments.gallery import Gallery, Measured, gallery_of, validate
-from avgzsl.experiments.protocol import Mode
-from avgzsl.experiments.pseudo_unseen import FOLDS, Fold, pseudo_unseen_folds, pseudo_unseen_penalties
+from avgzsl.experiments.gallery import Gallery, Measured, gallery_of
+from avgzsl.experiments.numbers import choose_numbers, validate
+from avgzsl.experiments.protocol import Mode, ModeNumbers
+from avgzsl.experiments.pseudo_unseen import FOLDS, Fold, pseudo_unseen_folds, pseudo_unseen_galleries
 from avgzsl.learning.training import Job
 from avgzsl.methods import MethodChoice, build
 from avgzsl.scores.metrics import Classification, Retrieval
 from avgzsl.support.progress import Progress
-from avgzsl.types import Calibration
+from avgzsl.types import Calibration, RetrievalKind
 
 Judge = Literal["pseudo-unseen", "val"]
 
 
 def tested(
-    dataset: Dataset, method: MethodChoice, settings: Mapping[str, Any], seed: int, calibration: Calibration
+    dataset: Dataset,
+    method: MethodChoice,
+    settings: Mapping[str, Any],
+    seed: int,
+    calibration: Calibration,
+    stretch: bool,
 ) -> list[dict[str, Any]]:
     """Fit the method and test it in every mode that it and the clips allow; rows as in `results.json`."""
     fitted = build(method, settings=settings).fit(*dataset.training(), Job(seed=seed))
     gallery = gallery_of(fitted, dataset.split("test"), dataset.classes)
-    gammas = find_penalties(gallery, dataset, gallery.modes, calibration, seed)
-    return result_rows(gallery.measure(gallery.modes, gammas), dataset.classes.names, calibration)
+    known = calibration_galleries(gallery, dataset, calibration, seed)
+    measured, _ = measured_with(gallery, known, gallery.modes, stretch)
+    return result_rows(measured, dataset.classes.names, calibration)
+
+
+def measured_with(
+    tested: Gallery, known: Sequence[Gallery], modes: Sequence[Mode], stretch: bool = False
+) -> tuple[list[Measured], ModeNumbers]:
+    """What the tested clips come to with the numbers chosen on the `known` ones, and these numbers.
+
+    With `stretch`, every mode comes once more, with a stretch of the scores of seen classes beside the penalty, unless
+    there is nothing to choose it on. The numbers are those without. Raises as `choose_numbers` and `Gallery.score`.
+    """
+    numbers = choose_numbers(known, modes)
+    measured = tested.measure(modes, numbers)
+    if stretch and known:
+        stretched = choose_numbers([gallery.to_stretch() for gallery in known], modes, energy=False)
+        measured += tested.to_stretch().measure(modes, stretched)
+    return measured, numbers
 
 
 def validation_hm(
@@ -49,24 +72,23 @@ def _judged_on(dataset: Dataset, judge: Judge, folds: int, seed: int) -> Iterato
         yield from pseudo_unseen_folds(dataset.split("train"), dataset.split("val"), dataset.classes, folds, seed)
 
 
-def find_penalties(
+def calibration_galleries(
     tested: Gallery,
     dataset: Dataset,
-    modes: Sequence[Mode],
     calibration: Calibration,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
-) -> dict[Mode, float]:
-    """The penalty of each mode in which clips of the data set are tested, by the calibration asked for.
+) -> list[Gallery]:
+    """The clips on which the numbers of a calibration are chosen, for clips of the data set; none for `none`.
 
     `oracle` looks at the tested clips: an upper bound. `progress` hears of the folds of `pseudo-unseen`. Raises
     DataError where the calibration lacks clips.
     """
     if calibration == "none":
-        return dict.fromkeys(modes, 0.0)
+        return []
     if calibration == "oracle":
-        return tested.penalties(modes)
+        return [tested]
     if "val" not in dataset.splits:
         raise DataError(
             f"{dataset.source} ({dataset.class_split}): no validation clips to calibrate on; choose the calibration "
@@ -74,18 +96,26 @@ def find_penalties(
         )
     val = dataset.split("val")
     if calibration == "val":
-        return gallery_of(tested.method, val, dataset.classes).penalties(modes)
+        return [gallery_of(tested.method, val, dataset.classes)]
     folds = list(pseudo_unseen_folds(dataset.split("train"), val, dataset.classes, FOLDS, seed))
-    return pseudo_unseen_penalties(tested.method, folds, modes, Job(seed=seed, device=device), progress)
+    return pseudo_unseen_galleries(tested.method, folds, Job(seed=seed, device=device), progress)
 
 
 def result_rows(measured: Sequence[Measured], names: Sequence[str], calibration: str) -> list[dict[str, Any]]:
-    """Classification and retrieval of each mode as rows; `names` are those of the classes."""
+    """Classification and retrieval of each mode as rows; `names` are those of the classes.
+
+    Retrieval comes plain, as in the paper, and corrected where a calibration chose how; a stretch has nothing to do
+    with it.
+    """
     rows = []
-    for figures in measured:
-        mode, clips = figures.scored.mode, len(figures.scored.rows)
-        rows.append(result_row(mode, clips, names, figures.classification, calibration, figures.gamma))
-        rows.append(result_row(mode, clips, names, figures.retrieval))
+    for one in measured:
+        mode, clips = one.scored.mode, len(one.scored.rows)
+        stretch = one.numbers.stretch if one.stretched else None
+        rows.append(result_row(mode, clips, names, one.classification, calibration, one.numbers.gamma, stretch))
+        if not one.stretched:
+            rows.append(result_row(mode, clips, names, one.retrieval))
+            if one.corrected is not None:
+                rows.append(result_row(mode, clips, names, one.corrected, calibration, retrieval="corrected"))
     return rows
 
 
@@ -96,14 +126,19 @@ def result_row(
     figures: Classification | Retrieval,
     calibration: str | None = None,
     gamma: float | None = None,
+    stretch: float | None = None,
+    retrieval: RetrievalKind = "plain",
 ) -> dict[str, Any]:
     """The figures (fractions) of a mode on so many clips, as a row; what does not exist is None."""
+    classified = isinstance(figures, Classification)
     return {
-        "task": "classification" if isinstance(figures, Classification) else "retrieval",
+        "task": "classification" if classified else "retrieval",
+        "retrieval": None if classified else retrieval,
         "modality": mode.modality,
         "fusion": mode.fusion if mode.modality == "both" else None,
         "calibration": calibration,
         "gamma": gamma,
+        "stretch": stretch,
         **{key: _number(getattr(figures, key, None)) for key in ("S", "U", "HM", "ZSL", "AUSUC")},
         "clips": clips,
         "per_class": dict(zip(names, map(_number, figures.per_class.tolist()), strict=True)),

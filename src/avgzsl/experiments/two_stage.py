@@ -24,7 +24,8 @@ from avgzsl.data.layouts import as_dataset, class_splits, place_of
 from avgzsl.errors import ConfigError, RunError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.gallery import gallery_of
-from avgzsl.experiments.protocol import Mode, choose_modes
+from avgzsl.experiments.numbers import choose_numbers
+from avgzsl.experiments.protocol import Mode, ModeNumbers, Numbers, choose_modes
 from avgzsl.experiments.train_evaluate import Evaluation, evaluation_of, save_results, train
 from avgzsl.learning.training import Schedule
 from avgzsl.methods import Method, MethodChoice, build
@@ -74,10 +75,10 @@ def two_stage(
     run = train(path, method, out=folder / FIRST, choice=first, settings=stopping, validate_every=1, **how)
     epochs = best_epoch(folder / FIRST)
     stage_1 = as_dataset(path, first)
-    gammas = find_gammas(run.method, stage_1.split("val"), stage_1.classes, penalty)
+    numbers = find_numbers(run.method, stage_1.split("val"), stage_1.classes, penalty)
     again = {**asked, "epochs": epochs, "patience": 0} if epochs else asked
     run = train(path, method, out=folder / "stage-2", choice=second, settings=again, validate_every=0, **how)
-    evaluation = _test(run, as_dataset(path, second), gammas, penalty, epochs)
+    evaluation = _test(run, as_dataset(path, second), numbers, penalty, epochs)
     save_results(folder, evaluation)
     return evaluation
 
@@ -93,12 +94,13 @@ def best_epoch(run: Path) -> int | None:
         raise RunError(f"{path}: not the history of a training ({problem}); train again") from problem
 
 
-def find_gammas(method: Method, val: ClipSet, classes: ClassTable, penalty: Penalty | str) -> dict[Mode, float]:
-    """The penalty of each test mode, from the validation clips of stage 1."""
+def find_numbers(method: Method, val: ClipSet, classes: ClassTable, penalty: Penalty | str) -> dict[Mode, Numbers]:
+    """The numbers of each test mode, from the validation clips of stage 1; `penalty` says how gamma is chosen."""
     gallery = gallery_of(method, val, classes)
     modes = gallery.modes
+    numbers = choose_numbers([gallery], modes)
     if penalty == "per-modality":
-        return gallery.penalties(modes)
+        return numbers
     apart = gallery.embeddings.joint is None  # then our `both` is the mean of two distances, theirs the sum
     scale = {mode: 2.0 if apart and mode == Mode("both", "equal") else 1.0 for mode in modes}
     penalties = []
@@ -107,7 +109,7 @@ def find_gammas(method: Method, val: ClipSet, classes: ClassTable, penalty: Pena
             scored = gallery.score(mode, {})
             penalties.append(grid_penalty(scale[mode] * scored.scores, scored.labels, classes.seen))
     mean = sum(penalties) / len(penalties)
-    return {mode: mean / scale[mode] for mode in modes}
+    return {mode: replace(numbers.get(mode, Numbers()), gamma=mean / scale[mode]) for mode in modes}
 
 
 def grid_penalty(scores: Float[Tensor, "n c"], labels: Int[Tensor, " n"], seen: Bool[Tensor, " c"]) -> float:
@@ -142,10 +144,10 @@ def _keep_the_best(method: Method) -> dict[str, Any]:
 
 
 def _test(
-    run: runs.Run, dataset: Dataset, gammas: dict[Mode, float], penalty: Penalty | str, epochs: int | None
+    run: runs.Run, dataset: Dataset, numbers: ModeNumbers, penalty: Penalty | str, epochs: int | None
 ) -> Evaluation:
     gallery = gallery_of(run.method, dataset.split("test"), dataset.classes)
     modes = choose_modes(run.method, gallery.modes, None, None, f"{dataset.source} (test)")
-    measured = gallery.measure(modes, gammas)
-    evaluation = evaluation_of(run, dataset, "test", measured, gammas, f"stage 1, {penalty}", dataset.notes)
+    measured = gallery.measure(modes, numbers)
+    evaluation = evaluation_of(run, dataset, "test", measured, numbers, f"stage 1, {penalty}", dataset.notes)
     return replace(evaluation, provenance=evaluation.provenance | {"epochs": epochs})

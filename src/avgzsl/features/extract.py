@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -24,7 +24,7 @@ from avgzsl.support.arguments import as_path, check_arguments
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import Shown
 from avgzsl.support.spreadsheet import write_table
-from avgzsl.text.base import TextEncoder
+from avgzsl.text.part_record import TextPart
 from avgzsl.text.spellings import spelling_notes, vector_notes
 from avgzsl.types import EncoderChoice, Modality
 
@@ -54,6 +54,13 @@ class Extraction(Shown):
         """The row, the failures and the notes."""
         (row,) = self.rows()
         return {**row, "failures": dict(self.failures), "notes": list(self.notes)}
+
+
+class _Text(NamedTuple):
+    """The text of c classes, and the parts it is made of."""
+
+    vectors: Float32[np.ndarray, "c t"]
+    parts: tuple[TextPart, ...]
 
 
 @dataclass
@@ -86,11 +93,12 @@ def extract(
 ) -> Extraction:
     """Features of every clip in the folder `clips`, or of those that a manifest lists, into the store `out`.
 
-    `encoders` are the backbones, one at least, and the encoder of the class names, if they are wanted (`overrides`:
-    see `text.encoders.load`). With `window` and `hop` (seconds) longer clips are cut. With `merge_spellings`, labels
-    that are one class written differently become the most usual of them. `workers` files are decoded at once, `batch`
-    clips embedded together; with the same `batch`, every engine and every number of workers gives the same bytes.
-    There are more parameters than eight, for each is a choice of its own, and few are ever given.
+    `encoders` are the backbones, one at least, and the parts of the text of the classes, if they are wanted
+    (`text.part_spec`; `overrides`: see `text.encoders.load`). With `window` and `hop` (seconds) longer clips are cut.
+    With `merge_spellings`, labels that are one class written differently become the most usual of them. `workers` files
+    are decoded at once, `batch` clips embedded together; with the same `batch`, every engine and every number of
+    workers gives the same bytes. There are more parameters than eight, for each is a choice of its own, and few are
+    ever given.
 
     Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed, tries
     again what failed, and drops what is no longer listed. Clips that fail do not stop the others. The folder is noted
@@ -110,19 +118,18 @@ def extract(
     rows = [row for row in listed if is_text(row.path)]
     unnamed = [row for row in listed if not is_text(row.path)]
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
-    records: dict[Part, EncoderRecord] = {}
-    vectors = _encode(classes, encoders, as_path(overrides), records)
+    text = _encode(classes, encoders, as_path(overrides))
     setup = BackboneSetup(specs, as_path(encoders.models), encoders.device, workers)
     backbones = engines.load_backbones(setup)
     with open_journal(folder / JOURNAL) as journal:
-        of_backbones: dict[Part, EncoderRecord] = {m: _record(backbone) for m, backbone in backbones.items()}
-        journal.require(of_backbones)
+        records: dict[Part, EncoderRecord] = {m: _record(backbone) for m, backbone in backbones.items()}
+        journal.require(records)
         if window is not None:
             rows = cut(rows, window, hop, measure(rows, journal, root, setup.processes))
         work = _Work([*rows, *unnamed], root, journal, {row.id: _UNNAMED for row in unnamed})
         _embed_all(work, run(_batches(work, batch), setup, backbones), progress)
-        store = _finish(folder, work, records | of_backbones, classes, vectors)
-    notes = [*spelling_notes(classes), *([] if vectors is None else vector_notes(classes, vectors))]
+        store = _finish(folder, work, records, classes, text)
+    notes = [*spelling_notes(classes), *([] if text is None else vector_notes(classes, text.vectors))]
     return Extraction(store, work.extracted, work.failures, tuple(notes))
 
 
@@ -147,23 +154,21 @@ def _check_folder(folder: Path) -> None:
         raise RunError(f"{folder}: is not empty and holds no store of features; choose another folder")
 
 
-def _encode(
-    classes: tuple[str, ...], encoders: EncoderChoice, overrides: Path | None, records: dict[Part, EncoderRecord]
-) -> Float32[np.ndarray, "c t"] | None:
-    """The vectors of the classes; their encoder is noted among the records."""
-    if encoders.text is None:
+def _encode(classes: tuple[str, ...], encoders: EncoderChoice, overrides: Path | None) -> _Text | None:
+    """The text of the classes, if it is wanted. Raises DataError for classes without a sentence or a vector."""
+    if not encoders.parts:
         if overrides is not None:
             raise ConfigError(f"overrides {overrides} are for a text encoder, and none was given")
         return None
-    from avgzsl.text.encoders import load as load_text
+    from avgzsl.text.parts import describe_classes, load_parts
 
-    encoder = load_text(encoders.text, overrides=overrides, models=as_path(encoders.models))
-    records["text"] = _record(encoder)
-    return np.asarray(encoder.encode(classes).numpy(), dtype=np.float32)
+    loaded = load_parts(encoders.parts, as_path(encoders.models), overrides=overrides)
+    vectors, parts = describe_classes(loaded, classes)
+    return _Text(np.asarray(vectors.numpy(), dtype=np.float32), parts)
 
 
-def _record(encoder: Backbone | TextEncoder) -> EncoderRecord:
-    return EncoderRecord(spec=encoder.spec, dimension=encoder.dimension, weights=encoder.weights)
+def _record(backbone: Backbone) -> EncoderRecord:
+    return EncoderRecord(spec=backbone.spec, dimension=backbone.dimension, weights=backbone.weights)
 
 
 def _batches(work: _Work, size: int) -> Iterator[list[Task]]:
@@ -238,7 +243,7 @@ def _finish(
     work: _Work,
     encoders: Mapping[Part, EncoderRecord],
     classes: tuple[str, ...],
-    vectors: Float32[np.ndarray, "_c _t"] | None,
+    text: _Text | None,
 ) -> Store:
     """The store, clip by clip out of the journal."""
     _write_failures(folder / FAILURES, work)
@@ -250,7 +255,8 @@ def _finish(
     work.journal.keep(named)
     _write_manifest_split(folder, named)
     columns = tuple(work.rows[0].more)
-    return write(folder, work.root, encoders, classes, vectors, columns, len(stored), _stored(work, stored))
+    vectors, parts = (None, ()) if text is None else text
+    return write(folder, work.root, encoders, classes, vectors, columns, len(stored), _stored(work, stored), parts)
 
 
 def _stored(work: _Work, rows: Sequence[Row]) -> Iterator[StoredClip]:

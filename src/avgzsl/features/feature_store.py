@@ -3,8 +3,9 @@
 A store is a folder. `store.json` is written last and makes it whole: what the encoders were, the classes, and size and
 SHA-256 of the other files. `clips.parquet` has one row a clip, in the order of the arrays: the columns of COLUMNS, then
 those that the manifest had besides, as text. `audio.npy`, `video.npy` are n x d float32, zero where a clip lacks the
-modality; `text.npy` is c x t, in the order of `classes`. `splits/NAME.json` are class splits (`class_splits`),
-`failures.csv` the files that gave no row, `journal.sqlite` what lets an extraction go on (`journal`).
+modality; `text.npy` is c x t, in the order of `classes`, the parts of the text side by side. `splits/NAME.json` are
+class splits (`class_splits`), `failures.csv` the files that gave no row, `journal.sqlite` what lets an extraction go on
+(`journal`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +23,8 @@ from avgzsl.media.version import DECODER
 from avgzsl.support import records
 from avgzsl.support.files import write_json, write_whole
 from avgzsl.support.trust import plain_name, require_regular
-from avgzsl.support.weights import WeightFile, identify
+from avgzsl.support.weights import Encoder, WeightFile, identify
+from avgzsl.text.part_record import TextPart
 from avgzsl.types import MODALITIES, Modality
 
 FORMAT = 1
@@ -76,8 +78,18 @@ class StoreRecord(BaseModel):
     """Further columns of the manifest, behind those of COLUMNS."""
     encoders: dict[Part, EncoderRecord]
     files: dict[str, FileRecord]
+    text: tuple[TextPart, ...] = ()
+    """The parts of the text where there is more to say than the encoder of names, which else stands with the others."""
     decoder: int = Field(default=0, ge=0)
     """`media.version.DECODER` of the features; older stores did not say."""
+
+    @property
+    def text_parts(self) -> tuple[TextPart, ...]:
+        """What the text of the classes is made of; empty where there is none."""
+        names = self.encoders.get("text")
+        if self.text or names is None:
+            return self.text
+        return (TextPart(names.dimension, None, Encoder(names.spec, names.weights)),)
 
 
 class StoredClip(NamedTuple):
@@ -150,8 +162,14 @@ def open_store(path: Path | str) -> Store:
             f"{folder / CLIPS}: {table.num_rows} clips with the columns {', '.join(table.column_names)}; expected "
             f"{record.clips} with {', '.join(expected)}. {_AGAIN}"
         )
-    features = {m: _open_array(folder / array_file(m), record, m, record.clips) for m in MODALITIES}
-    text = _open_array(folder / TEXT, record, "text", len(record.classes)) if TEXT in record.files else None
+    features = {
+        m: _open_array(folder / array_file(m), record.clips, record.encoders[m].dimension)
+        if m in record.encoders
+        else None
+        for m in MODALITIES
+    }
+    width = sum(part.width for part in record.text_parts)
+    text = _open_array(folder / TEXT, len(record.classes), width) if TEXT in record.files and width else None
     return Store(folder, record, table, features["audio"], features["video"], text)
 
 
@@ -184,9 +202,11 @@ def write(
     columns: tuple[str, ...],
     count: int,
     clips: Iterable[StoredClip],
+    parts: tuple[TextPart, ...] = (),
 ) -> Store:
     """Write a store of `count` clips, which are taken one by one; the folder is no store until it is finished.
 
+    `parts` are those of `text`; one that is an encoder of names and no more may stand among the `encoders` instead.
     Raises AvgzslError when the disk refuses, DataError when the clips are not `count`.
     """
     (folder / RECORD).unlink(missing_ok=True)
@@ -211,7 +231,8 @@ def write(
         clips=count,
         classes=classes,
         columns=columns,
-        encoders=dict(encoders),
+        encoders={**encoders, **_names_encoder(parts)},
+        text=() if _names_encoder(parts) else parts,
         files={name: _file_record(folder / name) for name in names},
         decoder=DECODER,
     )
@@ -226,10 +247,16 @@ def _file_record(path: Path) -> FileRecord:
     return FileRecord(size=path.stat().st_size, sha256=identify(path).sha256)
 
 
-def _open_array(path: Path, record: StoreRecord, part: Part, rows: int) -> Float32[np.ndarray, "_n _d"] | None:
-    if part not in record.encoders:
-        return None
-    shape = (rows, record.encoders[part].dimension)
+def _names_encoder(parts: tuple[TextPart, ...]) -> dict[Part, EncoderRecord]:
+    """A single part that is an encoder of names and no more is recorded as stores always were."""
+    if len(parts) != 1 or parts[0].encoder is None or parts[0] != TextPart(parts[0].width, None, parts[0].encoder):
+        return {}
+    encoder = parts[0].encoder
+    return {"text": EncoderRecord(spec=encoder.spec, dimension=parts[0].width, weights=encoder.weights)}
+
+
+def _open_array(path: Path, rows: int, width: int) -> Float32[np.ndarray, "_n _d"]:
+    shape = (rows, width)
     require_regular(path, DataError)
     try:
         # an empty array cannot be memory-mapped

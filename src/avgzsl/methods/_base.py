@@ -111,6 +111,13 @@ class Method(ABC):
         """Text vectors of any classes, seen or not, in the space of the clips. Raises ConfigError for another width."""
         return TextEmbeddings.shared(self.embed_prepared(self.prepare_text(text, self.text_modality)))
 
+    def embed_classes(self, text: Float[Tensor, "c t"], seen: Bool[Tensor, " c"]) -> TextEmbeddings:
+        """`embed_text` where the caller says which classes were seen: a method may know more of these than their text.
+
+        It is asked where the scores of seen classes are stretched, and there alone.
+        """
+        return self.embed_text(text)
+
     def state(self) -> dict[str, Tensor]:
         """All that was learned, as tensors. Raises NotFittedError."""
         return {**self.learned(), **self.prepare_text.state()}

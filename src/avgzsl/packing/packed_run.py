@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from avgzsl.data.clips import Encoder
 from avgzsl.errors import RunError, WeightsError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, read_recognition
 from avgzsl.experiments.run_record import CONFIG
 from avgzsl.recognition.encoders import CARDS, WEIGHTS, models_of, spec_of
-from avgzsl.recognition.portable import with_bare_names, with_card, with_weights
+from avgzsl.recognition.portable import EncoderKind, bare_part, with_bare_names, with_card, with_weights
 from avgzsl.reports.model_card import licences, model_card, read_results
 from avgzsl.support.arguments import check_list
 from avgzsl.support.files import whole_folder, write_json, write_text
@@ -57,14 +58,24 @@ def pack(
 
 
 def _fill(folder: Path, run: runs.Run, weights: bool, models: str | Path | None, named: list[Path]) -> None:
-    data = run.config.data
-    encoders = {}
-    for kind, known in data.encoders.items():
+    data, library = run.config.data, models_of(run, models)
+
+    def carried(known: Encoder, kind: EncoderKind) -> Encoder:
         encoder = replace(known, spec=spec_of(run, known))
-        library = models_of(run, models)
         encoder = with_weights(encoder, kind, folder / WEIGHTS, library, named) if weights else with_bare_names(encoder)
-        encoders[kind] = with_card(encoder, folder / CARDS, run.folder / CARDS, library, named)
-    packed = data.model_copy(update={"path": Path(data.path).name, "encoders": encoders})
+        return with_card(encoder, folder / CARDS, run.folder / CARDS, library, named)
+
+    text = (
+        part if part.encoder is None else replace(part, encoder=carried(part.encoder, "text")) for part in data.text
+    )
+    here = {
+        "path": Path(data.path).name,
+        "encoders": {kind: carried(known, kind) for kind, known in data.encoders.items()},
+        "text": tuple(text),
+        "text_asked": tuple(bare_part(asked) for asked in data.text_asked),
+        "models": None,
+    }
+    packed = data.model_copy(update=here)
     config = run.config.model_copy(update={"data": packed})
     for name in _AS_THEY_ARE:
         if (run.folder / name).exists():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.data.clips import ClassTable
-from avgzsl.experiments.protocol import Mode
+from avgzsl.experiments.protocol import NOTHING, Mode, ModeNumbers
 from avgzsl.methods import Embeddings, Method, TextEmbeddings
 from avgzsl.scores.scoring import top as nearest
 from avgzsl.scores.similarity import SIMILARITIES, Name
@@ -53,20 +53,20 @@ def answer(
     classes: ClassTable,
     text: TextEmbeddings,
     mode: Mode,
-    gammas: Mapping[Mode, float],
+    numbers: ModeNumbers,
     thresholds: Mapping[Mode, float],
     top: int,
 ) -> Answer:
-    """The `top` nearest classes of one clip; `text` embeds `classes`, gammas and thresholds are in units of score.
+    """The `top` nearest classes of one clip; `text` embeds `classes`, thresholds are in units of score.
 
-    In mode `both` a clip with one modality is scored by that one, with its penalty and threshold, as in evaluation.
+    In mode `both` a clip with one modality is scored by that one, with its numbers and threshold, as in evaluation.
     Raises ModalityError for a clip that lacks what the mode needs, DataError for scores that are not finite.
     """
     mode = _mode_of(method, clip, mode)
-    scores = method.compare(clip, text, *mode)
-    gamma = gammas.get(mode)
-    best = nearest(scores, classes.seen, gamma or 0.0, min(top, len(classes)))[0][0].tolist()
-    weights = _weights(clip, mode)
+    own = numbers.get(mode, NOTHING)
+    scores = method.compare(clip, text, *mode, own.weight)
+    best = nearest(scores, classes.seen, own.gamma, min(top, len(classes)), own.stretch)[0][0].tolist()
+    weights = _weights(clip, mode, own.weight)
     alone = {m: _alone(method, clip, text, m) for m in MODALITIES}
     support = {m: None if s is None else (weights[m] or 0.0) * (s - s.mean()) for m, s in alone.items()}
     near = method.similarity
@@ -86,7 +86,7 @@ def answer(
         modality=mode.modality,
         fusion=mode.fusion if mode.modality == "both" else None,
         weights=weights,
-        gamma=gamma,
+        gamma=own.gamma if mode in numbers else None,
         none_of_these=None if threshold is None else bool(float(scores[0, best[0]]) < threshold),
         top=tuple(map(candidate, best)),
     )
@@ -107,12 +107,16 @@ def _mode_of(method: Method, clip: Embeddings, mode: Mode) -> Mode:
     return Mode(has[0], "equal")
 
 
-def _weights(clip: Embeddings, mode: Mode) -> dict[Modality, float | None]:
+def _weights(clip: Embeddings, mode: Mode, weight: float | None) -> dict[Modality, float | None]:
     if mode.modality != "both":
         return {m: float(m == mode.modality) for m in MODALITIES}
     if clip.joint is not None:
         return dict.fromkeys(MODALITIES)
-    of_video = 0.5 if mode.fusion == "equal" or clip.video_weight is None else float(clip.video_weight[0])
+    of_video = 0.5
+    if mode.fusion == "weighted" and weight is not None:
+        of_video = weight
+    elif mode.fusion == "attention" and clip.video_weight is not None:
+        of_video = float(clip.video_weight[0])
     return {"audio": 1 - of_video, "video": of_video}
 
 

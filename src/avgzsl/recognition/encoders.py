@@ -1,24 +1,21 @@
-"""The encoders of a run: what new clips and new names go through to meet the data that it was trained on.
+"""The encoders of a run: what new clips go through to meet the data that it was trained on (names: `text_encoders`).
 
 A run trained on features that avgzsl extracted knows its encoders and the hashes of their weights, and takes no others.
-One trained on features from elsewhere is told them, and only their dimensions can be checked; the text encoder also has
-to give the run's own classes their vectors. A packed run has cards of its own, and maybe weights: they come first.
+One trained on features from elsewhere is told them, and only their dimensions can be checked. A packed run has cards of
+its own, and maybe weights: they come first.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from torch.nn.functional import cosine_similarity
-
 from avgzsl import backbones
 from avgzsl.backbones import Backbone
-from avgzsl.data.clips import ClassTable, Encoder
-from avgzsl.errors import ConfigError, DataError, RunError, WeightsError
+from avgzsl.data.clips import Encoder
+from avgzsl.errors import ConfigError, RunError, WeightsError
 from avgzsl.experiments.run import Run
 from avgzsl.support.arguments import as_path
 from avgzsl.support.trust import is_plain_way
 from avgzsl.support.weights import WeightFile, identify, nothing_fetched
-from avgzsl.text import encoders as text
 from avgzsl.text.base import TextEncoder
 from avgzsl.types import EncoderChoice, Modality
 
@@ -26,7 +23,6 @@ WEIGHTS, CARDS = "weights", "cards"  # in the folder of a packed run
 CARD_SUFFIXES = (".yaml", ".yml")
 OVERRIDES = ",overrides="
 _PACKAGED = Path(backbones.__file__).parent / "cards"
-_SAME = 0.99  # cosine of two vectors of one name that differ by rounding or a different normalisation alone
 
 
 def load_backbones(run: Run, modalities: Iterable[Modality], encoders: EncoderChoice) -> dict[Modality, Backbone]:
@@ -35,12 +31,12 @@ def load_backbones(run: Run, modalities: Iterable[Modality], encoders: EncoderCh
     Raises RunError, ConfigError, UnknownNameError, WeightsError.
     """
     chosen, models = clip_encoders(encoders), models_of(run, encoders.models)
-    loaded: dict[Modality, Backbone] = {}
+    data, loaded = run.config.data, dict[Modality, Backbone]()
     for modality in modalities:
         spec = _spec(run, modality, chosen.get(modality))
         with nothing_fetched(modality not in chosen):
             backbone = backbones.load(spec, modality, device=encoders.device, models=models)
-        _check(run, modality, backbone)
+        check_encoder(run, modality, backbone, data.dimensions[modality], data.encoders.get(modality))
         loaded[modality] = backbone
     return loaded
 
@@ -49,20 +45,6 @@ def clip_encoders(encoders: EncoderChoice) -> dict[Modality, str]:
     """The specs of the chosen backbones, by modality."""
     specs: dict[Modality, str | None] = {"audio": encoders.audio, "video": encoders.video}
     return {modality: spec for modality, spec in specs.items() if spec is not None}
-
-
-def load_text_encoder(run: Run, classes: ClassTable, encoders: EncoderChoice) -> TextEncoder:
-    """The text encoder chosen, else the run's own. Raises RunError, ConfigError, UnknownNameError, WeightsError.
-
-    One that the run cannot check by its hashes must give the run's classes their vectors, up to their length.
-    """
-    spec = _spec(run, "text", encoders.text)
-    with nothing_fetched(encoders.text is None):
-        encoder = text.load(spec, models=models_of(run, encoders.models), device=encoders.device)
-    _check(run, "text", encoder)
-    if "text" not in run.config.data.encoders:
-        _check_space(run, encoder, classes)
-    return encoder
 
 
 def models_of(run: Run, models: str | Path | None) -> Path | None:
@@ -107,21 +89,20 @@ def _identity(encoder: Encoder) -> set[str]:
     return {file.sha256 for file in files} or {encoder.spec}
 
 
-def _spec(run: Run, kind: str, chosen: str | None) -> str:
+def _spec(run: Run, modality: Modality, chosen: str | None) -> str:
     known = run.config.data.encoders
     if chosen is not None:
         return chosen
-    if kind not in known:
-        what = "text vectors" if kind == "text" else f"{kind} features"
+    if modality not in known:
         raise RunError(
-            f"{run.folder}: was trained on {what} from elsewhere (layout {run.config.data.layout}), and does not know "
-            f"what made them; name the encoder that did with --{kind} (`avgzsl encoders` lists them)"
+            f"{run.folder}: was trained on {modality} features from elsewhere (layout {run.config.data.layout}), and "
+            f"does not know what made them; name the encoder that did with --{modality} (`avgzsl encoders` lists them)"
         )
-    _require_known(run, kind, known[kind])
-    return spec_of(run, known[kind])
+    require_known(run, modality, known[modality])
+    return spec_of(run, known[modality])
 
 
-def _require_known(run: Run, kind: str, encoder: Encoder) -> None:
+def require_known(run: Run, kind: str, encoder: Encoder) -> None:
     """Raises WeightsError for a path in a run's record that leads to a file which the record does not know by its hash.
 
     Somebody else may have made the run, and could name any file of this machine. One whose hash they know tells them
@@ -145,38 +126,20 @@ def _known_folder(folder: Path, encoder: Encoder) -> bool:
     return bool(present) and all(identify(folder / name).sha256 == known[name] for name in present)
 
 
-def _check(run: Run, kind: str, encoder: Backbone | TextEncoder) -> None:
-    """The dimension is the run's, and the weights are those that it knows, wherever they lie now."""
-    data = run.config.data
-    if encoder.dimension != data.dimensions[kind]:
+def check_encoder(run: Run, kind: str, encoder: Backbone | TextEncoder, dimension: int, known: Encoder | None) -> None:
+    """Raises unless it gives the run's `dimension`, and has the weights that the run knows, wherever they lie now.
+
+    ConfigError for the former, WeightsError for the latter; nothing is `known` of features from elsewhere.
+    """
+    if encoder.dimension != dimension:
         raise ConfigError(
             f"{encoder.spec}: gives {encoder.dimension} numbers, but {run.folder} was trained on {kind} vectors of "
-            f"{data.dimensions[kind]}; name the encoder that made them"
+            f"{dimension}; name the encoder that made them"
         )
-    known = data.encoders.get(kind)  # type: ignore[call-overload]
-    if known is None:
-        return
-    if not same_encoder(Encoder(encoder.spec, encoder.weights), known):
+    if known is not None and not same_encoder(Encoder(encoder.spec, encoder.weights), known):
         raise WeightsError(
             f"{encoder.spec}: is not the {kind} encoder of {run.folder}. Here it is {_hashes(encoder.weights)}, there "
             f"{known.spec} with {_hashes(known.weights)}; put those weights back, or name their folder with --models"
-        )
-
-
-def _check_space(run: Run, encoder: TextEncoder, classes: ClassTable) -> None:
-    """Two encoders of one dimension are two spaces: a vector of one says nothing in the other."""
-    try:
-        encoded = encoder.encode(classes.names)
-    except DataError as problem:
-        raise ConfigError(
-            f"{encoder.spec}: cannot be what {run.folder} was trained with, it does not know its classes ({problem})"
-        ) from problem
-    same = cosine_similarity(encoded, classes.text.float(), dim=1)
-    if float(same.min()) < _SAME:
-        farthest = classes.names[int(same.argmin())]
-        raise ConfigError(
-            f"{encoder.spec}: gives the class {farthest!r} another vector than {run.folder} was trained with (cosine "
-            f"{float(same.min()):.2f}); name the encoder that made the run's vectors"
         )
 
 

@@ -19,6 +19,7 @@ from avgzsl.recognition.encoders import CARD_SUFFIXES, OVERRIDES, packaged_card
 from avgzsl.support.trust import copy_regular, is_plain_way, plain_name
 from avgzsl.support.weights import FOLDER_VARIABLE, identify, models_folder
 from avgzsl.text import encoders as text
+from avgzsl.text.part_spec import parse_part
 
 EncoderKind = Literal["audio", "video", "text"]
 # of weights and vectors; names on the hub may have dots, too
@@ -32,6 +33,15 @@ def with_bare_names(encoder: Encoder) -> Encoder:
     A card is left to `with_card`.
     """
     return replace(encoder, spec=_respelled(encoder.spec, lambda argument: _bare(argument)))
+
+
+def bare_part(asked: str) -> str:
+    """A part of the text as it was asked for, without the paths of this machine."""
+    part = parse_part(asked)
+    encoder = None if part.encoder is None else with_bare_names(Encoder(part.encoder)).spec
+    prompts = None if part.prompts is None else Path(part.prompts).name
+    descriptions = None if part.descriptions is None else Path(part.descriptions).name
+    return str(replace(part, encoder=encoder, prompts=prompts, descriptions=descriptions))
 
 
 def with_weights(

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl.data.clips import ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, RunError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
@@ -25,7 +25,7 @@ from avgzsl.media.needs import Span
 from avgzsl.media.workers import Decoders
 from avgzsl.methods import Embeddings
 from avgzsl.recognition.answers import Answer, answer
-from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
+from avgzsl.recognition.recogniser import Recogniser, asked_classes, class_table, load_recogniser
 from avgzsl.recognition.results import Predictions, Result
 from avgzsl.support.arguments import check_arguments, check_list
 from avgzsl.support.progress import Progress, Step
@@ -61,21 +61,23 @@ def predict(
         recogniser = run
     else:
         recogniser = load_recogniser(run, encoders=encoders, modality=modality, fusion=fusion)
-    results = recognise(recogniser, clips, classes, top=top, calibrated=calibrated, reject=reject, progress=progress)
-    return Predictions(tuple(results))
+    table, notes = asked_classes(recogniser, classes)
+    results = recognise(recogniser, clips, table, top=top, calibrated=calibrated, reject=reject, progress=progress)
+    return Predictions(tuple(results), notes)
 
 
 def recognise(
     recogniser: Recogniser,
     clips: Iterable[str | Path | Task],
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | ClassTable | None = None,
     *,
     top: int = 5,
     calibrated: bool = True,
     reject: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[Result]:
-    """The `top` nearest of `classes` (by default the run's) for each clip, in order, as soon as it is there.
+    """The `top` nearest of `classes` (names, or a table of them; by default the run's) for each clip, in order, as soon
+    as it is there.
 
     What is wrong with a clip is in its result. Classes that were seen in training are set back by the run's penalty if
     `calibrated`; `reject` asks whether a clip's best class is too far for any. Raises ConfigError, DataError and
@@ -88,13 +90,13 @@ def recognise(
     if top < 1:
         raise ConfigError(f"top {top} was asked for; give a number from 1 on")
     method, thresholds = recogniser.run.method, _thresholds(recogniser) if reject else {}
-    table = class_table(recogniser, classes)
+    table = classes if isinstance(classes, ClassTable) else class_table(recogniser, classes)
     text = method.embed_text(table.text)
-    gammas = recogniser.recognition.gammas() if calibrated else {}
+    numbers = recogniser.recognition.numbers() if calibrated else {}
     tasks = [clip if isinstance(clip, Task) else Task(Path(clip), Span()) for clip in clips]
 
     def answered(clip: Embeddings) -> Answer:
-        return answer(method, clip, table, text, recogniser.mode, gammas, thresholds, top)
+        return answer(method, clip, table, text, recogniser.mode, numbers, thresholds, top)
 
     return _results(recogniser, tasks, answered, progress)
 

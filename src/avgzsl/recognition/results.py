@@ -36,7 +36,12 @@ class Result(Shown):
 
 @dataclass(frozen=True)
 class Predictions(ShownItems[Result]):
-    """The result of each clip, in the order in which the clips were given."""
+    """The result of each clip, in the order in which the clips were given.
+
+    `notes` say how names were encoded that say too little.
+    """
+
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of each result, one after another."""

@@ -3,16 +3,17 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from avgzsl.experiments.cells import Result
-from avgzsl.reports.published import PaperTable, TableLine
+from avgzsl.reports.published import UNPUBLISHED, PaperTable, TableLine
 from avgzsl.scores.metrics import spread
 from avgzsl.support.spreadsheet import escaped
 
 FIGURES = ("S", "U", "HM")
 COLUMNS = ("model", "modality", *FIGURES, *(f"{f}_sd" for f in FIGURES), *(f"published_{f}" for f in FIGURES))
+MARKS = {"classification": "stretched", "retrieval": "corrected"}
 _TEST = {"audio": "audio", "video": "video", "both": "both"}
 _QUERY = {"audio": "T→A", "video": "T→V", "both": "T→AV"}
 
@@ -31,18 +32,34 @@ class MeasuredLine(NamedTuple):
 def measured_lines(table: PaperTable, results: Sequence[Result]) -> list[MeasuredLine]:
     """Mean over class splits of means over seeds, and the standard deviation over class splits of these means.
 
-    With a single class split the spread is the standard deviation over its seeds.
+    With a single class split the spread is the standard deviation over its seeds. A line whose rows come once more,
+    corrected or stretched, is followed by one of these, which nobody has published.
     """
-    return [_measure(table, line, results) for line in table.lines]
+    lines = []
+    for line in table.lines:
+        lines.append(_measure(table, line, results, None))
+        marked = _measure(table, line, results, MARKS[table.task])
+        if marked.runs:
+            unpublished = line._replace(model=f"{line.model}, {MARKS[table.task]}", published=UNPUBLISHED)
+            lines.append(marked._replace(line=unpublished))
+    return lines
 
 
-def _measure(table: PaperTable, line: TableLine, results: Sequence[Result]) -> MeasuredLine:
+def mark_of(row: Mapping[str, Any]) -> str | None:
+    """What sets a row apart from the plain one of its mode: it is corrected or stretched."""
+    if row["task"] == "retrieval":
+        return "corrected" if row["retrieval"] == "corrected" else None
+    return None if row["stretch"] is None else "stretched"
+
+
+def _measure(table: PaperTable, line: TableLine, results: Sequence[Result], mark: str | None) -> MeasuredLine:
     values: dict[str, dict[str, list[float]]] = {figure: {} for figure in FIGURES}
     for result in results:
         if result.label != line.entry:
             continue
         for row in result.rows:
-            if (row["task"], row["modality"], row["fusion"] or "equal") == (table.task, line.modality, line.fusion):
+            tested = row["task"], row["modality"], row["fusion"] or "equal"
+            if tested == (table.task, line.modality, line.fusion) and mark_of(row) == mark:
                 for figure in FIGURES:
                     value = row[figure]
                     values[figure].setdefault(result.cell.class_split, []).append(

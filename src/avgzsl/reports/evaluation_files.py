@@ -28,7 +28,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path, predictions: str = "c
     write_json(results, evaluation.json())
     write_text(tables, markdown(evaluation.results, method))
     written = [results, tables]
-    curved = {str(measured.scored.mode): measured for measured in evaluation.measured if measured.curve is not None}
+    curved = {measured.name: measured for measured in evaluation.measured if measured.curve is not None}
     if curved:
         written.append(folder / "seen-unseen.png")
         points = {name: (measured.classification.U, measured.classification.S) for name, measured in curved.items()}
@@ -41,9 +41,9 @@ def write_evaluation(evaluation: Evaluation, folder: Path, predictions: str = "c
 
 def _write_mode(evaluation: Evaluation, measured: Measured, folder: Path, form: str, title: str) -> list[Path]:
     classes, clips = evaluation.dataset.classes, evaluation.dataset.split(evaluation.split)
-    mode, scored = measured.scored.mode, measured.scored
+    mode, scored = measured.name, measured.scored
     rows, chart = folder / f"predictions-{mode}.{form}", folder / f"per-class-{mode}.png"
-    best, values = top(scored.scores, classes.seen, scored.gamma, min(_TOP, len(classes)))
+    best, values = top(scored.scores, classes.seen, scored.gamma, min(_TOP, len(classes)), scored.stretch)
     write_predictions(rows, clips.ids[scored.rows.numpy()], classes.names, scored.labels, best, values)
     counts = torch.bincount(scored.labels, minlength=len(classes))
     accuracy = measured.classification.per_class

@@ -77,7 +77,7 @@ def _row(measured: MeasuredLine) -> str:
     line = measured.line
     texts = ["–"] * 3 if measured.figures is None else [_spread(mean, sd) for mean, sd in measured.figures]
     cells = "".join(f"<td>{text}</td>" for text in texts)
-    published = "".join(f"<td class='published'>{value:.2f}</td>" for value in line.published)
+    published = "".join(f"<td class='published'>{_spread(value, math.nan)}</td>" for value in line.published)
     return f"<tr><td>{escape(line.model)}</td><td>{line.modality}</td>{cells}{published}</tr>"
 
 

@@ -13,6 +13,7 @@ from avgzsl.experiments.run_record import Config, DataRecord
 from avgzsl.methods import methods
 from avgzsl.reports.tables import markdown
 from avgzsl.support.trust import read_json
+from avgzsl.text.part_record import shown_part
 
 _HEADER = """---
 library_name: avgzsl
@@ -105,12 +106,13 @@ def read_results(folder: Path) -> dict[str, Any] | None:
 
 
 def _encoders(data: DataRecord) -> str:
-    if not data.encoders:
+    if not data.known_encoders:
         return "What made its features and text vectors is not known; name it with --audio, --video and --text.\n"
     lines = ["| | encoder | weights (SHA-256) |", "|---|---|---|"]
-    for kind, encoder in data.encoders.items():
+    parts = [("text", part.encoder, shown_part(part)) for part in data.text if part.encoder is not None]
+    for kind, encoder, shown in [*((kind, one, one.spec) for kind, one in data.encoders.items()), *parts]:
         weights = ", ".join(f"{_line(file.name)} `{file.sha256[:12]}`" for file in encoder.weights) or "none"
-        lines.append(f"| {kind} | {_line(encoder.spec)} | {weights} |")
+        lines.append(f"| {kind} | {_line(shown)} | {weights} |")
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 A line names the entry of the grid (a method, or a variant of one) and the test mode that it is measured by.
 """
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,9 +11,14 @@ from avgzsl.errors import ConfigError
 from avgzsl.support.trust import read_yaml
 from avgzsl.types import Fusion, TestModality
 
+UNPUBLISHED = (math.nan, math.nan, math.nan)
+
 
 class TableLine(NamedTuple):
-    """A row of a table of the paper: its model, how it is measured here, and the published S, U, HM in %."""
+    """A row of a table of the paper: its model, how it is measured here, and the published S, U, HM in %.
+
+    These are NaN for a model that the paper does not have.
+    """
 
     model: str
     entry: str
@@ -31,7 +37,7 @@ class PaperTable(NamedTuple):
 
 
 def _line(model: str, entry: str, modality: TestModality, fusion: Fusion, *published: float) -> TableLine:
-    seen, unseen, harmonic = published
+    seen, unseen, harmonic = published or UNPUBLISHED
     return TableLine(model, entry, modality, fusion, (seen, unseen, harmonic))
 
 

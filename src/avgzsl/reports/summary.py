@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avgzsl.experiments.cells import FIGURES, Comparison, Result
-from avgzsl.reports.comparison import spread_of
+from avgzsl.reports.comparison import mark_of, spread_of
 from avgzsl.reports.significance import bootstrap_difference
+from avgzsl.reports.tables import CORRECTED
 from avgzsl.support.files import write_json, write_text
 
 _NAMES = {
@@ -14,15 +15,17 @@ _NAMES = {
     ("video", None): "video",
     ("both", "equal"): "both (eq wt)",
     ("both", "attention"): "both (w/ attn)",
+    ("both", "weighted"): "both (one wt)",
 }
 
 
 class Key(NamedTuple):
-    """A line of the table: the method's label and the test mode."""
+    """A line of the table: the method's label, the test mode, and what sets it apart from the plain line of these."""
 
     label: str
     modality: str
     fusion: str | None
+    mark: str | None
 
 
 def figures(results: Sequence[Result], task: str) -> dict[Key, dict[str, dict[str, dict[int, float]]]]:
@@ -32,7 +35,7 @@ def figures(results: Sequence[Result], task: str) -> dict[Key, dict[str, dict[st
         for row in result.rows:
             if row["task"] != task:
                 continue
-            line = table.setdefault(Key(result.label, row["modality"], row["fusion"]), {})
+            line = table.setdefault(Key(result.label, row["modality"], row["fusion"], mark_of(row)), {})
             for figure in FIGURES:
                 if row[figure] is not None:
                     by_split = line.setdefault(figure, {})
@@ -63,6 +66,7 @@ def summary_markdown(results: Sequence[Result], calibration: str, against: str) 
             "",
             *_table(head2, lines2),
             "",
+            *([CORRECTED, ""] if any(key.mark is not None for key in retrieved) else []),
         ]
     )
 
@@ -83,7 +87,7 @@ def _line(key: Key, measured: dict[str, dict[str, dict[int, float]]], columns: S
             continue
         mean, sd = spread_of({split: list(by_seed.values()) for split, by_seed in measured[figure].items()})
         cells.append(f"{mean:.1f}" + ("" if sd != sd else f" ± {sd:.1f}"))
-    return [key.label, _NAMES[key.modality, key.fusion], *cells]
+    return [key.label if key.mark is None else f"{key.label}, {key.mark}", _NAMES[key.modality, key.fusion], *cells]
 
 
 def _paired(key: Key, table: dict[Key, dict[str, dict[str, dict[int, float]]]], against: str) -> str:

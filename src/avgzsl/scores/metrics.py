@@ -55,15 +55,16 @@ def classification(
     labels: Int[Tensor, " n"],
     seen: Bool[Tensor, " c"],
     gamma: float | Float[Tensor, " n"] = 0.0,
+    stretch: float | Float[Tensor, " n"] = 0.0,
 ) -> Classification:
-    """Accuracies with all classes as candidates and `gamma` off the seen ones; ZSL and AUSUC beside them.
+    """Accuracies with all classes as candidates, the seen ones stretched and `gamma` off them; ZSL and AUSUC beside.
 
     Raises DataError for scores that are not finite or labels that are no class, ConfigError for a bad penalty.
     """
-    per_class = class_accuracy(predict(scores, seen, gamma), labels, len(seen))
+    per_class = class_accuracy(predict(scores, seen, gamma, stretch), labels, len(seen))
     s, u = _means(per_class, seen)
     _, zsl = _means(class_accuracy(best_of(scores, ~seen)[0], labels, len(seen)), seen)
-    return Classification(s, u, harmonic_mean(s, u), zsl, ausuc(sweep(scores, labels, seen, gamma)), per_class)
+    return Classification(s, u, harmonic_mean(s, u), zsl, ausuc(sweep(scores, labels, seen, gamma, stretch)), per_class)
 
 
 def ausuc(curve: Curve) -> float:

@@ -21,7 +21,7 @@ from avgzsl.archive.collection import Collection, View, view
 from avgzsl.archive.fused import points, stars
 from avgzsl.archive.hits import hits_of
 from avgzsl.archive.nearest import nearest
-from avgzsl.archive.search import Searcher, mode_for, mode_of, open_searcher, point_of, text_point
+from avgzsl.archive.search import Searcher, mode_for, mode_of, open_searcher, point_of, words_point
 from avgzsl.archive.where import parse
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
@@ -33,7 +33,7 @@ from avgzsl.methods import Embeddings, TextEmbeddings
 from avgzsl.recognition.answers import answer
 from avgzsl.recognition.portable import with_bare_names
 from avgzsl.recognition.recognise import embed
-from avgzsl.recognition.recogniser import class_table
+from avgzsl.recognition.recogniser import asked_classes
 from avgzsl.server.contract import Cloud, HitChoice, Media, NoSuchClip, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
 from avgzsl.server.problems import LOG
@@ -76,7 +76,7 @@ class CollectionArchive:
         self.marks = dict(zip(self.classes.names, self.classes.seen.tolist(), strict=True))
         self._encoding, self._embedding = Lock(), Lock()
         self._no_phrases: str | None = ""
-        self._no_phrases = self._reason(lambda: searcher.words.text)
+        self._no_phrases = self._reason(lambda: searcher.words.text.open_vocabulary)
         self._no_uploads = self._reason(lambda: searcher.clips)
 
     def describe(self) -> Description:
@@ -102,10 +102,10 @@ class CollectionArchive:
     def search(self, text: str, without: str | None, choice: HitChoice) -> Hits:
         try:
             with self._encoding:
-                point = text_point(self.searcher, [text], [] if without is None else [without])
+                point, notes = words_point(self.searcher, [text], [] if without is None else [without])
         except (DataError, RunError) as problem:
             raise Unanswerable(self._public(problem)) from problem
-        return self._at(point, choice)
+        return self._at(point, choice).model_copy(update={"notes": self._hidden(notes)})
 
     def search_like(self, id: str, by: TestModality, choice: HitChoice) -> Hits:
         with view(self.collection) as seen:
@@ -121,13 +121,14 @@ class CollectionArchive:
         clip, recogniser = self._embed(path), self.searcher.clips
         try:
             with self._encoding:
-                table = class_table(self.searcher.words, names)
+                table, notes = asked_classes(self.searcher.words, names)
         except (DataError, RunError) as problem:
             raise Unanswerable(self._public(problem)) from problem
         method, recognition = self.run.method, recogniser.recognition
         text = method.embed_text(table.text)
-        penalties, thresholds = recognition.gammas(), recognition.thresholds()
-        return recognised(answer(method, clip, table, text, recogniser.mode, penalties, thresholds, top))
+        numbers, thresholds = recognition.numbers(), recognition.thresholds()
+        found = recognised(answer(method, clip, table, text, recogniser.mode, numbers, thresholds, top))
+        return found.model_copy(update={"notes": self._hidden(notes)})
 
     def heard(self) -> float:
         backbones = {} if self._no_uploads is not None else self.searcher.clips.backbones
@@ -227,13 +228,20 @@ class CollectionArchive:
 
     def _public(self, problem: AvgzslError) -> str:
         """What it says, without the places of the run and of its encoders, which are the server's own affair."""
-        message = str(problem).replace(str(self.run.folder), "the run")
-        specs = [encoder.spec for encoder in self.run.config.data.encoders.values()]
+        return self._hidden([str(problem)])[0]
+
+    def _hidden(self, messages: Iterable[str]) -> list[str]:
+        """Messages without the places of the run and of its encoders."""
+        specs = [encoder.spec for encoder in self.run.config.data.known_encoders]
         if self._no_phrases is None:
-            specs.append(self.searcher.words.text.spec)
-        for spec in specs:
-            message = message.replace(spec, with_bare_names(Encoder(spec)).spec)
-        return message
+            specs += [part.encoder.spec for part in self.searcher.words.text.parts]
+        hidden = []
+        for message in messages:
+            message = message.replace(str(self.run.folder), "the run")
+            for spec in specs:
+                message = message.replace(spec, with_bare_names(Encoder(spec)).spec)
+            hidden.append(message)
+        return hidden
 
     def _rows(self, clips: Sequence[IndexedClip]) -> list[ClipRow]:
         allowed = folders(self._media)

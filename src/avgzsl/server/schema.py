@@ -55,6 +55,7 @@ class Hits(BaseModel):
 
     modality: TestModality
     hits: list[Hit]
+    notes: list[str] = Field(default=[], description="How words were encoded that say too little.")
 
 
 class ClassRow(BaseModel):
@@ -131,6 +132,7 @@ class Recognised(BaseModel):
     gamma: float | None
     none_of_these: bool | None
     top: list[Candidate]
+    notes: list[str] = Field(default=[], description="How names were encoded that say too little.")
 
 
 class Point(BaseModel):

@@ -33,16 +33,25 @@ class CheckedEncoder:
     def open_vocabulary(self) -> bool:
         return self.encoder.open_vocabulary
 
+    def words(self, name: str) -> str:
+        """What is encoded for a name."""
+        return self.overrides.get(name, name)
+
     def encode(self, names: Sequence[str]) -> Float[Tensor, "c t"]:
         """One finite, non-zero float32 row on the CPU a name; see `TextEncoder.encode`. Raises DataError."""
         check_names(names)
-        if not names:
+        return self._checked(names, [self.words(name) for name in names])
+
+    def encode_sentences(self, sentences: Sequence[str]) -> Float[Tensor, "k t"]:
+        """One finite, non-zero float32 row a sentence, as it is: overrides are for names. Raises DataError."""
+        return self._checked(sentences, sentences)
+
+    def _checked(self, asked: Sequence[str], words: Sequence[str]) -> Float[Tensor, "c t"]:
+        if not asked:
             return torch.zeros(0, self.dimension)
-        rows = self.encoder.encode([self.overrides.get(name, name) for name in names])
+        rows = self.encoder.encode(words)
         invalid = ~torch.isfinite(rows).all(1) | (rows == 0).all(1)
         if invalid.any():
-            invalid_names = [name for name, is_invalid in zip(names, invalid.tolist(), strict=True) if is_invalid]
-            raise DataError(
-                f"{self.spec}: its vectors are zero or not finite for {shown(invalid_names)}; use other words"
-            )
+            wrong = [name for name, is_invalid in zip(asked, invalid.tolist(), strict=True) if is_invalid]
+            raise DataError(f"{self.spec}: its vectors are zero or not finite for {shown(wrong)}; use other words")
         return rows

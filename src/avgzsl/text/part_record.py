@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -58,5 +58,15 @@ def in_parts(parts: Sequence[TextPart]) -> bool:
 
 
 def written(parts: Sequence[TextPart]) -> str:
-    """The parts as one text, the same for the same parts."""
-    return json.dumps([asdict(part) for part in parts], sort_keys=True)
+    """What a method sees of the parts besides their vectors, as one text; where an encoder lay is none of it."""
+    return json.dumps([[part.width, part.modality] for part in parts])
+
+
+def shown_part(part: TextPart) -> str:
+    """A part in a line for people, in the words that ask for it."""
+    pieces = ["" if part.modality is None else f"{part.modality}="]
+    pieces.append("vectors from elsewhere" if part.encoder is None else part.encoder.spec)
+    pieces.append("" if part.prompts is None else f"+prompts={part.prompts.name}")
+    if part.descriptions is not None:
+        pieces.append(f"+descriptions={part.descriptions.file}:{','.join(part.descriptions.columns)}")
+    return "".join(pieces)

@@ -7,12 +7,13 @@ import difflib
 from dataclasses import replace
 from pathlib import Path
 
+from avgzsl.data.class_text import with_text
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts._base import Layout
 from avgzsl.data.merging import merged
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.support import registry
-from avgzsl.support.arguments import check_arguments
+from avgzsl.support.arguments import as_path, check_arguments
 from avgzsl.support.registry import Plugins, keeps
 from avgzsl.text.spellings import class_notes
 from avgzsl.types import TEXT_ORDERS, DataChoice, TextOrder
@@ -73,6 +74,7 @@ def as_dataset(data: str | Path | Dataset, choice: DataChoice | None = None) -> 
     dataset = module.read(root, choice)
     if choice.merge_spellings:
         dataset = merged(dataset)
+    dataset = with_text(dataset, choice.parts, as_path(choice.models))
     classes = dataset.classes
     notes = class_notes(classes.names, classes.text.numpy(), classes.seen.numpy())
     as_read = replace(choice, layout=module.NAME, class_split=dataset.class_split)

@@ -12,6 +12,7 @@ from avgzsl.data.reading.stored_splits import SPLITS, not_finite
 from avgzsl.errors import AvgzslError
 from avgzsl.features.class_splits import class_splits
 from avgzsl.features.feature_store import TEXT, Store, open_store, verify
+from avgzsl.text.part_record import shown_part
 from avgzsl.text.spellings import spelling_notes, vector_notes
 from avgzsl.types import MODALITIES, Modality
 
@@ -29,13 +30,13 @@ def inspect_store(path: Path, layout: str, read: Read) -> dict[str, Any]:
         if store.text is not None:
             problems += vector_notes(store.record.classes, store.text)
         remarks.append("no class split: to train, make one with `avgzsl split`")
-    encoders = store.record.encoders
+    width = sum(part.width for part in store.record.text_parts)
     text = {"file": TEXT, "classes": len(store.record.classes)}
     return {
         "path": str(path),
         "layout": layout,
         "modalities": dict(_ranges(store)),
-        "text": [text | {"dimension": encoders["text"].dimension}] if "text" in encoders else [],
+        "text": [text | {"dimension": width}] if width else [],
         "class_splits": {name: seen_and_unseen(dataset) for name, dataset in datasets.items()},
         "clips": _clips(store),
         "problems": problems,
@@ -55,6 +56,8 @@ def _problems(store: Store) -> Iterator[str]:
 def _remarks(store: Store) -> Iterator[str]:
     for part, encoder in sorted(store.record.encoders.items()):
         yield f"{part}: {encoder.spec}"
+    for one in store.record.text:
+        yield f"text: {shown_part(one)}"
     for modality in MODALITIES:
         lacking = len(store) - int(_has(store, modality).sum())
         if lacking and modality in store.record.encoders:

@@ -80,7 +80,8 @@ def _class_table(store: Store, name: str, division: ClassSplit) -> ClassTable:
         raise DataError(f"{store.folder}: class split {name} has no seen class; expected at least one")
     position = {one: row for row, one in enumerate(store.record.classes)}
     text = torch.from_numpy(np.array(store.text[[position[one] for one in names]]))
-    return ClassTable(tuple(names), text, torch.tensor([one in division.seen for one in names]))
+    seen = torch.tensor([one in division.seen for one in names])
+    return ClassTable(tuple(names), text, seen, store.record.text_parts)
 
 
 def _require_training(path: Path, name: str, classes: ClassTable, splits: StoredSplits) -> None:

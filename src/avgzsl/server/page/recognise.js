@@ -119,6 +119,7 @@ function recognised(file, answer) {
       shares(answer),
       chart(answer),
       calibration(answer),
+      ...answer.notes.map((note) => h("p", { class: "quiet" }, note)),
     ),
   );
 }

@@ -86,6 +86,7 @@ function results(found, asked, link) {
   tell(`${count(found.hits.length, "clip")} found, nearest first`);
   return [
     h("header", { class: "results-head" }, h("h2", {}, `Nearest to ${what}`), legend(found.hits)),
+    ...found.notes.map((note) => h("p", { class: "quiet" }, note)),
     grid(found.hits, (clip) => [link(clip)]),
   ];
 }

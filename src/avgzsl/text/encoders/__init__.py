@@ -29,7 +29,9 @@ def encoders() -> dict[str, str]:
     return registry.descriptions(PLUGINS)
 
 
-def load(spec: str, *, overrides: Path | None = None, models: Path | None = None, device: str = "cpu") -> TextEncoder:
+def load(
+    spec: str, *, overrides: Path | None = None, models: Path | None = None, device: str = "cpu"
+) -> CheckedEncoder:
     """The text encoder that `spec` names, ready to encode; names and rows are checked, whichever encoder it is.
 
     `overrides` is a csv `original,manual` of the words to use for some of the names; it becomes part of the `spec` of
