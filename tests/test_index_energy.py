@@ -7,7 +7,9 @@ import torch
 
 from avgzsl import open_dataset
 from avgzsl.archive import index_record
+from avgzsl.archive.addends import is_corrected
 from avgzsl.archive.collection import open_index
+from avgzsl.archive.index_record import IndexRecord
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_verify
 from avgzsl.archive.retrieval import index_evaluate
 from avgzsl.archive.search import search
@@ -57,6 +59,12 @@ def test_an_index_is_searched_plain_and_corrected(engine, run, data, tmp_path, m
     assert [hit.id for hit in now] == wanted
     assert all(hit.score == every[hit.id].score + hit.addend for hit in now)
     assert all(hit.distance == pytest.approx(every[hit.id].distance) for hit in now)
+
+
+def test_a_clip_asks_by_plain_scores_unless_corrected_ones_are_asked_for():
+    record = IndexRecord.model_construct(energy={"audio": 1})
+    told = [is_corrected(record, by, "it", words) for by in (None, "plain", "corrected") for words in (True, False)]
+    assert told == [True, False, False, False, True, True]
 
 
 def test_evaluation_is_that_of_the_corrected_scores(run, data, tmp_path, monkeypatch):

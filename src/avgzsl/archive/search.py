@@ -100,9 +100,9 @@ def search(
 
     `modality` and `fusion` say by what the clips of the index are compared, by default by all there is; `by` says what
     of the clip `like` is asked with, by default all that the run serves. `where` is a condition in the grammar of
-    `archive.where`. `retrieval` is by corrected scores, with the energy term, or by plain ones; None takes what the
-    index has. `encoders` are as in `open_searcher`; whoever searches again and again opens one. There are more
-    parameters than eight, for each is a part of the question, and most questions have two.
+    `archive.where`. `retrieval` is by corrected scores, with the energy term, or by plain ones; None takes corrected
+    ones for words, where the index has them. `encoders` are as in `open_searcher`; whoever searches again and again
+    opens one. There are more parameters than eight, for each is a part of the question, and most questions have two.
 
     Raises ConfigError, DataError, ModalityError, MediaError; the message says what to ask instead.
     """
@@ -115,7 +115,7 @@ def search(
         raise ConfigError(f"{top} hits were asked for; give a number from 1 to {_MOST}")
     collection = searcher.collection
     mode = mode_of(collection, modality, fusion)
-    corrected = is_corrected(collection.record, retrieval, collection.folder)
+    corrected = is_corrected(collection.record, retrieval, collection.folder, like is None)
     condition = None if where is None else parse(where)
     phrases = [words] if isinstance(words, str) else list(words)
     if (like is None) == (not phrases and not without):
