@@ -23,7 +23,7 @@ from avgzsl.archive import clip_selection, clip_table
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, append, apply, open_index, purge, remove, view, writing
 from avgzsl.archive.embeddings import FILE
-from avgzsl.archive.fused import fused
+from avgzsl.archive.fused import Space, fused
 from avgzsl.archive.indexing import (
     index,
     index_add,
@@ -97,11 +97,11 @@ def test_replaced_and_removed_clips_are_found_no_more(engine, clips, tmp_path):
         assert remove(collection, db, [first[1], "no such clip"]) == 1
         append(collection, db, [IndexedClip(first[0], "other", has_audio=True, has_video=True)], moved)
     assert found_ids(collection, 8) == first[2:]
-    assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
+    assert found_ids(collection, 1, point=here(torch.full((6,), 50.0))) == first[:1]
     with writing(collection) as db:
         apply(collection, db, enough=1)
     assert found_ids(collection, 8) == first[2:]
-    assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
+    assert found_ids(collection, 1, point=here(torch.full((6,), 50.0))) == first[:1]
     assert verify(collection).rows() == []
 
 
@@ -111,7 +111,7 @@ def test_purge_leaves_no_byte_behind(engine, clips, tmp_path):
     gone = next(i for i in range(50, 300) if clips.has_audio[i] and clips.has_video[i])
     traces = [
         clips.audio[gone].numpy().tobytes(),
-        fused(rows(clips, [gone]), BOTH, "mse").tobytes(),  # in the engine
+        fused(rows(clips, [gone]), Space(BOTH, "mse")).tobytes(),  # in the engine
         b"hash-%d" % gone,
     ]
     reader = sqlite3.connect(tmp_path / clip_table.FILE)  # as a server holds one: SQLite then keeps its log

@@ -14,7 +14,7 @@ from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import Run, read_classes
 from avgzsl.methods import Embeddings, Method, TextEmbeddings
 from avgzsl.scores.energy import addend
-from avgzsl.types import MODALITIES, Retrieval
+from avgzsl.types import MODALITIES, RetrievalKind
 
 _NONE = EnergyRecord(share=0.0, temperature=1.0)
 
@@ -52,14 +52,15 @@ def _addends(
     return addend(scores, share, warmth).float().numpy()
 
 
-def is_corrected(record: IndexRecord, retrieval: Retrieval | None, source: object) -> bool:
-    """Whether addends count: as asked for, by default where the index has them.
+def is_corrected(record: IndexRecord, retrieval: RetrievalKind | None, source: object, by_words: bool = True) -> bool:
+    """Whether addends count: as asked for, by default where the index has them and the question is `by_words`.
 
-    Raises ConfigError where they are asked for and the index has none.
+    They were chosen for names that find clips; a clip that asks is to be nearest to itself. Raises ConfigError where
+    they are asked for and the index has none.
     """
     if retrieval == "corrected" and not record.energy:
         raise ConfigError(
             f"{source}: has no energy term, for its run's calibration found none of use, or it was made by an older "
             "version; ask with retrieval plain, or make the index anew: `avgzsl index RUN SOURCE --out NEW`"
         )
-    return bool(record.energy) and retrieval != "plain"
+    return bool(record.energy) and (by_words if retrieval is None else retrieval == "corrected")

@@ -68,7 +68,8 @@ def _engine_faults(seen: View, mode: Mode) -> list[str]:
     expected, extremes = _products(seen, here, mode, direction)
     for name, largest in extremes.items():
         if largest > clip_table.greatest(seen.db, name, -np.inf):
-            return [f"engine, {name}: the greatest is {largest:g}, which is not what is noted"]
+            what = "greatest length of a vector" if name == str(mode) else "largest addend of a clip"
+            return [f"engine, {mode}: the {what} is {largest:g}, which is not what is noted"]
     try:
         engine = seen.collection.engine(mode)
         positions, products = engine.query(direction, max(engine.count(), 1))

@@ -19,14 +19,14 @@ from avgzsl.experiments.run import read_classes
 from avgzsl.experiments.trial import result_row
 from avgzsl.scores.metrics import retrieval as retrieved
 from avgzsl.support.registry import unknown
-from avgzsl.types import Retrieval
+from avgzsl.types import RetrievalKind
 
 
 def index_evaluate(
     index: str | Path | Collection,
     split: str | None = None,
     *,
-    retrieval: Retrieval | None = None,
+    retrieval: RetrievalKind | None = None,
     url: str | None = None,
 ) -> IndexEvaluation:
     """Retrieval by class name over an index, or over one of its splits, in every mode that its clips can be tested in.
@@ -39,6 +39,7 @@ def index_evaluate(
     collection = open_index(index, url)
     corrected = is_corrected(collection.record, retrieval, collection.folder)
     classes = read_classes(collection.run)
+    by: RetrievalKind = "corrected" if corrected else "plain"
     results = []
     with view(collection) as seen:
         gallery = index_gallery(seen, classes, split)
@@ -47,8 +48,7 @@ def index_evaluate(
         for mode in choose_modes(gallery.method, gallery.modes, None, None, collection.folder):
             scores, labels = _scored(seen, gallery, mode, positions, corrected)
             figures = retrieved(scores, labels, classes.seen)
-            results.append(result_row(mode, len(labels), classes.names, figures))
-    by: Retrieval = "corrected" if corrected else "plain"
+            results.append(result_row(mode, len(labels), classes.names, figures, retrieval=by))
     return IndexEvaluation(collection.record.method, collection.record.run, split, unlabelled, results, by)
 
 

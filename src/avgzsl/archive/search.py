@@ -38,7 +38,7 @@ from avgzsl.recognition.recogniser import Recogniser, asked_classes, load_recogn
 from avgzsl.recognition.text_encoders import load_text_encoder
 from avgzsl.support.arguments import check_arguments, check_list
 from avgzsl.text.part_record import columns_of
-from avgzsl.types import MODALITIES, EncoderChoice, Fusion, Retrieval, TestModality
+from avgzsl.types import MODALITIES, EncoderChoice, Fusion, RetrievalKind, TestModality
 
 _LONGEST = 1000  # characters of a phrase: more is a mistake, not a query
 _MOST = 10_000  # hits
@@ -93,16 +93,16 @@ def search(
     modality: TestModality | str | None = None,
     fusion: Fusion | None = None,
     where: str | None = None,
-    retrieval: Retrieval | None = None,
+    retrieval: RetrievalKind | None = None,
     encoders: EncoderChoice | None = None,
 ) -> Hits:
     """The `top` clips nearest to words, or to the clip `like`, best first.
 
     `modality` and `fusion` say by what the clips of the index are compared, by default by all there is; `by` says what
     of the clip `like` is asked with, by default all that the run serves. `where` is a condition in the grammar of
-    `archive.where`. `retrieval` is by corrected scores, with the energy term, or by plain ones; None takes what the
-    index has. `encoders` are as in `open_searcher`; whoever searches again and again opens one. There are more
-    parameters than eight, for each is a part of the question, and most questions have two.
+    `archive.where`. `retrieval` is by corrected scores, with the energy term, or by plain ones; None takes corrected
+    ones for words, where the index has them. `encoders` are as in `open_searcher`; whoever searches again and again
+    opens one. There are more parameters than eight, for each is a part of the question, and most questions have two.
 
     Raises ConfigError, DataError, ModalityError, MediaError; the message says what to ask instead.
     """
@@ -115,7 +115,7 @@ def search(
         raise ConfigError(f"{top} hits were asked for; give a number from 1 to {_MOST}")
     collection = searcher.collection
     mode = mode_of(collection, modality, fusion)
-    corrected = is_corrected(collection.record, retrieval, collection.folder)
+    corrected = is_corrected(collection.record, retrieval, collection.folder, like is None)
     condition = None if where is None else parse(where)
     phrases = [words] if isinstance(words, str) else list(words)
     if (like is None) == (not phrases and not without):

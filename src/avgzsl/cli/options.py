@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.models import ParameterInfo
 
-from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, Retrieval, TestModality, TextOrder
+from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, RetrievalKind, TestModality, TextOrder
 
 # arguments
 Data = Annotated[Path, typer.Argument(help="Folder of features.")]
@@ -45,7 +45,7 @@ Fusions = Annotated[
     Fusion | None, typer.Option(help="equal, attention or weighted; by default the last of these that the run has.")
 ]
 Retrievals = Annotated[
-    Retrieval | None,
+    RetrievalKind | None,
     typer.Option(
         help="plain, or corrected: without the bias to seen classes; by default corrected, where the index has it."
     ),

@@ -17,10 +17,9 @@ from avgzsl.experiments.pseudo_unseen import FOLDS, Fold, pseudo_unseen_folds, p
 from avgzsl.methods import MethodChoice, build
 from avgzsl.scores.metrics import Classification, Retrieval
 from avgzsl.support.progress import Progress
-from avgzsl.types import Calibration
+from avgzsl.types import Calibration, RetrievalKind
 
 Judge = Literal["pseudo-unseen", "val"]
-RetrievalKind = Literal["plain", "corrected"]
 
 
 def tested(

@@ -10,7 +10,7 @@ from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Span
 from avgzsl.server.schema import ClipRow, Description, Hits, Recognised, RunTables
-from avgzsl.types import Retrieval, TestModality
+from avgzsl.types import RetrievalKind, TestModality
 
 
 class Unanswerable(AvgzslError):
@@ -37,7 +37,7 @@ class HitChoice(NamedTuple):
     top: int
     modality: TestModality | None
     where: str | None
-    retrieval: Retrieval | None = None
+    retrieval: RetrievalKind | None = None
 
 
 class Cloud(NamedTuple):

@@ -105,7 +105,7 @@ class CollectionArchive:
                 point, notes = words_point(self.searcher, [text], [] if without is None else [without])
         except (DataError, RunError) as problem:
             raise Unanswerable(self._public(problem)) from problem
-        return self._at(point, choice).model_copy(update={"notes": self._hidden(notes)})
+        return self._at(point, choice, by_words=True).model_copy(update={"notes": self._hidden(notes)})
 
     def search_like(self, id: str, by: TestModality, choice: HitChoice) -> Hits:
         with view(self.collection) as seen:
@@ -193,18 +193,18 @@ class CollectionArchive:
             method=config.method, seed=config.seed, settings=config.settings, results=results, history=history
         )
 
-    def _at(self, point: TextEmbeddings, choice: HitChoice) -> Hits:
+    def _at(self, point: TextEmbeddings, choice: HitChoice, by_words: bool = False) -> Hits:
         """The clips nearest to a point of the run's space."""
         record = self.collection.record
         mode = mode_for(
             self.collection, point, mode_of(self.collection, choice.modality, None), choice.modality is not None
         )
-        corrected = is_corrected(record, choice.retrieval, "this archive")
+        corrected = is_corrected(record, choice.retrieval, "this archive", by_words)
         condition = None if choice.where is None else parse(choice.where, _HIDDEN)
         clips = nearest(self.collection, point, choice.top, mode, condition, corrected)
         found = hits_of(self.run, clips, point, mode, video_weight_of(record, point))
         hits = zip(self._rows(clips.clips), found, strict=True)
-        return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in hits])
+        return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in hits], corrected=corrected)
 
     def _embed(self, path: Path) -> Embeddings:
         """A file in the space of the run; it is decoded in the server's processes."""
