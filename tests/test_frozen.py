@@ -14,10 +14,12 @@ from avgzsl.backbones._tagger import LabelHead
 from avgzsl.data.clips import ClassTable, ClipSet, Dataset, Encoder, TextPart
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.learning.training import Job
 from avgzsl.methods import build, dimensions
+from avgzsl.recognition.answers import answer
 from avgzsl.support.weights import WeightFile
 from avgzsl.testing.scores import all_scores, assert_same
 from avgzsl.text import encoders as text_encoders
@@ -287,6 +289,21 @@ def test_clips_by_labels_follow_the_rule_of_taggers(taggers):
             share = kv**2 / (ka**2 + kv**2) if bool(test.has_audio[i]) else 1.0
             assert score == pytest.approx((1 - share) * by_sound + share * by_picture, abs=1e-5), (i, c)
     assert method.labels("audio") == LABELS["audio"]
+
+
+def test_an_answer_tells_what_each_modality_counted_for_the_nearest_class(taggers):
+    dataset = labelled()
+    method, classes, mode = fitted(dataset), dataset.classes, Mode("both", "weighted")
+    clip = method.embed_clips(dataset.split("test").take(torch.tensor([1])))
+    text = method.embed_text(classes.text)
+    scores = method.compare(clip, text, *mode)[0]
+    found = answer(method, clip, classes, text, mode, {}, {}, len(classes))
+    nearest = classes.names.index(found.top[0].label)
+    (_, heard), (_, seen) = slow_weights("audio")[nearest], slow_weights("video")[nearest]
+    assert found.weights["video"] == pytest.approx(seen**2 / (heard**2 + seen**2), abs=1e-6)
+    for one in found.top:
+        above = float(scores[classes.names.index(one.label)] - scores.mean())
+        assert one.support["audio"] + one.support["video"] == pytest.approx(above, abs=1e-6)
 
 
 def test_a_run_by_labels_needs_no_other_file(taggers, monkeypatch, tmp_path):

@@ -21,7 +21,7 @@ from avgzsl.methods._base import (
     settings_of,
 )
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
-from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present
+from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present, video_weight
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._frozen import FrozenEncoders
 from avgzsl.methods._single import SingleFeature
@@ -56,6 +56,7 @@ __all__ = [
     "present",
     "settings_of",
     "variants",
+    "video_weight",
 ]
 
 PLUGINS = Plugins[type[Method]](__name__, "method", plugin_class, "avgzsl.methods")
