@@ -58,7 +58,8 @@ def baselines(
     """The baselines of an evaluation, on its clips and by its calibration; those that are the run's own method not.
 
     `wanted` None takes those that cost, together, at most a tenth of the training: `trained_seconds`, or, where nobody
-    measured them, what they are estimated to have been. `evaluated_seconds` is what the run's own evaluation took; weights of encoders are looked for in `models`.
+    measured them, what they are estimated to have been. `evaluated_seconds` is what the run's own evaluation took;
+    weights of encoders are looked for in `models`.
     """
     dataset, names = evaluation.dataset, [marked("yardstick")[0], marked("untrained")[0]]
     names = [name for name in names if name != run.method.name and wanted is not False]

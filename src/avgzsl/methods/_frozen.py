@@ -10,7 +10,7 @@ and the score the rule of `scores/label_mix.py`; beside a shared space labels ar
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass as plain
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -31,6 +31,7 @@ from avgzsl.scores.label_mix import video_share
 from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
+Untrained = TypeVar("Untrained", bound="FrozenEncoders")
 _CHUNK = 8192
 
 
@@ -90,12 +91,12 @@ class FrozenEncoders(UntrainedMethod):
         self.standardise((self.embed_chunk(train.take(rows)) for rows in chunks), classes.text)
 
     def read(
-        self,
+        self: Untrained,
         sizes: Mapping[str, int],
         encoders: Mapping[str, Encoder],
         parts: tuple[TextPart, ...],
         models: Path | None = None,
-    ) -> Self:
+    ) -> Untrained:
         """See `UntrainedMethod`. Raises ConfigError also for centred text, whose mean is that of seen classes."""
         if self.text_scale == "centred":
             raise ConfigError("text_scale=centred takes the mean of seen classes off, and there are none; leave it out")
@@ -104,7 +105,7 @@ class FrozenEncoders(UntrainedMethod):
         self._find(dict(sizes), Made(encoders, parts, models))
         return self
 
-    def standardise(self, clips: Iterable[Embeddings], text: Float[Tensor, "c t"]) -> Self:
+    def standardise(self: Untrained, clips: Iterable[Embeddings], text: Float[Tensor, "c t"]) -> Untrained:
         """See `UntrainedMethod`. Does nothing where every modality is by labels."""
         if not self._standardised:
             return self

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, TypeVar
 
 from jaxtyping import Float
 from pydantic.dataclasses import dataclass
@@ -14,6 +14,8 @@ from avgzsl.learning.training import SETTINGS
 from avgzsl.methods._base import Method
 from avgzsl.methods._embeddings import Embeddings
 from avgzsl.types import Modality
+
+Untrained = TypeVar("Untrained", bound="UntrainedMethod")
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
@@ -33,12 +35,12 @@ class UntrainedMethod(Method):
 
     @abstractmethod
     def read(
-        self,
+        self: Untrained,
         sizes: Mapping[str, int],
         encoders: Mapping[str, Encoder],
         parts: tuple[TextPart, ...],
         models: Path | None = None,
-    ) -> Self:
+    ) -> Untrained:
         """Find out without clips how features meet words; gives back self.
 
         `sizes` are the dimensions of audio, video and text, `encoders` what makes the features, by modality, and
@@ -47,7 +49,7 @@ class UntrainedMethod(Method):
         """
 
     @abstractmethod
-    def standardise(self, clips: Iterable[Embeddings], text: Float[Tensor, "c t"]) -> Self:
+    def standardise(self: Untrained, clips: Iterable[Embeddings], text: Float[Tensor, "c t"]) -> Untrained:
         """Take mean and deviation of the scores of clips, as this method embedded them, with phrases; gives back self.
 
         Of an index without seen classes the phrases are a bank of everyday ones. Rows of clips stay as they are, for
