@@ -43,7 +43,7 @@ def test_one_method_is_the_default_and_one_its_baseline():
     assert len(marked("default")) == len(marked("baseline")) == 1
     assert marked("default") != marked("baseline")
     assert marked("control")
-    assert len(marked("untrained")) == 1
+    assert len(marked("untrained")) == len(marked("yardstick")) == 1
 
 
 def test_what_goes_through_clips_in_chunks_is_known_to_the_suite():

@@ -1,12 +1,13 @@
 """`avgzsl evaluate`: what a run is worth."""
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from avgzsl.cli.options import MethodOfRun, Stretch
+from avgzsl.cli.options import Baselines, MethodOfRun, Stretch
 from avgzsl.types import Calibration, Fusion
 
 
@@ -24,6 +25,8 @@ def evaluate(
         Calibration, typer.Option(help="val, pseudo-unseen, none or oracle (an upper bound).")
     ] = "val",
     stretch: Stretch = False,
+    baselines: Baselines = None,
+    models: Annotated[Path | None, typer.Option(help="Where the baselines look for weights of encoders.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the files written; by default inside the run.")] = None,
     predictions: Annotated[
         Literal["csv", "parquet"], typer.Option(help="One row per clip, as csv or parquet.")
@@ -34,15 +37,18 @@ def evaluate(
     """Evaluate a run: tables, one row per clip, seen-unseen curve and accuracy per class."""
     from avgzsl.cli import show
     from avgzsl.errors import RunError
+    from avgzsl.experiments import baselines as others
     from avgzsl.experiments import train_evaluate as experiment
     from avgzsl.experiments.run import load_run
     from avgzsl.reports.evaluation_files import write_evaluation
     from avgzsl.support.files import write_json
     from avgzsl.support.trust import require_no_way_out
 
+    started = time.monotonic()
     with show.progress() as progress:
+        loaded = load_run(run, method)
         evaluation = experiment.evaluate(
-            load_run(run, method),
+            loaded,
             data,
             split=split,
             modality=modality,
@@ -51,7 +57,9 @@ def evaluate(
             stretch=stretch,
             progress=progress,
         )
-    show.tables(evaluation, evaluation.provenance["method"])
+    seconds = time.monotonic() - started
+    beside = others.baselines(loaded, evaluation, wanted=baselines, evaluated_seconds=seconds, models=models)
+    show.tables(evaluation, evaluation.provenance["method"], beside)
     written = []
     if out is None and not os.access(run, os.W_OK):
         print(f"{run}: is read-only here, so no files were written; --out FOLDER says where they may go")
@@ -59,7 +67,7 @@ def evaluate(
         if out is None:  # a run of somebody else could have a link there
             out = run / f"{split}-{calibration}"
             require_no_way_out(out, RunError)
-        written = write_evaluation(evaluation, out, predictions)
+        written = write_evaluation(evaluation, out, predictions, beside)
     if json is not None:
         write_json(json, evaluation.json())
         written.append(json)

@@ -39,6 +39,14 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Processes = Annotated[int | None, typer.Option(help="At once; by default as many as cores.", min=1)]
 Workers = Annotated[int | None, typer.Option(help="Files decoded at once; by default as many as cores.", min=1)]
 
+Baselines = Annotated[
+    bool | None,
+    typer.Option(
+        "--baselines/--no-baselines",
+        help="Rows of frozen encoders, of least squares and of both mixed; by default those that cost little.",
+    ),
+]
+
 # how clips are scored, and how much is told
 Modality = Annotated[TestModality | None, typer.Option(help="By default the most that the run serves.")]
 Fusions = Annotated[

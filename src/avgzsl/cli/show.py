@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from avgzsl.experiments.baselines import Baselines
     from avgzsl.experiments.cells import Comparison
     from avgzsl.experiments.train_evaluate import Evaluation
     from avgzsl.reports.progress_bar import ProgressBar
@@ -30,16 +31,16 @@ def failures(comparison: "Comparison") -> int:
     return 1 if comparison.failed else 0
 
 
-def tables(evaluation: "Evaluation", method: str) -> None:
-    """Print the paper's two tables for one run, and what the reader should know of the data."""
+def tables(evaluation: "Evaluation", method: str, beside: "Baselines | None" = None) -> None:
+    """Print the paper's two tables for one run, baselines beside it, and what the reader should know of the data."""
     from rich.console import Console
 
     from avgzsl.reports.tables import render
 
     console = Console()
-    for table in render(evaluation.results, method):
+    for table in render([*evaluation.results, *(beside.results if beside else [])], method):
         console.print(table)
-    notes(evaluation.provenance["notes"])
+    notes([*evaluation.provenance["notes"], *(beside.notes if beside else [])])
 
 
 def json(result: "Shown") -> None:

@@ -1,11 +1,23 @@
 """`avgzsl train`: from a folder of features to a run, and its two tables."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import CheckpointSeconds, Data, Device, Method, Preset, Resume, Seed, Settings, with_options
+from avgzsl.cli.options import (
+    Baselines,
+    CheckpointSeconds,
+    Data,
+    Device,
+    Method,
+    Preset,
+    Resume,
+    Seed,
+    Settings,
+    with_options,
+)
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.types import DataChoice
 
@@ -24,18 +36,22 @@ def train(
     resume: Resume = False,
     validate_every: Annotated[int, typer.Option(help="Epochs between validations; 0 is never.", min=0)] = 10,
     checkpoint_seconds: CheckpointSeconds = 10.0,
+    baselines: Baselines = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard curves.")] = False,
 ) -> None:
     """Train a method on the seen classes and evaluate it on the test split (calibration: val)."""
     from avgzsl.cli import show
+    from avgzsl.experiments import baselines as others
     from avgzsl.experiments import train_evaluate as experiment
     from avgzsl.learning.training import Schedule
     from avgzsl.methods import find_method, parse_override
     from avgzsl.reports.curves import with_tensorboard
     from avgzsl.reports.evaluation_files import write_evaluation
+    from avgzsl.support.arguments import as_path
 
     if tensorboard and not issubclass(find_method(method), Schedule):
         raise ConfigError("--tensorboard draws what changes over epochs, and this method has none; leave it out")
+    started = time.monotonic()
     with show.progress() as progress:
         run = experiment.train(
             data,
@@ -51,13 +67,22 @@ def train(
             checkpoint_seconds=checkpoint_seconds,
             progress=with_tensorboard(out / "tensorboard", progress) if tensorboard else progress,
         )
+    trained = time.monotonic()
     try:
         evaluation = experiment.evaluate(run, data)
     except (DataError, UnknownNameError) as problem:  # nothing to calibrate on, or no test split
         print(f"trained, but not evaluated: {problem}")
         return
     experiment.save_results(out, evaluation)
-    show.tables(evaluation, run.config.method)
-    show.files(
-        [*sorted(path for path in out.iterdir() if path.is_file()), *write_evaluation(evaluation, out / "test-val")]
+    beside = others.baselines(
+        run,
+        evaluation,
+        wanted=baselines,
+        trained_seconds=None if resume else trained - started,
+        evaluated_seconds=time.monotonic() - trained,
+        models=as_path(choice.models),
     )
+    others.write_baselines(out, beside)
+    show.tables(evaluation, run.config.method, beside)
+    files = write_evaluation(evaluation, out / "test-val", beside=beside)
+    show.files([*sorted(path for path in out.iterdir() if path.is_file()), *files])

@@ -118,13 +118,14 @@ class Gallery:
 
     def measure(self, modes: Sequence[Mode], numbers: ModeNumbers, seed: int = 0) -> list[Measured]:
         """Classification and retrieval in each mode; `seed` orders ties in retrieval. Raises as `score`."""
-        return [self._measured(self.score(mode, numbers), numbers.get(mode), seed) for mode in modes]
+        return [self.measured(self.score(mode, numbers), numbers.get(mode), seed) for mode in modes]
 
     def classify(self, scored: Scored) -> Classification:
         """Classification alone."""
         return classification(scored.scores, scored.labels, self.classes.seen, scored.gamma, scored.stretch)
 
-    def _measured(self, scored: Scored, numbers: Numbers | None, seed: int) -> Measured:
+    def measured(self, scored: Scored, numbers: Numbers | None, seed: int = 0) -> Measured:
+        """What scored clips come to; `numbers` are those of their mode, None where no calibration chose any."""
         seen, (scores, labels) = self.classes.seen, (scored.scores, scored.labels)
         two_groups = 0 < int(seen.sum()) < len(seen)
         moved = corrected(scores, seen, scored.energy_share, scored.energy_temperature)

@@ -21,10 +21,10 @@ from avgzsl.methods._base import (
     settings_of,
 )
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
-from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present
+from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present, video_weight
 from avgzsl.methods._examples import Examples
-from avgzsl.methods._frozen import FrozenEncoders
 from avgzsl.methods._single import SingleFeature
+from avgzsl.methods._untrained import UntrainedMethod
 from avgzsl.scores.similarity import Name as SimilarityName
 from avgzsl.support.registry import Plugins
 
@@ -33,13 +33,13 @@ __all__ = [
     "SETTINGS",
     "Embeddings",
     "Examples",
-    "FrozenEncoders",
     "Job",
     "Method",
     "MethodChoice",
     "SimilarityName",
     "SingleFeature",
     "TextEmbeddings",
+    "UntrainedMethod",
     "build",
     "by_modality",
     "check_settings",
@@ -55,7 +55,9 @@ __all__ = [
     "parse_override",
     "present",
     "settings_of",
+    "untrained",
     "variants",
+    "video_weight",
 ]
 
 PLUGINS = Plugins[type[Method]](__name__, "method", plugin_class, "avgzsl.methods")
@@ -85,9 +87,16 @@ def find_method(choice: MethodChoice | None = None) -> type[Method]:
     return chosen_class(marked("default")[0] if choice is None else choice, PLUGINS)
 
 
-def marked(mark: Literal["default", "baseline", "control", "untrained"]) -> list[str]:
+def marked(mark: Literal["default", "baseline", "control", "untrained", "yardstick"]) -> list[str]:
     """Names of the package's own methods that say so of themselves: one is the default, one the baseline."""
     return [name for name in _OWN.names() if getattr(_OWN.load(name), mark)]
+
+
+def untrained(settings: Mapping[str, Any] | None = None) -> UntrainedMethod:
+    """The package's own method that learns nothing, neither fitted nor read. Raises ConfigError for bad settings."""
+    method = build(marked("untrained")[0], settings=settings)
+    assert isinstance(method, UntrainedMethod)
+    return method
 
 
 def variants() -> dict[str, tuple[str, Mapping[str, Any]]]:

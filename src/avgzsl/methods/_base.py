@@ -55,6 +55,7 @@ class Method(ABC):
     default: ClassVar[bool] = False  # taken where none is named; of the package's own methods, one
     baseline: ClassVar[bool] = False  # what the default is compared with; of the package's own methods, one
     control: ClassVar[bool] = False  # a floor: it relates clips and text by nothing, so it is near chance
+    yardstick: ClassVar[bool] = False  # a plain solution that training has to beat; of the package's own, one
     untrained: ClassVar[bool] = False  # no weights: encoders as they are; of the package's own methods, one
     # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is
     text_by_modality: ClassVar[bool] = False
@@ -67,7 +68,12 @@ class Method(ABC):
         if not re.fullmatch(_NAME, name):
             raise ConfigError(f"{name!r} of {cls.__qualname__} is no name; expected small letters, digits, single '-'")
         cls.name = name
-        for mark, none in (("default", False), ("baseline", False), ("variants", {})):  # what a base says is of itself
+        for mark, none in (
+            ("default", False),
+            ("baseline", False),
+            ("yardstick", False),
+            ("variants", {}),
+        ):  # what a base says is of itself
             if mark not in vars(cls):
                 setattr(cls, mark, none)
 

@@ -10,7 +10,7 @@ and the score the rule of `scores/label_mix.py`; beside a shared space labels ar
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass as plain
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -21,11 +21,12 @@ from torch.nn.functional import pad
 from avgzsl.data.clips import ClassTable, ClipSet, Encoder, TextPart
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Method, clip_features, dimensions, fitted
+from avgzsl.methods._base import clip_features, dimensions, fitted
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late
 from avgzsl.methods._frozen_finding import Made, find_space, same_width
 from avgzsl.methods._frozen_spaces import LabelSpace, Phrases, Space, restored
 from avgzsl.methods._text import Columns, TextPreparation
+from avgzsl.methods._untrained import UntrainedMethod
 from avgzsl.scores.label_mix import video_share
 from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
@@ -43,17 +44,13 @@ class Standard:
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
-class FrozenEncoders(Method):
-    """A method without weights: features and text as their encoders made them.
-
-    It is fitted, or, where there are no clips to fit it to, made by `read` and then `standardise`.
-    """
+class FrozenEncoders(UntrainedMethod):
+    """A method without weights: features and text as their encoders made them."""
 
     space: Literal["auto", "shared"] = "auto"
     """How features meet words: auto asks the encoders that made them; shared says that both stand in one space."""
 
     text_by_modality = True
-    untrained: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.spaces_: dict[Modality, Space] | None = None
@@ -79,11 +76,11 @@ class FrozenEncoders(Method):
 
     @property
     def left_out(self) -> Mapping[Modality, str]:
-        """Why a modality that the clips have is not compared."""
+        """See `UntrainedMethod`."""
         return self.left_out_
 
     def labels(self, modality: Modality) -> tuple[str, ...] | None:
-        """The labels that clips of the modality are described by; None in a shared space."""
+        """See `UntrainedMethod`; None in a shared space."""
         space = fitted(self.spaces_, self).get(modality)
         return space.labels if isinstance(space, LabelSpace) else None
 
@@ -100,12 +97,7 @@ class FrozenEncoders(Method):
         parts: tuple[TextPart, ...],
         models: Path | None = None,
     ) -> Untrained:
-        """Find the spaces without clips; gives back self. `sizes` are the dimensions of audio, video and text.
-
-        `encoders` are by modality; `models` is where weights are looked for. Scores are not standardised before
-        `standardise`. Raises ConfigError where nothing relates features to words, or for centred text, whose mean is
-        that of seen classes.
-        """
+        """See `UntrainedMethod`. Raises ConfigError also for centred text, whose mean is that of seen classes."""
         if self.text_scale == "centred":
             raise ConfigError("text_scale=centred takes the mean of seen classes off, and there are none; leave it out")
         columns = [Columns(part.width, part.modality) for part in parts]
@@ -114,11 +106,7 @@ class FrozenEncoders(Method):
         return self
 
     def standardise(self: Untrained, clips: Iterable[Embeddings], text: Float[Tensor, "c t"]) -> Untrained:
-        """Take mean and deviation of the scores of clips, as this method embedded them, with phrases; gives back self.
-
-        Of an index without seen classes the phrases are a bank of everyday ones. Rows of clips stay as they are, for
-        only phrases change by it. Does nothing where every modality is by labels. Raises DataError without any clips.
-        """
+        """See `UntrainedMethod`. Does nothing where every modality is by labels."""
         if not self._standardised:
             return self
         phrases = {m: self._phrases(m, text).vectors for m in self._spaces}

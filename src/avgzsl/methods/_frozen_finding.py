@@ -1,7 +1,7 @@
 """Which space the features of a modality stand in, found out from what made them: or why in none."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from avgzsl.errors import AvgzslError, ConfigError, WeightsError
 from avgzsl.methods._frozen_spaces import LabelSpace, SharedSpace, Space, side_by_side
 from avgzsl.support.weights import Encoder, nothing_fetched
 from avgzsl.text import encoders as text_encoders
+from avgzsl.text.base import TextEncoder
 from avgzsl.text.labels import LabelText, encode_labels
 from avgzsl.text.part_record import TextPart
 from avgzsl.types import Modality
@@ -26,6 +27,7 @@ class Made:
     encoders: Mapping[str, Encoder]
     parts: Sequence[TextPart]
     models: Path | None = None
+    _loaded: dict[str, TextEncoder] = field(default_factory=dict)
 
     def serving(self, modality: Modality) -> list[tuple[int, TextPart]]:
         """The parts that serve a modality, and their places."""
@@ -34,6 +36,15 @@ class Made:
     def encoder_of(self, part: TextPart) -> Encoder | None:
         """What made a part; older data sets know it of the whole text."""
         return part.encoder or (self.encoders.get("text") if len(self.parts) == 1 else None)
+
+    def load(self, encoder: Encoder) -> TextEncoder:
+        """A text encoder that made the text, loaded once. Raises WeightsError where it has other weights here."""
+        if encoder.spec not in self._loaded:
+            with nothing_fetched():
+                loaded = text_encoders.load(encoder.spec, models=self.models)
+            _require_same(encoder, Encoder(loaded.spec, loaded.weights), "the text")
+            self._loaded[encoder.spec] = loaded
+        return self._loaded[encoder.spec]
 
 
 def same_width(modality: Modality, size: int, made: Made) -> SharedSpace:
@@ -84,14 +95,14 @@ def find_space(modality: Modality, made: Made) -> Space:
 
 
 def _by_labels(modality: Modality, tagger: Tagger, made: Made) -> LabelSpace:
-    """By the parts whose encoders have vectors of the labels' names, too; of those that lack words by the best alone."""
+    """By the parts whose encoders know the labels' names, too; of encoders that lack words, by the best alone."""
     found: dict[int, LabelText] = {}
     refused = [f"no part of the text that serves {modality} is known by its encoder"]
     for place, part in made.serving(modality):
         encoder = made.encoder_of(part)
         if encoder is not None:
             try:
-                found[place] = _labels_by(encoder, tagger.labels, made.models)
+                found[place] = encode_labels(tagger.labels, made.load(encoder))
             except AvgzslError as problem:  # another part may do
                 refused.append(str(problem))
     if not found:
@@ -103,13 +114,6 @@ def _by_labels(modality: Modality, tagger: Tagger, made: Made) -> LabelSpace:
     kept = {place: labels for place, labels in found.items() if torch.equal(labels.part_of, widest)}
     vectors = side_by_side([labels.vectors for labels in kept.values()])
     return LabelSpace(tuple(kept), tagger.labels, vectors, widest, tagger.layer)
-
-
-def _labels_by(encoder: Encoder, labels: Sequence[str], models: Path | None) -> LabelText:
-    with nothing_fetched():
-        loaded = text_encoders.load(encoder.spec, models=models)
-    _require_same(encoder, Encoder(loaded.spec, loaded.weights), "the text")
-    return encode_labels(labels, loaded)
 
 
 def _is(part: Encoder | None, words: str, backbone: Encoder) -> bool:

@@ -40,6 +40,7 @@ class LeastSquares(Method, name="least-squares"):
 
     modalities = ("audio", "video", "both")
     text_by_modality = True
+    yardstick: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "ridge": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
         "balanced": (False, True),

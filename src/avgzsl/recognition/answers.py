@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.data.clips import ClassTable
 from avgzsl.experiments.protocol import NOTHING, Mode, ModeNumbers
-from avgzsl.methods import Embeddings, Method, TextEmbeddings
+from avgzsl.methods import Embeddings, Method, TextEmbeddings, video_weight
 from avgzsl.scores.scoring import top as nearest
 from avgzsl.scores.similarity import SIMILARITIES, Name
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
@@ -34,9 +36,10 @@ class Candidate:
 class Answer:
     """The nearest classes of a clip, best first.
 
-    `modality` is that by which the clip was scored, `weights` what each modality counted (None where the method joins
-    them before it embeds). `gamma` is what seen classes were set back by, None where uncalibrated: the order of `top`
-    heeds it, scores and distances do not. `none_of_these` is None where no threshold was given for the mode.
+    `modality` is that by which the clip was scored, `weights` what each modality counted, for the nearest class where
+    that hangs on the class (None where the method joins them before it embeds). `gamma` is what seen classes were set
+    back by, None where uncalibrated: the order of `top` heeds it, scores and distances do not. `none_of_these` is None
+    where no threshold was given for the mode.
     """
 
     modality: TestModality
@@ -66,9 +69,10 @@ def answer(
     own = numbers.get(mode, NOTHING)
     scores = method.compare(clip, text, *mode, own.weight)
     best = nearest(scores, classes.seen, own.gamma, min(top, len(classes)), own.stretch)[0][0].tolist()
-    weights = _weights(clip, mode, own.weight)
+    weights = _weights(clip, text, mode, own.weight)
     alone = {m: _alone(method, clip, text, m) for m in MODALITIES}
-    support = {m: None if s is None else (weights[m] or 0.0) * (s - s.mean()) for m, s in alone.items()}
+    parts = {m: None if s is None else s * (0.0 if (w := weights[m]) is None else w) for m, s in alone.items()}
+    support = {m: None if s is None else s - s.mean() for m, s in parts.items()}
     near = method.similarity
 
     def candidate(c: int) -> Candidate:
@@ -85,7 +89,7 @@ def answer(
     return Answer(
         modality=mode.modality,
         fusion=mode.fusion if mode.modality == "both" else None,
-        weights=weights,
+        weights={m: None if w is None else float(w.broadcast_to(len(classes))[best[0]]) for m, w in weights.items()},
         gamma=own.gamma if mode in numbers else None,
         none_of_these=None if threshold is None else bool(float(scores[0, best[0]]) < threshold),
         top=tuple(map(candidate, best)),
@@ -107,16 +111,16 @@ def _mode_of(method: Method, clip: Embeddings, mode: Mode) -> Mode:
     return Mode(has[0], "equal")
 
 
-def _weights(clip: Embeddings, mode: Mode, weight: float | None) -> dict[Modality, float | None]:
+def _weights(
+    clip: Embeddings, text: TextEmbeddings, mode: Mode, weight: float | None
+) -> dict[Modality, Float[Tensor, " _c"] | None]:
+    """What each modality counts, for each class or for all."""
     if mode.modality != "both":
-        return {m: float(m == mode.modality) for m in MODALITIES}
+        return {m: torch.tensor([float(m == mode.modality)], dtype=torch.float64) for m in MODALITIES}
     if clip.joint is not None:
         return dict.fromkeys(MODALITIES)
-    of_video = 0.5
-    if mode.fusion == "weighted" and weight is not None:
-        of_video = weight
-    elif mode.fusion == "attention" and clip.video_weight is not None:
-        of_video = float(clip.video_weight[0])
+    found = video_weight(clip, text, mode.fusion, weight)
+    of_video = torch.tensor([0.5], dtype=torch.float64) if found is None else found[0].double()
     return {"audio": 1 - of_video, "video": of_video}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from avgzsl.errors import ConfigError
+from avgzsl.experiments.baselines import Baselines, write_baselines
 from avgzsl.experiments.gallery import Measured
 from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.reports.plots import per_class_chart, seen_unseen_curve
@@ -18,16 +19,21 @@ _TOP = 5
 _FORMATS = ("csv", "parquet")
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path, predictions: str = "csv") -> list[Path]:
-    """Write everything to `folder`, and give back the files. Raises ConfigError for an unknown `predictions` format."""
+def write_evaluation(
+    evaluation: Evaluation, folder: Path, predictions: str = "csv", beside: Baselines | None = None
+) -> list[Path]:
+    """Write everything to `folder`, and give back the files; baselines stand `beside` it in the tables.
+
+    Raises ConfigError for an unknown `predictions` format.
+    """
     if predictions not in _FORMATS:
         raise ConfigError(unknown("format of predictions", predictions, _FORMATS))
     method, provenance = evaluation.provenance["method"], evaluation.provenance
     title = f"{method}, {evaluation.split} clips, calibration {provenance['calibration']}"
     results, tables = folder / "results.json", folder / "tables.md"
     write_json(results, evaluation.json())
-    write_text(tables, markdown(evaluation.results, method))
-    written = [results, tables]
+    write_text(tables, markdown([*evaluation.results, *(beside.results if beside else [])], method))
+    written = [results, tables, *(write_baselines(folder, beside) if beside else [])]
     curved = {measured.name: measured for measured in evaluation.measured if measured.curve is not None}
     if curved:
         written.append(folder / "seen-unseen.png")

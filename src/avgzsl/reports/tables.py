@@ -2,7 +2,8 @@
 
 A row is a mapping with `task` (classification | retrieval), `retrieval` (plain | corrected), `modality` (audio | video
 | both), `fusion` (equal | attention | weighted, for both), `calibration`, `gamma`, `stretch`, and S, U, HM, ZSL, AUSUC
-as fractions or None, and `clips`. Rows of older versions have neither `retrieval` nor `stretch`: they are plain.
+as fractions or None, and `clips`; the rows of baselines say their `model`. Rows of older versions have neither
+`retrieval` nor `stretch`: they are plain.
 """
 
 import math
@@ -97,7 +98,8 @@ def _line(row: Mapping[str, Any], method: str) -> tuple[str, ...]:
     fusion = row.get("fusion") if modality == "both" else None
     marks = [FUSION.get(fusion, fusion)] if fusion else []
     marks += [mark] if (mark := _mark(row)) else []
-    name = f"{method} ({', '.join(marks)})" if marks else method
+    model = row.get("model", method)
+    name = f"{model} ({', '.join(marks)})" if marks else model
     shares = [_percent(row.get(column)) for column in SHARES[task]]
     test = RETRIEVAL_TEST[modality] if task == "retrieval" else modality
     penalty = [_number(row.get("gamma"), "{:.4g}")] if task == "classification" else []
