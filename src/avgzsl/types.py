@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 Modality = Literal["audio", "video"]
+Precision = Literal["float32", "bf16"]  # of the sums inside a backbone; its rows are float32
 TestModality = Literal["audio", "video", "both"]
 Fusion = Literal["equal", "attention"]
 Calibration = Literal["val", "pseudo-unseen", "none", "oracle"]
@@ -23,7 +24,7 @@ class EncoderChoice:
 
     `audio` and `video` are specs of backbones, `text` that of a text encoder (`avgzsl encoders` lists them); None takes
     those that a run or an index knows of itself. Weights are looked for in the folder `models`; `device` is auto, cpu,
-    cuda or cuda:N.
+    cuda or cuda:N. `precision` is that of the backbones of the transformers library; the others have float32 alone.
     """
 
     audio: str | None = None
@@ -31,6 +32,7 @@ class EncoderChoice:
     text: str | None = None
     models: str | Path | None = None
     device: str = "auto"
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)

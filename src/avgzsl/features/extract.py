@@ -112,7 +112,7 @@ def extract(
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     records: dict[Part, EncoderRecord] = {}
     vectors = _encode(classes, encoders, as_path(overrides), records)
-    setup = BackboneSetup(specs, as_path(encoders.models), encoders.device, workers)
+    setup = BackboneSetup(specs, as_path(encoders.models), encoders.device, workers, encoders.precision)
     backbones = engines.load_backbones(setup)
     with open_journal(folder / JOURNAL) as journal:
         of_backbones: dict[Part, EncoderRecord] = {m: _record(backbone) for m, backbone in backbones.items()}
@@ -163,7 +163,13 @@ def _encode(
 
 
 def _record(encoder: Backbone | TextEncoder) -> EncoderRecord:
-    return EncoderRecord(spec=encoder.spec, dimension=encoder.dimension, weights=encoder.weights)
+    return EncoderRecord(
+        spec=encoder.spec,
+        dimension=encoder.dimension,
+        weights=encoder.weights,
+        precision=getattr(encoder, "precision", "float32"),
+        unit=getattr(encoder, "unit", False),
+    )
 
 
 def _batches(work: _Work, size: int) -> Iterator[list[Task]]:

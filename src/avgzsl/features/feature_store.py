@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from avgzsl.errors import DataError
 from avgzsl.media.version import DECODER
@@ -23,7 +23,7 @@ from avgzsl.support import records
 from avgzsl.support.files import write_json, write_whole
 from avgzsl.support.trust import plain_name, require_regular
 from avgzsl.support.weights import WeightFile, identify
-from avgzsl.types import MODALITIES, Modality
+from avgzsl.types import MODALITIES, Modality, Precision
 
 FORMAT = 1
 RECORD, CLIPS, TEXT = "store.json", "clips.parquet", "text.npy"
@@ -45,15 +45,27 @@ COLUMNS = (
 _BLOCK = 4096  # clips held in memory while the table is written
 
 Part = Literal["audio", "video", "text"]
+_USUAL = (("precision", "float32"), ("unit", False))
 
 
 class EncoderRecord(BaseModel):
-    """A backbone or text encoder: its spec, as `load` takes it, and what that was loaded from."""
+    """A backbone or text encoder: its spec, as `load` takes it, and what that was loaded from.
+
+    `unit`: a backbone gives rows of unit length; those of a shared space did not in older stores.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     spec: str
     dimension: int = Field(gt=0)
     weights: tuple[WeightFile, ...] = ()
+    precision: Precision = "float32"
+    unit: bool = False
+
+    @model_serializer(mode="wrap")
+    def _brief(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What older stores did not say is written only where it differs: records of the same encoders stay equal."""
+        fields: dict[str, Any] = write(self)
+        return {name: value for name, value in fields.items() if (name, value) not in _USUAL}
 
 
 class FileRecord(BaseModel):

@@ -204,5 +204,6 @@ def _described(encoders: str) -> str:
     shown = []
     for modality, encoder in json.loads(encoders).items():
         files = [f"{file['name']} {file['sha256'][:12]}" for file in encoder["weights"]]
-        shown.append(f"{modality} {encoder['spec']} ({', '.join([str(encoder['dimension']) + '-d', *files])})")
+        more = ([encoder["precision"]] if "precision" in encoder else []) + ["unit rows"] * encoder.get("unit", False)
+        shown.append(f"{modality} {encoder['spec']} ({', '.join([str(encoder['dimension']) + '-d', *more, *files])})")
     return "; ".join(shown)

@@ -39,7 +39,9 @@ def load_backbones(run: Run, modalities: Iterable[Modality], encoders: EncoderCh
     for modality in modalities:
         spec = _spec(run, modality, chosen.get(modality))
         with nothing_fetched(modality not in chosen):
-            backbone = backbones.load(spec, modality, device=encoders.device, models=models)
+            backbone = backbones.load(
+                spec, modality, device=encoders.device, models=models, precision=encoders.precision
+            )
         _check(run, modality, backbone)
         loaded[modality] = backbone
     return loaded
