@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from avgzsl import backbones
 from avgzsl.backbones import Backbone
-from avgzsl.backbones._transformers import evenly, windows
 from avgzsl.errors import DataError, WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.media.prepared import evenly, windows
 from avgzsl.text import encoders as text
 from tests.small_weights import SAVE, save_clap
 

@@ -22,8 +22,16 @@ from avgzsl.support.weights import identify, models_folder
 from avgzsl.types import Modality, Precision
 
 __all__ = [
-    *("Backbone", "BackbonePlugin", "PreparingBackbone", "backbones", "brings_weights", "check_clips", "embedded"),
-    *("load", "text_encoder_of", "trained_on"),
+    "Backbone",
+    "BackbonePlugin",
+    "PreparingBackbone",
+    "backbones",
+    "brings_weights",
+    "check_clips",
+    "embedded",
+    "load",
+    "text_encoder_of",
+    "trained_on",
 ]
 
 PLUGINS: Plugins[BackbonePlugin] = Plugins(__name__, "backbone", keeps(BackbonePlugin), "avgzsl.backbones")

@@ -55,7 +55,7 @@ class PreparingBackbone(Backbone, Protocol):
 
     @property
     def prepare(self) -> Prepare:
-        """What makes the inputs of a clip; it goes to the process that decodes with each clip (see `media.prepared`)."""
+        """What makes the inputs of a clip; it goes with each clip to the process that decodes (`media.prepared`)."""
         ...
 
     def embed_prepared(self, clips: Sequence[Shaped[np.ndarray, "_u ..."]]) -> Float[Tensor, "n d"]:

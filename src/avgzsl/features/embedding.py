@@ -76,8 +76,10 @@ def _embed(backbone: Backbone, clips: list[np.ndarray]) -> list[Float32[np.ndarr
     if not clips:
         return []
     try:
-        prepared = isinstance(backbone, PreparingBackbone)
-        rows = (backbone.embed_prepared(clips) if prepared else backbone.embed(clips)).numpy()
+        if isinstance(backbone, PreparingBackbone):  # the process that decodes has prepared the clips
+            rows = backbone.embed_prepared(clips).numpy()
+        else:
+            rows = backbone.embed(clips).numpy()
     except AvgzslError as problem:
         if len(clips) == 1:
             return [str(problem)]

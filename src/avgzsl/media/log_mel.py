@@ -36,7 +36,8 @@ class LogMel:
         frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: self.hop]
         power = [self._mel(frames[i : i + _BLOCK].astype(np.float64)) for i in range(0, len(frames), _BLOCK)]
         logarithm = np.log(np.maximum(np.concatenate(power), self.floor))
-        return (logarithm * (10 / np.log(10) if self.decibels else 1.0)).astype(np.float32)
+        factor = 10 / np.log(10) if self.decibels else 1.0
+        return np.asarray(logarithm * factor, dtype=np.float32)
 
     def _mel(self, frames: Float[np.ndarray, "t w"]) -> Float[np.ndarray, "t bands"]:
         if self.emphasis:
@@ -44,4 +45,4 @@ class LogMel:
             before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)  # the first sample stands for its own
             frames = frames - self.emphasis * before
         spectrum = np.fft.rfft(frames * self.window, 2 * (len(self.filters) - 1))
-        return np.square(np.abs(spectrum)) @ self.filters
+        return np.asarray(np.square(np.abs(spectrum)) @ self.filters)

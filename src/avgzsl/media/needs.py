@@ -45,8 +45,8 @@ class Decoded:
     """A decoded span of a file; None for what the file lacks or the needs did not ask for.
 
     `frames` are RGB, `times` their seconds from the start of the file; `waveform` is mono, in [-1, 1]. `info` has the
-    facts of the file and of the streams that were used (`avgzsl.media.decode.probe`); it goes into JSON as it is. `inputs`
-    have what a network is fed, u inputs of one shape, where they were made in place of frames or waveform
+    facts of the file and of the streams that were used (`avgzsl.media.decode.probe`); it goes into JSON as it is.
+    `inputs` have what a network is fed, u inputs of one shape, where that was made in place of frames or waveform
     (`avgzsl.media.prepared`).
     """
 

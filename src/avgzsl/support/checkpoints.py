@@ -87,7 +87,7 @@ class ModelFolder:
 
 
 def find_checkpoint(kinds: str | tuple[str, ...], name: str, models: Path | None) -> ModelFolder:
-    """The checkpoint of one of the model types `kinds` in the folder `name`, in that of the models folder, or of the hub.
+    """The checkpoint, of one of the model types `kinds`: the folder `name`, one of the models folder, or of the hub.
 
     Raises WeightsError that says where it was looked for, or that a folder holds another type of model; ConfigError
     where the library is not installed.

@@ -61,9 +61,7 @@ def engine(name: str) -> Run:
 def load_backbones(setup: BackboneSetup, weights: Mapping[Modality, tuple[WeightFile, ...]] | None = None) -> Backbones:
     """The backbones of a setup. Raises WeightsError when they are not of the `weights` that are expected."""
     backbones = {
-        modality: load_backbone(
-            spec, modality, device=setup.device, models=setup.models, precision=setup.precision
-        )
+        modality: load_backbone(spec, modality, device=setup.device, models=setup.models, precision=setup.precision)
         for modality, spec in setup.specs.items()
     }
     for modality, backbone in backbones.items():

@@ -87,8 +87,9 @@ def load_tower(
 ) -> TextTower:
     """The tower `name:argument`, the checkpoint `default` where the argument is empty.
 
-    `architectures` are the library's names of the model, by the type that a checkpoint says it is, and `parts` which part
-    of such a checkpoint's config describes it; `reading` and `dimension` are told by the model's config. Raises WeightsError, ConfigError.
+    `architectures` are the library's names of the model, by the type that a checkpoint says it is, and `parts` the
+    part of such a checkpoint's config that describes it; `reading` and `dimension` are told by the model's config.
+    Raises WeightsError, ConfigError.
     """
     checkpoint = find_checkpoint(tuple(architectures), argument or default, models)
     tokenizer = checkpoint.part("AutoTokenizer", trust_remote_code=False)

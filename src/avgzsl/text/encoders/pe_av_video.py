@@ -9,15 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from avgzsl.support.registry import require
 from avgzsl.text.encoders._tower import TextTower, load_tower, whole
 
-DESCRIPTION = "pe-av-video:FOLDER_OR_NAME: PE-AV's text beside picture, in the space of the backbone pe-av (extra pe-av; not run here)"
+DESCRIPTION = "pe-av-video:FOLDER_OR_NAME: PE-AV's text beside picture (backbone pe-av; extra pe-av, not run here)"
 BRINGS_WEIGHTS = False
 DEFAULT = "facebook/pe-av-small"
 
 
 def load(argument: str, models: Path | None, device: torch.device) -> TextTower:
     """The tower of a folder or of a name on the hub. Raises WeightsError, ConfigError."""
+    require("timm", "pe-av")
     return load_tower(
         "pe-av-video",
         argument,
