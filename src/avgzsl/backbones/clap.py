@@ -22,7 +22,7 @@ DESCRIPTION = "clap:FOLDER_OR_NAME: CLAP's sound embedding, averaged over window
 MODALITIES: tuple[Modality, ...] = ("audio",)
 BRINGS_WEIGHTS = False
 TEXT = "clap"
-TRAINED_ON = "633,526 sounds with captions (LAION-Audio-630K), and AudioSet's with captions made of its labels"
+TRAINED_ON = "633,526 sounds with captions (LAION-Audio-630K), AudioCaps, Clotho; some weights AudioSet, too"
 DEFAULT = "laion/clap-htsat-unfused"
 
 

@@ -67,9 +67,12 @@ def load(modality: Modality, weights: str | None, device: torch.device, models: 
 
 
 def _sound(loaded: SentenceModel) -> tuple[SoundNeeds, Prepare]:
+    """Windows no longer than the model's extractor takes: some cut a piece out of longer ones at random."""
     processor = loaded.model[0].processor
-    rate = int(getattr(processor, "feature_extractor", processor).sampling_rate)
-    return SoundNeeds(rate), SoundWindows(_SECONDS * rate, multiple=1)
+    extractor = getattr(processor, "feature_extractor", processor)
+    rate = int(extractor.sampling_rate)
+    most = [int(getattr(extractor, name, _SECONDS * rate)) for name in ("nb_max_samples", "n_samples")]
+    return SoundNeeds(rate), SoundWindows(min(_SECONDS * rate, *most), multiple=1)
 
 
 def _pictures(loaded: SentenceModel) -> tuple[FrameNeeds, Prepare]:

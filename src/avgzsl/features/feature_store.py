@@ -7,7 +7,7 @@ modality; `text.npy` is c x t, in the order of `classes`. `splits/NAME.json` are
 `failures.csv` the files that gave no row, `journal.sqlite` what lets an extraction go on (`journal`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
 
 from avgzsl.errors import DataError
 from avgzsl.media.version import DECODER
@@ -62,7 +62,7 @@ class EncoderRecord(BaseModel):
     unit: bool = False
 
     @model_serializer(mode="wrap")
-    def _brief(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _brief(self, write: Callable[["EncoderRecord"], dict[str, Any]]) -> dict[str, Any]:
         """What older stores did not say is written only where it differs: records of the same encoders stay equal."""
         fields: dict[str, Any] = write(self)
         return {name: value for name, value in fields.items() if (name, value) not in _USUAL}
