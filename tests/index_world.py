@@ -34,13 +34,10 @@ class Compares(Method):
     def similarity(self):
         return self.by
 
-    def fit(self, train, classes, job=None): ...
+    def learn_from(self, train, classes, job): ...
     def embed_chunk(self, clips): ...
-    def embed_text(self, text):
-        return text
-
-    def state(self): ...
-    def restore(self, state, sizes): ...
+    def learned(self): ...
+    def restore_learned(self, state, sizes): ...
 
 
 def random_embeddings(n: int, d: int, seed: int) -> Embeddings:
@@ -106,7 +103,7 @@ def rows(clips: Embeddings, index) -> Embeddings:
 def brute_force(method: Method, clips: Embeddings, text, mode: Mode, k: int):
     """The k best of all clips that can be scored, by `Method.compare` of all at once; ties by position."""
     keep = clips.scorable(mode.modality)
-    scores = method.compare(clips.where(keep), text[None], *mode)[:, 0].numpy()
+    scores = method.compare(clips.where(keep), text, *mode)[:, 0].numpy()
     positions = keep.nonzero()[:, 0].numpy()
     order = np.lexsort((positions, -scores))[:k]
     return positions[order], scores[order]
@@ -115,5 +112,5 @@ def brute_force(method: Method, clips: Embeddings, text, mode: Mode, k: int):
 def compared(method: Method, clips: Embeddings, text, mode: Mode) -> dict[str, float]:
     """The score of each clip that can be scored."""
     keep = clips.scorable(mode.modality)
-    scores = method.compare(clips.where(keep), text[None], *mode)[:, 0].tolist()
+    scores = method.compare(clips.where(keep), text, *mode)[:, 0].tolist()
     return {f"clip-{i}": score for i, score in zip(keep.nonzero()[:, 0].tolist(), scores, strict=True)}

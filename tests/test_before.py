@@ -24,6 +24,9 @@ def expected():
     return json.loads(EXPECTED.read_text())
 
 
+SINCE = {"text_scale"}  # what answers say more today
+
+
 def apart(told):
     """What has to be the same to the letter, and what is measured."""
     figures = {way: one for way, one in told.items() if isinstance(one, float)}
@@ -39,7 +42,9 @@ def test_it_says_what_it_said(name, kept, expected):
     if "lancedb" in name:
         pytest.importorskip("lancedb")
     (texts, figures), (texts_then, figures_then) = map(apart, (answer(name, kept), expected[name]))
+    texts = {way: one for way, one in texts.items() if way in texts_then or way.split("/")[-1] not in SINCE}
     assert texts == texts_then
+    figures = {way: one for way, one in figures.items() if way in figures_then or way.split("/")[-1] not in SINCE}
     assert figures == pytest.approx(figures_then, abs=NEAR)
 
 

@@ -117,7 +117,7 @@ def test_gcca_agrees_with_cca_zoo(r):
     reference = ReferenceGCCA(n_components=3, shrinkage=shrinkage, view_weights=[1 - c for c in shrinkage]).fit(views)
     expected = reference.transform(views)
     found = [*method.embed_clips(train).__dict__.values()][:2]
-    found.append(method.embed_text(classes.text)[train.labels])
+    found.append(method.embed_text(classes.text).joint[train.labels])
     signs = [np.sign((found[0][:, i].numpy() * expected[0][:, i]).sum()) for i in range(3)]
     # all views and components by one factor: G is scaled to length 1, not sqrt(n - 1), and views weigh 1 - c
     scale = np.linalg.norm(found[0]) / np.linalg.norm(expected[0])

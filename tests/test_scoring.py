@@ -77,20 +77,20 @@ def test_fuse_by_hand(dtype):
     assert equal.dtype == dtype
     assert equal.tolist() == [[2.0, -2.0], [7.0, 8.0], [5.0, 6.0]]
     weight = torch.tensor([0.25, math.nan, math.nan], dtype=dtype)
-    assert fuse(audio, video, has_audio, has_video, weight).tolist() == [[1.5, -2.5], [7.0, 8.0], [5.0, 6.0]]
+    assert fuse(audio, video, has_audio, has_video, weight[:, None]).tolist() == [[1.5, -2.5], [7.0, 8.0], [5.0, 6.0]]
 
 
 @pytest.mark.parametrize(("weight", "which"), [(0.0, 0), (1.0, 1)])
 def test_the_weight_is_that_of_video(weight, which):
     parts = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
     yes = torch.ones(4, dtype=torch.bool)
-    assert torch.equal(fuse(parts[0], parts[1], yes, yes, torch.full((4,), weight)), parts[which])
+    assert torch.equal(fuse(parts[0], parts[1], yes, yes, torch.full((4, 1), weight)), parts[which])
 
 
 def test_one_modality_alone_is_scored_as_it_is():
     scores, yes = torch.randn(3, 2), torch.ones(3, dtype=torch.bool)
     assert torch.equal(fuse(scores, None, yes, ~yes), scores)
-    assert torch.equal(fuse(None, scores, ~yes, yes, torch.full((3,), 0.1)), scores)
+    assert torch.equal(fuse(None, scores, ~yes, yes, torch.full((3, 1), 0.1)), scores)
 
 
 def test_fuse_names_how_many_clips_it_cannot_score():

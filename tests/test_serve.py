@@ -63,7 +63,7 @@ def slow_hits(text, modality):
     """Every clip of the index, by the distance of its run, clip by clip."""
     collection = open_index(world() / "index")
     classes = read_classes(collection.run)
-    point = collection.run.method.embed_text(classes.text[[classes.names.index(text)]].float())[0].double()
+    point = collection.run.method.embed_text(classes.text[[classes.names.index(text)]].float()).audio[0].double()
     found = []
     with view(collection) as seen:
         here = seen.positions()

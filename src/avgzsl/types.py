@@ -7,7 +7,7 @@ from typing import Literal, get_args
 Modality = Literal["audio", "video"]
 Precision = Literal["float32", "bf16"]  # of the sums inside a backbone; its rows are float32
 TestModality = Literal["audio", "video", "both"]
-Fusion = Literal["equal", "attention"]
+Fusion = Literal["equal", "attention", "weighted"]  # attention: a weight a clip; weighted: one, from validation
 Calibration = Literal["val", "pseudo-unseen", "none", "oracle"]
 TextOrder = Literal["right", "avca-published"]  # which text vector a class gets; docs/data.md says why there are two
 

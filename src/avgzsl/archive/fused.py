@@ -19,7 +19,7 @@ from torch import Tensor
 
 from avgzsl.experiments.protocol import Mode
 from avgzsl.learning.nets import unit_rows
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, TextEmbeddings, present
 from avgzsl.scores.similarity import Name
 from avgzsl.types import Modality
 
@@ -49,6 +49,13 @@ def video_share(clips: Embeddings, mode: Mode) -> Float64[Tensor, " n"]:
     share = clips.video_weight if mode.fusion == "attention" else None
     video = torch.full((len(clips),), 0.5, dtype=torch.float64) if share is None else share.double()
     return torch.where(clips.has("both"), video, clips.has_video.double())
+
+
+def at(text: TextEmbeddings, mode: Mode) -> Float[Tensor, "c d"]:
+    """The text that clips are compared with in the mode. Raises ModalityError where there is none."""
+    if mode.modality != "both":
+        return present(text.of(mode.modality), mode.modality)
+    return present(text.joint, "both")
 
 
 def fused(clips: Embeddings, mode: Mode, similarity: Name) -> Float32[np.ndarray, "n _e"]:

@@ -6,16 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor
-
 from avgzsl.archive.fused import video_share
 from avgzsl.archive.indexed_files import FileState, IndexedFile
 from avgzsl.archive.indexed_files import state as state_of
 from avgzsl.archive.nearest import NearestClips
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, TextEmbeddings
 from avgzsl.recognition.answers import distance
 from avgzsl.scores.similarity import SIMILARITIES, Name
 from avgzsl.support import own_folders
@@ -79,7 +76,7 @@ class Hits(ShownItems[Hit]):
         return [asdict(hit) for hit in self.items]
 
 
-def hits_of(run: Run, nearest: NearestClips, point: Float[Tensor, " d"], mode: Mode) -> Hits:
+def hits_of(run: Run, nearest: NearestClips, point: TextEmbeddings, mode: Mode) -> Hits:
     """The nearest clips as hits, in their order; scores are those of the mode, and of each modality alone."""
     similarity = run.method.similarity
     seen = dict.fromkeys(run.config.data.seen, True) | dict.fromkeys(run.config.data.unseen, False)
@@ -116,12 +113,12 @@ def _state(path: str, file: IndexedFile | None, folders: Sequence[Path]) -> File
     return state_of(path, file, _HASHED if own else 0)
 
 
-def _alone(clips: Embeddings, point: Float[Tensor, " d"], modality: Modality, similarity: Name) -> list[float | None]:
+def _alone(clips: Embeddings, point: TextEmbeddings, modality: Modality, similarity: Name) -> list[float | None]:
     """The distance of each clip by one modality."""
-    z, has = clips.of(modality), clips.has(modality).tolist()
-    if z is None:
+    z, text, has = clips.of(modality), point.of(modality), clips.has(modality).tolist()
+    if z is None or text is None:
         return [None] * len(clips)
-    scores = SIMILARITIES[similarity](z, point[None].float())[:, 0].tolist()
+    scores = SIMILARITIES[similarity](z, text)[:, 0].tolist()
     return [distance(score, similarity) if present else None for score, present in zip(scores, has, strict=True)]
 
 

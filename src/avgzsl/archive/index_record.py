@@ -11,11 +11,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from avgzsl.data.clips import ClipSet
 from avgzsl.errors import DataError
 from avgzsl.experiments.run import Run, run_id
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, present
 from avgzsl.support import records
 from avgzsl.support.confidential import Address, bare_address
 from avgzsl.support.files import write_json
-from avgzsl.types import MODALITIES
+from avgzsl.types import MODALITIES, TestModality
 
 FORMAT = 1
 RECORD = "index.json"
@@ -69,10 +69,12 @@ def require_shape(folder: Path, record: IndexRecord, run: Run) -> None:
 def _shape(run: Run) -> dict[str, Any]:
     """The parts of a row, and how many numbers each has."""
     served = [m for m in MODALITIES if m in run.method.modalities or "both" in run.method.modalities]
-    text = torch.zeros(1, run.config.data.dimensions["text"])
-    text[0, 0] = 1.0
+    text = torch.ones(1, run.config.data.dimensions["text"])
+    embedded = run.method.embed_text(text)
     parts = ("joint",) if no_clips(run).joint is not None else tuple(served)
-    return {"parts": parts, "dimension": run.method.embed_text(text).shape[1]}
+    shown: tuple[TestModality, ...] = ("both",) if parts == ("joint",) else tuple(served)
+    (width,) = {present(embedded.of(modality), modality).shape[1] for modality in shown}
+    return {"parts": parts, "dimension": width}
 
 
 def no_clips(run: Run) -> Embeddings:

@@ -8,8 +8,7 @@ it. Of clips of equal score the one that was indexed first comes first.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
-from torch import Tensor
+from jaxtyping import Float32, Int64
 
 from avgzsl.archive import clip_database, clip_selection, clip_table
 from avgzsl.archive.clip_table import IndexedClip
@@ -18,7 +17,7 @@ from avgzsl.archive.proposals import proposals
 from avgzsl.archive.where import Condition
 from avgzsl.errors import DataError
 from avgzsl.experiments.protocol import Mode
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, TextEmbeddings
 
 _DIRECT = 20_000  # so few clips are scored sooner than an engine finds them among others
 _MORE = 4  # times as many as are asked for, at first
@@ -34,7 +33,7 @@ class NearestClips(NamedTuple):
 
 
 def nearest(
-    collection: Collection, point: Float[Tensor, " d"], top: int, mode: Mode, condition: Condition | None = None
+    collection: Collection, point: TextEmbeddings, top: int, mode: Mode, condition: Condition | None = None
 ) -> NearestClips:
     """The `top` nearest clips, of those that meet the condition; fewer only where there are no more."""
     with clip_database.opened(collection.folder) as db:
@@ -51,7 +50,7 @@ def nearest(
 
 
 def _nearest_or_problem(
-    seen: View, point: Float[Tensor, " d"], top: int, mode: Mode, condition: Condition | None
+    seen: View, point: TextEmbeddings, top: int, mode: Mode, condition: Condition | None
 ) -> NearestClips | DataError:
     """The nearest clips; what is wrong with the data comes as a value, for it may be an engine that is made anew."""
     try:
@@ -65,7 +64,7 @@ def _nearest_or_problem(
 
 
 def _nearest(
-    seen: View, point: Float[Tensor, " d"], top: int, mode: Mode, condition: Condition | None
+    seen: View, point: TextEmbeddings, top: int, mode: Mode, condition: Condition | None
 ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
     """Positions of the nearest clips, best first, and their scores."""
     allowed = None if condition is None else seen.positions(condition)
@@ -89,14 +88,14 @@ def _nearest(
 
 
 def score(
-    seen: View, positions: Int64[np.ndarray, " n"], point: Float[Tensor, " d"], mode: Mode
+    seen: View, positions: Int64[np.ndarray, " n"], point: TextEmbeddings, mode: Mode
 ) -> tuple[Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
     """Those of the clips that can be scored in the mode, and their scores by the run's own method."""
     clips = seen.embeddings(positions)
     keep = clips.scorable(mode.modality)
     if not bool(keep.any()):
         return positions[:0], np.zeros(0, np.float32)
-    scores = seen.collection.run.method.compare(clips.where(keep), point[None].float(), *mode)[:, 0]
+    scores = seen.collection.run.method.compare(clips.where(keep), point, *mode)[:, 0]
     if not bool(scores.isfinite().all()):
         raise DataError(f"{seen.collection.folder}: has embeddings too large to compare; see `avgzsl index-verify`")
     return positions[keep.numpy()], scores.numpy()

@@ -9,16 +9,16 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
-from torch import Tensor
+from jaxtyping import Float32, Int64
 
 from avgzsl.archive import clip_selection, clip_table
 from avgzsl.archive.clip_selection import Having
 from avgzsl.archive.collection import View
 from avgzsl.archive.engines import Scanner
-from avgzsl.archive.fused import bound, nearest_distances, query, reach
+from avgzsl.archive.fused import at, bound, nearest_distances, query, reach
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments.protocol import Mode
+from avgzsl.methods import TextEmbeddings
 from avgzsl.types import MODALITIES
 
 _MEND = "`avgzsl index-rebuild`"
@@ -29,7 +29,7 @@ Propose = Callable[[int, float], Proposals]
 """(n, least): of all clips that may score `least`, the n that may score most; and what no other of them exceeds."""
 
 
-def proposals(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
+def proposals(seen: View, point: TextEmbeddings, mode: Mode) -> Propose:
     """Of the clips that the engine has. Raises AvgzslError where it refuses, DataError where clips are missing."""
     if not seen.state.applied:  # what it has is being thrown away
         return lambda n, least: (np.zeros(0, np.int64), -np.inf)
@@ -55,37 +55,40 @@ def _having(seen: View, mode: Mode) -> Having:
     return "both" if "joint" in seen.collection.record.parts else "either"
 
 
-def _asked(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
+def _asked(seen: View, point: TextEmbeddings, mode: Mode) -> Propose:
     """By the engine's largest inner products."""
-    similarity = seen.collection.run.method.similarity
-    asked, largest = query(point, similarity), clip_table.longest(seen.db, str(mode))
+    similarity, text = seen.collection.run.method.similarity, at(point, mode)[0]
+    asked, largest = query(text, similarity), clip_table.longest(seen.db, str(mode))
 
     def propose(n: int, least: float) -> Proposals:
-        enough = reach(least, largest, point, similarity)
+        enough = reach(least, largest, text, similarity)
         positions, products = seen.collection.engine(mode).query(asked, n, enough)
         if not np.isfinite(products).all() or (np.diff(products) > 0).any():
             raise DataError(f"{seen.collection.folder}: the engine answers with what is no order; mend it: {_MEND}")
         if len(positions) < n and enough == -np.inf:  # these were all
             inside = (positions >= 0) & (positions < seen.state.applied)
             _require_all(seen, mode, len(np.unique(positions[inside])))
-        rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, point, similarity)
+        rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, text, similarity)
         return positions, rest
 
     return propose
 
 
-def _scanned(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
+def _scanned(seen: View, point: TextEmbeddings, mode: Mode) -> Propose:
     """Mode `both` with plain Euclidean distances, by the vectors of each modality."""
-    sound, picture = (_products(seen, point, Mode(modality, "equal")) for modality in MODALITIES)
+    distances = {alone: _products(seen, point, alone) for m in MODALITIES if (alone := Mode(m, "equal"))}
     limits = np.empty(seen.state.applied, np.float32)
     for start in range(0, len(limits), _BLOCK):
         part = slice(start, start + _BLOCK)
-        audio, video = (nearest_distances(products[part], longest, point) for products, longest in (sound, picture))
+        audio, video = (
+            nearest_distances(products[part], longest, at(point, alone)[0])
+            for alone, (products, longest) in distances.items()
+        )
         share = np.nan_to_num(seen.rows[part, -1][: len(audio)], nan=0.5) if mode.fusion == "attention" else 0.5
         with np.errstate(invalid="ignore"):  # no sound, no picture: infinitely far
             mean = (1 - share) * audio + share * video  # a sum of what is positive keeps its digits
-        alone = np.isinf(audio) | np.isinf(video)
-        np.negative(np.where(alone, np.minimum(audio, video), mean), out=limits[part])
+        lone = np.isinf(audio) | np.isinf(video)
+        np.negative(np.where(lone, np.minimum(audio, video), mean), out=limits[part])
 
     def propose(n: int, least: float) -> Proposals:
         near = max(least, float(np.finfo(np.float32).min))  # no clip that is infinitely far
@@ -96,13 +99,13 @@ def _scanned(seen: View, point: Float[Tensor, " d"], mode: Mode) -> Propose:
     return propose
 
 
-def _products(seen: View, point: Float[Tensor, " d"], mode: Mode) -> tuple[Float32[np.ndarray, " n"], float]:
+def _products(seen: View, point: TextEmbeddings, mode: Mode) -> tuple[Float32[np.ndarray, " n"], float]:
     """The inner product of each clip that the engine has, -inf without the modality; the greatest length."""
     engine = seen.collection.engine(mode)
     if not isinstance(engine, Scanner):
         kind = seen.collection.record.engine
         raise ConfigError(f"the engine {kind} says that it scans, and has no `products`; mend SCANS in its module")
-    products = engine.products(query(point, "euclidean"))[: seen.state.applied]
+    products = engine.products(query(at(point, mode)[0], "euclidean"))[: seen.state.applied]
     missing = seen.state.applied - len(products)
     if missing:
         products = np.pad(products, (0, missing), constant_values=-np.inf)

@@ -19,8 +19,6 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from avgzsl.archive.collection import Collection, open_index
 from avgzsl.archive.fused import weighted
@@ -32,7 +30,7 @@ from avgzsl.experiments.calibration import Recognition
 from avgzsl.experiments.protocol import Mode, choose_mode, served_modes
 from avgzsl.experiments.run import read_classes
 from avgzsl.learning.nets import unit_rows
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, TextEmbeddings
 from avgzsl.recognition.encoders import load_text_encoder
 from avgzsl.recognition.recognise import embed, extract_clips
 from avgzsl.recognition.recogniser import Recogniser, class_table, load_recogniser
@@ -141,7 +139,7 @@ def _opened(index: str | Path | Collection | Searcher, encoders: EncoderChoice |
     return index
 
 
-def text_point(searcher: Searcher, phrases: Sequence[str], without: Sequence[str] = ()) -> Float[Tensor, " d"]:
+def text_point(searcher: Searcher, phrases: Sequence[str], without: Sequence[str] = ()) -> TextEmbeddings:
     """Where the words stand. Raises ConfigError for words that say nothing, DataError for those without a vector."""
     added, subtracted = [_checked(phrase) for phrase in phrases], [_checked(phrase) for phrase in without]
     if not added:
@@ -155,16 +153,16 @@ def text_point(searcher: Searcher, phrases: Sequence[str], without: Sequence[str
         if float(total.norm()) < 1e-6:
             raise ConfigError(f"{' + '.join(added)} without {' and '.join(subtracted)} leaves nothing to look for")
         text = unit_rows(total[None])[0]
-    return searcher.collection.run.method.embed_text(text[None].float())[0]
+    return searcher.collection.run.method.embed_text(text[None].float())
 
 
-def clip_point(searcher: Searcher, clip: Path, by: TestModality | str = "both") -> Float[Tensor, " d"]:
+def clip_point(searcher: Searcher, clip: Path, by: TestModality | str = "both") -> TextEmbeddings:
     """Where a clip stands, by one modality or both. Raises MediaError for a file that cannot be read."""
     outcomes = [outcome for _, outcome in extract_clips(searcher.clips, [clip])]
     return point_of(searcher.collection, embed(searcher.clips, outcomes), by, str(clip))
 
 
-def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, name: str) -> Float[Tensor, " d"]:
+def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, name: str) -> TextEmbeddings:
     """The mean of a clip's embeddings, weighted as the run weighs them; `both` is all that the run serves.
 
     Raises ModalityError for what the clip lacks.
@@ -177,7 +175,7 @@ def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, n
     parts = weighted(clip, mode)
     if collection.run.method.similarity == "cosine":
         parts = [(unit_rows(z), w) for z, w in parts]
-    return torch.stack([z[0] * w[0] for z, w in parts]).sum(0).float()
+    return TextEmbeddings.shared(torch.stack([z * w[:, None] for z, w in parts]).sum(0).float())
 
 
 def mode_of(collection: Collection, modality: str | None, fusion: Fusion | None) -> Mode:

@@ -11,30 +11,48 @@ from torch import Tensor
 
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.support.registry import unknown
-from avgzsl.support.weights import WeightFile
+from avgzsl.support.weights import Encoder
+from avgzsl.text.part_record import Descriptions, Prompts, TextPart, in_parts, written
 from avgzsl.types import MODALITIES, DataChoice, Modality
 
-
-@dataclass(frozen=True)
-class Encoder:
-    """A backbone or text encoder: its spec, as their `load` takes it, and what it was loaded from."""
-
-    spec: str
-    weights: tuple[WeightFile, ...] = ()
+__all__ = [
+    "ClassTable",
+    "ClipSet",
+    "Dataset",
+    "Descriptions",
+    "Encoder",
+    "Prompts",
+    "TextPart",
+    "content_hash",
+    "fingerprint",
+    "restrict",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class ClassTable:
     """Classes in a fixed order: `names[c]` has the text vector `text[c]`, and clips to train on if `seen[c]`.
 
-    Raises DataError for a repeated name, a row count that differs, or a vector that is not finite or is zero.
+    `parts` say what the columns of `text` are, from the left; not given, they are one part of which nothing is known.
+    Raises DataError for a repeated name, a row count that differs, parts that are not as wide as `text`, or a vector
+    that is not finite or is zero.
     """
 
     names: tuple[str, ...]
     text: Float[Tensor, "_c t"]
     seen: Bool[Tensor, " _c"]
+    parts: tuple[TextPart, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.parts:
+            object.__setattr__(self, "parts", (TextPart(self.text.shape[1]),))
+        if sum(widths := [part.width for part in self.parts]) != self.text.shape[1] or min(widths) < min(
+            1, sum(widths)
+        ):
+            given = " + ".join(map(str, widths))
+            raise DataError(
+                f"parts of {given} numbers for text vectors of {self.text.shape[1]}; expected as many in all"
+            )
         if len(set(self.names)) != len(self.names):
             twice = sorted({name for name in self.names if self.names.count(name) > 1})
             raise DataError(f"class names must differ; given more than once: {', '.join(twice)}")
@@ -56,7 +74,7 @@ class ClassTable:
     def take(self, index: Int[Tensor, " k"]) -> "ClassTable":
         """The classes at `index`, in that order."""
         names = tuple(self.names[i] for i in index.tolist())
-        return ClassTable(names, self.text[index], self.seen[index])
+        return ClassTable(names, self.text[index], self.seen[index], self.parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +198,13 @@ def content_hash(clips: ClipSet) -> str:
 
 
 def fingerprint(classes: ClassTable, content: list[str]) -> str:
-    """The name of a data set: classes, their text vectors and seen marks, and the hashes of its clips."""
+    """The name of a data set: classes, their text vectors and seen marks, and the hashes of its clips.
+
+    The parts of the text count where there are several, or one is of a modality: a single one changes nothing.
+    """
     digest = sha256("\0".join(["avgzsl-data-1", *classes.names, *content]).encode())
     digest.update(classes.text.to(torch.float32).contiguous().numpy().data)
     digest.update(classes.seen.contiguous().numpy().data)
+    if in_parts(classes.parts):
+        digest.update(written(classes.parts).encode())
     return digest.hexdigest()

@@ -21,7 +21,7 @@ from avgzsl.support.records import read_record
 RECOGNITION = "recognition.json"
 FORMAT = 1
 _REMEDY = "restore it, or remove it and make it anew with `avgzsl train … --resume`"
-ModeName = Literal["audio", "video", "both-equal", "both-attention"]
+ModeName = Literal["audio", "video", "both-equal", "both-attention", "both-weighted"]
 
 
 class ModeRecord(BaseModel):

@@ -14,7 +14,7 @@ from torch import Tensor
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ModalityError
 from avgzsl.experiments.protocol import Gammas, Mode, choose_modes, served_modes
-from avgzsl.methods import Embeddings, Method
+from avgzsl.methods import Embeddings, Method, TextEmbeddings
 from avgzsl.scores.metrics import Classification, Retrieval, classification, retrieval
 from avgzsl.scores.scoring import Curve, calibrate, predict, sweep
 from avgzsl.types import MODALITIES
@@ -52,7 +52,7 @@ class Gallery:
     embeddings: Embeddings
     labels: Int[Tensor, " n"]
     classes: ClassTable
-    text: Float[Tensor, "c d"]
+    text: TextEmbeddings
 
     @property
     def modes(self) -> list[Mode]:

@@ -54,7 +54,7 @@ def pseudo_unseen_penalties(
     """
     penalties: dict[Mode, list[float]] = {}
     for done, fold in enumerate(folds, 1):
-        copy = dataclasses.replace(method).fit(fold.train, fold.train_classes, job)  # type: ignore[type-var]
+        copy = dataclasses.replace(method).fit(fold.train, fold.train_classes, job)
         for mode, gamma in gallery_of(copy, fold.val, fold.val_classes).penalties(modes).items():
             penalties.setdefault(mode, []).append(gamma)
         if progress is not None:

@@ -73,6 +73,12 @@ class Config(BaseModel):
     versions: dict[str, str]
     git: str | None
 
+    @field_validator("settings")
+    @classmethod
+    def _text_scale_is_there(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Runs from before there was a choice scaled the text as `normalise` said, where they had that."""
+        return {"text_scale": "raw" if settings.get("normalise") is False else "unit", **settings}
+
 
 def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config:
     """The record of a run that is about to start."""

@@ -54,7 +54,7 @@ def load_train_set(
     dtype: torch.dtype = torch.float32,
     overwrite: bool = False,
 ) -> TrainSet:
-    """Copy to the device, scaling rows to length 1 on the way (the official code does so again at every step).
+    """Copy to the device, scaling features to length 1 on the way (the official code does so again at every step).
 
     With `overwrite` the rows of `train` are scaled where they stand, if they stand in the right place and type.
     """
@@ -65,13 +65,12 @@ def load_train_set(
         if given is not None and bool(train.has(modality).any()):
             feature[modality] = _prepare(given, train.has(modality), normalise, device, dtype, overwrite)
             has[modality] = train.has(modality).to(device)
-    text = classes.text.to(device, torch.float32)
     return TrainSet(
         feature,
         has,
         {modality: bool(mask.all()) for modality, mask in has.items()},
         train.labels.to(device),
-        unit_rows(text) if normalise else text,
+        classes.text.to(device, torch.float32),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import (
     Method,
+    by_modality,
     check_settings,
     check_training,
     clip_features,
@@ -20,7 +21,7 @@ from avgzsl.methods._base import (
     settings_of,
 )
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
-from avgzsl.methods._embeddings import Embeddings, late
+from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
 from avgzsl.scores.similarity import Name as SimilarityName
@@ -36,7 +37,9 @@ __all__ = [
     "MethodChoice",
     "SimilarityName",
     "SingleFeature",
+    "TextEmbeddings",
     "build",
+    "by_modality",
     "check_settings",
     "check_training",
     "clip_features",
@@ -48,6 +51,7 @@ __all__ = [
     "method_class",
     "methods",
     "parse_override",
+    "present",
     "settings_of",
     "variants",
 ]

@@ -6,21 +6,23 @@ the package (evaluation, index, page) knows methods through `embed_clips`, `embe
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
 from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError, DataError, ModalityError, NotFittedError, UnknownNameError
 from avgzsl.learning.nets import unit_rows
-from avgzsl.learning.training import Job
-from avgzsl.methods._embeddings import Embeddings, concatenate
+from avgzsl.learning.training import SETTINGS, Job
+from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, concatenate, present, video_weight
+from avgzsl.methods._text import Columns, TextPreparation, TextScale, without_text
 from avgzsl.scores.scoring import fuse
 from avgzsl.scores.similarity import SIMILARITIES, Name
 from avgzsl.support.records import reason
@@ -28,13 +30,22 @@ from avgzsl.support.registry import unknown
 from avgzsl.support.trust import parse_yaml, read_yaml
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
+Fitted = TypeVar("Fitted", bound="Method")
 _CHUNK = 8192
 _SHOWN = 200  # letters of a bad value
 _NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 
 
+@dataclass(config=SETTINGS, kw_only=True, eq=False)
 class Method(ABC):
-    """Base of all methods; see the module's docstring and `docs/architecture.md`."""
+    """Base of all methods; see the module's docstring and `docs/architecture.md`.
+
+    A method writes `learn_from`, `embed_chunk`, `embed_prepared`, `learned` and `restore_learned`; what is the same for
+    all, checks and the scaling of the text, stands in `fit`, `embed_text`, `state` and `restore`.
+    """
+
+    text_scale: TextScale = "unit"
+    """Scaling of each part of the text of classes: raw, unit, or centred on the seen classes and then unit."""
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -44,6 +55,8 @@ class Method(ABC):
     default: ClassVar[bool] = False  # taken where none is named; of the package's own methods, one
     baseline: ClassVar[bool] = False  # what the default is compared with; of the package's own methods, one
     control: ClassVar[bool] = False  # a floor: it relates clips and text by nothing, so it is near chance
+    # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is
+    text_by_modality: ClassVar[bool] = False
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
@@ -72,25 +85,62 @@ class Method(ABC):
     def similarity(self) -> Name:
         """Which similarity compares clips with classes."""
 
+    @property
+    def text_modality(self) -> Modality | None:
+        """The modality whose text is read, of a method of one modality; None where it is compared with both."""
+        return None
+
+    @property
+    def prepare_text(self) -> TextPreparation:
+        """How the text of classes is scaled; learned by `fit`."""
+        return getattr(self, "text_", None) or TextPreparation(self.text_scale)
+
+    def fit(self: Fitted, train: ClipSet, classes: ClassTable, job: Job | None = None) -> Fitted:
+        """Learn from seen clips and the text of seen classes; gives back self. `train` is left as it is.
+
+        Raises DataError, ModalityError, and ConfigError for text that the method cannot use.
+        """
+        check_training(train, classes)
+        self.text_ = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
+        if not self.text_by_modality:
+            classes = replace(classes, text=self.text_(classes.text, self.text_modality), parts=())
+        self.learn_from(train, classes, job or Job())
+        return self
+
+    def embed_text(self, text: Float[Tensor, "c t"]) -> TextEmbeddings:
+        """Text vectors of any classes, seen or not, in the space of the clips. Raises ConfigError for another width."""
+        return TextEmbeddings.shared(self.embed_prepared(self.prepare_text(text, self.text_modality)))
+
+    def state(self) -> dict[str, Tensor]:
+        """All that was learned, as tensors. Raises NotFittedError."""
+        return {**self.learned(), **self.prepare_text.state()}
+
+    def restore(self: Fitted, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Fitted:
+        """Take over what another instance learned; `sizes` are the dimensions of audio, video and text features."""
+        self.text_ = TextPreparation.restored(state, self.text_scale)
+        width = sizes["text"] if self.text_by_modality else self.text_.width(sizes["text"], self.text_modality)
+        self.restore_learned(without_text(state), {**sizes, "text": width})
+        return self
+
     @abstractmethod
-    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "Method":
-        """Learn from seen clips and the text of seen classes; gives back self. `train` is left as it is."""
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+        """Learn from clips that were checked; the text of `classes` is scaled as `text_scale` says."""
 
     @abstractmethod
     def embed_chunk(self, clips: ClipSet) -> Embeddings:
         """Embed a few thousand clips; features of absent modalities are to be ignored."""
 
-    @abstractmethod
-    def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c d"]:
-        """Text vectors of any classes, seen or not, in the space of the clips."""
+    def embed_prepared(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c _d"]:
+        """Scaled text in the space of the clips; by default as it is."""
+        return text
 
     @abstractmethod
-    def state(self) -> dict[str, Tensor]:
-        """All that was learned, as tensors. Raises NotFittedError."""
+    def learned(self) -> dict[str, Tensor]:
+        """What `learn_from` learned, as tensors. Raises NotFittedError."""
 
     @abstractmethod
-    def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> "Method":
-        """Take over what another instance learned; `sizes` are the dimensions of audio, video and text features."""
+    def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
+        """Take over what `learned` gave; `sizes` are the dimensions of audio, video and scaled text."""
 
     def embed_clips(self, clips: ClipSet) -> Embeddings:
         """Embed clips in chunks. Raises ModalityError when the features are not those of the training."""
@@ -103,38 +153,39 @@ class Method(ABC):
         text: Float[Tensor, "c t"],
         modality: TestModality = "both",
         fusion: Fusion = "equal",
+        weight: float | None = None,
     ) -> Float[Tensor, "n c"]:
         """How near each clip is to each class; higher is nearer, always.
 
         Raises ModalityError for a modality or fusion the method does not serve, or that a clip lacks altogether.
         """
-        return self.compare(self.embed_clips(clips), self.embed_text(text), modality, fusion)
+        return self.compare(self.embed_clips(clips), self.embed_text(text), modality, fusion, weight)
 
     def compare(
         self,
         clips: Embeddings,
-        text: Float[Tensor, "c d"],
+        text: TextEmbeddings,
         modality: TestModality = "both",
         fusion: Fusion = "equal",
+        weight: float | None = None,
     ) -> Float[Tensor, "n c"]:
-        """`scores` from embeddings that are there already."""
+        """`scores` from embeddings that are there already; `weight` is that of video in the fusion `weighted`."""
         self.check_serves(modality, fusion)
         near = SIMILARITIES[self.similarity]
         if modality != "both":
             z, has = clips.of(modality), clips.has(modality)
             if z is None or not bool(has.all()):
                 raise ModalityError(f"{int((~has).sum())} of {len(clips)} clips have no {modality} to score them by")
-            return near(z, text)
+            return near(z, present(text.of(modality), modality))
         if clips.joint is not None:
             lacking = int((~clips.has("both")).sum())
             if lacking:
                 raise ModalityError(
                     f"{lacking} of {len(clips)} clips lack audio or video; {self.name} needs both, leave them out"
                 )
-            return near(clips.joint, text)
-        audio, video = (None if z is None else near(z, text) for z in (clips.audio, clips.video))
-        weight = clips.video_weight if fusion == "attention" else None
-        return fuse(audio, video, clips.has_audio, clips.has_video, weight)
+            return near(clips.joint, present(text.joint, "both"))
+        audio, video = (None if (z := clips.of(m)) is None else near(z, present(text.of(m), m)) for m in MODALITIES)
+        return fuse(audio, video, clips.has_audio, clips.has_video, video_weight(clips, text, fusion, weight))
 
     def check_serves(self, modality: TestModality, fusion: Fusion) -> None:
         """Raises ModalityError, saying what the method can do."""
@@ -179,7 +230,7 @@ class Method(ABC):
 def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
     """Build the method. Raises ConfigError that lists every unknown key, with near matches, and every bad value."""
     adapter = TypeAdapter(cls)
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    known = [field.name for field in fields(cls)]
     problems = [unknown("hyper-parameter", key, known) for key in settings if key not in known]
     try:
         method = adapter.validate_python({key: value for key, value in settings.items() if key in known})
@@ -194,7 +245,7 @@ def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
 
 def settings_of(method: Method) -> dict[str, Any]:
     """The hyper-parameters of a method, by name."""
-    return {field.name: getattr(method, field.name) for field in fields(method)}  # type: ignore[arg-type]
+    return {field.name: getattr(method, field.name) for field in fields(method)}
 
 
 def _shown(value: Any) -> str:
@@ -240,6 +291,21 @@ def _all_finite(feature: Float[Tensor, "n d"], has: Bool[Tensor, " n"]) -> bool:
     """In chunks: `isfinite` makes several copies of what it looks at."""
     parts = zip(feature.split(_CHUNK), has.split(_CHUNK), strict=True)
     return all(bool(torch.isfinite(rows[present]).all()) for rows, present in parts)
+
+
+def columns_of(classes: ClassTable) -> list[Columns]:
+    """The parts of the text of classes."""
+    return [Columns(part.width, part.modality) for part in classes.parts]
+
+
+def by_modality(
+    prepare: TextPreparation, text: Float[Tensor, "c t"], modalities: Collection[Modality]
+) -> TextEmbeddings:
+    """The scaled text of each of the modalities; of text that serves both, one in one space."""
+    if all(part.modality is None for part, _ in prepare.split(text)):
+        return TextEmbeddings.shared(prepare(text))
+    audio, video = (prepare(text, m) if m in modalities else None for m in MODALITIES)
+    return TextEmbeddings(audio, video, None)
 
 
 def dimensions(train: ClipSet, classes: ClassTable) -> dict[str, int]:

@@ -1,15 +1,16 @@
 """Clips in the space of the classes: all that evaluation, recognition and the archive know of a clip."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from avgzsl.data.clips import ClipSet
-from avgzsl.types import MODALITIES, Modality, TestModality
+from avgzsl.errors import ModalityError
+from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +21,9 @@ class Embeddings:
     together. `video_weight` is the attention's weight of video per clip; None where the method has no attention.
     """
 
-    audio: Float[Tensor, "n d"] | None
-    video: Float[Tensor, "n d"] | None
-    joint: Float[Tensor, "n d"] | None
+    audio: Float[Tensor, "n a"] | None
+    video: Float[Tensor, "n v"] | None
+    joint: Float[Tensor, "n j"] | None
     has_audio: Bool[Tensor, " n"]
     has_video: Bool[Tensor, " n"]
     video_weight: Float[Tensor, " n"] | None = None
@@ -57,6 +58,67 @@ class Embeddings:
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         kept: dict[str, Any] = {name: None if part is None else part[mask] for name, part in parts.items()}
         return Embeddings(**kept)
+
+
+@dataclass(frozen=True, eq=False)
+class TextEmbeddings:
+    """Classes, or phrases, in the space of the clips of each modality, on the CPU; widths may differ by modality.
+
+    None stands for a modality that the method does not compare. `video_weight` is how much video counts against audio
+    for a class, where the text itself says so.
+    """
+
+    audio: Float[Tensor, "c a"] | None
+    video: Float[Tensor, "c v"] | None
+    joint: Float[Tensor, "c j"] | None
+    video_weight: Float[Tensor, " c"] | None = None
+
+    @classmethod
+    def shared(cls, z: Float[Tensor, "c d"]) -> "TextEmbeddings":
+        """Text that meets sound, picture and both in one space."""
+        return cls(z, z, z)
+
+    def __len__(self) -> int:
+        return len(next(z for z in (self.audio, self.video, self.joint) if z is not None))
+
+    def of(self, modality: TestModality) -> Float[Tensor, "c _d"] | None:
+        """The text that clips are compared with by the modality; of `both`, that of joint embeddings."""
+        return {"audio": self.audio, "video": self.video, "both": self.joint}[modality]
+
+    def take(self, rows: Int[Tensor, " k"]) -> "TextEmbeddings":
+        """The classes at these rows, in that order."""
+        weight = None if self.video_weight is None else self.video_weight[rows]
+        if self.one_space:
+            return replace(TextEmbeddings.shared(present(self.audio, "audio")[rows]), video_weight=weight)
+        audio, video, joint = (None if z is None else z[rows] for z in (self.audio, self.video, self.joint))
+        return TextEmbeddings(audio, video, joint, weight)
+
+    @property
+    def one_space(self) -> bool:
+        """Whether sound and picture are compared with one and the same text."""
+        return self.audio is not None and self.audio is self.video
+
+
+def present(text: Float[Tensor, "c d"] | None, modality: TestModality) -> Float[Tensor, "c d"]:
+    """Raises ModalityError where the method embeds no text for the modality."""
+    if text is None:
+        raise ModalityError(f"the text of classes was not embedded for {modality}; give a part of text that serves it")
+    return text
+
+
+def video_weight(
+    clips: Embeddings, text: TextEmbeddings, fusion: Fusion, weight: float | None
+) -> Float[Tensor, "_n _c"] | None:
+    """How much video counts against audio, by clip (n x 1), by class (1 x c), or for all (1 x 1); None is equally."""
+    if fusion == "attention":
+        return None if clips.video_weight is None else clips.video_weight[:, None]
+    if fusion == "weighted":
+        return (
+            torch.full((1, 1), 0.5 if weight is None else weight)
+            if text.video_weight is None
+            else text.video_weight[None]
+        )
+    return None
 
 
 def late(z: Mapping[Any, Tensor], clips: ClipSet, weight: Tensor | None = None) -> Embeddings:

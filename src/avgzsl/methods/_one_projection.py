@@ -17,21 +17,24 @@ from avgzsl.learning.losses import DISTANCES, hinge
 from avgzsl.learning.nets import take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import check_training, fitted
+from avgzsl.methods._base import fitted
 from avgzsl.methods._projections import Encoders, ProjectionMethod
-from avgzsl.types import MODALITIES
+from avgzsl.types import MODALITIES, Modality
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
 class OneProjection(ProjectionMethod):
     """A baseline with one embedding z = F(x) a clip, drawn to the text of its class."""
 
-    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "OneProjection":
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Train on seen clips that have what is needed, and seen text. Raises DataError, ModalityError, ConfigError."""
-        check_training(train, classes)
         setup = self.prepare(*self.usable(train, classes), job)
         self.fit_networks(setup, setup.networks)
-        return self
+
+    @property
+    def text_modality(self) -> Modality | None:
+        """The one that is read, of audio-only and video-only."""
+        return self.learns_from[0] if len(self.learns_from) == 1 else None
 
     def usable(self, train: ClipSet, classes: ClassTable) -> tuple[ClipSet, ClassTable]:
         """The clips that have every modality that is read, without the others' features, and the classes of these.

@@ -17,7 +17,7 @@ from torch import Generator, Tensor, nn
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.learning.attention import AttentionSettings, both_present, train_posthoc, video_weight
 from avgzsl.learning.losses import Distance
-from avgzsl.learning.nets import Attention, Projection, linear_layer, unit_rows
+from avgzsl.learning.nets import Attention, Projection, linear_layer
 from avgzsl.learning.sampling import PairSampler
 from avgzsl.learning.train_set import TrainSet, load_train_set
 from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
@@ -81,7 +81,7 @@ class ProjectionMethod(Schedule, Method):
     margin: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """The delta of every triplet."""
     normalise: bool = True
-    """Scale audio, video and text features to length 1 before anything else."""
+    """Scale audio and video features to length 1 before anything else."""
     embedding: int = Field(default=64, ge=1)
     """Dimension of the common space."""
     hidden: int = Field(default=256, ge=1)
@@ -135,9 +135,8 @@ class ProjectionMethod(Schedule, Method):
         """What each projection is fed, from the features of the modalities."""
         return {modality: features[modality] for modality in self.learns_from if modality in features}
 
-    def prepare(self, train: ClipSet, classes: ClassTable, job: Job | None) -> Setup:
+    def prepare(self, train: ClipSet, classes: ClassTable, job: Job) -> Setup:
         """Networks, data on the device, sampler and generator, all from the job's seed. Raises ConfigError."""
-        job = job or Job()
         device = pick_device(job.device)
         # weights are drawn on the CPU, so that every device starts from the same
         sizes = dimensions(train, classes)
@@ -183,19 +182,19 @@ class ProjectionMethod(Schedule, Method):
         return None
 
     @torch.no_grad()
-    def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c d"]:
+    def embed_prepared(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c d"]:
         """F_T."""
         networks: Encoders = fitted(self.networks_, self)
         text = text.to(networks.text.weight.device, torch.float32)
-        out: Tensor = networks.text(unit_rows(text) if self.normalise else text)
+        out: Tensor = networks.text(text)
         return out.cpu()
 
-    def state(self) -> dict[str, Tensor]:
+    def learned(self) -> dict[str, Tensor]:
         """Weights of all networks."""
         networks: Encoders = fitted(self.networks_, self)
         return {name: value.detach().cpu() for name, value in networks.state_dict().items()}
 
-    def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> "ProjectionMethod":
+    def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
         """Weights of all networks, from `state`: none are made, of whatever size, before those there are fit."""
         with torch.device("meta"):
             networks = self.build(sizes, Generator())
@@ -204,7 +203,6 @@ class ProjectionMethod(Schedule, Method):
             raise RuntimeError(f"{strange[0]} has {state[strange[0]].dtype} in place of {own[strange[0]].dtype}")
         networks.load_state_dict(dict(state), assign=True)
         self.networks_ = networks
-        return self
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)

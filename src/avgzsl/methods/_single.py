@@ -11,9 +11,8 @@ from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError
-from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Method, check_training, dimensions, fitted
+from avgzsl.methods._base import Method, dimensions, fitted
 from avgzsl.methods._embeddings import Embeddings
 from avgzsl.methods._examples import Examples, Scale, Statistics, joined, standardised, statistics, usable_rows
 from avgzsl.types import MODALITIES, Modality, TestModality
@@ -23,7 +22,7 @@ Input = Literal["audio", "video", "concat"]
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
 class SingleFeature(Method):
-    """A method says how it learns (`learn`), and how a scaled feature and a unit text vector meet."""
+    """A method says how it learns (`learn`), and how a scaled feature and a scaled text vector meet."""
 
     input: Input = "video"
     """Feature of a clip: audio, video, or concat, both end to end, of clips that have both."""
@@ -45,21 +44,25 @@ class SingleFeature(Method):
         """What a clip must have."""
         return MODALITIES if self.input == "concat" else (self.input,)
 
+    @property
+    def text_modality(self) -> Modality | None:
+        """That of `input`; None for concat."""
+        return None if self.input == "concat" else self.input
+
     @abstractmethod
     def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
-        """All that `embed_feature` and `embed_unit_text` need."""
+        """All that `embed_feature` and `embed_scaled_text` need."""
 
     def embed_feature(self, x: Float[Tensor, "n d"], learned: Mapping[str, Tensor]) -> Float[Tensor, "n _e"]:
         """Scaled features in the common space; by default linearly."""
         return x @ learned["weight"]
 
-    def embed_unit_text(self, text: Float[Tensor, "c t"], learned: Mapping[str, Tensor]) -> Float[Tensor, "c _e"]:
-        """Unit text vectors in the common space; by default as they are."""
+    def embed_scaled_text(self, text: Float[Tensor, "c t"], learned: Mapping[str, Tensor]) -> Float[Tensor, "c _e"]:
+        """Scaled text vectors in the common space; by default as they are."""
         return text
 
-    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "SingleFeature":
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Learn from the seen clips that have the feature. Raises DataError, ModalityError, ConfigError."""
-        check_training(train, classes)
         self.learned_ = None
         rows = usable_rows(train, classes, self.needed)
         self._keep_sizes(dimensions(train, classes))
@@ -73,9 +76,8 @@ class SingleFeature(Method):
         def scaled(part: Tensor) -> Tensor:
             return raw(part) if self.statistics_ is None else standardised(raw(part), self.statistics_)
 
-        text = unit_rows(classes.text.double())
         try:
-            learned = self.learn(Examples(train.labels[rows], text, width, scaled), job or Job())
+            learned = self.learn(Examples(train.labels[rows], classes.text.double(), width, scaled), job)
             if not all(bool(torch.isfinite(value).all()) for value in learned.values()):
                 raise DataError(f"{self.name} with scale={self.scale} overflows float32; set scale=l2 or scale=z-score")
         except BaseException:
@@ -83,7 +85,6 @@ class SingleFeature(Method):
             raise
         # one memory layout before and after a save: products of transposed matrices round differently
         self.learned_ = {name: value.contiguous() for name, value in learned.items()}
-        return self
 
     def _keep_sizes(self, sizes: Mapping[str, int]) -> None:
         """Of the modalities in use only: another dimension of the others does no harm."""
@@ -108,23 +109,22 @@ class SingleFeature(Method):
         )
 
     @torch.no_grad()
-    def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c _e"]:
-        """Text of any classes, scaled to length 1, in the common space."""
+    def embed_prepared(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c _e"]:
+        """Scaled text of any classes in the common space."""
         learned: dict[str, Tensor] = fitted(self.learned_, self)
-        return self.embed_unit_text(unit_rows(text.to(torch.float32)), learned)
+        return self.embed_scaled_text(text, learned)
 
-    def state(self) -> dict[str, Tensor]:
+    def learned(self) -> dict[str, Tensor]:
         """What was learned, and the statistics of the z-score."""
         learned: dict[str, Tensor] = fitted(self.learned_, self)
         scaling = {} if self.statistics_ is None else self.statistics_._asdict()
         kept = {**learned, **{f"scale.{name}": value for name, value in scaling.items()}}
         return {name: value.detach().cpu() for name, value in kept.items()}
 
-    def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> "SingleFeature":
+    def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
         """What was learned, from `state`."""
         self._keep_sizes(sizes)
         self.learned_ = {name: value for name, value in state.items() if not name.startswith("scale.")}
         self.statistics_ = None
         if self.scale == "z-score":
             self.statistics_ = Statistics(*(state[f"scale.{name}"] for name in Statistics._fields))
-        return self

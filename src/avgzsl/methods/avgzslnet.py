@@ -29,7 +29,7 @@ from avgzsl.learning.losses import (
 from avgzsl.learning.nets import Decoder, take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import check_training, fitted
+from avgzsl.methods._base import fitted
 from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod, summed
 from avgzsl.types import Modality
 
@@ -79,16 +79,14 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
         """The method's networks, with weights from the generator."""
         return Networks(sizes, self, generator)
 
-    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "AVGZSLNet":
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Train on seen clips and seen text. Raises DataError, ConfigError."""
-        check_training(train, classes)
         setup = self.prepare(train, classes, job)
         data = setup.data
         if not any(term in self.terms for modality in data.feature for term in (*_TERMS[modality], "rec")):
             raise ConfigError(f"terms={','.join(self.terms)} teach nothing about {', '.join(data.feature)} features")
         self.fit_networks(setup, self.trained(setup.networks))
         self.fit_attention(setup)
-        return self
 
     def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
         """The terms of eq. 12 by name, each the mean over the tuples (p, q) where it is defined; plus L_attn if joint.

@@ -29,7 +29,7 @@ from avgzsl.learning.losses import DISTANCES, Distance, hinge, mean_where
 from avgzsl.learning.nets import take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import check_training, fitted
+from avgzsl.methods._base import fitted
 from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod
 from avgzsl.types import Modality
 
@@ -76,9 +76,8 @@ class CJME(AttendedMethod, name="cjme"):
         """The method's networks, with weights from the generator."""
         return Networks(sizes, self, generator)
 
-    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "CJME":
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Train on seen clips and seen text. Raises DataError, ConfigError."""
-        check_training(train, classes)
         setup = self.prepare(train, classes, job)
         data = setup.data
         if not any(self._factor(modality) for modality in data.feature):
@@ -88,7 +87,6 @@ class CJME(AttendedMethod, name="cjme"):
             )
         self.fit_networks(setup, self.trained(setup.networks))
         self.fit_attention(setup)
-        return self
 
     def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
         """The terms of L by name, factors included, each the mean over the tuples (p, q) where it is defined."""

@@ -21,9 +21,8 @@ from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError
-from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Method, check_training, clip_features, dimensions, fitted
+from avgzsl.methods._base import Method, clip_features, dimensions, fitted
 from avgzsl.methods._embeddings import Embeddings, late
 from avgzsl.methods._examples import cholesky, usable_rows
 from avgzsl.scores.similarity import Name
@@ -44,7 +43,7 @@ class GCCA(Method, name="gcca"):
     weighted: bool = False
     """Scale each component by how far the views agree on it, (m - 1) / (views - 1), 0 where they do not."""
     normalise: bool = True
-    """Scale audio, video and text features to length 1 first."""
+    """Scale audio and video features to length 1 first."""
     compare_by: Literal["cosine", "euclidean"] = "cosine"
     """Similarity of projected clips and text."""
 
@@ -65,13 +64,12 @@ class GCCA(Method, name="gcca"):
         """As set by `compare_by`."""
         return self.compare_by
 
-    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "GCCA":
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Solve the eigenproblem of the covariance of all views. Raises DataError, ModalityError."""
-        check_training(train, classes)
         self.learned_, self.sizes_ = None, dimensions(train, classes)
         views = [*(m for m in MODALITIES if m in self.sizes_), "text"]
         rows = usable_rows(train, classes, tuple(m for m in MODALITIES if m in self.sizes_))
-        mean, covariance = self._covariance(train, self._text(classes.text.double()), rows)
+        mean, covariance = self._covariance(train, classes.text.double(), rows)
         sizes = [self.sizes_[view] for view in views]
         means = mean.split(sizes)
         for view, centre, variance in zip(views, means, covariance.diagonal().split(sizes), strict=True):
@@ -80,7 +78,6 @@ class GCCA(Method, name="gcca"):
         maps = maxvar(covariance, sizes, self.k, self.r, self.weighted)
         self.learned_ = {f"map.{view}": part.float().contiguous() for view, part in zip(views, maps, strict=True)}
         self.learned_ |= {f"mean.{view}": part.float() for view, part in zip(views, means, strict=True)}
-        return self
 
     def _covariance(
         self, train: ClipSet, text: Float64[Tensor, "c t"], rows: Int[Tensor, " n"]
@@ -100,9 +97,6 @@ class GCCA(Method, name="gcca"):
             covariance += centred.T @ centred
         return mean, covariance / len(rows)
 
-    def _text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c t"]:
-        return unit_rows(text) if self.normalise else text
-
     def embed_chunk(self, clips: ClipSet) -> Embeddings:
         """Each modality on the common components."""
         learned: dict[str, Tensor] = fitted(self.learned_, self)
@@ -110,19 +104,18 @@ class GCCA(Method, name="gcca"):
         z = {m: (x - learned[f"mean.{m}"]) @ learned[f"map.{m}"] for m, x in features.items()}
         return late(z, clips)
 
-    def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c _k"]:
+    def embed_prepared(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c _k"]:
         """Text of any classes on the common components."""
         learned: dict[str, Tensor] = fitted(self.learned_, self)
-        return (self._text(text.to(torch.float32)) - learned["mean.text"]) @ learned["map.text"]
+        return (text - learned["mean.text"]) @ learned["map.text"]
 
-    def state(self) -> dict[str, Tensor]:
+    def learned(self) -> dict[str, Tensor]:
         """Map and mean of each view."""
         return dict(fitted(self.learned_, self))
 
-    def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> "GCCA":
+    def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
         """Map and mean of each view, from `state`."""
         self.learned_, self.sizes_ = dict(state), dict(sizes)
-        return self
 
 
 def maxvar(

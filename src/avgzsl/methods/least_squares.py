@@ -1,7 +1,8 @@
 """Linear least squares: a ridge map from features to text vectors, one a modality. The control for every other method.
 
-W = argmin sum_i w_i ||W x_i + b - t_{y_i}||² + ridge ||W||², with unit t and, if `balanced`, w_i = 1 / (c n_{y_i}), so
-that each class counts alike. Solved by Cholesky of the d x d covariance, in float64, streaming over clips.
+W = argmin sum_i w_i ||W x_i + b - t_{y_i}||² + ridge ||W||², with the scaled text t of the modality and, if `balanced`,
+w_i = 1 / (c n_{y_i}), so that each class counts alike. Solved by Cholesky of the d x d covariance, in float64,
+streaming over clips.
 """
 
 from collections.abc import Mapping
@@ -14,11 +15,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet
-from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.train_set import TrainSet, load_train_set
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Method, check_training, clip_features, dimensions, fitted
-from avgzsl.methods._embeddings import Embeddings, late
+from avgzsl.methods._base import Method, by_modality, clip_features, dimensions, fitted
+from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late
 from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Modality
 
@@ -34,11 +34,12 @@ class LeastSquares(Method, name="least-squares"):
     balanced: bool = True
     """Weigh clips so that every class counts alike."""
     normalise: bool = True
-    """Scale audio, video and text features to length 1 first."""
+    """Scale audio and video features to length 1 first."""
     compare_by: Literal["cosine", "euclidean"] = "cosine"
     """Similarity of the mapped clip and a text vector."""
 
     modalities = ("audio", "video", "both")
+    text_by_modality = True
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "ridge": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
         "balanced": (False, True),
@@ -53,27 +54,26 @@ class LeastSquares(Method, name="least-squares"):
         """As set by `compare_by`."""
         return self.compare_by
 
-    def fit(self, train: ClipSet, classes: ClassTable, job: Job | None = None) -> "LeastSquares":
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Solve the normal equations of each modality. Raises DataError."""
-        check_training(train, classes)
         data = load_train_set(train, classes, self.normalise, torch.device("cpu"))
-        self.maps_ = {modality: self._solve(data, modality) for modality in data.feature}
+        text = {modality: self.prepare_text(classes.text, modality) for modality in data.feature}
+        self.maps_ = {modality: self._solve(data, modality, text[modality]) for modality in data.feature}
         self.sizes_ = dimensions(train, classes)
-        return self
 
-    def _solve(self, data: TrainSet, modality: Modality) -> Float[Tensor, "_d t"]:
+    def _solve(self, data: TrainSet, modality: Modality, text: Float[Tensor, "c t"]) -> Float[Tensor, "_d t"]:
         """Weights, with the intercept as the last row; features and targets are centred by their weighted means."""
         rows = data.has[modality].nonzero().squeeze(1)
-        count = torch.bincount(data.labels[rows], minlength=len(data.text)).double()
+        count = torch.bincount(data.labels[rows], minlength=len(text)).double()
         weight = (1 / (count * (count > 0).sum())) if self.balanced else torch.full_like(count, 1 / len(rows))
         width = data.feature[modality].shape[1]
         covariance = torch.zeros(width + 1, width + 1, dtype=torch.float64)
-        cross = torch.zeros(width + 1, data.text.shape[1], dtype=torch.float64)
+        cross = torch.zeros(width + 1, text.shape[1], dtype=torch.float64)
         for part in rows.split(_CHUNK):
             x = torch.nn.functional.pad(data.feature[modality][part].double(), (0, 1), value=1.0)
             weighted = x * weight[data.labels[part], None]
             covariance += weighted.T @ x
-            cross += weighted.T @ data.text[data.labels[part]].double()
+            cross += weighted.T @ text[data.labels[part]].double()
         mean_x, mean_t = covariance[-1, :-1], cross[-1]
         centred = covariance[:-1, :-1] - torch.outer(mean_x, mean_x) + self.ridge * torch.eye(width)
         factor = torch.linalg.cholesky(centred)
@@ -87,19 +87,17 @@ class LeastSquares(Method, name="least-squares"):
         z = {m: features[m] @ maps[m][:-1] + maps[m][-1] for m in MODALITIES if m in features}
         return late(z, clips)
 
-    def embed_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c t"]:
-        """The text vectors themselves."""
-        fitted(self.maps_, self)
-        text = text.to(torch.float32)
-        return unit_rows(text) if self.normalise else text
+    def embed_text(self, text: Float[Tensor, "c t"]) -> TextEmbeddings:
+        """The scaled text vectors themselves, of each modality."""
+        maps: dict[Modality, Tensor] = fitted(self.maps_, self)
+        return by_modality(self.prepare_text, text, maps)
 
-    def state(self) -> dict[str, Tensor]:
+    def learned(self) -> dict[str, Tensor]:
         """One matrix a modality."""
         maps: dict[Modality, Tensor] = fitted(self.maps_, self)
         return {f"map.{modality}": value for modality, value in maps.items()}
 
-    def restore(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> "LeastSquares":
+    def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
         """One matrix a modality, from `state`."""
         self.maps_ = {m: state[f"map.{m}"] for m in MODALITIES if m in sizes}
         self.sizes_ = dict(sizes)
-        return self

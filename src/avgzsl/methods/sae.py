@@ -55,7 +55,7 @@ class SAE(SingleFeature, name="sae"):
         """W x, or x itself."""
         return x @ learned["weight"] if self.direction == "F->S" else x
 
-    def embed_unit_text(self, text: Float[Tensor, "c t"], learned: Mapping[str, Tensor]) -> Float[Tensor, "c _e"]:
+    def embed_scaled_text(self, text: Float[Tensor, "c t"], learned: Mapping[str, Tensor]) -> Float[Tensor, "c _e"]:
         """The text itself, or W^T s."""
         return text if self.direction == "F->S" else text @ learned["weight"].T
 

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.data.clips import ClassTable
 from avgzsl.experiments.protocol import Mode
-from avgzsl.methods import Embeddings, Method
+from avgzsl.methods import Embeddings, Method, TextEmbeddings
 from avgzsl.scores.scoring import top as nearest
 from avgzsl.scores.similarity import SIMILARITIES, Name
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
@@ -52,7 +51,7 @@ def answer(
     method: Method,
     clip: Embeddings,
     classes: ClassTable,
-    text: Float[Tensor, "c d"],
+    text: TextEmbeddings,
     mode: Mode,
     gammas: Mapping[Mode, float],
     thresholds: Mapping[Mode, float],
@@ -117,9 +116,9 @@ def _weights(clip: Embeddings, mode: Mode) -> dict[Modality, float | None]:
     return {"audio": 1 - of_video, "video": of_video}
 
 
-def _alone(method: Method, clip: Embeddings, text: Float[Tensor, "c d"], modality: Modality) -> Tensor | None:
+def _alone(method: Method, clip: Embeddings, text: TextEmbeddings, modality: Modality) -> Tensor | None:
     """The clip's scores by one modality, float64; None where it is not embedded by itself."""
-    z = clip.of(modality)
-    if z is None or not bool(clip.has(modality).all()):
+    z, names = clip.of(modality), text.of(modality)
+    if z is None or names is None or not bool(clip.has(modality).all()):
         return None
-    return SIMILARITIES[method.similarity](z, text)[0].double()
+    return SIMILARITIES[method.similarity](z, names)[0].double()

@@ -203,9 +203,9 @@ def _figure6(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) ->
         embeddings = method.embed_clips(clips)
         text = method.embed_text(classes.text[class_numbers])
         for modality in MODALITIES:
-            z = embeddings.of(modality)
-            if z is not None:
-                panels[f"{label}, {modality}"] = (z, text, labels, names)
+            z, t = embeddings.of(modality), text.of(modality)
+            if z is not None and t is not None:
+                panels[f"{label}, {modality}"] = (z, t, labels, names)
     for path in paths:
         tsne_figure(path, panels)
 

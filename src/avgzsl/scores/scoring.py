@@ -35,9 +35,11 @@ def fuse(
     video: Float[Tensor, "n c"] | None,
     has_audio: Bool[Tensor, " n"],
     has_video: Bool[Tensor, " n"],
-    video_weight: Float[Tensor, " n"] | None = None,
+    video_weight: Float[Tensor, "_n _c"] | None = None,
 ) -> Float[Tensor, "n c"]:
     """(1 - w) audio + w video, w = 1/2 by default (paper §4.2.1); a clip with one modality is scored by that alone.
+
+    w is one a clip (n x 1), one a class (1 x c), or one for all (1 x 1).
 
     Rows and weights of what a clip lacks are not read. Raises ModalityError for clips with neither modality, and for
     clips marked as having a modality that was not scored.
@@ -59,7 +61,7 @@ def fuse(
         if video is not None:
             return video
         raise ModalityError("neither audio nor video scores are given; score at least one modality")
-    weight = audio.new_full((len(audio), 1), 0.5) if video_weight is None else video_weight.to(audio.dtype)[:, None]
+    weight = audio.new_full((1, 1), 0.5) if video_weight is None else video_weight.to(audio.dtype)
     alone = torch.where(has_audio[:, None], audio, video)
     return torch.where((has_audio & has_video)[:, None], (1 - weight) * audio + weight * video, alone)
 

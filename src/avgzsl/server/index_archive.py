@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from pydantic import TypeAdapter, ValidationError
-from torch import Tensor
 
 import avgzsl
 from avgzsl.archive import clip_selection, file_table
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view
-from avgzsl.archive.fused import fused
+from avgzsl.archive.fused import at, fused
 from avgzsl.archive.hits import hits_of
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of, text_point
@@ -29,7 +28,7 @@ from avgzsl.features.embedding import Task, embed_batch, requests
 from avgzsl.learning.nets import unit_rows
 from avgzsl.media.needs import SoundNeeds, Span
 from avgzsl.media.workers import Decoders
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, TextEmbeddings
 from avgzsl.recognition.answers import answer
 from avgzsl.recognition.portable import with_bare_names
 from avgzsl.recognition.recognise import embed
@@ -173,7 +172,7 @@ class CollectionArchive:
             spread = np.linspace(0, len(positions) - 1, min(most, len(positions)))
             drawn = positions[np.unique(spread.round().astype(int))]
             clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
-        texts = self.run.method.embed_text(self.classes.text)
+        texts = at(self.run.method.embed_text(self.classes.text), mode)
         return Cloud(
             modality=mode.modality,
             total=len(positions),
@@ -192,7 +191,7 @@ class CollectionArchive:
             method=config.method, seed=config.seed, settings=config.settings, results=results, history=history
         )
 
-    def _at(self, point: Float[Tensor, " d"], choice: HitChoice) -> Hits:
+    def _at(self, point: TextEmbeddings, choice: HitChoice) -> Hits:
         """The clips nearest to a point of the run's space."""
         mode = mode_of(self.collection, choice.modality, None)
         condition = None if choice.where is None else parse(choice.where, _HIDDEN)

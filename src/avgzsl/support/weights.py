@@ -26,6 +26,14 @@ class WeightFile:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Encoder:
+    """A backbone or text encoder: its spec, as their `load` takes it, and what it was loaded from."""
+
+    spec: str
+    weights: tuple[WeightFile, ...] = ()
+
+
 def models_folder(models: Path | None) -> Path:
     """The folder given, else that of the environment variable AVGZSL_MODELS, else `models` in the current folder."""
     return Path(models) if models is not None else Path(os.environ.get(FOLDER_VARIABLE, "models"))
