@@ -25,6 +25,7 @@ class EncoderChoice:
     `audio` and `video` are specs of backbones, `text` that of a text encoder (`avgzsl encoders` lists them); None takes
     those that a run or an index knows of itself. Weights are looked for in the folder `models`; `device` is auto, cpu,
     cuda or cuda:N. `precision` is that of the backbones of the transformers library; the others have float32 alone.
+    Without `unit`, rows of a space with words have the length that the network gives them, as in older stores.
     """
 
     audio: str | None = None
@@ -33,6 +34,7 @@ class EncoderChoice:
     models: str | Path | None = None
     device: str = "auto"
     precision: Precision = "float32"
+    unit: bool = True
 
 
 @dataclass(frozen=True)

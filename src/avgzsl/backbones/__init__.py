@@ -60,8 +60,11 @@ def load(
     device: str = "auto",
     models: Path | None = None,
     precision: Precision = "float32",
+    unit: bool = True,
 ) -> Backbone:
     """The backbone of a spec, ready for clips of one modality; `models` is the folder where weights are looked for.
+
+    Without `unit`, rows in a space with words have the length that the network gives them, as in older stores.
 
     Raises UnknownNameError with near matches, ModalityError for a modality that it does not serve, ConfigError for a
     bad card or device or a precision that it lacks, WeightsError for weights that are not there or not those of the
@@ -70,14 +73,14 @@ def load(
     if precision not in get_args(Precision):
         raise ConfigError(f"precision {precision!r}; expected {' or '.join(get_args(Precision))}")
     backbone = _load(spec, modality, device, models)
-    if precision == "float32":
-        return backbone
-    if not isinstance(backbone, TransformerBackbone):
+    if isinstance(backbone, TransformerBackbone):
+        return replace(backbone, precision=precision, unit=backbone.unit and unit)
+    if precision != "float32":
         raise ConfigError(
             f"backbone {spec}: works in float32 alone, and {precision} was asked for; only backbones of the "
             "transformers library can work in it. Leave the precision out, or choose another backbone"
         )
-    return replace(backbone, precision=precision)
+    return backbone
 
 
 def _load(spec: str, modality: Modality, device: str, models: Path | None) -> Backbone:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from avgzsl.backbones import Backbone
 from avgzsl.errors import ConfigError, DataError, MediaError, RunError
 from avgzsl.features import class_splits, engines
 from avgzsl.features.embedding import Outcome, Task
+from avgzsl.features.encoder_record import EncoderRecord, record
 from avgzsl.features.engines import BackboneSetup
-from avgzsl.features.feature_store import EncoderRecord, Part, Store, StoredClip, is_store, write
+from avgzsl.features.feature_store import Part, Store, StoredClip, is_store, write
 from avgzsl.features.journal import JOURNAL, Journal, open_journal
 from avgzsl.features.manifest import Row, is_text, printable, read_clips
 from avgzsl.features.window_clips import cut, measure
@@ -24,7 +24,6 @@ from avgzsl.support.arguments import as_path, check_arguments
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import Shown
 from avgzsl.support.spreadsheet import write_table
-from avgzsl.text.base import TextEncoder
 from avgzsl.text.spellings import spelling_notes, vector_notes
 from avgzsl.types import EncoderChoice, Modality
 
@@ -112,10 +111,11 @@ def extract(
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     records: dict[Part, EncoderRecord] = {}
     vectors = _encode(classes, encoders, as_path(overrides), records)
-    setup = BackboneSetup(specs, as_path(encoders.models), encoders.device, workers, encoders.precision)
+    how = (encoders.device, workers, encoders.precision, encoders.unit)
+    setup = BackboneSetup(specs, as_path(encoders.models), *how)
     backbones = engines.load_backbones(setup)
     with open_journal(folder / JOURNAL) as journal:
-        of_backbones: dict[Part, EncoderRecord] = {m: _record(backbone) for m, backbone in backbones.items()}
+        of_backbones: dict[Part, EncoderRecord] = {m: record(backbone) for m, backbone in backbones.items()}
         journal.require(of_backbones)
         if window is not None:
             rows = cut(rows, window, hop, measure(rows, journal, root, setup.processes))
@@ -158,18 +158,8 @@ def _encode(
     from avgzsl.text.encoders import load as load_text
 
     encoder = load_text(encoders.text, overrides=overrides, models=as_path(encoders.models))
-    records["text"] = _record(encoder)
+    records["text"] = record(encoder)
     return np.asarray(encoder.encode(classes).numpy(), dtype=np.float32)
-
-
-def _record(encoder: Backbone | TextEncoder) -> EncoderRecord:
-    return EncoderRecord(
-        spec=encoder.spec,
-        dimension=encoder.dimension,
-        weights=encoder.weights,
-        precision=getattr(encoder, "precision", "float32"),
-        unit=getattr(encoder, "unit", False),
-    )
 
 
 def _batches(work: _Work, size: int) -> Iterator[list[Task]]:

@@ -7,7 +7,7 @@ modality; `text.npy` is c x t, in the order of `classes`. `splits/NAME.json` are
 `failures.csv` the files that gave no row, `journal.sqlite` what lets an extraction go on (`journal`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,16 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import BaseModel, ConfigDict, Field, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from avgzsl.errors import DataError
+from avgzsl.features.encoder_record import EncoderRecord
 from avgzsl.media.version import DECODER
 from avgzsl.support import records
 from avgzsl.support.files import write_json, write_whole
 from avgzsl.support.trust import plain_name, require_regular
-from avgzsl.support.weights import WeightFile, identify
-from avgzsl.types import MODALITIES, Modality, Precision
+from avgzsl.support.weights import identify
+from avgzsl.types import MODALITIES, Modality
 
 FORMAT = 1
 RECORD, CLIPS, TEXT = "store.json", "clips.parquet", "text.npy"
@@ -45,27 +46,6 @@ COLUMNS = (
 _BLOCK = 4096  # clips held in memory while the table is written
 
 Part = Literal["audio", "video", "text"]
-_USUAL = (("precision", "float32"), ("unit", False))
-
-
-class EncoderRecord(BaseModel):
-    """A backbone or text encoder: its spec, as `load` takes it, and what that was loaded from.
-
-    `unit`: a backbone gives rows of unit length; those of a shared space did not in older stores.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    spec: str
-    dimension: int = Field(gt=0)
-    weights: tuple[WeightFile, ...] = ()
-    precision: Precision = "float32"
-    unit: bool = False
-
-    @model_serializer(mode="wrap")
-    def _brief(self, write: Callable[["EncoderRecord"], dict[str, Any]]) -> dict[str, Any]:
-        """What older stores did not say is written only where it differs: records of the same encoders stay equal."""
-        fields: dict[str, Any] = write(self)
-        return {name: value for name, value in fields.items() if (name, value) not in _USUAL}
 
 
 class FileRecord(BaseModel):

@@ -40,11 +40,22 @@ def load_backbones(run: Run, modalities: Iterable[Modality], encoders: EncoderCh
         spec = _spec(run, modality, chosen.get(modality))
         with nothing_fetched(modality not in chosen):
             backbone = backbones.load(
-                spec, modality, device=encoders.device, models=models, precision=encoders.precision
+                spec,
+                modality,
+                device=encoders.device,
+                models=models,
+                precision=encoders.precision,
+                unit=encoders.unit and unit_rows(run, [modality]),
             )
         _check(run, modality, backbone)
         loaded[modality] = backbone
     return loaded
+
+
+def unit_rows(run: Run, modalities: Iterable[Modality]) -> bool:
+    """Whether backbones that can give rows of unit length do so for this run: one of an older store knows others."""
+    known = [run.config.data.encoders[m] for m in modalities if m in run.config.data.encoders]
+    return not known or any(encoder.unit for encoder in known)
 
 
 def clip_encoders(encoders: EncoderChoice) -> dict[Modality, str]:

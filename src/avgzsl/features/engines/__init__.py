@@ -30,6 +30,7 @@ class BackboneSetup:
     device: str = "auto"
     workers: int | None = None
     precision: Precision = "float32"
+    unit: bool = True
 
     @property
     def processes(self) -> int:
@@ -61,7 +62,14 @@ def engine(name: str) -> Run:
 def load_backbones(setup: BackboneSetup, weights: Mapping[Modality, tuple[WeightFile, ...]] | None = None) -> Backbones:
     """The backbones of a setup. Raises WeightsError when they are not of the `weights` that are expected."""
     backbones = {
-        modality: load_backbone(spec, modality, device=setup.device, models=setup.models, precision=setup.precision)
+        modality: load_backbone(
+            spec,
+            modality,
+            device=setup.device,
+            models=setup.models,
+            precision=setup.precision,
+            unit=setup.unit,
+        )
         for modality, spec in setup.specs.items()
     }
     for modality, backbone in backbones.items():
