@@ -11,13 +11,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from avgzsl import backbones, cli
+from avgzsl import backbones, cli, index, train
+from avgzsl.archive.extraction import extract_media
 from avgzsl.backbones import _transformers as shared
 from avgzsl.errors import ConfigError, DataError, RunError
 from avgzsl.features.encoder_record import EncoderRecord
 from avgzsl.features.extract import extract
 from avgzsl.media.decode import decode
 from avgzsl.media.workers import Decoders, Request
+from avgzsl.recognition.encoders import load_backbones
 from avgzsl.types import EncoderChoice
 from tests.small_clips import write_clip, write_clips, write_wav
 from tests.small_weights import weights
@@ -141,3 +143,25 @@ def test_clips_are_embedded_together_on_a_gpu_alone():
     there = replace(net, device=torch.device("meta"))
     assert [list(group) for group in there._groups([*clips, np.zeros((2, 5), np.float32)])] == [[0, 1], [2]]
     assert net.at_once == shared.PICTURES_AT_ONCE
+
+
+@pytest.mark.parametrize("unit", [True, False])
+def test_a_run_knows_how_long_its_rows_are(root, tmp_path, unit):
+    """One of an older store goes on with rows of any length, for new clips too; one of a new store with unit rows."""
+    lines = ["path,label,split,seen"]
+    for label, split, seen in (("bell", "train", 1), ("drum", "train", 1), ("flute", "test", 0)):
+        lines += [f"{label}/{number}.mp4,{label},{split if number else 'test'},{seen}" for number in range(2)]
+    (tmp_path / "clips.csv").write_text("\n".join(lines) + "\n")
+    encoders = replace(choice(unit=unit), audio=None, text="hashed-words:64")
+    extract(root, tmp_path / "store", encoders=encoders, manifest=tmp_path / "clips.csv", workers=1)
+    run = train(tmp_path / "store", "least-squares", out=tmp_path / "run")
+    assert run.config.data.encoders["video"].unit is unit
+    (net,) = load_backbones(run, ["video"], EncoderChoice(device="cpu")).values()
+    length = float(net.embed([np.full((3, 32, 32, 3), 9, np.uint8)]).norm())
+    assert (abs(length - 1) < 1e-5) is unit
+    new = extract_media(run, root, tmp_path / "stores", encoders=EncoderChoice(device="cpu")).store
+    assert new.record.encoders["video"].unit is unit
+    if not unit:
+        later = extract(root, tmp_path / "later", encoders=replace(encoders, unit=True), workers=1)
+        with pytest.raises(RunError, match=r"have unit length.*an older store, that have not; index the clips"):
+            index(run, later.store.folder, tmp_path / "index")
