@@ -1,6 +1,7 @@
 """Backbones and text towers of the transformers library: small random checkpoints on disk, through the real loading."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -443,6 +444,15 @@ def test_text_towers_are_direct_calls(saved, name):
     assert torch.equal(encoder.encode(NAMES[::-1]), rows.flip(0))
     assert {"model.safetensors", "tokenizer.json"} <= {file.name for file in encoder.weights}
     assert encoder.spec == f"{name}:{saved(name)}"
+
+
+def test_siglip2_reads_small_letters(saved):
+    """Whether its tokenizer makes them, as here, or not, as with checkpoints that name that of Gemma."""
+    tower, read = text.load(f"siglip2:{saved('siglip2')}").encoder, []
+    tokenize = tower.tokenizer
+    spy = replace(tower, tokenizer=lambda name, **options: read.append((name, options)) or tokenize(name, **options))
+    assert torch.equal(spy.encode(["A Dog"]), tower.encode(["a dog"]))
+    assert read == [("a dog", {"return_tensors": "pt", "padding": "max_length", "max_length": 40})]
 
 
 @pytest.mark.parametrize("name", TOWERS)
