@@ -4,8 +4,8 @@
 
 Every class split, three seeds where a method has any; calibrated without a label of an unseen class, and with `val`.
 AVGZSLNet has the preset `realset` (chosen once by validation HM on word vectors alone) with each scaling of the text;
-exemplars are tuned on each class split by the same judge that calibrates. Cells and trials are kept in --work, so that an interrupted run goes on. MiniLM needs
-the extra `minilm`.
+exemplars are tuned on each class split by the same judge that calibrates. Cells and trials are kept in --work, so that
+an interrupted run goes on. MiniLM needs the extra `minilm`.
 """
 
 import argparse

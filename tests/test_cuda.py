@@ -112,7 +112,13 @@ def test_an_interrupted_training_ends_in_the_same_bytes(name, data, tmp_path):
     assert [key for key in whole if not torch.equal(whole[key], resumed[key])] == []
 
 
-@pytest.mark.parametrize(("name", "modality"), [("kumar", "audio"), ("i3d", "video"), ("clip", "video")])
+@pytest.mark.parametrize(
+    ("name", "modality"),
+    [
+        *((name, "audio") for name in ("kumar", "clap", "ast", "pe-av")),
+        *((name, "video") for name in ("i3d", "clip", "x-clip", "siglip2", "videoprism", "videomae")),
+    ],
+)
 def test_backbones_give_the_rows_of_the_cpu(name, modality):
     spec, draw = f"{name}:{weights(name)}", np.random.default_rng(0)
     here, there = (backbones.load(spec, modality, device=device) for device in ("cpu", "cuda"))

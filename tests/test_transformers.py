@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import normalize
 
 from avgzsl import backbones
 from avgzsl.backbones import Backbone
-from avgzsl.backbones._transformers import evenly, windows
-from avgzsl.errors import DataError, WeightsError
+from avgzsl.errors import ConfigError, DataError, ModalityError, UnknownNameError, WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.media.prepared import evenly, windows
 from avgzsl.text import encoders as text
-from tests.small_weights import SAVE, save_clap
+from tests.small_weights import SAVE, pe_audio, save_clap, save_siglip2
 
 transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -23,7 +25,11 @@ CPU = torch.device("cpu")
 NAMES = ["dog barking", "church-bell", "a", "accordion played slowly"]
 
 
-MODALITY = {"clip": "video", "x-clip": "video", "videomae": "video", "clap": "audio", "ast": "audio"}
+MODALITY = {
+    **dict.fromkeys(("clip", "x-clip", "siglip2", "videoprism", "videomae"), "video"),
+    **dict.fromkeys(("clap", "ast", "pe-av"), "audio"),
+}
+TOWERS = ("clip", "x-clip", "siglip2", "videoprism", "clap", "pe-av")
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +49,25 @@ def load(name, folder, **options):
     return backbones.load(f"{name}:{folder}", MODALITY[name], device="cpu", **options)
 
 
-def frames(count, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+def frames(count, seed=0, size=32):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 
 def noise(samples, seed=0):
     return np.random.default_rng(seed).uniform(-0.5, 0.5, samples).astype(np.float32)
 
 
+def by_shape(clips):
+    groups = {}
+    for place, clip in enumerate(clips):
+        groups.setdefault(clip.shape[1:], []).append(place)
+    return groups.values()
+
+
 def clips_for(backbone):
     if isinstance(backbone.needs, SoundNeeds):
         return [noise(n, n) for n in (5000, 1, 900, 30_000)]
-    return [frames(n, n) for n in (backbone.needs.count, 1, 3)]
+    return [frames(n, n, backbone.needs.size) for n in (backbone.needs.count, 1, 3)]
 
 
 def normalised(video, mean, std):
@@ -76,7 +89,108 @@ def test_clip_is_the_mean_of_direct_calls(saved):
     model = transformers.CLIPModel.from_pretrained(saved("clip"))
     for clip in (frames(8), frames(1), frames(20)):
         rows = [model.get_image_features(normalised(f[None], CLIP_MEAN, CLIP_STD)).pooler_output[0] for f in clip]
-        torch.testing.assert_close(backbone.embed([clip])[0], torch.stack(rows).mean(0), rtol=1e-5, atol=1e-5)
+        mean = normalize(torch.stack(rows).mean(0), dim=0)
+        torch.testing.assert_close(backbone.embed([clip])[0], mean, rtol=1e-5, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_siglip2_is_the_mean_of_direct_calls(saved):
+    backbone = load("siglip2", saved("siglip2"))
+    assert backbone.needs == FrameNeeds(32, count=8)
+    model = transformers.SiglipModel.from_pretrained(saved("siglip2"))
+    processor = transformers.SiglipImageProcessorPil.from_pretrained(saved("siglip2"))
+    given = processor(list(frames(8)), input_data_format="channels_last", return_tensors="pt")["pixel_values"]
+    direct = normalize(model.get_image_features(given).pooler_output.mean(0), dim=0)
+    torch.testing.assert_close(backbone.embed([frames(8)])[0], direct, rtol=1e-5, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_siglip2_of_any_shape_is_the_mean_of_direct_calls(tmp_path):
+    folder = save_siglip2(tmp_path / "naflex", any_shape=True)
+    backbone = load("siglip2", folder)
+    assert backbone.needs == FrameNeeds(32, count=8, short_side=32)  # 4 x 4 of the 20 patches that it takes
+    model = transformers.Siglip2Model.from_pretrained(folder)
+    processor = transformers.Siglip2ImageProcessorPil.from_pretrained(folder)
+    given = processor(list(frames(8)), input_data_format="channels_last", return_tensors="pt")
+    assert given["spatial_shapes"].tolist() == [[4, 4]] * 8 and given["pixel_values"].shape[1] == 20
+    direct = normalize(model.get_image_features(**given).pooler_output.mean(0), dim=0)
+    torch.testing.assert_close(backbone.embed([frames(8)])[0], direct, rtol=1e-5, atol=1e-5)
+    assert text.load(f"siglip2:{folder}").encode(["dog"]).shape == (1, backbone.dimension)
+
+
+@torch.inference_mode()
+def test_videoprism_is_a_direct_call(saved):
+    backbone = load("videoprism", saved("videoprism"))
+    assert backbone.needs == FrameNeeds(36, count=4)
+    model = transformers.VideoPrismClipModel.from_pretrained(saved("videoprism"))
+    video = frames(4, size=36)
+    plain = torch.from_numpy(video).permute(0, 3, 1, 2).double().div(255).float()[None]  # neither mean nor deviation
+    direct = model.get_video_features(plain).pooler_output
+    assert direct.shape == (1, 1, 32)  # the trap: an axis more
+    torch.testing.assert_close(backbone.embed([video]), normalize(direct[0], dim=1), rtol=1e-5, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_pe_av_is_a_direct_call(saved):
+    backbone = load("pe-av", saved("pe-av"))
+    assert backbone.needs == SoundNeeds(8000)
+    model = pe_audio()
+    extractor = transformers.PeAudioFeatureExtractor.from_pretrained(saved("pe-av"))
+    for samples in (800, 801, 3):
+        wave = noise(samples)
+        given = extractor([wave], sampling_rate=8000, return_tensors="pt")["input_values"]
+        direct = normalize(model.get_audio_embeds(given.float()), dim=1)
+        torch.testing.assert_close(backbone.embed([wave]), direct, rtol=1e-5, atol=1e-5)
+    wave = noise(100_000)  # 12.5 s: two windows of 10 s
+    halves = [model.get_audio_embeds(torch.from_numpy(part)[None, None])[0] for part in (wave[:80_000], wave[20_000:])]
+    direct = normalize(torch.stack(halves).mean(0), dim=0)
+    torch.testing.assert_close(backbone.embed([wave])[0], direct, rtol=1e-5, atol=1e-5)
+
+
+def test_the_picture_of_pe_av_says_what_it_wants(saved):
+    for load_it in (
+        lambda: backbones.load(f"pe-av:{saved('pe-av')}", "video", device="cpu"),
+        lambda: text.load(f"pe-av-video:{saved('pe-av')}"),
+    ):
+        with pytest.raises(ConfigError, match=r"needs timm, which is not installed; .*avgzsl\[pe-av\]"):
+            load_it()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("of", ["clip", "clap"])
+def test_sentence_is_the_mean_of_encode(saved, of):
+    library = pytest.importorskip("sentence_transformers")
+    folder = saved("sentence" if of == "clip" else "sentence of sound")
+    modality = "video" if of == "clip" else "audio"
+    backbone = backbones.load(f"sentence:{folder}", modality, device="cpu")
+    model = library.SentenceTransformer(str(folder), device="cpu")
+    if of == "clip":
+        assert backbone.needs == FrameNeeds(36, count=8, short_side=36)
+        clip = frames(8, size=36)
+        items = [Image.fromarray(picture) for picture in clip]
+    else:
+        assert backbone.needs == SoundNeeds(8000)
+        clip = noise(16_000)  # two windows, for the model's own extractor takes one second
+        items = [{"array": part, "sampling_rate": 8000} for part in (clip[:8000], clip[8000:])]
+    direct = normalize(torch.stack([torch.from_numpy(model.encode([item])[0]) for item in items]).mean(0), dim=0)
+    torch.testing.assert_close(backbone.embed([clip])[0], direct, rtol=1e-5, atol=1e-5)
+    words = text.load(f"sentence:{folder}").encode(["a dog"])
+    assert words.shape == (1, backbone.dimension)
+    with pytest.raises(ModalityError, match=r"takes text and .*expected"):
+        backbones.load(f"sentence:{folder}", "audio" if of == "clip" else "video", device="cpu")
+
+
+def test_what_a_model_wants_besides_is_named(saved, monkeypatch):
+    pytest.importorskip("sentence_transformers")
+
+    def load_it(*_, **__):
+        raise ImportError("This video processor requires torchvision")
+
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", load_it)
+    with pytest.raises(ConfigError, match=r"wants torchvision, which is not installed .*pip install torchvision"):
+        backbones.load(f"sentence:{saved('sentence')}", "video", device="cpu")
+    with pytest.raises(ConfigError, match="sentence needs a model"):
+        backbones.load("sentence", "video", device="cpu")
 
 
 @torch.inference_mode()
@@ -85,7 +199,7 @@ def test_x_clip_is_a_direct_call(saved):
     assert backbone.needs == FrameNeeds(32, count=4, short_side=32)
     model = transformers.XCLIPModel.from_pretrained(saved("x-clip"))
     direct = model.get_video_features(normalised(frames(4), (0.5,) * 3, (0.5,) * 3)[None]).pooler_output
-    torch.testing.assert_close(backbone.embed([frames(4)]), direct, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(backbone.embed([frames(4)]), normalize(direct, dim=1), rtol=1e-5, atol=1e-5)
 
 
 @torch.inference_mode()
@@ -155,9 +269,42 @@ def test_every_backbone(saved, name):
     for clip, row in zip(clips, rows, strict=True):
         assert torch.equal(backbone.embed([clip])[0], row)
     recorded = {file.name: file.sha256 for file in backbone.weights}
-    assert {"model.safetensors", "config.json", "preprocessor_config.json"} <= set(recorded)
+    assert {"model.safetensors", "config.json"} <= set(recorded)
+    assert ("preprocessor_config.json" in recorded) == (name != "videoprism")  # which has none that can be read here
     with pytest.raises(DataError, match="clip 0 of 1"):
         backbone.embed([np.zeros((2, 31, 32, 3))])
+
+
+@pytest.mark.parametrize("name", MODALITY)
+def test_clips_that_go_through_the_model_together(saved, name):
+    """As on a GPU: inputs of several clips in one batch, whose last bits alone may differ."""
+    backbone = load(name, saved(name))
+    clips = clips_for(backbone)
+    apart = backbone.embed(clips)
+    sizes, inner = [], backbone.rows
+    backbone.rows = lambda inputs: sizes.append(len(inputs)) or inner(inputs)
+    backbone.embed(clips)
+    alone = len(sizes)
+    sizes.clear()
+    backbone._groups = lambda clips: by_shape(clips)
+    torch.testing.assert_close(backbone.embed(clips), apart, rtol=1e-4, atol=1e-5)
+    shapes = {backbone.prepare(clip).shape[1:] for clip in clips}
+    assert len(sizes) == len(shapes) < alone or len(shapes) == len(clips) == alone
+
+
+@pytest.mark.parametrize("name", MODALITY)
+def test_half_precision_is_near_and_said(saved, name):
+    backbone, half = load(name, saved(name)), load(name, saved(name), precision="bf16")
+    clips = clips_for(backbone)
+    rows, near = backbone.embed(clips), half.embed(clips)
+    assert (backbone.precision, half.precision) == ("float32", "bf16")
+    assert near.dtype == torch.float32 and not torch.equal(rows, near)
+    assert torch.nn.functional.cosine_similarity(rows, near).min() > 0.98
+
+
+def test_half_precision_is_refused_by_others():
+    with pytest.raises(ConfigError, match="descriptors: works in float32 alone, and bf16 was asked for"):
+        backbones.load("descriptors", "audio", precision="bf16")
 
 
 @pytest.mark.parametrize("name", MODALITY)
@@ -287,32 +434,78 @@ def test_windows_cover_the_waveform(samples):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("name", ["clip", "clap"])
+@pytest.mark.parametrize("name", TOWERS)
 def test_text_towers_are_direct_calls(saved, name):
     encoder = text.load(f"{name}:{saved(name)}")
-    kind = {"clip": (transformers.CLIPModel, "CLIPTokenizer"), "clap": (transformers.ClapModel, "RobertaTokenizer")}[
-        name
-    ]
-    model, tokenizer = kind[0].from_pretrained(saved(name)), getattr(transformers, kind[1]).from_pretrained(saved(name))
     rows = encoder.encode(NAMES)
-    batch = tokenizer(NAMES, padding=True, return_tensors="pt")  # a padded batch, where we go one by one
-    direct = model.get_text_features(batch["input_ids"], attention_mask=batch["attention_mask"]).pooler_output
-    direct = direct / direct.norm(dim=1, keepdim=True)
-    torch.testing.assert_close(rows, direct, rtol=1e-4, atol=1e-5)
-    assert (encoder.dimension, encoder.open_vocabulary) == (24, True) and rows.shape == (4, 24)
+    direct = direct_text(name, saved(name))
+    torch.testing.assert_close(rows, direct / direct.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
+    assert encoder.open_vocabulary and rows.shape == (4, encoder.dimension)
     assert torch.equal(encoder.encode(NAMES[::-1]), rows.flip(0))
     assert {"model.safetensors", "tokenizer.json"} <= {file.name for file in encoder.weights}
     assert encoder.spec == f"{name}:{saved(name)}"
 
 
-@pytest.mark.parametrize("name", ["clip", "clap"])
+def test_siglip2_reads_small_letters(saved):
+    """Whether its tokenizer makes them, as here, or not, as with checkpoints that name that of Gemma."""
+    tower, read = text.load(f"siglip2:{saved('siglip2')}").encoder, []
+    tokenize = tower.tokenizer
+    spy = replace(tower, tokenizer=lambda name, **options: read.append((name, options)) or tokenize(name, **options))
+    assert torch.equal(spy.encode(["A Dog"]), tower.encode(["a dog"]))
+    assert read == [("a dog", {"return_tensors": "pt", "padding": "max_length", "max_length": 40})]
+
+
+@pytest.mark.parametrize("name", TOWERS)
 def test_names_longer_than_the_tower_reads(saved, name):
     encoder = text.load(f"{name}:{saved(name)}")
-    most = {"clip": 30 - 2, "clap": 30 - 4}[name]  # letters beside the marks; RoBERTa's places start at 2
+    # letters beside the marks; RoBERTa's places start at 2
+    most = {"clip": 28, "x-clip": 28, "clap": 26, "pe-av": 38, "siglip2": 40, "videoprism": 39}[name]
     assert encoder.encode(["a" * most]).isfinite().all()
     with pytest.raises(DataError, match="fewer than are in 'aaaa"):
         encoder.encode(["dog", "a" * (most + 1)])
 
 
-def test_sound_and_text_share_a_space(saved):
-    assert replace(load("clap", saved("clap"))).dimension == text.load(f"clap:{saved('clap')}").dimension
+def direct_text(name, folder):
+    """The vectors of NAMES by the library alone: a padded batch, where we go one by one."""
+    if name == "siglip2":
+        model, tokenizer = transformers.SiglipModel, "Siglip2Tokenizer"
+        given = {"padding": "max_length", "max_length": 40}
+    elif name == "videoprism":
+        model, tokenizer = transformers.VideoPrismClipModel, "VideoPrismTokenizer"
+        given = {"padding": "max_length", "max_length": 40}
+    else:
+        of = {"clip": transformers.CLIPModel, "x-clip": transformers.XCLIPModel, "clap": transformers.ClapModel}
+        model, given = of.get(name), {"padding": True}
+        tokenizer = "CLIPTokenizer" if "clip" in name else "RobertaTokenizer"
+    batch = getattr(transformers, tokenizer).from_pretrained(folder)(NAMES, return_tensors="pt", **given)
+    if name == "pe-av":
+        wave = torch.zeros(len(NAMES), 1, 80)
+        return pe_audio()(batch["input_ids"], wave, attention_mask=batch["attention_mask"]).text_audio_embeds
+    mask = {} if name == "siglip2" else {"attention_mask": batch["attention_mask"]}  # which SigLIP was trained without
+    return model.from_pretrained(folder).get_text_features(batch["input_ids"], **mask).pooler_output
+
+
+@pytest.mark.parametrize(
+    ("spec", "modality", "encoder"),
+    [
+        ("clip", "video", "clip"),
+        ("x-clip:microsoft/xclip-base-patch16", "video", "x-clip:microsoft/xclip-base-patch16"),
+        ("siglip2:/a/folder", "video", "siglip2:/a/folder"),
+        ("pe-av:NAME", "audio", "pe-av:NAME"),
+        ("pe-av:NAME", "video", "pe-av-video:NAME"),
+        ("sentence:NAME", "audio", "sentence:NAME"),
+        ("videomae", "video", None),
+        ("yamnet", "audio", None),
+        ("yamnet:other.tflite", "audio", None),
+    ],
+)
+def test_the_text_encoder_of_a_space(spec, modality, encoder):
+    assert backbones.text_encoder_of(spec, modality) == encoder
+
+
+def test_what_a_backbone_was_trained_on():
+    unknown = {name for name in backbones.backbones() if backbones.trained_on(name) is None}
+    assert unknown == {"descriptors", "sentence"}
+    assert "AudioSet" in backbones.trained_on("yamnet:other.tflite")
+    with pytest.raises(UnknownNameError):
+        backbones.trained_on("nothing")

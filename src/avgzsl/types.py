@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from avgzsl.errors import ConfigError
 
 Modality = Literal["audio", "video"]
+Precision = Literal["float32", "bf16"]  # of the sums inside a backbone; its rows are float32
 TestModality = Literal["audio", "video", "both"]
 Fusion = Literal["equal", "attention", "weighted"]  # attention: a weight a clip; weighted: one, from validation
 RetrievalKind = Literal["plain", "corrected"]  # by the scores themselves, or with the energy term
@@ -27,7 +28,9 @@ class EncoderChoice:
 
     `audio` and `video` are specs of backbones, `text` one or several parts of the text of names (`text.part_spec`;
     kept as a tuple); `avgzsl encoders` lists what there is. None takes those that a run or an index knows of itself.
-    Weights are looked for in the folder `models`; `device` is auto, cpu, cuda or cuda:N.
+    Weights are looked for in the folder `models`; `device` is auto, cpu, cuda or cuda:N. `precision` is that of the
+    backbones of the transformers library; the others have float32 alone. Without `unit`, rows of a space with words
+    have the length that the network gives them, as in older stores.
     """
 
     audio: str | None = None
@@ -35,6 +38,8 @@ class EncoderChoice:
     text: Sequence[str] | None = ()
     models: str | Path | None = None
     device: str = "auto"
+    precision: Precision = "float32"
+    unit: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", text_parts(self.text))

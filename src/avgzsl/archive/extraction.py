@@ -10,7 +10,7 @@ from avgzsl.experiments.run import Run
 from avgzsl.features.extract import FAILURES, Extraction, extract
 from avgzsl.features.journal import JOURNAL, open_journal
 from avgzsl.features.manifest import read_clips
-from avgzsl.recognition.encoders import clip_encoders, load_backbones, models_of
+from avgzsl.recognition.encoders import clip_encoders, load_backbones, models_of, unit_rows
 from avgzsl.support.progress import Progress
 from avgzsl.support.registry import unknown
 from avgzsl.types import MODALITIES, EncoderChoice, Modality
@@ -41,6 +41,7 @@ def extract_media(
     store = stores / store_name(run, clips, specs)
     models = models_of(run, encoders.models)
     of_clips = replace(encoders, audio=specs.get("audio"), video=specs.get("video"), text=None, models=models)
+    of_clips = replace(of_clips, unit=of_clips.unit and unit_rows(run, specs))
     return extract(clips, store, encoders=of_clips, manifest=manifest, progress=progress)
 
 

@@ -224,9 +224,18 @@ def _require_encoders(run: Run, store: Store) -> None:
     known = run.config.data.encoders
     for modality in MODALITIES:
         ours, theirs = known.get(modality), store.record.encoders.get(modality)
-        if ours is not None and theirs is not None and not same_encoder(ours, Encoder(theirs.spec, theirs.weights)):
-            spec = spec_of(run, ours)
+        if ours is None or theirs is None:
+            continue
+        spec = spec_of(run, ours)
+        if not same_encoder(ours, Encoder(theirs.spec, theirs.weights)):
             raise RunError(
                 f"{store.folder}: its {modality} features are of {theirs.spec}, but {run.folder} was trained on those "
                 f"of {spec}; extract them with the run's own: `avgzsl extract CLIPS --{modality} {spec} …`"
+            )
+        if ours.unit != theirs.unit:
+            one, other = ("older", "unit length") if theirs.unit else ("newer", "any length")
+            raise RunError(
+                f"{store.folder}: its {modality} features of {theirs.spec} have {other}, and {run.folder} was trained "
+                f"on those of an {one} store, that have not; index the clips themselves, `avgzsl index RUN CLIPS …`, "
+                "and they are extracted as the run knows them"
             )

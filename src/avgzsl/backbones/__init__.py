@@ -6,25 +6,29 @@ to feed it. A backbone is named by a spec: `NAME`, or `NAME:WEIGHTS` with a file
 card's path.
 """
 
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
-from avgzsl.backbones._base import Backbone, BackbonePlugin, Tagger, check_clips
+from avgzsl.backbones._base import Backbone, BackbonePlugin, PreparingBackbone, Space, Tagger, check_clips
 from avgzsl.backbones._cards import Activation, read_card
 from avgzsl.backbones._exported import load_exported
 from avgzsl.backbones._last_layer import LastLayer
 from avgzsl.backbones._tagger import load_label_head
+from avgzsl.backbones._transformers import TransformerBackbone
 from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
 from avgzsl.support import registry
 from avgzsl.support.device import pick_device
 from avgzsl.support.registry import Plugins, keeps
 from avgzsl.support.weights import identify, models_folders
-from avgzsl.types import Modality
+from avgzsl.types import Modality, Precision
 
 __all__ = [
     "Activation",
     "Backbone",
     "BackbonePlugin",
     "LastLayer",
+    "PreparingBackbone",
     "Tagger",
     "backbones",
     "brings_weights",
@@ -33,6 +37,7 @@ __all__ = [
     "load",
     "load_tagger",
     "text_encoder_of",
+    "trained_on",
 ]
 
 PLUGINS: Plugins[BackbonePlugin] = Plugins(__name__, "backbone", keeps(BackbonePlugin), "avgzsl.backbones")
@@ -55,12 +60,37 @@ def embedded() -> dict[str, tuple[Modality, ...]]:
     return dict(sorted((modules | cards).items()))
 
 
-def load(spec: str, modality: Modality, *, device: str = "auto", models: Path | None = None) -> Backbone:
+def load(
+    spec: str,
+    modality: Modality,
+    *,
+    device: str = "auto",
+    models: Path | None = None,
+    precision: Precision = "float32",
+    unit: bool = True,
+) -> Backbone:
     """The backbone of a spec, ready for clips of one modality; `models` is the folder where weights are looked for.
 
+    Without `unit`, rows in a space with words have the length that the network gives them, as in older stores.
+
     Raises UnknownNameError with near matches, ModalityError for a modality that it does not serve, ConfigError for a
-    bad card or device, WeightsError for weights that are not there or not those of the network.
+    bad card or device or a precision that it lacks, WeightsError for weights that are not there or not those of the
+    network.
     """
+    if precision not in get_args(Precision):
+        raise ConfigError(f"precision {precision!r}; expected {' or '.join(get_args(Precision))}")
+    backbone = _load(spec, modality, device, models)
+    if isinstance(backbone, TransformerBackbone):
+        return replace(backbone, precision=precision, unit=backbone.unit and unit)
+    if precision != "float32":
+        raise ConfigError(
+            f"backbone {spec}: works in float32 alone, and {precision} was asked for; only backbones of the "
+            "transformers library can work in it. Leave the precision out, or choose another backbone"
+        )
+    return backbone
+
+
+def _load(spec: str, modality: Modality, device: str, models: Path | None) -> Backbone:
     card, weights = _card_of(spec, models)
     if card is not None:
         own = (identify(card),) if spec.endswith(_CARD_SUFFIXES) else ()
@@ -84,18 +114,39 @@ def load_tagger(spec: str, modality: Modality, *, models: Path | None = None) ->
     return None if card is None else load_label_head(spec, card, modality, weights, models)
 
 
-def text_encoder_of(spec: str, modality: Modality) -> str | None:
-    """The text encoder whose words stand in one space with the features of a backbone's spec; None where none does."""
-    name, _, weights = spec.partition(":")
-    words = {("clip", "video"): "clip", ("clap", "audio"): "clap"}.get((name, modality))
-    return words and (f"{words}:{weights}" if weights else words)
-
-
 def brings_weights(spec: str) -> bool:
     """Whether the weights of a spec come with the backbone's own package. Raises UnknownNameError, ConfigError."""
     name, _, weights = spec.partition(":")
-    is_card = spec.endswith(_CARD_SUFFIXES) or name in _card_files()
-    return not is_card and not weights and PLUGINS.load(name).BRINGS_WEIGHTS
+    return not _is_card(spec) and not weights and PLUGINS.load(name).BRINGS_WEIGHTS
+
+
+def text_encoder_of(spec: str, modality: Modality) -> str | None:
+    """The spec of the text encoder in whose space the rows of a backbone's spec lie; None where there is none.
+
+    Raises UnknownNameError, ConfigError.
+    """
+    if _is_card(spec):
+        return None
+    name, colon, weights = spec.partition(":")
+    space: Space | None = getattr(PLUGINS.load(name), "TEXT", None)
+    text = space if space is None or isinstance(space, str) else space.get(modality)
+    return None if text is None else f"{text}{colon}{weights}"
+
+
+def trained_on(spec: str, models: Path | None = None) -> str | None:
+    """One line: what the published weights of a backbone were trained on; None where that is not known, or nothing.
+
+    Raises UnknownNameError, ConfigError.
+    """
+    name = spec.partition(":")[0]
+    if _is_card(spec):
+        return read_card(_card_files().get(name) or _find_card(spec, models)).trained_on
+    line: str | None = getattr(PLUGINS.load(name), "TRAINED_ON", None)
+    return line
+
+
+def _is_card(spec: str) -> bool:
+    return spec.endswith(_CARD_SUFFIXES) or spec.partition(":")[0] in _card_files()
 
 
 def _card_of(spec: str, models: Path | None) -> tuple[Path | None, str | None]:

@@ -1,24 +1,29 @@
 """The contracts of a backbone and of the plug-in that loads it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from avgzsl.backbones._last_layer import LastLayer
 from avgzsl.errors import DataError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.media.prepared import Prepare
 from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
 
 
 @runtime_checkable
 class Backbone(Protocol):
-    """A loaded network, ready to embed clips of one modality."""
+    """A loaded network, ready to embed clips of one modality.
+
+    A backbone may have `unit`, True where its rows have length 1, and `precision`, where it can work in another than
+    float32; both are recorded with its rows.
+    """
 
     @property
     def spec(self) -> str: ...
@@ -39,7 +44,8 @@ class Backbone(Protocol):
         """One float32 row on the CPU a clip; a row does not hang on the other clips.
 
         Clips are what `needs` asks for: frames, uint8 of t x size x size x 3, t >= 1, or waveforms, float32 in [-1, 1],
-        of one sample or more. Their lengths differ; windows and chunks are the backbone's affair.
+        of one sample or more. Their lengths differ; windows and chunks are the backbone's affair. A GPU may add up a
+        row in another order beside other clips: its last bits alone may differ.
         """
         ...
 
@@ -82,8 +88,32 @@ class Tagger(Protocol):
 
 
 @runtime_checkable
+class PreparingBackbone(Backbone, Protocol):
+    """A backbone that is fed something else than frames or a waveform, which is made where clips are decoded."""
+
+    @property
+    def prepare(self) -> Prepare:
+        """What makes the inputs of a clip; it goes with each clip to the process that decodes (`media.prepared`)."""
+        ...
+
+    def embed_prepared(self, clips: Sequence[Shaped[np.ndarray, "_u ..."]]) -> Float[Tensor, "n d"]:
+        """As `embed`, of what `prepare` made of each clip."""
+        ...
+
+
+Space = str | Mapping[Modality, str]
+"""The name of a text encoder, or one a modality."""
+
+
+@runtime_checkable
 class BackbonePlugin(Protocol):
-    """A module that loads one kind of network."""
+    """A module that loads one kind of network.
+
+    It may have two constants more. `TEXT` says that words can be put into the space of its rows, and names the text
+    encoder that does it, one for all modalities or one for each (`Space`): `clip:WEIGHTS` as a text encoder shares the
+    space of the backbone `clip:WEIGHTS`. Its rows then have unit length. `TRAINED_ON`, a line, says what the
+    published weights were trained on, so that reports can warn of classes that they have seen.
+    """
 
     @property
     def DESCRIPTION(self) -> str:

@@ -186,6 +186,8 @@ class _Card(_CardModel):
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     published: str
     """Where its authors publish it."""
+    trained_on: str | None = None
+    """One line, so that reports can warn of classes that the network has seen."""
     dimension: int = Field(ge=1)
     """Numbers of the feature; a clip's is the mean over its windows or frames."""
     output: Output = Output()

@@ -1,27 +1,33 @@
 """A backbone around a model of the transformers library: a clip is cut into inputs, its row is the mean of theirs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from avgzsl.backbones._base import check_clips
 from avgzsl.errors import WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.media.prepared import Prepare
 from avgzsl.support.weights import WeightFile
-from avgzsl.types import Modality
+from avgzsl.types import Modality, Precision
 
 _FILTERS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}  # by PIL's numbers
-_AT_ONCE = 16  # inputs of one clip that go through the model together
+PICTURES_AT_ONCE = 64  # that go through a model together, whether of one clip or of several
 
 
 @dataclass(eq=False)
 class TransformerBackbone:
-    """A loaded model: `inputs` cuts a clip into u inputs of one shape (u x …), `rows` gives their vectors (u x d)."""
+    """A loaded model: `prepare` cuts a clip into u inputs of one shape (u x …), `rows` gives their vectors (u x d).
+
+    With `unit` a clip's row has length 1. `at_once` inputs go through the model together. On a GPU they are of several
+    clips; on the CPU of one alone, where more are no faster, so that no bit of a row hangs on another clip.
+    """
 
     spec: str
     modality: Modality
@@ -29,22 +35,55 @@ class TransformerBackbone:
     needs: FrameNeeds | SoundNeeds
     weights: tuple[WeightFile, ...]
     device: torch.device
-    inputs: Callable[[np.ndarray], Tensor]
+    prepare: Prepare
     rows: Callable[[Tensor], Tensor]
+    unit: bool = False
+    at_once: int = 16
+    precision: Precision = "float32"
 
-    @torch.inference_mode()
     def embed(self, clips: Sequence[np.ndarray]) -> Float[Tensor, "n d"]:
         """See `Backbone`. Raises DataError for a clip that is not as `needs` asks, WeightsError for rows not finite."""
         check_clips(clips, self.needs)
+        return self.embed_prepared([self.prepare(clip) for clip in clips])
+
+    @torch.inference_mode()
+    def embed_prepared(self, clips: Sequence[Shaped[np.ndarray, "_u ..."]]) -> Float[Tensor, "n d"]:
+        """See `PreparingBackbone`. Raises WeightsError for rows not finite."""
         out = torch.empty(len(clips), self.dimension)
-        for position, clip in enumerate(clips):  # clip by clip, so that no row hangs on another
-            parts = [self.rows(part.to(self.device)) for part in self.inputs(clip).split(_AT_ONCE)]
-            out[position] = torch.cat(parts).mean(0)
+        for places in self._groups(clips):
+            rows = self._rows(np.concatenate([clips[place] for place in places]))
+            parts = rows.split([len(clips[place]) for place in places])
+            for place, part in zip(places, parts, strict=True):
+                out[place] = part.mean(0)
         if not out.isfinite().all():
             raise WeightsError(
                 f"{self.spec}: the model answers with values that are not finite; its weights are damaged"
             )
-        return out
+        return normalize(out, dim=1) if self.unit else out
+
+    def _groups(self, clips: Sequence[np.ndarray]) -> Iterable[list[int]]:
+        """The positions of clips that go through the model together: their inputs have one shape."""
+        if self.device.type == "cpu":
+            return ([place] for place in range(len(clips)))
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for place, clip in enumerate(clips):
+            groups.setdefault(clip.shape[1:], []).append(place)
+        return groups.values()
+
+    def _rows(self, inputs: Shaped[np.ndarray, "u ..."]) -> Float[Tensor, "u d"]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            parts = torch.from_numpy(inputs).split(self.at_once)
+            return torch.cat([self.rows(part.to(self.device)).float().cpu() for part in parts])
+
+
+def filter_of(processor: Any, where: object) -> Literal["bilinear", "bicubic"]:
+    """How the checkpoint's image processor resizes. Raises WeightsError for another way than the decoder's two."""
+    resample = int(processor.resample)
+    if resample not in _FILTERS:
+        raise WeightsError(
+            f"{where}: its image processor resizes with filter {resample}; expected bilinear (2) or bicubic (3)"
+        )
+    return _FILTERS[resample]
 
 
 def frame_needs(processor: Any, size: int, count: int, where: object) -> FrameNeeds:
@@ -52,35 +91,36 @@ def frame_needs(processor: Any, size: int, count: int, where: object) -> FrameNe
 
     Raises WeightsError when it would give the model pictures of another size, or resizes in an unknown way.
     """
-    resample, box, crop = int(processor.resample), processor.size, processor.crop_size
+    resample, box, crop = filter_of(processor, where), processor.size, processor.crop_size
     cut = (crop.height, crop.width) if processor.do_center_crop else (box.height or size, box.width or size)
-    if cut != (size, size) or not processor.do_resize or resample not in _FILTERS:
+    if cut != (size, size) or not processor.do_resize:
         raise WeightsError(
-            f"{where}: its image processor gives pictures of {cut[0]} x {cut[1]} (resize {processor.do_resize}, "
-            f"filter {resample}); expected {size} x {size}, as the model takes, resized bilinear (2) or bicubic (3)"
+            f"{where}: its image processor gives pictures of {cut[0]} x {cut[1]} (resize {processor.do_resize}); "
+            f"expected {size} x {size}, as the model takes, resized"
         )
     if box.shortest_edge is None and (box.height, box.width) != (size, size):
         raise WeightsError(
             f"{where}: its image processor resizes to {dict(box)}; expected a shortest edge, or a square"
         )
-    return FrameNeeds(size, count=count, short_side=box.shortest_edge, interpolation=_FILTERS[resample])
+    return FrameNeeds(size, count=count, short_side=box.shortest_edge, interpolation=resample)
 
 
-def pixels(processor: Any, frames: UInt8[np.ndarray, "t s s 3"]) -> Float[Tensor, "t 3 s s"]:
-    """Frames scaled and normalised by the checkpoint's processor; the decoder has resized and cropped them already."""
-    normalised: Tensor = processor(
-        list(frames), do_resize=False, do_center_crop=False, input_data_format="channels_last", return_tensors="pt"
-    )["pixel_values"]
-    return normalised.view(len(frames), 3, *frames.shape[1:3])
+@dataclass(frozen=True, eq=False)
+class Colours:
+    """Pixels to the numbers that a model takes, on its device: (pixel * factor - mean) / std, by colour."""
+
+    factor: float
+    mean: Float[Tensor, "3 1 1"]
+    std: Float[Tensor, "3 1 1"]
+
+    def __call__(self, pictures: UInt8[Tensor, "*n s s 3"]) -> Float[Tensor, "*n 3 s s"]:
+        """Channels first, float32."""
+        return (pictures.movedim(-1, -3).float() * self.factor - self.mean) / self.std
 
 
-def evenly(frames: UInt8[np.ndarray, "t s s 3"], count: int) -> UInt8[np.ndarray, "c s s 3"]:
-    """`count` frames from the middles of equal parts: all of them where there are so many, else some repeated."""
-    return frames[(2 * np.arange(count) + 1) * len(frames) // (2 * count)]
-
-
-def windows(waveform: Float[np.ndarray, " n"], size: int) -> list[Float[np.ndarray, " _m"]]:
-    """As few windows of `size` samples as cover the waveform, evenly spread; a shorter waveform is its own window."""
-    count = -(-len(waveform) // size)
-    starts = np.linspace(0, max(0, len(waveform) - size), count).round().astype(int)
-    return [waveform[start : start + size] for start in starts]
+def colours_of(processor: Any, device: torch.device) -> Colours:
+    """As the checkpoint's image processor scales and normalises; the decoder resizes and crops."""
+    normalised = processor.do_normalize
+    mean, std = (processor.image_mean, processor.image_std) if normalised else ([0.0] * 3, [1.0] * 3)
+    factor = float(processor.rescale_factor) if processor.do_rescale else 1.0
+    return Colours(factor, *(torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std)))

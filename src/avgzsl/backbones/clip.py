@@ -5,17 +5,19 @@ Text of the same space: the text encoder `clip`.
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from avgzsl.backbones._transformers import TransformerBackbone, frame_needs, pixels
+from avgzsl.backbones._transformers import PICTURES_AT_ONCE, TransformerBackbone, colours_of, frame_needs
+from avgzsl.media.prepared import Pictures
 from avgzsl.support.checkpoints import find_checkpoint
 from avgzsl.types import Modality
 
 DESCRIPTION = "clip:FOLDER_OR_NAME: CLIP's picture embedding, averaged over eight frames (transformers)"
 MODALITIES: tuple[Modality, ...] = ("video",)
 BRINGS_WEIGHTS = False
+TEXT = "clip"
+TRAINED_ON = "400 million pictures with captions from the web (WIT)"
 DEFAULT = "openai/clip-vit-base-patch32"
 
 _FRAMES = 8
@@ -26,12 +28,10 @@ def load(modality: Modality, weights: str | None, device: torch.device, models: 
     checkpoint = find_checkpoint("clip", weights or DEFAULT, models)
     processor = checkpoint.part("AutoImageProcessor", backend="pil")
     model = checkpoint.model("CLIPModel", device)
-
-    def inputs(frames: np.ndarray) -> Tensor:
-        return pixels(processor, frames)
+    colours = colours_of(processor, device)
 
     def rows(pictures: Tensor) -> Tensor:
-        row: Tensor = model.get_image_features(pixel_values=pictures).pooler_output
+        row: Tensor = model.get_image_features(pixel_values=colours(pictures)).pooler_output
         return row
 
     return TransformerBackbone(
@@ -41,6 +41,8 @@ def load(modality: Modality, weights: str | None, device: torch.device, models: 
         needs=frame_needs(processor, model.config.vision_config.image_size, _FRAMES, checkpoint.folder),
         weights=checkpoint.files,
         device=device,
-        inputs=inputs,
+        prepare=Pictures(),
         rows=rows,
+        unit=True,
+        at_once=PICTURES_AT_ONCE,
     )

@@ -28,6 +28,7 @@ from avgzsl.types import Modality
 DESCRIPTION = "I3D (Carreira and Zisserman 2017), RGB, 1024-d; weights: rgb_imagenet.pt or model_rgb.pth"
 MODALITIES: tuple[Modality, ...] = ("video",)
 BRINGS_WEIGHTS = False
+TRAINED_ON = "ImageNet's pictures, then the videos of Kinetics-400 with its 400 classes"
 DIMENSION = 1024
 NEEDS = FrameNeeds(size=224, fps=25.0, short_side=256)
 

@@ -25,6 +25,7 @@ from avgzsl.types import Modality
 DESCRIPTION = "audio network of the paper (Kumar et al. 2018), 1024-d; weights: the authors' or of train-audio-net"
 MODALITIES: tuple[Modality, ...] = ("audio",)
 BRINGS_WEIGHTS = False
+TRAINED_ON = "AudioSet's balanced training clips with its 527 labels"
 
 _PUBLISHED = "https://github.com/anuragkr90/weak_feature_extractor (mx-h64-1024_0d3-1.17.pkl)"
 _FILE = "mx-h64-1024_0d3-1.17.pkl"

@@ -12,7 +12,16 @@ import typer
 from typer.core import TyperGroup
 from typer.models import ParameterInfo
 
-from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, RetrievalKind, TestModality, TextOrder
+from avgzsl.types import (
+    Calibration,
+    DataChoice,
+    EncoderChoice,
+    Fusion,
+    Precision,
+    RetrievalKind,
+    TestModality,
+    TextOrder,
+)
 
 # arguments
 Data = Annotated[Path, typer.Argument(help="Folder of features.")]
@@ -36,6 +45,9 @@ Seeds = Annotated[int, typer.Option(help="Seeds 0, 1, …", min=1)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")]
 CheckpointSeconds = Annotated[float, typer.Option(help="Least time between checkpoints.", min=0)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Precisions = Annotated[
+    Precision, typer.Option("--precision", help="Of backbones of the transformers library: float32, or bf16, faster.")
+]
 Processes = Annotated[int | None, typer.Option(help="At once; by default as many as cores.", min=1)]
 Workers = Annotated[int | None, typer.Option(help="Files decoded at once; by default as many as cores.", min=1)]
 
@@ -100,6 +112,7 @@ _FIELDS: dict[type, dict[str, Any]] = {
         "text": Annotated[list[str] | None, typer.Option(help="Encoder of names, likewise; once a part of the text.")],
         "models": Models,
         "device": Device,
+        "precision": Precisions,
     },
     DataChoice: {
         "layout": Annotated[str | None, typer.Option(help="Recognised by itself; see `avgzsl layouts`.")],

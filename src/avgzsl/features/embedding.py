@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from avgzsl.backbones import Backbone
+from avgzsl.backbones import Backbone, PreparingBackbone
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Decoded, Span
 from avgzsl.media.workers import Request
@@ -38,9 +38,13 @@ class Outcome:
 
 
 def requests(batch: Iterable[Task], backbones: Backbones) -> Iterator[Request]:
-    """What to decode: picture and sound of a clip come from one decoding, each as its backbone needs it."""
+    """What to decode: picture and sound of a clip come from one decoding, each as its backbone needs it.
+
+    What a `PreparingBackbone` is fed is made there, too.
+    """
     needs: dict[Modality, Any] = {modality: backbone.needs for modality, backbone in backbones.items()}
-    return (Request(task.file, task.span, needs.get("video"), needs.get("audio")) for task in batch)
+    prepare = {m: backbone.prepare for m, backbone in backbones.items() if isinstance(backbone, PreparingBackbone)}
+    return (Request(task.file, task.span, needs.get("video"), needs.get("audio"), prepare) for task in batch)
 
 
 def embed_batch(decoded: Sequence[Decoded | AvgzslError], backbones: Backbones) -> list[Outcome]:
@@ -72,7 +76,10 @@ def _embed(backbone: Backbone, clips: list[np.ndarray]) -> list[Float32[np.ndarr
     if not clips:
         return []
     try:
-        rows = backbone.embed(clips).numpy()
+        if isinstance(backbone, PreparingBackbone):  # the process that decodes has prepared the clips
+            rows = backbone.embed_prepared(clips).numpy()
+        else:
+            rows = backbone.embed(clips).numpy()
     except AvgzslError as problem:
         if len(clips) == 1:
             return [str(problem)]
@@ -83,7 +90,8 @@ def _embed(backbone: Backbone, clips: list[np.ndarray]) -> list[Float32[np.ndarr
 def _content(clip: Decoded | AvgzslError, modality: Modality) -> np.ndarray | None:
     if isinstance(clip, AvgzslError):
         return None
-    return clip.waveform if modality == "audio" else clip.frames
+    decoded = clip.waveform if modality == "audio" else clip.frames
+    return clip.inputs.get(modality, decoded)
 
 
 def _lacking(clip: Decoded, backbones: Backbones) -> str | None:

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from avgzsl.backbones import Backbone
 from avgzsl.errors import ConfigError, DataError, MediaError, RunError
 from avgzsl.features import class_splits, engines
 from avgzsl.features.embedding import Outcome, Task
+from avgzsl.features.encoder_record import EncoderRecord, record
 from avgzsl.features.engines import BackboneSetup
-from avgzsl.features.feature_store import EncoderRecord, Part, Store, StoredClip, is_store, write
+from avgzsl.features.feature_store import Part, Store, StoredClip, is_store, write
 from avgzsl.features.journal import JOURNAL, Journal, open_journal
 from avgzsl.features.manifest import Row, is_text, printable, read_clips
 from avgzsl.features.window_clips import cut, measure
@@ -122,10 +122,11 @@ def extract(
     unnamed = [row for row in listed if not is_text(row.path)]
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     text = _encode(classes, encoders, as_path(overrides))
-    setup = BackboneSetup(specs, as_path(encoders.models), encoders.device, workers)
+    how = (encoders.device, workers, encoders.precision, encoders.unit)
+    setup = BackboneSetup(specs, as_path(encoders.models), *how)
     backbones = engines.load_backbones(setup)
     with open_journal(folder / JOURNAL) as journal:
-        records: dict[Part, EncoderRecord] = {m: _record(backbone) for m, backbone in backbones.items()}
+        records: dict[Part, EncoderRecord] = {m: record(backbone) for m, backbone in backbones.items()}
         journal.require(records)
         if window is not None:
             rows = cut(rows, window, hop, measure(rows, journal, root, setup.processes))
@@ -174,10 +175,6 @@ def _encode(classes: tuple[str, ...], encoders: EncoderChoice, overrides: Path |
     loaded = load_parts(encoders.parts, as_path(encoders.models), overrides=overrides)
     vectors, parts = describe_classes(loaded, classes)
     return _Text(np.asarray(vectors.numpy(), dtype=np.float32), parts)
-
-
-def _record(backbone: Backbone) -> EncoderRecord:
-    return EncoderRecord(spec=backbone.spec, dimension=backbone.dimension, weights=backbone.weights)
 
 
 def _batches(work: _Work, size: int) -> Iterator[list[Task]]:

@@ -19,11 +19,12 @@ from jaxtyping import Float32
 from pydantic import BaseModel, ConfigDict, Field
 
 from avgzsl.errors import DataError
+from avgzsl.features.encoder_record import EncoderRecord
 from avgzsl.media.version import DECODER
 from avgzsl.support import records
 from avgzsl.support.files import write_json, write_whole
 from avgzsl.support.trust import plain_name, require_regular
-from avgzsl.support.weights import Encoder, WeightFile, identify
+from avgzsl.support.weights import Encoder, identify
 from avgzsl.text.part_record import TextPart
 from avgzsl.types import MODALITIES, Modality
 
@@ -47,15 +48,6 @@ COLUMNS = (
 _BLOCK = 4096  # clips held in memory while the table is written
 
 Part = Literal["audio", "video", "text"]
-
-
-class EncoderRecord(BaseModel):
-    """A backbone or text encoder: its spec, as `load` takes it, and what that was loaded from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    spec: str
-    dimension: int = Field(gt=0)
-    weights: tuple[WeightFile, ...] = ()
 
 
 class FileRecord(BaseModel):

@@ -16,7 +16,8 @@ from jaxtyping import Float32
 
 from avgzsl.errors import AvgzslError, MediaError, RunError, WeightsError
 from avgzsl.features.embedding import Outcome
-from avgzsl.features.feature_store import EncoderRecord, Part
+from avgzsl.features.encoder_record import EncoderRecord
+from avgzsl.features.feature_store import Part
 from avgzsl.features.manifest import Row
 from avgzsl.media.version import DECODER
 from avgzsl.support.trust import require_own_journal, require_regular
@@ -204,5 +205,6 @@ def _described(encoders: str) -> str:
     shown = []
     for modality, encoder in json.loads(encoders).items():
         files = [f"{file['name']} {file['sha256'][:12]}" for file in encoder["weights"]]
-        shown.append(f"{modality} {encoder['spec']} ({', '.join([str(encoder['dimension']) + '-d', *files])})")
+        more = ([encoder["precision"]] if "precision" in encoder else []) + ["unit rows"] * encoder.get("unit", False)
+        shown.append(f"{modality} {encoder['spec']} ({', '.join([str(encoder['dimension']) + '-d', *more, *files])})")
     return "; ".join(shown)

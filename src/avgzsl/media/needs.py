@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
+
+from avgzsl.types import Modality
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,12 @@ class Decoded:
 
     `frames` are RGB, `times` their seconds from the start of the file; `waveform` is mono, in [-1, 1]. `info` has the
     facts of the file and of the streams that were used (`avgzsl.media.decode.probe`); it goes into JSON as it is.
+    `inputs` have what a network is fed, u inputs of one shape, where that was made in place of frames or waveform
+    (`avgzsl.media.prepared`).
     """
 
     frames: UInt8[np.ndarray, "t s s 3"] | None = None
     times: Float[np.ndarray, " t"] | None = None
     waveform: Float[np.ndarray, " n"] | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[Modality, Shaped[np.ndarray, "u ..."]] = field(default_factory=dict)

@@ -4,17 +4,19 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from avgzsl.errors import AvgzslError, ConfigError, MediaError, ProcessError
-from avgzsl.media.decode import WHOLE, decode
+from avgzsl.media.decode import WHOLE
 from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
+from avgzsl.media.prepared import Prepare, decode_prepared
 from avgzsl.support.children import CallTimedOut, Children, Lost
+from avgzsl.types import Modality
 
 _CLIPS = 250  # after which a process is replaced: what libraries leave behind in memory does not add up
 
@@ -35,12 +37,13 @@ STANDARD = Limits()
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of one call of `decode`: a file, its span, and what is needed of it."""
+    """A file, its span, what is needed of it, and what networks are fed of that (`avgzsl.media.prepared`)."""
 
     path: Path
     span: Span = WHOLE
     frames: FrameNeeds | None = None
     sound: SoundNeeds | None = None
+    prepare: Mapping[Modality, Prepare] = field(default_factory=dict)
 
 
 class Decoders:
@@ -135,7 +138,7 @@ class Decoders:
 
 
 def _task(request: Request) -> _Task:
-    return decode, (request.path, request.span, request.frames, request.sound)
+    return decode_prepared, (request.path, request.span, request.frames, request.sound, request.prepare)
 
 
 def _ended(code: int) -> str:

@@ -35,10 +35,23 @@ def load_backbones(run: Run, modalities: Iterable[Modality], encoders: EncoderCh
     for modality in modalities:
         spec = _spec(run, modality, chosen.get(modality))
         with nothing_fetched(modality not in chosen):
-            backbone = backbones.load(spec, modality, device=encoders.device, models=models)
+            backbone = backbones.load(
+                spec,
+                modality,
+                device=encoders.device,
+                models=models,
+                precision=encoders.precision,
+                unit=encoders.unit and unit_rows(run, [modality]),
+            )
         check_encoder(run, modality, backbone, data.dimensions[modality], data.encoders.get(modality))
         loaded[modality] = backbone
     return loaded
+
+
+def unit_rows(run: Run, modalities: Iterable[Modality]) -> bool:
+    """Whether backbones that can give rows of unit length do so for this run: one of an older store knows others."""
+    known = [run.config.data.encoders[m] for m in modalities if m in run.config.data.encoders]
+    return not known or any(encoder.unit for encoder in known)
 
 
 def clip_encoders(encoders: EncoderChoice) -> dict[Modality, str]:

@@ -101,7 +101,7 @@ def with_card(
         raise WeightsError(f"{card}: is not the card that the run was trained with; put that back")
     file = identify(card)
     _copy_file(card, folder / card.name)
-    return Encoder(card.name, (file, *(other for other in encoder.weights if other != file)))
+    return replace(encoder, spec=card.name, weights=(file, *(other for other in encoder.weights if other != file)))
 
 
 def _brings_weights(kind: EncoderKind, spec: str) -> bool:

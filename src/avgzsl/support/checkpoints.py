@@ -6,7 +6,7 @@ library would fill it with random numbers.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from avgzsl.support.weights import WeightFile, find_folder, identify, reason
 _EXTRA = "transformers"
 _PATTERNS = (
     *("config.json", "preprocessor_config.json", "processor_config.json", "model.safetensors.index.json"),
+    "video_preprocessor_config.json",
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "vocab.txt", "merges.txt"),
     "model*.safetensors",
 )
@@ -26,25 +27,40 @@ _PATTERNS = (
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder with the weights and settings of one model; `name` is its path or its name on the hub, as given."""
+    """A folder with the weights and settings of one model, which its `config` describes.
+
+    `name` is its path or its name on the hub, as given.
+    """
 
     name: str
     folder: Path
+    config: Any = None
+
+    @property
+    def type(self) -> str:
+        """The library's name of its kind of model."""
+        return str(self.config.model_type)
 
     @property
     def files(self) -> tuple[WeightFile, ...]:
         """The files a model is loaded from, settings included: a feature depends on them as much as on the weights."""
         return tuple(identify(path) for pattern in _PATTERNS for path in sorted(self.folder.glob(pattern)))
 
-    def model(self, architecture: str, device: torch.device) -> Any:
-        """The model, set to evaluation and without gradients.
+    def model(self, architecture: str, device: torch.device, part: str | None = None) -> Any:
+        """The model, set to evaluation and without gradients; `part` of the config describes it, if not the whole.
 
         Raises WeightsError when a weight is missing, damaged or of another shape.
         """
         library = require("transformers", _EXTRA)
+        of_part = {} if part is None else {"config": getattr(self.config, part)}
         with _quiet(library), self._named(architecture):
             model, report = getattr(library, architecture).from_pretrained(
-                self.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+                self.folder,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **of_part,
             )
         if missing := sorted(report["missing_keys"]):
             raise WeightsError(
@@ -70,13 +86,15 @@ class ModelFolder:
             ) from problem
 
 
-def find_checkpoint(kind: str, name: str, models: Path | None) -> ModelFolder:
-    """The checkpoint of model type `kind` in the folder `name`, in that of the models folder, or of the hub.
+def find_checkpoint(kinds: str | tuple[str, ...], name: str, models: Path | None) -> ModelFolder:
+    """The checkpoint, of one of the model types `kinds`: the folder `name`, one of the models folder, or of the hub.
 
     Raises WeightsError that says where it was looked for, or that a folder holds another type of model; ConfigError
     where the library is not installed.
     """
     library = require("transformers", _EXTRA)
+    kinds = (kinds,) if isinstance(kinds, str) else kinds
+    kind = " or ".join(kinds)
     checkpoint = ModelFolder(name, find_folder(f"{kind} checkpoint", name, models, _PATTERNS, _EXTRA))
     if not any(checkpoint.folder.glob("model*.safetensors")):
         raise WeightsError(
@@ -84,10 +102,10 @@ def find_checkpoint(kind: str, name: str, models: Path | None) -> ModelFolder:
             "fetch others (`avgzsl fetch --list`)"
         )
     with checkpoint._named("its config"):
-        model_type = library.AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True).model_type
-    if model_type != kind:
-        raise WeightsError(f"{checkpoint.folder}: holds a model of type {model_type}, expected {kind}")
-    return checkpoint
+        config = library.AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True)
+    if config.model_type not in kinds:
+        raise WeightsError(f"{checkpoint.folder}: holds a model of type {config.model_type}, expected {kind}")
+    return replace(checkpoint, config=config)
 
 
 @contextmanager

@@ -32,10 +32,14 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class Encoder:
-    """A backbone or text encoder: its spec, as their `load` takes it, and what it was loaded from."""
+    """A backbone or text encoder: its spec, as their `load` takes it, and what it was loaded from.
+
+    `unit`: a backbone gave rows of unit length. Those of a space with words do; in older stores and runs they did not.
+    """
 
     spec: str
     weights: tuple[WeightFile, ...] = ()
+    unit: bool = False
 
 
 def models_folder(models: Path | None) -> Path:

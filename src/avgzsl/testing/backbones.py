@@ -1,5 +1,6 @@
 """What every backbone keeps to."""
 
+import pickle
 from functools import cache
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.backbones import PLUGINS, Backbone, BackbonePlugin, load
+from avgzsl.backbones import PLUGINS, Backbone, BackbonePlugin, PreparingBackbone, load, text_encoder_of, trained_on
 from avgzsl.errors import ConfigError, DataError, ModalityError, WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.support.weights import nothing_fetched
-from avgzsl.testing.plugin_check import check_plugin
+from avgzsl.testing.plugin_check import check_plugin, not_here
+from avgzsl.text.encoders import load as load_text
 from avgzsl.types import MODALITIES, Modality
 
 _loaded = cache(load)  # once for all tests of a backbone
@@ -45,16 +47,37 @@ class BackboneSuite:
 
     @pytest.fixture
     def backbone(self, tmp_path: Path) -> Backbone:
-        """Loaded without a network, or the test is skipped."""
+        """Loaded without a network, or the test is skipped: without its weights, or a library that it needs."""
         try:
             with nothing_fetched():
                 return _loaded(self.spec(tmp_path), self.modality, device="cpu", models=self.models)
-        except WeightsError as problem:
-            pytest.skip(str(problem).partition(" (")[0])
+        except (WeightsError, ConfigError) as problem:
+            pytest.skip(not_here(problem))
 
-    def test_it_keeps_the_contract_of_a_backbone(self) -> None:
+    def test_it_keeps_the_contract_of_a_backbone(self, tmp_path: Path) -> None:
         if self.name in PLUGINS.names():  # a card has no module
             assert self.modality in check_plugin(PLUGINS, self.name, BackbonePlugin).MODALITIES
+        line = trained_on(self.spec(tmp_path), self.models)
+        assert line is None or (line and "\n" not in line)
+
+    def test_the_text_encoder_that_it_names_shares_its_space(self, backbone: Backbone) -> None:
+        spec = text_encoder_of(backbone.spec, self.modality)
+        if spec is None:
+            return
+        with nothing_fetched():
+            text = load_text(spec, models=self.models)
+        words = text.encode(["a dog", "a cow"])
+        rows = backbone.embed(sample_clips(backbone.needs))
+        assert text.dimension == backbone.dimension == words.shape[1]
+        for unit in (rows, words):
+            assert torch.allclose(unit.norm(dim=1), torch.ones(len(unit)), atol=1e-5)
+
+    def test_what_the_decoding_process_prepares_gives_the_same_rows(self, backbone: Backbone) -> None:
+        if not isinstance(backbone, PreparingBackbone):
+            return
+        clips = sample_clips(backbone.needs)
+        prepare = pickle.loads(pickle.dumps(backbone.prepare))  # noqa: S301 -- our own
+        assert torch.equal(backbone.embed_prepared([prepare(clip) for clip in clips]), backbone.embed(clips))
 
     def test_it_says_what_it_is(self, backbone: Backbone, tmp_path: Path) -> None:
         assert isinstance(backbone, Backbone)

@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+from avgzsl.errors import AvgzslError, ConfigError
 from avgzsl.support.registry import Plugins
 
 
@@ -18,3 +19,10 @@ def check_plugin(plugins: Plugins[Any], name: str, contract: type[Any]) -> Any:
             given = inspect.signature(getattr(plugin, call)).parameters
             assert list(given) == expected, f"{name}.{call} takes {', '.join(given)}; expected {', '.join(expected)}"
     return plugin
+
+
+def not_here(problem: AvgzslError) -> str:
+    """Why a plug-in cannot be tested here: its weights are not there, or a library. Raises any other `problem`."""
+    if isinstance(problem, ConfigError) and "is not installed" not in str(problem):
+        raise problem
+    return str(problem).partition(" (")[0]

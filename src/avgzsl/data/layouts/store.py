@@ -57,7 +57,9 @@ def read(path: Path, choice: DataChoice) -> Dataset:
     splits = StoredSplits(store, classes, labels, {split: np.flatnonzero((of == split) & ~bad) for split in SPLITS})
     _require_training(path, name, classes, splits)
     dataset = Dataset.of(classes, splits, source=str(path.resolve()), layout=NAME, class_split=name)
-    encoders: dict[str, Encoder] = {part: Encoder(one.spec, one.weights) for part, one in store.record.encoders.items()}
+    encoders: dict[str, Encoder] = {
+        part: Encoder(one.spec, one.weights, one.unit) for part, one in store.record.encoders.items()
+    }
     return replace(dataset, notes=tuple(notes), encoders=encoders)
 
 

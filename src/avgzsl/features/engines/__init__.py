@@ -16,7 +16,7 @@ from avgzsl.errors import WeightsError
 from avgzsl.features.embedding import Backbones, Outcome, Task
 from avgzsl.support.registry import Plugins, keeps
 from avgzsl.support.weights import WeightFile
-from avgzsl.types import Modality
+from avgzsl.types import Modality, Precision
 
 Run = Callable[[Iterable[list[Task]], "BackboneSetup", Backbones], Iterator[list[Outcome]]]
 
@@ -29,6 +29,8 @@ class BackboneSetup:
     models: Path | None = None
     device: str = "auto"
     workers: int | None = None
+    precision: Precision = "float32"
+    unit: bool = True
 
     @property
     def processes(self) -> int:
@@ -60,7 +62,14 @@ def engine(name: str) -> Run:
 def load_backbones(setup: BackboneSetup, weights: Mapping[Modality, tuple[WeightFile, ...]] | None = None) -> Backbones:
     """The backbones of a setup. Raises WeightsError when they are not of the `weights` that are expected."""
     backbones = {
-        modality: load_backbone(spec, modality, device=setup.device, models=setup.models)
+        modality: load_backbone(
+            spec,
+            modality,
+            device=setup.device,
+            models=setup.models,
+            precision=setup.precision,
+            unit=setup.unit,
+        )
         for modality, spec in setup.specs.items()
     }
     for modality, backbone in backbones.items():

@@ -1,10 +1,10 @@
 """Sentence encoders in the format of sentence-transformers (Reimers and Gurevych 2019): a folder or a name on the hub.
 
-Weights are safetensors, and no code that comes with them is run.
+The models among them that take sound or pictures too share their space with the backbone `sentence`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl.errors import ConfigError, DataError, WeightsError
-from avgzsl.support.registry import require
-from avgzsl.support.weights import WeightFile, find_folder, identify, reason
+from avgzsl.errors import ConfigError, DataError
+from avgzsl.support.sentence_models import find_sentence_model, open_sentence_model
+from avgzsl.support.weights import WeightFile
 from avgzsl.text.names import shown
 
 DESCRIPTION = "sentence:FOLDER_OR_NAME: a sentence-transformers model, from a folder or the hub"
 BRINGS_WEIGHTS = False
 
 _BATCH = 64
-_PATTERNS = ["*.json", "*.txt", "*.safetensors", "*.model"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,40 +56,10 @@ def load(argument: str, models: Path | None, device: torch.device) -> SentenceEn
     """The model in the folder, or of the name, `argument`. Raises ConfigError, WeightsError."""
     if not argument:
         raise ConfigError("sentence needs a model: sentence:FOLDER, or sentence:NAME of one on the hub")
-    folder = find_folder("sentence encoder", argument, models, _PATTERNS, "sentences")
-    return load_folder(f"sentence:{argument}", folder, device)
+    return load_folder(f"sentence:{argument}", find_sentence_model(argument, models), device)
 
 
 def load_folder(spec: str, folder: Path, device: torch.device) -> SentenceEncoder:
-    """The model in a folder. Raises WeightsError for one that is not whole, ConfigError where the extra is missing."""
-    pickled = [file for file in folder.rglob("pytorch_model.bin") if not any(file.parent.glob("*.safetensors"))]
-    if not (folder / "modules.json").is_file() or not any(folder.rglob("*.safetensors")) or pickled:
-        fault = f"{pickled[0]} without safetensors beside it" if pickled else "no such model"
-        raise WeightsError(f"{folder}: {fault}; expected modules.json and safetensors of sentence-transformers")
-    library = require("sentence_transformers", "sentences")
-    try:
-        model, row = _load_seeded(library, folder, 0)
-        _, second_row = _load_seeded(library, folder, 1)
-    except Exception as problem:  # a damaged folder can fail in many ways
-        raise WeightsError(
-            f"{folder}: not a whole model of sentence-transformers ({reason(problem)}); get it again"
-        ) from problem
-    if not torch.equal(row, second_row):
-        raise WeightsError(f"{folder}: the weights of some layers are not there; get the model again")
-    return SentenceEncoder(spec, row.shape[1], _identify(folder), model.to(device))
-
-
-def _identify(folder: Path) -> tuple[WeightFile, ...]:
-    """The files that the model is loaded from, settings included: a row depends on them as much as on the weights."""
-    files = sorted(file for pattern in _PATTERNS for depth in ("", "*/") for file in folder.glob(depth + pattern))
-    return tuple(replace(identify(file), name=file.relative_to(folder).as_posix()) for file in files)
-
-
-def _load_seeded(library: Any, folder: Path, seed: int) -> tuple[Any, Float[Tensor, "1 t"]]:
-    """The model, and its row of a word. Weights that its files lack are drawn at random, from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        model = library.SentenceTransformer(
-            str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
-        )
-    return model, model.encode(["a"], convert_to_tensor=True, show_progress_bar=False)
+    """The model in a folder. Raises WeightsError for one that is not whole, ConfigError where a library is missing."""
+    loaded = open_sentence_model(folder, device)
+    return SentenceEncoder(spec, loaded.dimension, loaded.files, loaded.model)
