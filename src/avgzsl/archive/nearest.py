@@ -25,11 +25,12 @@ _GROWTH = 16  # where a condition leaves too few
 
 
 class NearestClips(NamedTuple):
-    """Clips, best first, their scores (higher is nearer), and their embeddings."""
+    """Clips, best first, their scores (higher is nearer), and their embeddings; `archive` is of how many they are."""
 
     clips: list[IndexedClip]
     scores: Float32[np.ndarray, " k"]
     embeddings: Embeddings
+    archive: int
 
 
 def nearest(
@@ -55,7 +56,8 @@ def _nearest_or_problem(
     """The nearest clips; what is wrong with the data comes as a value, for it may be an engine that is made anew."""
     try:
         positions, scores = _nearest(seen, point, top, mode, condition)
-        return NearestClips(seen.clips(positions), scores, seen.embeddings(positions))
+        archive = seen.state.end - len(clip_table.dead(seen.db))
+        return NearestClips(seen.clips(positions), scores, seen.embeddings(positions), archive)
     except DataError as problem:
         return problem
     except MemoryError:
