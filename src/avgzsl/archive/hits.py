@@ -60,7 +60,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Hits(ShownItems[Hit]):
-    """The nearest clips, best first; `notes` say how words were encoded that say too little, and what cannot be told."""
+    """The nearest clips, best first; `notes` say how words were encoded, and what cannot be told."""
 
     notes: tuple[str, ...] = ()
 
