@@ -134,7 +134,8 @@ def _choose(
 
 def write_recognition(folder: Path, recognition: Recognition) -> None:
     """Write `recognition.json`."""
-    write_json(folder / RECOGNITION, recognition.model_dump(mode="json"))
+    without: set[str] = set() if recognition.lines else {"lines"}
+    write_json(folder / RECOGNITION, recognition.model_dump(mode="json", exclude=without))
 
 
 def read_recognition(folder: Path) -> Recognition | None:

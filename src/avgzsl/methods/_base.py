@@ -41,8 +41,8 @@ _NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 class Method(ABC):
     """Base of all methods; see the module's docstring and `docs/architecture.md`.
 
-    A method writes `learn`, `embed_chunk`, `embed_prepared`, `learned` and `restore_learned`; what is the same for all,
-    checks and the scaling of the text, stands in `fit`, `embed_text`, `state` and `restore`.
+    A method writes `learn_from`, `embed_chunk`, `embed_prepared`, `learned` and `restore_learned`; what is the same for
+    all, checks and the scaling of the text, stands in `fit`, `embed_text`, `state` and `restore`.
     """
 
     text_scale: TextScale = "unit"
@@ -56,7 +56,7 @@ class Method(ABC):
     default: ClassVar[bool] = False  # taken where none is named; of the package's own methods, one
     baseline: ClassVar[bool] = False  # what the default is compared with; of the package's own methods, one
     control: ClassVar[bool] = False  # a floor: it relates clips and text by nothing, so it is near chance
-    # each modality has a text of its own: the method overrides `embed_text`, and `learn` gets the text as it is
+    # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is
     text_by_modality: ClassVar[bool] = False
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
@@ -125,7 +125,7 @@ class Method(ABC):
         self.text_ = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
         if not self.text_by_modality:
             classes = replace(classes, text=self.text_(classes.text, self.text_modality), parts=())
-        self.learn(train, classes, job or Job())
+        self.learn_from(train, classes, job or Job())
         return self
 
     def embed_text(self, text: Float[Tensor, "c t"]) -> TextEmbeddings:
@@ -144,7 +144,7 @@ class Method(ABC):
         return self
 
     @abstractmethod
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Learn from clips that were checked; the text of `classes` is scaled as `text_scale` says."""
 
     @abstractmethod
@@ -157,7 +157,7 @@ class Method(ABC):
 
     @abstractmethod
     def learned(self) -> dict[str, Tensor]:
-        """What `learn` learned, as tensors. Raises NotFittedError."""
+        """What `learn_from` learned, as tensors. Raises NotFittedError."""
 
     @abstractmethod
     def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:

@@ -59,7 +59,7 @@ class Compatibility(Schedule, SingleFeature):
     def loss(self, scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
         """What a step minimises, from the scores of its clips for every seen class."""
 
-    def solve(self, examples: Examples, job: Job) -> dict[str, Tensor]:
+    def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """W^T, d x t; alive during training, so that a monitor can score with it."""
         device = pick_device(job.device)
         x, labels = examples.load(device, self.feature_type), examples.labels.to(device)

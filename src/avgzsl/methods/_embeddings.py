@@ -21,9 +21,9 @@ class Embeddings:
     together. `video_weight` is the attention's weight of video per clip; None where the method has no attention.
     """
 
-    audio: Float[Tensor, "n d"] | None
-    video: Float[Tensor, "n d"] | None
-    joint: Float[Tensor, "n d"] | None
+    audio: Float[Tensor, "n a"] | None
+    video: Float[Tensor, "n v"] | None
+    joint: Float[Tensor, "n j"] | None
     has_audio: Bool[Tensor, " n"]
     has_video: Bool[Tensor, " n"]
     video_weight: Float[Tensor, " n"] | None = None

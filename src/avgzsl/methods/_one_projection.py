@@ -26,7 +26,7 @@ from avgzsl.types import MODALITIES, Modality
 class OneProjection(ProjectionMethod):
     """A baseline with one embedding z = F(x) a clip, drawn to the text of its class."""
 
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Train on seen clips that have what is needed, and seen text. Raises DataError, ModalityError, ConfigError."""
         setup = self.prepare(*self.usable(train, classes), job)
         self.fit_networks(setup, setup.networks)

@@ -50,7 +50,7 @@ class SingleFeature(Method):
         return None if self.input == "concat" else self.input
 
     @abstractmethod
-    def solve(self, examples: Examples, job: Job) -> dict[str, Tensor]:
+    def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """All that `embed_feature` and `embed_scaled_text` need."""
 
     def embed_feature(self, x: Float[Tensor, "n d"], learned: Mapping[str, Tensor]) -> Float[Tensor, "n _e"]:
@@ -61,7 +61,7 @@ class SingleFeature(Method):
         """Scaled text vectors in the common space; by default as they are."""
         return text
 
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Learn from the seen clips that have the feature. Raises DataError, ModalityError, ConfigError."""
         self.learned_ = None
         rows = usable_rows(train, classes, self.needed)
@@ -77,7 +77,7 @@ class SingleFeature(Method):
             return raw(part) if self.statistics_ is None else standardised(raw(part), self.statistics_)
 
         try:
-            learned = self.solve(Examples(train.labels[rows], classes.text.double(), width, scaled), job)
+            learned = self.learn(Examples(train.labels[rows], classes.text.double(), width, scaled), job)
             if not all(bool(torch.isfinite(value).all()) for value in learned.values()):
                 raise DataError(f"{self.name} with scale={self.scale} overflows float32; set scale=l2 or scale=z-score")
         except BaseException:

@@ -76,7 +76,7 @@ class CJME(AttendedMethod, name="cjme"):
         """The method's networks, with weights from the generator."""
         return Networks(sizes, self, generator)
 
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Train on seen clips and seen text. Raises DataError, ConfigError."""
         setup = self.prepare(train, classes, job)
         data = setup.data

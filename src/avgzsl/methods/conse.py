@@ -50,7 +50,7 @@ class ConSE(SingleFeature, name="conse"):
         """Cosine."""
         return "cosine"
 
-    def solve(self, examples: Examples, job: Job) -> dict[str, Tensor]:
+    def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """The classifier, its intercepts as the last row, and the text that it chooses from."""
         weight = softmax_regression(examples, self.C, self.balanced, self.tolerance, self.max_steps)
         return {"weight": weight.float(), "seen_text": examples.text.float()}

@@ -46,7 +46,7 @@ class ESZSL(SingleFeature, name="eszsl"):
         """The bilinear form itself."""
         return "dot"
 
-    def solve(self, examples: Examples, job: Job) -> dict[str, Tensor]:
+    def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """V, by two Cholesky solves."""
         text, moments = examples.text, examples.moments()
         cross = moments.sums  # (X Y)^T of 0/1 targets; -1 off the class takes all clips off twice that

@@ -64,7 +64,7 @@ class GCCA(Method, name="gcca"):
         """As set by `compare_by`."""
         return self.compare_by
 
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Solve the eigenproblem of the covariance of all views. Raises DataError, ModalityError."""
         self.learned_, self.sizes_ = None, dimensions(train, classes)
         views = [*(m for m in MODALITIES if m in self.sizes_), "text"]

@@ -61,7 +61,7 @@ class LeastSquares(Method, name="least-squares"):
         """Its first hits stand farther from the bank than others', of phrases there and not there."""
         return replace(Z_LINES, found=4.0)
 
-    def learn(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
+    def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Solve the normal equations of each modality. Raises DataError."""
         data = load_train_set(train, classes, self.normalise, torch.device("cpu"))
         text = {modality: self.prepare_text(classes.text, modality) for modality in data.feature}

@@ -44,7 +44,7 @@ class Pretrained(SingleFeature, name="pretrained"):
         """Euclidean, between unit vectors."""
         return "euclidean"
 
-    def solve(self, examples: Examples, job: Job) -> dict[str, Tensor]:
+    def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """The projection, and what is taken off features before it."""
         size = examples.text.shape[1]
         if self.projection == "random":

@@ -44,7 +44,7 @@ class SAE(SingleFeature, name="sae"):
         """Cosine in either space."""
         return "cosine"
 
-    def solve(self, examples: Examples, job: Job) -> dict[str, Tensor]:
+    def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """W^T, d x t."""
         text, moments = examples.text, examples.moments()
         a = text.T @ (moments.size[:, None] * text)

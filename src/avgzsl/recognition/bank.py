@@ -19,6 +19,7 @@ from avgzsl.experiments.gallery import gallery_of
 from avgzsl.experiments.protocol import served_modes
 from avgzsl.experiments.run import Run
 from avgzsl.methods import TextEmbeddings
+from avgzsl.recognition.bank_cache import kept_rows
 from avgzsl.recognition.recogniser import Recogniser, class_table
 from avgzsl.recognition.text_encoders import load_text_encoder
 from avgzsl.scores.evidence import LEAST_BANK
@@ -40,15 +41,12 @@ def load_bank(words: Recogniser) -> Bank:
     try:
         if not words.text.open_vocabulary:
             return Bank(None, "the run's text encoder knows a closed list of names alone")
-        try:
-            text = class_table(words, phrases).text
-        except DataError:
-            text = _one_by_one(words, phrases)
+        text = kept_rows(words.text.record, phrases, lambda: _encoded(words, phrases))
     except AvgzslError:
         return Bank(None, "the run's text encoder is not at hand")
     if len(text) < LEAST_BANK:
         return Bank(None, f"the run's text encoder has vectors for {len(text)} of {len(phrases)} everyday phrases")
-    return Bank(words.run.method.embed_text(text.float()))
+    return Bank(words.run.method.embed_text(text))
 
 
 def choose_lines(run: Run, dataset: Dataset, encoders: EncoderChoice | None = None) -> dict[ModeName, LinesRecord]:
@@ -72,9 +70,12 @@ def choose_lines(run: Run, dataset: Dataset, encoders: EncoderChoice | None = No
     return {} if bank.text is None else lines_by_mode(gallery_of(run.method, val, dataset.classes), bank.text)
 
 
-def _one_by_one(words: Recogniser, phrases: Sequence[str]) -> Tensor:
-    """The rows of those phrases that have a vector."""
-    rows = []
+def _encoded(words: Recogniser, phrases: Sequence[str]) -> Tensor:
+    """The rows of all phrases, or, where some have words that the encoder does not know, of those that have a vector."""
+    try:
+        return class_table(words, phrases).text
+    except DataError:
+        rows = []
     for phrase in phrases:
         try:
             rows.append(class_table(words, [phrase]).text)

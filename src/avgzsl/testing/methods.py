@@ -14,7 +14,7 @@ from avgzsl.learning.attention import AttentionSettings
 from avgzsl.learning.training import Job, Schedule
 from avgzsl.methods import Method, MethodChoice, SingleFeature, build, dimensions, find_method, settings_of
 from avgzsl.testing.scores import all_scores, assert_same, chunks_of
-from avgzsl.testing.worlds import features, same_clips, small_world, world
+from avgzsl.testing.worlds import features, in_parts, same_clips, small_world, world
 from avgzsl.types import MODALITIES, TEST_MODALITIES
 
 
@@ -280,6 +280,24 @@ class MethodSuite:
         assert own or not (self.kind.default or self.kind.baseline), "that is for a method of the package itself"
         for name, settings in self.kind.variants.items():
             assert build(self.kind, settings=settings).name == self.kind.name, name
+
+    def test_text_in_parts_is_scaled_part_by_part(self) -> None:
+        """Two parts for both are taken under each scaling; parts of one modality by methods with a text for each."""
+        data = small_world()
+        train, classes = data.training()
+        for scale in ("raw", "unit", "centred"):
+            parted = in_parts(classes, (None, None))
+            method = self.make(text_scale=scale).fit(train, parted, Job())
+            assert all(torch.isfinite(s).all() for s in all_scores(method, train, parted).values())
+            again = self.make(text_scale=scale).restore(method.state(), dimensions(train, parted))
+            assert_same(all_scores(method, train, parted), all_scores(again, train, parted))
+        parted = in_parts(classes, ("audio", "video"))
+        if self.kind.text_by_modality or self.make().text_modality is not None:
+            method = self.make().fit(train, parted, Job())
+            assert all(torch.isfinite(s).all() for s in all_scores(method, train, parted).values())
+        else:
+            with pytest.raises(ConfigError, match="one text"):
+                self.make().fit(train, parted, Job())
 
 
 _FITTED: dict[type[MethodSuite], Method] = {}

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avgzsl.data.clips import ClassTable, ClipSet, Dataset
+from avgzsl.data.clips import ClassTable, ClipSet, Dataset, TextPart
+from avgzsl.types import Modality
 
 
 def world(
@@ -63,3 +64,12 @@ def same_clips(x: ClipSet, y: ClipSet) -> bool:
     """Whether two clip sets are equal in every bit."""
     tensors = ("audio", "video", "labels", "has_audio", "has_video")
     return bool((x.ids == y.ids).all()) and all(torch.equal(getattr(x, t), getattr(y, t)) for t in tensors)
+
+
+def in_parts(classes: ClassTable, modalities: tuple[Modality | None, ...]) -> ClassTable:
+    """The classes with a second part, of another width, beside their text."""
+    other = torch.randn(len(classes), 7, generator=torch.Generator().manual_seed(3)) + 1
+    text = torch.cat([classes.text, other], 1)
+    widths = (classes.text.shape[1], 7)
+    parts = tuple(TextPart(width, modality) for width, modality in zip(widths, modalities, strict=True))
+    return ClassTable(classes.names, text, classes.seen, parts)
