@@ -71,7 +71,7 @@ def choose_lines(run: Run, dataset: Dataset, encoders: EncoderChoice | None = No
 
 
 def _encoded(words: Recogniser, phrases: Sequence[str]) -> Tensor:
-    """The rows of all phrases, or, where some have words that the encoder does not know, of those that have a vector."""
+    """The rows of all phrases; where the encoder does not know some words, of those phrases that have a vector."""
     try:
         return class_table(words, phrases).text
     except DataError:
