@@ -76,6 +76,7 @@ from .learning.audio_net import train_audio_net as train_audio_net
 from .packing.hub import from_pretrained as from_pretrained
 from .packing.hub import push_to_hub as push_to_hub
 from .packing.packed_run import pack as pack
+from .recognition.bank import choose_lines as choose_lines
 from .recognition.clip_embeddings import ClipEmbeddings as ClipEmbeddings
 from .recognition.clip_embeddings import embed_clips as embed_clips
 from .recognition.recognise import predict as predict

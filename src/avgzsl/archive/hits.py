@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from avgzsl.archive.fused import video_share
 from avgzsl.archive.indexed_files import FileState, IndexedFile
 from avgzsl.archive.indexed_files import state as state_of
+from avgzsl.archive.judgement import Judgement
 from avgzsl.archive.nearest import NearestClips
+from avgzsl.errors import ConfigError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
 from avgzsl.methods import Embeddings, TextEmbeddings
@@ -32,6 +34,10 @@ class Hit:
     clip lacks or that the method does not embed by itself). `seen` is None for a label that the run does not know;
     `missing` says that the file which was indexed has gone. `file` says what has become of it (`indexed_files`):
     `changed` is another one under its path, `touched` one that may be; None of a clip without a file.
+
+    `evidence` says how much more than just anything the phrase fits: larger is likelier, and it compares across
+    phrases; `likely` is whether that is enough (`scores.evidence`), `because` are a tagger's labels that speak for it.
+    They are None where nothing tells: of hits of a clip, and of runs whose text encoder knows a closed list alone.
     """
 
     id: str
@@ -50,13 +56,30 @@ class Hit:
     distances: dict[Modality, float | None]
     weights: dict[Modality, float | None]
     addend: float = 0.0
+    evidence: float | None = None
+    likely: bool | None = None
+    because: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Hits(ShownItems[Hit]):
-    """The nearest clips, best first; `notes` say how words were encoded that say too little."""
+    """The nearest clips, best first; `notes` say how words were encoded, and what cannot be told."""
 
     notes: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> int | None:
+        """How many hits stand above the line, which is below the last likely one; None where nothing tells."""
+        if any(hit.likely is None for hit in self.items):
+            return None
+        return max((rank for rank, hit in enumerate(self.items, 1) if hit.likely), default=0)
+
+    def only_likely(self) -> "Hits":
+        """The likely ones. Raises ConfigError where nothing tells which are."""
+        if self.line is None:
+            why = f" ({'; '.join(self.notes)})" if self.notes else ""
+            raise ConfigError(f"nothing tells which hits are likely{why}; ask by words, or take all hits")
+        return replace(self, items=tuple(hit for hit in self.items if hit.likely))
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a clip; its distances by each modality alone stand under their names."""
@@ -72,6 +95,9 @@ class Hits(ShownItems[Hit]):
                 "distance": hit.distance,
                 "audio": hit.distances["audio"],
                 "video": hit.distances["video"],
+                "evidence": hit.evidence,
+                "likely": hit.likely,
+                **({} if hit.because is None else {"because": ", ".join(hit.because)}),
             }
             for rank, hit in enumerate(self.items, 1)
         ]
@@ -81,7 +107,9 @@ class Hits(ShownItems[Hit]):
         return [asdict(hit) for hit in self.items]
 
 
-def hits_of(run: Run, nearest: NearestClips, point: TextEmbeddings, mode: Mode, weight: float = 0.5) -> Hits:
+def hits_of(
+    run: Run, nearest: NearestClips, point: TextEmbeddings, mode: Mode, judgement: Judgement, weight: float = 0.5
+) -> Hits:
     """The nearest clips as hits, in their order; scores are those of the mode, and of each modality alone.
 
     `weight` is that of video in the fusion `weighted`.
@@ -112,9 +140,12 @@ def hits_of(run: Run, nearest: NearestClips, point: TextEmbeddings, mode: Mode, 
                 distances={m: of_clips[i] for m, of_clips in alone.items()},
                 weights={m: of_clips[i] for m, of_clips in weights.items()},
                 addend=addends[i],
+                evidence=judgement.evidence[i],
+                likely=judgement.likely[i],
+                because=judgement.because[i],
             )
         )
-    return Hits(tuple(hits))
+    return Hits(tuple(hits), judgement.notes)
 
 
 def _state(path: str, file: IndexedFile | None, folders: Sequence[Path]) -> FileState:

@@ -26,12 +26,16 @@ _GROWTH = 16  # where a condition leaves too few
 
 
 class NearestClips(NamedTuple):
-    """Clips, best first, their scores (higher is nearer), their embeddings, and what of each score is the addend."""
+    """Clips, best first, their scores (higher is nearer), their embeddings, and what of each score is the addend.
+
+    `archive` is of how many clips they are the nearest.
+    """
 
     clips: list[IndexedClip]
     scores: Float64[np.ndarray, " k"]
     embeddings: Embeddings
     addends: Float32[np.ndarray, " k"]
+    archive: int
 
 
 def nearest(
@@ -65,7 +69,8 @@ def _nearest_or_problem(seen: View, asked: Asked, top: int, condition: Condition
     try:
         positions, scores = _nearest(seen, asked, top, condition)
         addends = seen.addends(positions, asked.mode) * np.float32(asked.corrected)
-        return NearestClips(seen.clips(positions), scores, seen.embeddings(positions), addends)
+        archive = seen.state.end - len(clip_table.dead(seen.db))
+        return NearestClips(seen.clips(positions), scores, seen.embeddings(positions), addends, archive)
     except DataError as problem:
         return problem
     except MemoryError:

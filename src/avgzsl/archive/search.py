@@ -25,14 +25,16 @@ from avgzsl.archive.asked import video_weight_of
 from avgzsl.archive.collection import Collection, open_index
 from avgzsl.archive.fused import weighted
 from avgzsl.archive.hits import Hits, hits_of
-from avgzsl.archive.nearest import nearest
+from avgzsl.archive.judgement import judge, unjudged
+from avgzsl.archive.nearest import NearestClips, nearest
 from avgzsl.archive.where import parse
 from avgzsl.errors import ConfigError, ModalityError
-from avgzsl.experiments.calibration import Recognition
+from avgzsl.experiments.calibration import Recognition, read_recognition
 from avgzsl.experiments.protocol import Mode, choose_mode, served_modes
 from avgzsl.experiments.run import read_classes
 from avgzsl.learning.nets import unit_rows
 from avgzsl.methods import Embeddings, TextEmbeddings
+from avgzsl.recognition.bank import Bank, load_bank
 from avgzsl.recognition.recognise import embed, extract_clips
 from avgzsl.recognition.recogniser import Recogniser, asked_classes, load_recogniser
 from avgzsl.recognition.text_encoders import load_text_encoder
@@ -51,11 +53,27 @@ class Searcher:
     collection: Collection
     words: Recogniser
     load_clips: partial[Recogniser]
+    recognition: Recognition
 
     @cached_property
     def clips(self) -> Recogniser:
         """The run with the encoders of clips."""
         return self.load_clips()
+
+    @cached_property
+    def bank(self) -> Bank:
+        """Everyday phrases that hits are held against; encoded when the first hits are."""
+        return Bank(None) if self.collection.run.method.absolute else load_bank(self.words)
+
+    def found(self, nearest: NearestClips, point: TextEmbeddings, mode: Mode, by_words: bool) -> Hits:
+        """The nearest clips as hits; of those of words it is told whether they are likely."""
+        run, weight = self.collection.run, video_weight_of(self.collection.record, point)
+        if by_words:
+            lines = self.recognition.lines_of(mode, run.method)
+            judgement = judge(run.method, self.bank, lines, nearest, point, mode, weight)
+        else:
+            judgement = unjudged(len(nearest.clips))
+        return hits_of(run, nearest, point, mode, judgement, weight)
 
 
 def open_searcher(
@@ -79,7 +97,8 @@ def open_searcher(
         backbones={},
         load_text=partial(load_text_encoder, run, classes, encoders),
     )
-    return Searcher(collection, words, partial(load_recogniser, run, encoders=encoders))
+    recognition = read_recognition(run.folder) or Recognition(modes={})
+    return Searcher(collection, words, partial(load_recogniser, run, encoders=encoders), recognition)
 
 
 def search(
@@ -128,8 +147,8 @@ def search(
         point, notes = clip_point(searcher, Path(like), by or "both"), ()
     mode = mode_for(collection, point, mode, explicit=modality is not None or fusion is not None)
     found = nearest(collection, point, top, mode, condition, corrected)
-    hits = hits_of(collection.run, found, point, mode, video_weight_of(collection.record, point))
-    return replace(hits, notes=notes)
+    hits = searcher.found(found, point, mode, by_words=like is None)
+    return replace(hits, notes=(*notes, *hits.notes))
 
 
 def _require_encoders_used(encoders: EncoderChoice, like: str | Path | None) -> None:

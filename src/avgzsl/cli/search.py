@@ -10,8 +10,12 @@ from avgzsl.cli.options import Fusions, Index, Json, MethodOfRun, Modality, Retr
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from avgzsl.archive.hits import Hit, Hits
 
+NONE_LIKELY = 3  # exit code of --only-likely where no hit is
+_BELOW = "--- below this line: probably not here ---"
 _MARKS = {"gone": " (the file is gone)", "changed": " (changed since)", "touched": " (perhaps changed since)"}
 
 
@@ -40,12 +44,20 @@ def search(
         ),
     ] = None,
     retrieval: Retrievals = None,
+    only_likely: Annotated[
+        bool,
+        typer.Option("--only-likely", help="Only clips that the words probably fit; exit code 3 where there is none."),
+    ] = False,
     url: Url = None,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
     json: Json = False,
 ) -> None:
-    """Find clips by words, seen in training or not, or by a clip."""
+    """Find clips by words, seen in training or not, or by a clip.
+
+    Clips below the line probably do not fit the words. Exit codes with --only-likely: 0 for some clips, 3 for none, 1
+    for an error, as where nothing tells what is likely.
+    """
     from avgzsl.archive.collection import open_index
     from avgzsl.archive.search import search as find
     from avgzsl.cli import show
@@ -63,30 +75,54 @@ def search(
         retrieval=retrieval,
         encoders=encoders,
     )
+    shown = hits.only_likely() if only_likely else hits
     if json:
-        show.json(hits)
+        show.json(shown)
     else:
-        _table(hits)
+        _print(hits, shown, f"‘{' + '.join(words or [])}’")
     show.notes(hits.notes, sys.stderr if json else sys.stdout)
+    if only_likely and not shown:
+        sys.exit(NONE_LIKELY)
 
 
-def _table(hits: "Hits") -> None:
-    """One line a hit, nearest first."""
+def _print(hits: "Hits", shown: "Hits", asked: str) -> None:
+    """The hits that are shown, and whether any of all is likely."""
+    from avgzsl.cli.show import printable
+
+    if not hits:
+        print("no clip meets the condition, or none has that modality")
+        return
+    if hits.line == 0:
+        print(
+            f"nothing here fits {printable(asked)}" + ("; the nearest clips, which probably do not:" if shown else "")
+        )
+    line = shown.line or len(shown)  # where nothing is likely, or nothing tells, there is one table
+    if shown:
+        _table(shown[:line], 1)
+    if shown[line:]:
+        print(_BELOW)
+        _table(shown[line:], line + 1)
+
+
+def _table(hits: "Sequence[Hit]", first: int) -> None:
+    """One row a hit, nearest first, from the rank `first` on."""
     from rich.console import Console
     from rich.table import Column, Table
 
     # a corrected score orders clips, and is no distance
-    far = bool(hits) and hits[0].distance is not None and not any(hit.addend for hit in hits)
+    far = hits[0].distance is not None and not any(hit.addend for hit in hits)
     near = "distance" if far else "score"
-    table = Table("", near, "audio", "video", "label", Column("clip", overflow="fold"))
-    for rank, hit in enumerate(hits, 1):
+    told, labels = hits[0].evidence is not None, any(hit.because for hit in hits)
+    head = ["", near, "audio", "video", *(["evidence"] if told else []), "label", *(["because"] if labels else [])]
+    table = Table(*head, Column("clip", overflow="fold"))
+    for rank, hit in enumerate(hits, first):
         value = hit.distance if far else hit.score
         mark = "" if hit.seen is not False else " (unseen)"
-        parts = [_number(hit.distances[m]) for m in ("audio", "video")]
-        table.add_row(str(rank), _number(value), *parts, _shown(f"{hit.label or '–'}{mark}"), _place(hit))
+        figures = [value, hit.distances["audio"], hit.distances["video"], *([hit.evidence] if told else [])]
+        because = [_shown(", ".join(hit.because or ()))] if labels else []
+        label = _shown(f"{hit.label or '–'}{mark}")
+        table.add_row(str(rank), *map(_number, figures), label, *because, _place(hit))
     Console().print(table)
-    if not hits:
-        print("no clip meets the condition, or none has that modality")
 
 
 def _place(hit: "Hit") -> Any:

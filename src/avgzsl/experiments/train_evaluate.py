@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import avgzsl
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import as_dataset
 from avgzsl.errors import ConfigError
@@ -91,7 +92,7 @@ def train(
     runs.write_classes(folder, dataset.classes)
     if resume and (folder / runs.MODEL).exists():
         run = runs.load_run(folder, type(unfitted))
-        _calibrate(run.method, dataset, folder)
+        _calibrate(run, dataset)
         return run
     history: list[Record] = []
     job = replace(
@@ -107,9 +108,10 @@ def train(
     )
     fitted = unfitted.fit(*dataset.training(), job)
     runs.write_history(folder, history)
-    _calibrate(fitted, dataset, folder)
+    run = runs.Run(folder, config, fitted)
+    _calibrate(run, dataset)
     runs.finish(folder, fitted)
-    return runs.Run(folder, config, fitted)
+    return run
 
 
 def _keep_history(folder: Path, history: list[Record], seconds: float, progress: Progress | None) -> Progress:
@@ -127,12 +129,14 @@ def _keep_history(folder: Path, history: list[Record], seconds: float, progress:
     return after_epoch
 
 
-def _calibrate(method: Method, dataset: Dataset, folder: Path) -> None:
+def _calibrate(run: runs.Run, dataset: Dataset) -> None:
     """Write what recognition takes from the validation clips, unless it is there or they give nothing."""
-    if not (folder / RECOGNITION).exists():
-        recognition = calibrate_recognition(method, dataset)
+    if not (run.folder / RECOGNITION).exists():
+        recognition = calibrate_recognition(run.method, dataset)
         if recognition is not None:
-            write_recognition(folder, recognition)
+            # a run's encoders are known to a room above: it is asked through the front door
+            lines = avgzsl.choose_lines(run, dataset)
+            write_recognition(run.folder, recognition.model_copy(update={"lines": lines}))
 
 
 def validation_monitor(method: Method, dataset: Dataset) -> Callable[[], Mapping[str, float]] | None:

@@ -6,7 +6,7 @@ the package (evaluation, index, page) knows methods through `embed_clips`, `embe
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -23,6 +23,7 @@ from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, concatenate, present, video_weight
 from avgzsl.methods._text import Columns, TextPreparation, TextScale, without_text
+from avgzsl.scores.evidence import TAGGER_LINES, Z_LINES, Lines
 from avgzsl.scores.scoring import fuse
 from avgzsl.scores.similarity import SIMILARITIES, Name
 from avgzsl.support.records import reason
@@ -91,6 +92,26 @@ class Method(ABC):
     @abstractmethod
     def similarity(self) -> Name:
         """Which similarity compares clips with classes."""
+
+    @property
+    def absolute(self) -> bool:
+        """Whether its scores are probabilities, which compare across phrases as they are."""
+        return False
+
+    @property
+    def lines(self) -> Lines:
+        """Above which evidence hits are likely, where no validation said so."""
+        return TAGGER_LINES if self.absolute else Z_LINES
+
+    def because(
+        self, clips: Embeddings, text: TextEmbeddings, modality: TestModality
+    ) -> Sequence[tuple[str, ...]] | None:
+        """The labels that speak for each of the clips as a phrase (one row of text) has it; None without labels."""
+        return None
+
+    def remark(self, text: TextEmbeddings, modality: TestModality) -> str | None:
+        """What a reader should know of how a phrase was understood."""
+        return None
 
     @property
     def text_modality(self) -> Modality | None:

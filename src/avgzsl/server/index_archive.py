@@ -15,11 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 import avgzsl
 from avgzsl.archive import clip_selection, file_table
 from avgzsl.archive.addends import is_corrected
-from avgzsl.archive.asked import video_weight_of
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view
 from avgzsl.archive.fused import points, stars
-from avgzsl.archive.hits import hits_of
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.search import Searcher, mode_for, mode_of, open_searcher, point_of, words_point
 from avgzsl.archive.where import parse
@@ -103,9 +101,11 @@ class CollectionArchive:
         try:
             with self._encoding:
                 point, notes = words_point(self.searcher, [text], [] if without is None else [without])
+                _ = self.searcher.bank  # encoded once
         except (DataError, RunError) as problem:
             raise Unanswerable(self._public(problem)) from problem
-        return self._at(point, choice, by_words=True).model_copy(update={"notes": self._hidden(notes)})
+        found = self._at(point, choice, by_words=True)
+        return found.model_copy(update={"notes": [*self._hidden(notes), *found.notes]})
 
     def search_like(self, id: str, by: TestModality, choice: HitChoice) -> Hits:
         with view(self.collection) as seen:
@@ -202,9 +202,15 @@ class CollectionArchive:
         corrected = is_corrected(record, choice.retrieval, "this archive", by_words)
         condition = None if choice.where is None else parse(choice.where, _HIDDEN)
         clips = nearest(self.collection, point, choice.top, mode, condition, corrected)
-        found = hits_of(self.run, clips, point, mode, video_weight_of(record, point))
-        hits = zip(self._rows(clips.clips), found, strict=True)
-        return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in hits], corrected=corrected)
+        found = self.searcher.found(clips, point, mode, by_words)
+        hits = [hit_row(clip, hit) for clip, hit in zip(self._rows(clips.clips), found, strict=True)]
+        return Hits(
+            modality=mode.modality,
+            hits=hits,
+            corrected=corrected,
+            line=found.line if by_words else None,
+            notes=list(found.notes),
+        )
 
     def _embed(self, path: Path) -> Embeddings:
         """A file in the space of the run; it is decoded in the server's processes."""

@@ -40,7 +40,16 @@ def hit_row(clip: ClipRow, hit: ArchiveHit) -> Hit:
         distance, weight = hit.distances[modality], hit.weights[modality]
         return None if distance is None or weight is None else Part(distance=distance, weight=weight)
 
-    return Hit(clip=clip, score=hit.score, distance=hit.distance, audio=part("audio"), video=part("video"))
+    return Hit(
+        clip=clip,
+        score=hit.score,
+        distance=hit.distance,
+        audio=part("audio"),
+        video=part("video"),
+        evidence=hit.evidence,
+        likely=hit.likely,
+        because=None if hit.because is None else list(hit.because),
+    )
 
 
 def recognised(answer: Answer) -> Recognised:

@@ -48,6 +48,12 @@ class Hit(BaseModel):
     distance: float | None
     audio: Part | None
     video: Part | None
+    evidence: float | None = Field(
+        description="How much more than just anything the words fit: larger is likelier, and it compares across words; "
+        "null where nothing tells, as of hits of a clip."
+    )
+    likely: bool | None = Field(description="Whether that is enough; null where nothing tells.")
+    because: list[str] | None = Field(description="A tagger's labels that speak for it; null without labels.")
 
 
 class Hits(BaseModel):
@@ -56,7 +62,11 @@ class Hits(BaseModel):
     modality: TestModality
     hits: list[Hit]
     corrected: bool = Field(default=False, description="Whether the bias to seen classes is taken off the scores.")
-    notes: list[str] = Field(default=[], description="How words were encoded that say too little.")
+    line: int | None = Field(
+        description="So many hits stand above the line, which is below the last likely one: 0 says that nothing here "
+        "fits; null where nothing tells."
+    )
+    notes: list[str] = Field(default=[], description="How words were encoded that say too little; what cannot be told.")
 
 
 class ClassRow(BaseModel):

@@ -8,9 +8,12 @@ const PARTS = [
   ["video", "picture"],
 ];
 
-export function grid(hits, actions) {
+// `line` hits are likely to be what was asked for; those behind them stand below a line. Without one, or with 0, there is none.
+export function grid(hits, actions, line = null) {
   const furthest = Math.max(...hits.map((hit) => hit.distance ?? 0), 1e-9);
-  return h("ul", { class: "grid", role: "list" }, hits.map((hit, i) => h("li", {}, card(hit, i, furthest, actions))));
+  const items = hits.map((hit, i) => h("li", {}, card(hit, i, furthest, actions)));
+  if (line && line < hits.length) items.splice(line, 0, h("li", { class: "below" }, "Below this line: probably not here"));
+  return h("ul", { class: "grid", role: "list" }, items);
 }
 
 export function legend(hits) {
@@ -33,6 +36,7 @@ function card(hit, place, furthest, actions) {
       { class: "about" },
       h("div", { class: "title" }, h("h3", { class: clip.label ? "" : "quiet" }, name), mark(clip)),
       hit.score === undefined ? null : nearness(hit, furthest),
+      hit.because?.length ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
       h("p", { class: "file quiet", title: clip.id }, clip.name, credit(clip)),
       h("div", { class: "actions" }, actions(clip)),
     ),

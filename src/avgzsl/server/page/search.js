@@ -84,13 +84,16 @@ function results(found, asked, link) {
     tell("No clips found");
     return empty("No clips", `No clip can be compared with ${what} this way. Choose another modality, or ask for less.`);
   }
-  tell(`${count(found.hits.length, "clip")} found, nearest first`);
+  const nothing = found.line === 0;
+  const likely = found.line ? `, ${found.line.toLocaleString("en")} of them likely` : "";
+  tell(nothing ? `Nothing here fits ${what}` : `${count(found.hits.length, "clip")} found, nearest first${likely}`);
   return [
-    h("header", { class: "results-head" }, h("h2", {}, `Nearest to ${what}`), legend(found.hits)),
+    h("header", { class: "results-head" }, h("h2", {}, nothing ? `Nothing here fits ${what}` : `Nearest to ${what}`), legend(found.hits)),
+    nothing ? h("p", { class: "nothing" }, "These are the nearest clips. They probably show something else.") : null,
     ...found.notes.map((note) => h("p", { class: "quiet" }, note)),
     ...(found.corrected ? [h("p", { class: "quiet" }, CORRECTED)] : []),
-    grid(found.hits, (clip) => [link(clip)]),
-  ];
+    grid(found.hits, (clip) => [link(clip)], found.line),
+  ].filter(Boolean);
 }
 
 function browse(place, info, where, link) {

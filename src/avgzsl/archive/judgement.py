@@ -1,0 +1,81 @@
+"""Is what was found there at all? Evidence of hits, which of them are likely, and what speaks for them.
+
+A hit is held against the bank of everyday phrases (`scores.evidence`), encoded as the run encodes words. Where there is
+no bank (`recognition.bank`), or a clip is asked with, there is no evidence, and nothing is likely or unlikely.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from avgzsl.archive.nearest import NearestClips
+from avgzsl.errors import DataError
+from avgzsl.experiments.protocol import Mode
+from avgzsl.methods import Method, TextEmbeddings
+from avgzsl.recognition.bank import Bank
+from avgzsl.scores.evidence import Lines, likely, z_evidence
+
+_UNTOLD = "whether it is there at all cannot be told: "
+
+
+class Judgement(NamedTuple):
+    """Of each hit its evidence, whether it is likely, and labels that speak for it; None for what nothing tells."""
+
+    evidence: Sequence[float | None]
+    likely: Sequence[bool | None]
+    because: Sequence[tuple[str, ...] | None]
+    notes: tuple[str, ...] = ()
+
+
+def unjudged(k: int, *notes: str) -> Judgement:
+    """Of k hits of which nothing is told."""
+    return Judgement([None] * k, [None] * k, [None] * k, notes)
+
+
+def judge(
+    method: Method,
+    bank: Bank,
+    lines: Lines,
+    found: NearestClips,
+    point: TextEmbeddings,
+    mode: Mode,
+    weight: float | None = None,
+) -> Judgement:
+    """What is to be said of the hits of words, with the run's lines; `weight` is as in `Method.compare`."""
+    k = len(found.clips)
+    if not k:
+        return unjudged(0)
+    if method.absolute:
+        evidence = torch.from_numpy(found.scores - found.addends).double()
+    elif bank.text is None:
+        return unjudged(k, f"{_UNTOLD}{bank.why}")
+    else:
+        try:
+            evidence = _held_against(method, bank.text, found, point, mode, weight)
+        except DataError as problem:
+            return unjudged(k, f"{_UNTOLD}{problem}")
+    said = method.because(found.embeddings, point, mode.modality)
+    remark = method.remark(point, mode.modality)
+    return Judgement(
+        evidence.tolist(),
+        likely(evidence, lines.at(max(found.archive, 1))).tolist(),
+        [None] * k if said is None else said,
+        () if remark is None else (remark,),
+    )
+
+
+def _held_against(
+    method: Method,
+    bank: TextEmbeddings,
+    found: NearestClips,
+    point: TextEmbeddings,
+    mode: Mode,
+    weight: float | None,
+) -> Float64[Tensor, " k"]:
+    """Evidence from scores as they are ranked by: what was added to the first hit's is added to the bank's."""
+    first = found.embeddings.where(torch.arange(len(found.clips)) == 0)
+    of_bank = method.compare(first, bank, *mode, weight)[0].double() + float(found.addends[0])
+    return z_evidence(torch.from_numpy(found.scores), of_bank)

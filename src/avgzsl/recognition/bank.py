@@ -1,0 +1,85 @@
+"""The bank of everyday phrases through a run's text encoder, and the lines that validation clips choose with it.
+
+A run whose text encoder knows a closed list of names has no bank. Its own classes are none: held against each other,
+first hits of classes that are there and of classes whose clips were taken away have an area under ROC of 0.74, with the
+bank 0.94 to 0.97 (real clips, MiniLM).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from avgzsl.data.clips import Dataset
+from avgzsl.errors import AvgzslError, DataError
+from avgzsl.experiments.calibration import LinesRecord, ModeName, Recognition, lines_by_mode, read_recognition
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.protocol import served_modes
+from avgzsl.experiments.run import Run
+from avgzsl.methods import TextEmbeddings
+from avgzsl.recognition.bank_cache import kept_rows
+from avgzsl.recognition.recogniser import Recogniser, class_table
+from avgzsl.recognition.text_encoders import load_text_encoder
+from avgzsl.scores.evidence import LEAST_BANK
+from avgzsl.text.bank import everyday_phrases
+from avgzsl.types import EncoderChoice
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Everyday phrases in the space of the clips; None where a run has none, and `why`."""
+
+    text: TextEmbeddings | None
+    why: str = ""
+
+
+def load_bank(words: Recogniser) -> Bank:
+    """The bank by the run's text encoder; phrases with words that it does not know are left out."""
+    phrases = everyday_phrases()
+    try:
+        if not words.text.open_vocabulary:
+            return Bank(None, "the run's text encoder knows a closed list of names alone")
+        text = kept_rows(words.text.record, phrases, lambda: _encoded(words, phrases))
+    except AvgzslError:
+        return Bank(None, "the run's text encoder is not at hand")
+    if len(text) < LEAST_BANK:
+        return Bank(None, f"the run's text encoder has vectors for {len(text)} of {len(phrases)} everyday phrases")
+    return Bank(words.run.method.embed_text(text))
+
+
+def choose_lines(run: Run, dataset: Dataset, encoders: EncoderChoice | None = None) -> dict[ModeName, LinesRecord]:
+    """The lines of likely hits, by mode, from the validation clips of the run's data; none where these cannot tell.
+
+    They tell with a bank, and with clips of at least five classes. What encoders the run knows are looked for as in a
+    search; one that is not at hand costs the lines, and the method's own hold.
+    """
+    val = dataset.splits.get("val")
+    if val is None or not len(val):
+        return {}
+    words = Recogniser(
+        run=run,
+        classes=dataset.classes,
+        recognition=Recognition(modes={}),
+        mode=served_modes(run.method)[0],
+        backbones={},
+        load_text=partial(load_text_encoder, run, dataset.classes, encoders or EncoderChoice()),
+    )
+    bank, recognition = load_bank(words), read_recognition(run.folder) or Recognition(modes={})
+    gallery = gallery_of(run.method, val, dataset.classes)
+    return {} if bank.text is None else lines_by_mode(gallery, bank.text, recognition.numbers())
+
+
+def _encoded(words: Recogniser, phrases: Sequence[str]) -> Tensor:
+    """The rows of all phrases; where the encoder does not know some words, of those phrases that have a vector."""
+    try:
+        return class_table(words, phrases).text
+    except DataError:
+        rows = []
+    for phrase in phrases:
+        try:
+            rows.append(class_table(words, [phrase]).text)
+        except DataError:
+            continue
+    return torch.cat(rows) if rows else torch.zeros(0, words.classes.text.shape[1])
