@@ -266,7 +266,7 @@ def test_what_came_from_elsewhere_is_named_and_checked(run: runs.Run, root: Path
     """The run of a folder of features: its first part is the data's own, of no known encoder."""
     classes = runs.read_classes(run)
     vectors = dict(zip(classes.names, classes.text[:, :OWN].numpy(), strict=True))
-    np.savez(tmp_path / "same.npz", horn=np.ones(OWN), **vectors)
+    np.savez(tmp_path / "same.npz", horn=np.ones(OWN), **{name: 2 * vector for name, vector in vectors.items()})
     np.savez(tmp_path / "other.npz", horn=np.ones(OWN), **{name: -vector for name, vector in vectors.items()})
 
     def encoded(*text: str) -> tuple[ClassTable, tuple[str, ...]]:
@@ -275,11 +275,13 @@ def test_what_came_from_elsewhere_is_named_and_checked(run: runs.Run, root: Path
         from avgzsl.recognition.text_encoders import load_text_encoder
 
         words = partial(load_text_encoder, run, classes, EncoderChoice(text=text))
-        return asked_classes(replace(recogniser(run, classes), load_text=words), ["horn", "dog"])
+        return asked_classes(replace(recogniser(run, classes), load_text=words), ["horn", "dog", "cat: it purrs"])
 
     table, notes = encoded(f"own=dict:{tmp_path / 'same.npz'}")
     assert table.text[0, :OWN].tolist() == [1.0] * OWN and len(notes) == 1
     assert torch.equal(table.text[1], classes.text[classes.names.index("dog")])
+    assert torch.equal(table.text[2, :OWN], classes.text[classes.names.index("cat"), :OWN])
+    torch.testing.assert_close(table.text[2, OWN:], load("hashed-words:64").encode(["it purrs"])[0])
     with pytest.raises(RunError, match=r"text vectors from elsewhere.*--text own=ENCODER"):
         encoded()
     with pytest.raises(ConfigError, match="another vector than"):
