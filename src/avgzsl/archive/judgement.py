@@ -17,6 +17,7 @@ from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Method, TextEmbeddings
 from avgzsl.recognition.bank import Bank
 from avgzsl.scores.evidence import Lines, likely, z_evidence
+from avgzsl.scores.label_mix import FEW_LABELS
 
 _UNTOLD = "whether it is there at all cannot be told: "
 
@@ -57,11 +58,12 @@ def judge(
             evidence = _held_against(method, bank.text, found, point, mode, weight)
         except DataError as problem:
             return unjudged(k, f"{_UNTOLD}{problem}")
+    fits = point.fit is None or float(point.fit[0]) >= FEW_LABELS
     said = method.because(found.embeddings, point, mode.modality)
     remark = method.remark(point, mode.modality)
     return Judgement(
         evidence.tolist(),
-        likely(evidence, lines.at(max(found.archive, 1))).tolist(),
+        likely(evidence, lines.at(max(found.archive, 1))).tolist() if fits else [False] * k,
         [None] * k if said is None else said,
         () if remark is None else (remark,),
     )

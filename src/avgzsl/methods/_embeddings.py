@@ -1,7 +1,7 @@
 """Clips in the space of the classes: all that evaluation, recognition and the archive know of a clip."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -66,13 +66,15 @@ class TextEmbeddings:
     """Classes, or phrases, in the space of the clips of each modality, on the CPU; widths may differ by modality.
 
     None stands for a modality that the method does not compare. `video_weight` is how much video counts against audio
-    for a class, where the text itself says so.
+    for a class, where the text itself says so. `fit` is how well the best label fits a class that clips meet by labels
+    (0 to 1).
     """
 
     audio: Float[Tensor, "c a"] | None
     video: Float[Tensor, "c v"] | None
     joint: Float[Tensor, "c j"] | None
     video_weight: Float[Tensor, " c"] | None = None
+    fit: Float[Tensor, " c"] | None = None
 
     @classmethod
     def shared(cls, z: Float[Tensor, "c d"]) -> "TextEmbeddings":
@@ -88,11 +90,10 @@ class TextEmbeddings:
 
     def take(self, rows: Int[Tensor, " k"]) -> "TextEmbeddings":
         """The classes at these rows, in that order."""
-        weight = None if self.video_weight is None else self.video_weight[rows]
+        kept = {name: None if part is None else part[rows] for name, part in vars(self).items()}
         if self.one_space:
-            return replace(TextEmbeddings.shared(present(self.audio, "audio")[rows]), video_weight=weight)
-        audio, video, joint = (None if z is None else z[rows] for z in (self.audio, self.video, self.joint))
-        return TextEmbeddings(audio, video, joint, weight)
+            kept |= dict.fromkeys(("audio", "video", "joint"), present(self.audio, "audio")[rows])
+        return TextEmbeddings(**kept)
 
     @property
     def one_space(self) -> bool:

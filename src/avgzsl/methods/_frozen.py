@@ -7,7 +7,7 @@ have probabilities, which need none of it: where every modality is by labels, a 
 and the score the rule of `scores/label_mix.py`; beside a shared space labels are standardised, too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass as plain
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -24,6 +24,7 @@ from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import clip_features, dimensions, fitted
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late
 from avgzsl.methods._frozen_finding import Made, find_space, same_width
+from avgzsl.methods._frozen_reasons import few_labels, reasons
 from avgzsl.methods._frozen_spaces import LabelSpace, Phrases, Space, restored
 from avgzsl.methods._text import Columns, TextPreparation
 from avgzsl.methods._untrained import UntrainedMethod
@@ -73,6 +74,21 @@ class FrozenEncoders(UntrainedMethod):
     def fusions(self) -> tuple[Fusion, ...]:
         """Weighted: by one weight of video for all clips, or, of labels, by how well they fit each phrase."""
         return ("equal", "weighted")
+
+    @property
+    def absolute(self) -> bool:
+        """Where all is by labels, scores are sums of probabilities' roots, which compare across phrases."""
+        return self.spaces_ is not None and not self._standardised
+
+    def because(
+        self, clips: Embeddings, text: TextEmbeddings, modality: TestModality
+    ) -> Sequence[tuple[str, ...]] | None:
+        """See `Method`: the labels that add most to the score of each clip."""
+        return reasons(self._spaces, clips, text, modality) if self.absolute else None
+
+    def remark(self, text: TextEmbeddings, modality: TestModality) -> str | None:
+        """See `Method`: whether labels fit the phrase at all."""
+        return few_labels(float(text.fit[0])) if text.fit is not None else None
 
     @property
     def left_out(self) -> Mapping[Modality, str]:
@@ -133,8 +149,9 @@ class FrozenEncoders(UntrainedMethod):
         found = {modality: self._phrases(modality, text) for modality in self._spaces}
         kappa = [phrases.kappa for phrases in found.values() if phrases.kappa is not None]
         share = video_share(*kappa) if len(kappa) == len(MODALITIES) else None
+        fit = torch.stack(kappa).amax(0) if self.absolute else None
         z = {modality: self._row(modality, phrases.vectors) for modality, phrases in found.items()}
-        return TextEmbeddings(z.get("audio"), z.get("video"), None, share)
+        return TextEmbeddings(z.get("audio"), z.get("video"), None, share, fit)
 
     def learned(self) -> dict[str, Tensor]:
         """The spaces, and the mean and deviation of each."""
