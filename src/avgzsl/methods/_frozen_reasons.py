@@ -20,10 +20,11 @@ def reasons(
     for row in torch.arange(len(clips)):
         clip = clips.where(torch.arange(len(clips)) == row)
         has = [m for m in labels if modality in (m, "both") and bool(clip.has(m).all())]
-        both = {"audio": 1 - share, "video": share} if len(has) == len(MODALITIES) else dict.fromkeys(has, 1.0)
+        both: dict[Modality, float] = {"audio": 1 - share, "video": share}
+        shares = both if len(has) == len(MODALITIES) else dict.fromkeys(has, 1.0)
         weights = {m: vectors[0] for m in has if (vectors := text.of(m)) is not None}
         roots = {m: z[0] for m in has if (z := clip.of(m)) is not None}
-        found.append(tuple(dict.fromkeys(reason.label for reason in because(labels, weights, both, roots))))
+        found.append(tuple(dict.fromkeys(reason.label for reason in because(labels, weights, shares, roots))))
     return found
 
 

@@ -12,12 +12,13 @@ phrase with the mean vector of the labels, finds much less there.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+Part = TypeVar("Part", bound=str)  # a modality
 SHARPNESS = 30.0
 """Of the softmax over labels."""
 KAPPA_RANGE = (0.05, 1.0)
@@ -87,10 +88,10 @@ def fused_scores(
 
 
 def because(
-    labels: Mapping[str, Sequence[str]],
-    weights: Mapping[str, Float[Tensor, " k"]],
-    shares: Mapping[str, float],
-    roots: Mapping[str, Float[Tensor, " k"]] | None = None,
+    labels: Mapping[Part, Sequence[str]],
+    weights: Mapping[Part, Float[Tensor, " k"]],
+    shares: Mapping[Part, float],
+    roots: Mapping[Part, Float[Tensor, " k"]] | None = None,
     most: int = 3,
 ) -> list[Because]:
     """The labels that add most to a clip's score, or, without `roots`, those of greatest weight in the phrase.
