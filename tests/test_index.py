@@ -567,7 +567,7 @@ REFUSED = {
     "folders url": ({"url": "http://localhost:6333"}, ConfigError, "takes no url"),
     "manifest": ({"manifest": Path("m.csv")}, ConfigError, "has no part in indexing"),
     "device": ({"encoders": EncoderChoice(device="cuda")}, ConfigError, "device has no part in indexing"),
-    "text": ({"encoders": EncoderChoice(text="hashed-words")}, ConfigError, "text has no part in indexing"),
+    "text": ({"encoders": EncoderChoice(text="hashed-words")}, ConfigError, "gives 512 numbers"),
     "values": ({}, DataError, "not finite"),
 }
 

@@ -24,6 +24,7 @@ from avgzsl.recognition import encoders
 from avgzsl.recognition.encoders import load_backbones, same_encoder
 from avgzsl.recognition.portable import with_bare_names, with_card, with_weights
 from avgzsl.recognition.recogniser import class_table, load_recogniser
+from avgzsl.recognition.text_encoders import load_text_encoder
 from avgzsl.reports.model_card import model_card
 from avgzsl.support import trust
 from avgzsl.support.weights import WeightFile, identify
@@ -194,9 +195,9 @@ def test_from_clips_to_a_packed_run_that_tells_their_licences(tmp_path):
     (tmp_path / "clips.csv").write_text("\n".join(rows))
     extract(tmp_path, tmp_path / "store", manifest=tmp_path / "clips.csv", encoders=OF_CLIPS, workers=1)
     run = train(tmp_path / "store", out=tmp_path / "run", settings=clip_runs.QUICK, device="cpu")
-    assert {kind: encoder.spec for kind, encoder in run.config.data.encoders.items()} == {
-        "audio": "descriptors", "video": "descriptors", "text": "hashed-words:64"
-    }  # fmt: skip
+    assert [encoder.spec for encoder in run.config.data.known_encoders] == [
+        "descriptors", "descriptors", "hashed-words:64"
+    ]  # fmt: skip
     pack(run.folder, tmp_path / "packed")
     assert "Licences of its clips: CC BY 4.0 (12); own work (6)." in (tmp_path / "packed" / "README.md").read_text()
     (result,) = predict(tmp_path / "packed", [tmp_path / "test-green-low.mp4"], ["green low", "purple high"])
@@ -477,7 +478,7 @@ def test_a_named_file_is_packed_if_it_is_the_one_of_the_record(run, secret, tmp_
     foreign = with_record(run, tmp_path / "foreign", text=Encoder(f"dict:{secret}", (identify(secret),)))
     pack(foreign, tmp_path / "out", weights=True, named=[secret])
     assert (tmp_path / "out" / "weights" / "secret.csv").read_bytes() == SECRET
-    assert runs.read_config(tmp_path / "out").data.encoders["text"].spec == "dict:secret.csv"
+    assert runs.read_config(tmp_path / "out").data.known_encoders[-1].spec == "dict:secret.csv"
     other = with_record(run, tmp_path / "other", text=Encoder(f"dict:{secret}", (WeightFile("secret.csv", "a" * 64),)))
     with pytest.raises(WeightsError, match=r"the file secret\.csv .* that the run was trained with is not there"):
         pack(other, tmp_path / "out2", weights=True, named=[secret])
@@ -557,7 +558,7 @@ def test_a_run_opens_no_file_that_its_record_does_not_know(run, secret, spec, tm
     classes = runs.read_classes(loaded)
     load = {
         True: lambda: load_backbones(loaded, ["audio"], EncoderChoice()),
-        False: lambda: encoders.load_text_encoder(loaded, classes, EncoderChoice()),
+        False: lambda: load_text_encoder(loaded, classes, EncoderChoice()).encode(["a"]),
     }[spec.endswith("yaml")]
     with pytest.raises(WeightsError, match=r"is not the (text|audio) encoder of") as refused:
         load()
@@ -571,8 +572,8 @@ def test_a_run_makes_nobody_ask_the_network(run, tmp_path, monkeypatch):
     foreign = runs.load_run(with_record(run, tmp_path / "foreign", text=Encoder("sentence:somebody/elses-model")))
     classes = runs.read_classes(foreign)
     with pytest.raises(WeightsError, match="nothing is fetched because a run names it"):
-        encoders.load_text_encoder(foreign, classes, EncoderChoice())
+        load_text_encoder(foreign, classes, EncoderChoice()).encode(["a"])
     assert asked == []
     with pytest.raises(WeightsError, match="not to be had"):
-        encoders.load_text_encoder(foreign, classes, EncoderChoice(text="sentence:somebody/elses-model"))
+        load_text_encoder(foreign, classes, EncoderChoice(text="sentence:somebody/elses-model")).encode(["a"])
     assert asked == ["somebody/elses-model"]

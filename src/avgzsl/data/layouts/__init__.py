@@ -4,6 +4,7 @@
 """
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def open_dataset(
     drop_bad_rows: bool = False,
     text_order: TextOrder | str = "right",
     merge_spellings: bool = False,
+    text: Sequence[str] | None = (),
+    models: str | Path | None = None,
 ) -> Dataset:
     """Read the data set in the folder `path`; the layout is recognised unless it is given.
 
@@ -44,12 +47,13 @@ def open_dataset(
     With `drop_bad_rows`, clips with values that are not finite are left out and counted in `Dataset.notes`; without,
     they are an error. `text_order` "avca-published" gives the classes of layout avca the text vectors that the
     published loaders give them, many of them wrong. Classes that are one class written differently, or have one text
-    vector, are told in the notes; with `merge_spellings` the former become one, which is seen if one of them is.
-    Raises DataError, naming file, finding and remedy;
+    vector, are told in the notes; with `merge_spellings` the former become one, which is seen if one of them is. `text`
+    says what the text of the classes is made of (`text.part_spec`), by default what the data brings; its encoders look
+    for weights in the folder `models`. Raises DataError, naming file, finding and remedy;
     UnknownNameError for a layout, class split or text order; ConfigError for a text order that the layout has not.
     """
     order = _text_order(text_order)
-    return as_dataset(path, DataChoice(layout, class_split, drop_bad_rows, order, merge_spellings))
+    return as_dataset(path, DataChoice(layout, class_split, drop_bad_rows, order, merge_spellings, text, models))
 
 
 def as_dataset(data: str | Path | Dataset, choice: DataChoice | None = None) -> Dataset:
