@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Float64, Int, Int64
 from torch import Tensor
 
 from avgzsl.archive import clip_selection
@@ -14,9 +12,10 @@ from avgzsl.archive.results import IndexEvaluation
 from avgzsl.data.clips import ClassTable
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.experiments.gallery import Gallery
-from avgzsl.experiments.protocol import Mode, choose_modes
+from avgzsl.experiments.protocol import Mode, Numbers, choose_modes
 from avgzsl.experiments.run import read_classes
 from avgzsl.experiments.trial import result_row
+from avgzsl.scores.energy import corrected as moved
 from avgzsl.scores.metrics import retrieval as retrieved
 from avgzsl.support.registry import unknown
 from avgzsl.types import RetrievalKind
@@ -43,24 +42,27 @@ def index_evaluate(
     results = []
     with view(collection) as seen:
         gallery = index_gallery(seen, classes, split)
-        positions = clip_selection.labelled(seen.db, split)
         unlabelled = clip_selection.count_unlabelled(seen.db, split)
-        for mode in choose_modes(gallery.method, gallery.modes, None, None, collection.folder):
-            scores, labels = _scored(seen, gallery, mode, positions, corrected)
-            figures = retrieved(scores, labels, classes.seen)
-            results.append(result_row(mode, len(labels), classes.names, figures, retrieval=by))
+    numbers = numbers_of(collection)
+    for mode in choose_modes(gallery.method, gallery.modes, None, None, collection.folder):
+        scored, chosen = gallery.score(mode, numbers), None
+        scores: Tensor = scored.scores
+        if corrected:
+            chosen = "val"  # the clips on which the energy term was chosen
+            scores = moved(scores, classes.seen, scored.energy_share, scored.energy_temperature)
+        figures = retrieved(scores, scored.labels, classes.seen)
+        results.append(result_row(mode, len(scored.rows), classes.names, figures, chosen, retrieval=by))
     return IndexEvaluation(collection.record.method, collection.record.run, split, unlabelled, results, by)
 
 
-def _scored(
-    seen: View, gallery: Gallery, mode: Mode, positions: Int64[np.ndarray, " n"], corrected: bool
-) -> tuple[Float64[Tensor, "m c"], Int[Tensor, " m"]]:
-    """Scores, with their addends if asked, and labels of the clips that can be scored in a mode."""
-    keep, weight = gallery.embeddings.scorable(mode.modality), seen.collection.record.weight
-    scores = gallery.method.compare(gallery.embeddings.where(keep), gallery.text, *mode, weight).double()
-    if corrected:
-        scores = scores + torch.from_numpy(seen.addends(positions[keep.numpy()], mode))[:, None]
-    return scores, gallery.labels[keep]
+def numbers_of(collection: Collection) -> dict[Mode, Numbers]:
+    """What the index keeps of its run's calibration, by mode."""
+    record, numbers = collection.record, {}
+    for mode in collection.modes:
+        energy = record.energy.get(str(mode))
+        share, warmth = (0.0, 1.0) if energy is None else (energy.share, energy.temperature)
+        numbers[mode] = Numbers(weight=record.weight, energy_share=share, energy_temperature=warmth)
+    return numbers
 
 
 def index_gallery(seen: View, classes: ClassTable, split: str | None = None) -> Gallery:
