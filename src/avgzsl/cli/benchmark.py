@@ -1,12 +1,13 @@
 """`avgzsl benchmark`: methods compared on class splits and seeds."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, Stretch, Tuned, with_options
+from avgzsl.cli.options import Baselines, Calibrations, Data, Preset, Processes, Seeds, Stretch, Tuned, with_options
 from avgzsl.types import DataChoice
 
 
@@ -29,18 +30,21 @@ def benchmark(
     ] = None,
     choice: DataChoice,
     processes: Processes = None,
+    baselines: Baselines = None,
 ) -> None:
     """Run the grid of methods, class splits and seeds; print the comparison and what failed (exit code 1)."""
     from avgzsl.cli import show
     from avgzsl.experiments.benchmark import benchmark as run_grid
     from avgzsl.experiments.benchmark import open_splits
+    from avgzsl.experiments.grid_baselines import Grid, grid_baselines, write_grid_baselines
     from avgzsl.methods import PLUGINS, find_method
     from avgzsl.reports.entries import check_preset, paper_entry
     from avgzsl.reports.summary import summary_markdown, write_summary
 
     if methods == "all":
         loaded, broken = PLUGINS.load_all()
-        chosen = list(loaded)
+        chosen = [name for name, kind in loaded.items() if not kind.untrained]  # not every data set allows it
+        baselines = True if baselines is None else baselines
         for problem in broken.values():
             print(f"left out: {problem}", file=sys.stderr)
     else:
@@ -49,6 +53,7 @@ def benchmark(
     paired = find_method(against).name
     splits = open_splits(data, choice)
     entries = [paper_entry(name, splits, preset, tuned) for name in chosen]
+    started = time.monotonic()
     with show.progress() as progress:
         comparison = run_grid(
             data,
@@ -61,6 +66,12 @@ def benchmark(
             processes=processes,
             progress=progress,
         )
-    print(summary_markdown(comparison, calibration, paired))
-    show.files(write_summary(out, comparison, calibration, paired))
+        seconds = time.monotonic() - started
+        grid = Grid(data, splits, out, choice, range(seeds), calibration, processes, seconds)
+        beside = grid_baselines(grid, comparison, baselines, progress)
+    print(summary_markdown([*comparison, *beside.results], calibration, paired))
+    show.notes(beside.notes)
+    show.files(
+        [*write_summary(out, comparison, calibration, paired, beside.results), *write_grid_baselines(out, beside)]
+    )
     sys.exit(show.failures(comparison))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Calibrations, Data, Preset, Processes, Seeds, Stretch, Tuned, with_options
+from avgzsl.cli.options import Baselines, Calibrations, Data, Preset, Processes, Seeds, Stretch, Tuned, with_options
 from avgzsl.types import DataChoice
 
 
@@ -26,6 +26,7 @@ def reproduce(
     tuned: Tuned = None,
     choice: DataChoice,
     processes: Processes = None,
+    baselines: Baselines = None,
 ) -> None:
     """Make the paper's tables and figures, published beside measured, and a report of all."""
     from avgzsl.cli import show
@@ -43,10 +44,12 @@ def reproduce(
             calibration=calibration,
             stretch=stretch,
             processes=processes,
+            baselines=baselines,
             progress=progress,
         )
     for file in reproduction.files:
         if file.suffix == ".md":
             print(file.read_text())
+    show.notes(reproduction.notes)
     show.files(reproduction.files)
     sys.exit(show.failures(reproduction.comparison))

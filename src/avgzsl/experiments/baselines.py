@@ -26,7 +26,7 @@ from avgzsl.support.showing import Shown
 
 BASELINES = "baselines.json"
 MIXED = "mixed"
-_SHARE = 0.1  # of the training's time, in which baselines come unasked
+SHARE = 0.1  # of the training's time, in which baselines come unasked
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,17 +63,14 @@ def baselines(
     """
     dataset, names = evaluation.dataset, [marked("yardstick")[0], marked("untrained")[0]]
     names = [name for name in names if name != run.method.name and wanted is not False]
-    left = float("inf") if wanted else _SHARE * _known(trained_seconds, run, dataset)
+    left = float("inf") if wanted else SHARE * _known(trained_seconds, run, dataset)
     galleries: dict[str, tuple[Gallery, list[Gallery]]] = {}
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     for name in names:
         seconds = 0.0 if wanted else baseline_seconds(name, dataset) + evaluated_seconds
         if seconds > left:
-            notes.append(
-                f"no row {name}: it would take some {max(seconds, 0.1):.1f} s, more than the {max(left, 0):.1f} s that "
-                "are a tenth of the training; --baselines asks for it"
-            )
+            notes.append(unasked(name, seconds, left))
             continue
         left -= seconds
         try:
@@ -97,6 +94,14 @@ def write_baselines(folder: Path, found: Baselines) -> list[Path]:
         return []
     write_json(folder / BASELINES, found.json())
     return [folder / BASELINES]
+
+
+def unasked(name: str, seconds: float, left: float) -> str:
+    """Why a baseline is not there."""
+    return (
+        f"no row {name}: it would take some {max(seconds, 0.1):.1f} s, and {max(left, 0):.1f} s are what a tenth of "
+        "the training leaves for it; --baselines asks for it"
+    )
 
 
 def did_not_help(method: str, own: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> str | None:

@@ -148,6 +148,14 @@ def _grid(
     return grid
 
 
+def is_computed(
+    entry: Entry, datasets: Mapping[str, Dataset], seeds: Sequence[int], calibration: Calibration, folder: Path
+) -> bool:
+    """Whether all cells of an entry are in the folder. Raises RunError for one that is damaged."""
+    grid = _grid([entry], datasets, seeds, calibration, stretch=False)
+    return all(read_cell(folder, cell) is not None for _, cell in grid)
+
+
 def _run(
     missing: Sequence[tuple[Entry, Cell]], datasets: Mapping[str, Dataset], folder: Path, processes: int | None
 ) -> Iterator[Result]:

@@ -10,6 +10,7 @@ from avgzsl.experiments.cells import Result
 from avgzsl.reports.published import UNPUBLISHED, PaperTable, TableLine
 from avgzsl.scores.metrics import spread
 from avgzsl.support.spreadsheet import escaped
+from avgzsl.types import TEST_MODALITIES, Fusion
 
 FIGURES = ("S", "U", "HM")
 COLUMNS = ("model", "modality", *FIGURES, *(f"{f}_sd" for f in FIGURES), *(f"published_{f}" for f in FIGURES))
@@ -27,6 +28,20 @@ class MeasuredLine(NamedTuple):
     line: TableLine
     figures: tuple[tuple[float, float], ...] | None
     runs: int
+
+
+def with_baselines(table: PaperTable, names: Sequence[str], results: Sequence[Result]) -> PaperTable:
+    """The table with lines of methods, entries of that name, that it has not yet; in the fullest mode of each test."""
+    lines = list(table.lines)
+    for name in names:
+        rows = [row for result in results if result.label == name for row in result.rows if row["task"] == table.task]
+        if any(line.entry == name for line in table.lines):
+            continue
+        for modality in TEST_MODALITIES:
+            fusions: list[Fusion] = [row["fusion"] or "equal" for row in rows if row["modality"] == modality]
+            if fusions:
+                lines.append(TableLine(name, name, modality, fusions[-1], UNPUBLISHED))
+    return table._replace(lines=tuple(lines))
 
 
 def measured_lines(table: PaperTable, results: Sequence[Result]) -> list[MeasuredLine]:

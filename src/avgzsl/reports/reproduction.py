@@ -1,5 +1,6 @@
 """The paper's Tables 1 to 4 and Figures 5 to 7 on a data set, published beside measured, and one report of all."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from avgzsl.experiments.benchmark import Entry, benchmark, open_splits
 from avgzsl.experiments.cells import Comparison, Result
 from avgzsl.experiments.code_version import code_version
 from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.grid_baselines import Grid, grid_baselines, write_grid_baselines
 from avgzsl.experiments.jobs import job_of
-from avgzsl.methods import Method, build
+from avgzsl.methods import Method, build, marked
 from avgzsl.reports.cd_figure import cd_figure
-from avgzsl.reports.comparison import as_csv, as_latex, as_markdown, measured_lines
+from avgzsl.reports.comparison import as_csv, as_latex, as_markdown, measured_lines, with_baselines
 from avgzsl.reports.entries import check_preset, needed, paper_entry
 from avgzsl.reports.html import Page, write_page
 from avgzsl.reports.published import COMPARED, FIGURES, PAPER, TABLES
@@ -46,10 +48,11 @@ _QUERIES = 4
 
 @dataclass(frozen=True, eq=False)
 class Reproduction(Shown):
-    """The files that were made, and the cells they were made of."""
+    """The files that were made, and the cells they were made of; `notes` say what the baselines do."""
 
     files: tuple[Path, ...]
     comparison: Comparison
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """One row a file."""
@@ -72,12 +75,14 @@ def reproduce(
     calibration: Calibration = "val",
     stretch: bool = False,
     processes: int | None = None,
+    baselines: bool | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
     """Make one of ALL, or `all`, in the folder `out`; cells are kept in `out/cells` and only missing ones run.
 
     Of a folder the first class split is taken, or that of `choice`, which can also be `all`. `tuned` is a
-    folder of presets as `avgzsl tune` writes them; methods without one take the `preset`, if they have it. Parameters
+    folder of presets as `avgzsl tune` writes them; methods without one take the `preset`, if they have it. Tables have
+    lines of frozen encoders and of least squares: None those that cost little (`grid_baselines`). Parameters
     are those of `benchmark`, which it runs, with what to make and the presets in place of the entries. Raises
     UnknownNameError, ConfigError, DataError.
     """
@@ -92,18 +97,25 @@ def reproduce(
     names = needed(chosen)
     check_preset(preset, names)
     entries = [paper_entry(name, datasets, preset, None if tuned is None else Path(tuned)) for name in names]
+    started = time.monotonic()
     comparison = benchmark(
         data, entries, out, choice=choice, seeds=seeds, calibration=calibration, stretch=stretch,
         processes=processes, progress=progress,
     )  # fmt: skip
+    seconds = time.monotonic() - started
+    grid = Grid(data, datasets, out, choice, seeds, calibration, processes, seconds)
+    beside = grid_baselines(grid, comparison, baselines if any(name in TABLES for name in chosen) else False, progress)
     about = _about(datasets, entries, len(seeds), calibration, preset, tuned, comparison.failed)
+    about += [f"Baselines: {note}." for note in beside.notes]
     page = Page(f"{PAPER} reproduced", about)
-    files = [file for name in chosen if name in TABLES for file in _write_table(name, comparison, out, page)]
+    tables = [name for name in chosen if name in TABLES]
+    files = [file for name in tables for file in _write_table(name, [*comparison, *beside.results], out, page)]
+    files += write_grid_baselines(out, beside)
     if any(name in FIGURES for name in chosen):
         files += _write_figures(chosen, comparison, next(iter(datasets.values())), entries, out, page)
     files.append(out / "report.html")
     write_page(files[-1], page)
-    return Reproduction(tuple(files), comparison)
+    return Reproduction(tuple(files), comparison, beside.notes)
 
 
 def _first_split(data: str | Path | Dataset, choice: DataChoice | None) -> DataChoice | None:
@@ -116,7 +128,7 @@ def _first_split(data: str | Path | Dataset, choice: DataChoice | None) -> DataC
 
 
 def _write_table(name: str, results: Sequence[Result], out: Path, page: Page) -> list[Path]:
-    table = TABLES[name]
+    table = with_baselines(TABLES[name], [marked("yardstick")[0], marked("untrained")[0]], results)
     lines = measured_lines(table, results)
     page.add_table(table, lines)
     files = [out / f"{name}.{ending}" for ending in ("md", "csv", "tex")]

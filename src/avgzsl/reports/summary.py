@@ -71,10 +71,12 @@ def summary_markdown(results: Sequence[Result], calibration: str, against: str) 
     )
 
 
-def write_summary(out: Path, comparison: Comparison, calibration: str, against: str) -> list[Path]:
-    """`summary.md`, and `results.json` with every cell's rows."""
+def write_summary(
+    out: Path, comparison: Comparison, calibration: str, against: str, beside: Sequence[Result] = ()
+) -> list[Path]:
+    """`summary.md`, with the cells `beside` in its tables, and `results.json` with every cell's own rows."""
     files = [out / "summary.md", out / "results.json"]
-    write_text(files[0], summary_markdown(comparison, calibration, against))
+    write_text(files[0], summary_markdown([*comparison, *beside], calibration, against))
     write_json(files[1], comparison.json())
     return files
 
