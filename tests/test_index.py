@@ -41,7 +41,7 @@ from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.class_splits import ClassSplit, write_class_split
-from avgzsl.features.feature_store import EncoderRecord
+from avgzsl.features.store_record import EncoderRecord
 from avgzsl.types import DataChoice, EncoderChoice
 from tests.index_world import (
     MODES,
