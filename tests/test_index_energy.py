@@ -112,7 +112,7 @@ def test_without_a_share_an_index_is_as_it_was(run, data, tmp_path, monkeypatch)
     folder = made(run, data, tmp_path / "index", monkeypatch, dict.fromkeys(NUMBERS, (0.0, 0.1)))
     assert open_index(folder).record.energy == {}
     assert not any(hit.addend for hit in search(folder, "pig"))
-    with pytest.raises(ConfigError, match="has no energy term.*--out NEW"):
+    with pytest.raises(ConfigError, match=r"has no energy term.*--out NEW"):
         search(folder, "pig", retrieval="corrected")
     with pytest.raises(ConfigError, match="has no energy term"):
         index_evaluate(folder, retrieval="corrected")

@@ -17,8 +17,8 @@ from jaxtyping import Float32
 from avgzsl.errors import AvgzslError, MediaError, RunError, WeightsError
 from avgzsl.features.embedding import Outcome
 from avgzsl.features.encoder_record import EncoderRecord
-from avgzsl.features.feature_store import Part
 from avgzsl.features.manifest import Row
+from avgzsl.features.store_record import Part
 from avgzsl.media.version import DECODER
 from avgzsl.support.trust import require_own_journal, require_regular
 from avgzsl.support.weights import identify
