@@ -33,6 +33,7 @@ __all__ = [
     "load",
     "load_tagger",
     "text_encoder_of",
+    "trained_on",
 ]
 
 PLUGINS: Plugins[BackbonePlugin] = Plugins(__name__, "backbone", keeps(BackbonePlugin), "avgzsl.backbones")
@@ -89,6 +90,11 @@ def text_encoder_of(spec: str, modality: Modality) -> str | None:
     name, _, weights = spec.partition(":")
     words = {("clip", "video"): "clip", ("clap", "audio"): "clap"}.get((name, modality))
     return words and (f"{words}:{weights}" if weights else words)
+
+
+def trained_on(spec: str, models: Path | None = None) -> str | None:
+    """One line: what the published weights of a backbone were trained on; None where that is not known, or nothing."""
+    return None
 
 
 def brings_weights(spec: str) -> bool:
