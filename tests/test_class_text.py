@@ -266,7 +266,7 @@ def test_what_came_from_elsewhere_is_named_and_checked(run: runs.Run, root: Path
     """The run of a folder of features: its first part is the data's own, of no known encoder."""
     classes = runs.read_classes(run)
     vectors = dict(zip(classes.names, classes.text[:, :OWN].numpy(), strict=True))
-    np.savez(tmp_path / "same.npz", horn=np.ones(OWN), **vectors)
+    np.savez(tmp_path / "same.npz", horn=np.ones(OWN), **{name: 2 * vector for name, vector in vectors.items()})
     np.savez(tmp_path / "other.npz", horn=np.ones(OWN), **{name: -vector for name, vector in vectors.items()})
 
     def encoded(*text: str) -> tuple[ClassTable, tuple[str, ...]]:
@@ -275,15 +275,31 @@ def test_what_came_from_elsewhere_is_named_and_checked(run: runs.Run, root: Path
         from avgzsl.recognition.text_encoders import load_text_encoder
 
         words = partial(load_text_encoder, run, classes, EncoderChoice(text=text))
-        return asked_classes(replace(recogniser(run, classes), load_text=words), ["horn", "dog"])
+        return asked_classes(replace(recogniser(run, classes), load_text=words), ["horn", "dog", "cat: it purrs"])
 
     table, notes = encoded(f"own=dict:{tmp_path / 'same.npz'}")
     assert table.text[0, :OWN].tolist() == [1.0] * OWN and len(notes) == 1
     assert torch.equal(table.text[1], classes.text[classes.names.index("dog")])
+    assert torch.equal(table.text[2, :OWN], classes.text[classes.names.index("cat"), :OWN])
+    torch.testing.assert_close(table.text[2, OWN:], load("hashed-words:64").encode(["it purrs"])[0])
     with pytest.raises(RunError, match=r"text vectors from elsewhere.*--text own=ENCODER"):
         encoded()
     with pytest.raises(ConfigError, match="another vector than"):
         encoded(f"own=dict:{tmp_path / 'other.npz'}")
+
+
+def test_an_index_is_told_once_what_its_run_does_not_know(run: runs.Run, root: Path, tmp_path: Path) -> None:
+    classes = runs.read_classes(run)
+    vectors = dict(zip(classes.names, classes.text[:, :OWN].numpy(), strict=True))
+    np.savez(tmp_path / "same.npz", horn=np.ones(OWN), **vectors)
+    before = (run.folder / "config.json").read_bytes()
+    told = EncoderChoice(text=f"own=dict:{tmp_path / 'same.npz'}")
+    index(run, root, tmp_path / "index", encoders=told, split="test")
+    assert len(search(tmp_path / "index", "horn")) > 0  # and nobody says it again
+    assert (run.folder / "config.json").read_bytes() == before
+    with pytest.raises(ConfigError, match="gives 64 numbers"):
+        index(run, root, tmp_path / "other", encoders=EncoderChoice(text="own=hashed-words:64"), split="test")
+    assert not (tmp_path / "other").exists()
 
 
 def recogniser(run: runs.Run, classes: ClassTable):

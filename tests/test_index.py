@@ -41,7 +41,7 @@ from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.class_splits import ClassSplit, write_class_split
-from avgzsl.features.feature_store import EncoderRecord
+from avgzsl.features.store_record import EncoderRecord
 from avgzsl.types import DataChoice, EncoderChoice
 from tests.index_world import (
     MODES,
@@ -567,7 +567,7 @@ REFUSED = {
     "folders url": ({"url": "http://localhost:6333"}, ConfigError, "takes no url"),
     "manifest": ({"manifest": Path("m.csv")}, ConfigError, "has no part in indexing"),
     "device": ({"encoders": EncoderChoice(device="cuda")}, ConfigError, "device has no part in indexing"),
-    "text": ({"encoders": EncoderChoice(text="hashed-words")}, ConfigError, "text has no part in indexing"),
+    "text": ({"encoders": EncoderChoice(text="hashed-words")}, ConfigError, "gives 512 numbers"),
     "values": ({}, DataError, "not finite"),
 }
 

@@ -11,7 +11,8 @@ from avgzsl import cli, open_dataset
 from avgzsl.data.reading.class_lists import write_class_lists
 from avgzsl.data.splitting import Clip, divide, split
 from avgzsl.errors import ConfigError, DataError
-from avgzsl.features.feature_store import EncoderRecord, StoredClip, write
+from avgzsl.features.feature_store import StoredClip, write
+from avgzsl.features.store_record import EncoderRecord
 
 CLASSES = tuple(f"class {letter}" for letter in "abcdefghij")
 

@@ -16,7 +16,8 @@ from avgzsl.data.inspection.inspect import inspect
 from avgzsl.errors import AvgzslError, DataError, UnknownNameError
 from avgzsl.features import feature_store as stores
 from avgzsl.features.class_splits import ClassSplit, write_class_split
-from avgzsl.features.feature_store import EncoderRecord, StoredClip, open_store, verify, write
+from avgzsl.features.feature_store import StoredClip, open_store, verify, write
+from avgzsl.features.store_record import EncoderRecord
 from avgzsl.support.weights import WeightFile
 
 CLASSES = ("bell", "drum", "flute")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -77,6 +78,13 @@ def test_prompts_are_the_mean_of_unit_vectors(tmp_path: Path) -> None:
     expected = unit(rows_of("hashed-words:64", "the red drum is loud", "red drum").mean(0))
     torch.testing.assert_close(rows[0], expected)
     assert notes == [] and parts.record[0].prompts == Prompts("p.txt", ("the {} is loud", "{}"))
+
+
+def test_long_vectors_count_no_more_than_short_ones(tmp_path: Path) -> None:
+    np.savez(tmp_path / "v.npz", **{"the drum": np.array([9.0, 0.0]), "drum": np.array([0.0, 1.0])})
+    (tmp_path / "p.txt").write_text("the {}\n{}\n")
+    rows, _ = load_parts([f"dict:{tmp_path / 'v.npz'}+prompts={tmp_path / 'p.txt'}"]).encode(["drum"])
+    torch.testing.assert_close(rows, torch.full((1, 2), 0.5**0.5))
 
 
 def test_sentences_of_a_class_a_phrase_and_prompts_for_what_has_none(sentences: Path) -> None:

@@ -34,6 +34,8 @@ from .catalogue import list_text_encoders as list_text_encoders
 from .data.clips import ClassTable as ClassTable
 from .data.clips import ClipSet as ClipSet
 from .data.clips import Dataset as Dataset
+from .data.describing import Described as Described
+from .data.describing import describe as describe
 from .data.export import Exported as Exported
 from .data.export import export as export
 from .data.inspection.inspect import Inspection as Inspection

@@ -30,6 +30,7 @@ from avgzsl.archive.engines import default_engine
 from avgzsl.archive.extraction import extract_media, has_extracted
 from avgzsl.archive.index_record import RECORD
 from avgzsl.archive.indexed_files import IndexedFile
+from avgzsl.archive.phrases import note_text
 from avgzsl.archive.results import Added, Faults, IndexInfo, Removed
 from avgzsl.archive.sources import decoder_of, kind_of, open_source
 from avgzsl.errors import AvgzslError, ConfigError, DataError
@@ -57,10 +58,11 @@ def index(
     """Index the clips of `source` with a run into the folder `out`; an index of the same run there goes on.
 
     `source` is a store, a folder of features in any layout, or a folder of media files (or those in a `manifest`),
-    which go through the run's own encoders, or those that it is told, into a store inside the index. `split` takes only
-    train, val or test. Clips of files that were replaced are replaced; `prune` removes those of files that were in the
-    source's folder and are gone. `engine` is that of a new index, LanceDB on disk if not given; `url` is where it is,
-    if not on disk: here, and in the other calls, it is the user who says so, here or in AVGZSL_ENGINE_URL.
+    which go through the run's own encoders, or those that it is told, into a store inside the index. Encoders of text
+    that are told are checked, and the index knows them from then on. `split` takes only train, val or test. Clips of
+    files that were replaced are replaced; `prune` removes those of files that were in the source's folder and are gone.
+    `engine` is that of a new index, LanceDB on disk if not given; `url` is where it is, if not on disk: here, and in
+    the other calls, it is the user who says so, here or in AVGZSL_ENGINE_URL.
     There are more parameters than eight, for a new index has an engine besides all that `index_add` takes.
 
     Raises DataError, RunError, ConfigError, ModalityError, WeightsError; a new index that nothing had come into is
@@ -69,7 +71,7 @@ def index(
     check_arguments(encoders=encoders, progress=progress)
     opened, folder = run if isinstance(run, Run) else load_run(Path(run)), Path(out)
     more: dict[str, Any] = {
-        "encoders": encoders,
+        "encoders": None if encoders is None else replace(encoders, text=()),
         "split": split,
         "manifest": manifest,
         "prune": prune,
@@ -83,15 +85,19 @@ def index(
             raise DataError(
                 f"{folder}: is an index with the engine {made_for}; go on with that, or choose another folder"
             )
-        return index_add(collection, source, **more)
+        return index_add(_with_text(collection, encoders), source, **more)
     existed = folder.exists()
     decoder = decoder_of(source)
     collection = create(folder, opened, engine or default_engine(), url, DECODER if decoder is None else decoder)
     try:
-        return index_add(collection, source, **more)
+        return index_add(_with_text(collection, encoders), source, **more)
     except Exception:  # no interruption: after that the same command goes on
         _undo(collection, existed)
         raise
+
+
+def _with_text(collection: Collection, encoders: EncoderChoice | None) -> Collection:
+    return collection if encoders is None or not encoders.parts else note_text(collection, encoders)
 
 
 def index_add(

@@ -13,6 +13,7 @@ import avgzsl
 from avgzsl.cli import (
     benchmark,
     demo,
+    describe,
     evaluate,
     export,
     extract,
@@ -42,6 +43,7 @@ app.command("inspect")(inspect.inspect)
 app.command("extract")(extract.extract)
 app.command("split")(split.split)
 app.command("export")(export.export)
+app.command("describe")(describe.describe)
 app.command("train-audio-net")(train_audio_net.train_audio_net)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

@@ -25,7 +25,7 @@ _OF_CLIPS = {
 }
 
 
-@with_options("text", **_OF_CLIPS)
+@with_options(text="How phrases are made, if the run does not know it, once a part: own=ENCODER; kept.", **_OF_CLIPS)
 def index(
     run: options.Run,
     source: Source,

@@ -15,9 +15,10 @@ from avgzsl.errors import ConfigError, DataError, MediaError, RunError
 from avgzsl.features import class_splits, engines
 from avgzsl.features.embedding import Outcome, Task
 from avgzsl.features.engines import BackboneSetup
-from avgzsl.features.feature_store import EncoderRecord, Part, Store, StoredClip, is_store, write
+from avgzsl.features.feature_store import Store, StoredClip, is_store, write
 from avgzsl.features.journal import JOURNAL, Journal, open_journal
 from avgzsl.features.manifest import Row, is_text, printable, read_clips
+from avgzsl.features.store_record import EncoderRecord, Part
 from avgzsl.features.window_clips import cut, measure
 from avgzsl.support import own_folders
 from avgzsl.support.arguments import as_path, check_arguments

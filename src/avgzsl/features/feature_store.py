@@ -12,18 +12,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import BaseModel, ConfigDict, Field
 
 from avgzsl.errors import DataError
+from avgzsl.features.store_record import EncoderRecord, FileRecord, Part, StoreRecord, names_encoder
 from avgzsl.media.version import DECODER
 from avgzsl.support import records
 from avgzsl.support.files import write_json, write_whole
 from avgzsl.support.trust import plain_name, require_regular
-from avgzsl.support.weights import Encoder, WeightFile, identify
+from avgzsl.support.weights import identify
 from avgzsl.text.part_record import TextPart
 from avgzsl.types import MODALITIES, Modality
 
@@ -45,51 +45,6 @@ COLUMNS = (
     "info",  # JSON: what the file is, and which of its streams were used
 )
 _BLOCK = 4096  # clips held in memory while the table is written
-
-Part = Literal["audio", "video", "text"]
-
-
-class EncoderRecord(BaseModel):
-    """A backbone or text encoder: its spec, as `load` takes it, and what that was loaded from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    spec: str
-    dimension: int = Field(gt=0)
-    weights: tuple[WeightFile, ...] = ()
-
-
-class FileRecord(BaseModel):
-    """A file of the store as it was written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    size: int
-    sha256: str
-
-
-class StoreRecord(BaseModel):
-    """The content of `store.json`: where the clips are, how many, their classes, encoders and files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    format: int
-    root: str
-    clips: int = Field(ge=0)
-    classes: tuple[str, ...]
-    columns: tuple[str, ...]
-    """Further columns of the manifest, behind those of COLUMNS."""
-    encoders: dict[Part, EncoderRecord]
-    files: dict[str, FileRecord]
-    text: tuple[TextPart, ...] = ()
-    """The parts of the text where there is more to say than the encoder of names, which else stands with the others."""
-    decoder: int = Field(default=0, ge=0)
-    """`media.version.DECODER` of the features; older stores did not say."""
-
-    @property
-    def text_parts(self) -> tuple[TextPart, ...]:
-        """What the text of the classes is made of; empty where there is none."""
-        names = self.encoders.get("text")
-        if self.text or names is None:
-            return self.text
-        return (TextPart(names.dimension, None, Encoder(names.spec, names.weights)),)
 
 
 class StoredClip(NamedTuple):
@@ -231,8 +186,8 @@ def write(
         clips=count,
         classes=classes,
         columns=columns,
-        encoders={**encoders, **_names_encoder(parts)},
-        text=() if _names_encoder(parts) else parts,
+        encoders={**encoders, **names_encoder(parts)},
+        text=() if names_encoder(parts) else parts,
         files={name: _file_record(folder / name) for name in names},
         decoder=DECODER,
     )
@@ -245,14 +200,6 @@ _AGAIN = "Run the same `avgzsl extract` again: what it finished before is kept"
 
 def _file_record(path: Path) -> FileRecord:
     return FileRecord(size=path.stat().st_size, sha256=identify(path).sha256)
-
-
-def _names_encoder(parts: tuple[TextPart, ...]) -> dict[Part, EncoderRecord]:
-    """A single part that is an encoder of names and no more is recorded as stores always were."""
-    if len(parts) != 1 or parts[0].encoder is None or parts[0] != TextPart(parts[0].width, None, parts[0].encoder):
-        return {}
-    encoder = parts[0].encoder
-    return {"text": EncoderRecord(spec=encoder.spec, dimension=parts[0].width, weights=encoder.weights)}
 
 
 def _open_array(path: Path, rows: int, width: int) -> Float32[np.ndarray, "_n _d"]:

@@ -16,8 +16,8 @@ from jaxtyping import Float32
 
 from avgzsl.errors import AvgzslError, MediaError, RunError, WeightsError
 from avgzsl.features.embedding import Outcome
-from avgzsl.features.feature_store import EncoderRecord, Part
 from avgzsl.features.manifest import Row
+from avgzsl.features.store_record import EncoderRecord, Part
 from avgzsl.media.version import DECODER
 from avgzsl.support.trust import require_own_journal, require_regular
 from avgzsl.support.weights import identify

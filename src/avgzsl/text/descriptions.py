@@ -9,6 +9,7 @@ from pathlib import Path
 
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.support.registry import unknown
+from avgzsl.support.spreadsheet import escaped, unescaped
 from avgzsl.support.trust import read_regular
 from avgzsl.support.weights import models_folder
 from avgzsl.text.names import LONGEST_NAME, check_names, shown, spellings, tokens
@@ -62,10 +63,8 @@ def read_descriptions(file: str | Path, columns: Sequence[str] = (), models: Pat
     ConfigError for a column that is not there.
     """
     path = _find(str(file), models)
-    header, rows, content = _read(path)
-    key = next((one for one in KEYS if one in header), None)
-    if key is None:
-        raise DataError(f"{path}: its columns are {', '.join(header) or 'none'}; {_EXPECTED}")
+    header, rows, place, content = read_rows(path)
+    key = header[place]
     texts = [column for column in header if column not in KEYS and _holds_text(rows, header.index(column))]
     if strange := [column for column in columns if column not in header or column == key]:
         raise ConfigError(f"{path}: {unknown('column', strange[0], texts)}")
@@ -75,8 +74,8 @@ def read_descriptions(file: str | Path, columns: Sequence[str] = (), models: Pat
     places = [header.index(column) for column in chosen]
     sentences: dict[str, tuple[str, ...]] = {}
     for number, row in rows.items():
-        name = _checked(path, number, row[header.index(key)])
-        own = tuple(_sentence(path, number, row[place]) for place in places if row[place].strip())
+        name = _checked(path, number, row[place])
+        own = tuple(_sentence(path, number, row[one]) for one in places if row[one].strip())
         if sentences.setdefault(name, own) != own:
             raise DataError(f"{path}: line {number}: {name!r} has other sentences already; keep one of the two")
     return DescriptionTable(path, Descriptions(path.name, sha256(content).hexdigest(), chosen), sentences)
@@ -94,8 +93,11 @@ def _find(file: str, models: Path | None) -> Path:
     )
 
 
-def _read(path: Path) -> tuple[list[str], dict[int, list[str]], bytes]:
-    """The names of the columns, the rows by the number of their (last) line, and the bytes they came from."""
+def read_rows(path: Path) -> tuple[list[str], dict[int, list[str]], int, bytes]:
+    """The names of the columns, the rows by the number of their (last) line, where names stand, and the file's bytes.
+
+    Raises DataError, naming file and line.
+    """
     try:
         content = read_regular(path, DataError, _LARGEST)
         reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
@@ -113,7 +115,16 @@ def _read(path: Path) -> tuple[list[str], dict[int, list[str]], bytes]:
                 f"{path}: line {number}: {len(row)} cells; expected {len(header)} ({', '.join(header)}); put text "
                 "with commas into quotation marks"
             )
-    return header, rows, content
+    key = next((one for one in KEYS if one in header), None)
+    if key is None:
+        raise DataError(f"{path}: its columns are {', '.join(header) or 'none'}; {_EXPECTED}")
+    return header, rows, header.index(key), content
+
+
+def plain(cell: str) -> str:
+    """A cell that was marked for spreadsheets (`support.spreadsheet`) without its mark; any other as it is."""
+    text = unescaped(cell)
+    return text if escaped(text) == cell else cell
 
 
 def _holds_text(rows: Mapping[int, list[str]], place: int) -> bool:
@@ -130,6 +141,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _checked(path: Path, number: int, name: str) -> str:
+    name = plain(name)
     try:
         check_names([name])
     except DataError as problem:
@@ -139,7 +151,7 @@ def _checked(path: Path, number: int, name: str) -> str:
 
 def _sentence(path: Path, number: int, cell: str) -> str:
     """A cell on one line. Raises DataError for one that is too long, or holds what is no text."""
-    sentence = " ".join(cell.split())
+    sentence = " ".join(plain(cell).split())
     if len(sentence) > LONGEST_SENTENCE:
         raise DataError(
             f"{path}: line {number}: a text of {len(sentence):,} characters; expected a sentence or a few, at most "
