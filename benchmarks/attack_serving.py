@@ -84,7 +84,7 @@ def _index(folder: Path) -> Path:
     train(folder / "data", "avgzslnet", out=folder / "run", settings={"epochs": 1})
     collection = create(folder / "index", load_run(folder / "run"), "memory")
     there = torch.ones(1, dtype=torch.bool)
-    size = collection.record.dimension
+    size = collection.record.dimensions["audio"]
     with writing(collection) as db:
         clip = IndexedClip("clip", "hash", "/nowhere", 0.0, 1.0, has_audio=True, has_video=True)
         append(collection, db, [clip], Embeddings(torch.ones(1, size), torch.ones(1, size), None, there, there, None))

@@ -23,17 +23,18 @@ import torch
 from torch import Generator, Tensor
 
 from avgzsl.archive import clip_database, clip_table
+from avgzsl.archive.asked import Asked
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import ENGINE, Collection, append, apply, view, writing
 from avgzsl.archive.embeddings import FILE
-from avgzsl.archive.fused import fused, query
+from avgzsl.archive.fused import Space, fused, question
 from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.proposals import proposals
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
 from avgzsl.experiments.run_record import Config
-from avgzsl.methods import Embeddings, build
+from avgzsl.methods import Embeddings, TextEmbeddings, build
 from avgzsl.types import MODALITIES
 from benchmarks.tables import put
 
@@ -65,7 +66,7 @@ def empty(folder: Path, engine: str, similarity: str) -> Collection:
     folder.mkdir()
     record = IndexRecord(
         format=FORMAT, id="0" * 16, run="none", method="avgzslnet", fingerprint="none", engine=engine, url=None,
-        parts=("audio", "video"), dimension=DIMENSION,
+        dimensions={"audio": DIMENSION, "video": DIMENSION},
     )  # fmt: skip
     clip_database.create(folder)
     write_record(folder, record)
@@ -114,7 +115,10 @@ def size(path: Path) -> int:
 def matrix_of(batches: Iterator[Embeddings], mode: Mode, similarity: Any) -> Tensor:
     """The vectors of all clips in a mode, for the bare product; zero for clips that are not in it."""
     return torch.cat(
-        [torch.from_numpy(fused(z, mode, similarity)).where(z.scorable(mode.modality)[:, None], 0.0) for z in batches]
+        [
+            torch.from_numpy(fused(z, Space(mode, similarity))).where(z.scorable(mode.modality)[:, None], 0.0)
+            for z in batches
+        ]
     )
 
 
@@ -127,17 +131,19 @@ def exact(collection: Collection, text: Tensor) -> list[set[str]]:
             best: list[tuple[float, int]] = []
             for start in range(0, len(here), 1 << 17):
                 part = here[start : start + (1 << 17)]
-                scores = collection.run.method.compare(seen.embeddings(part), point[None], *BOTH)[:, 0]
+                scores = collection.run.method.compare(
+                    seen.embeddings(part), TextEmbeddings.shared(point[None]), *BOTH
+                )[:, 0]
                 top = scores.topk(min(K, len(part)))
                 best += zip((-top.values).tolist(), part[top.indices.numpy()].tolist(), strict=True)
             found.append({f"clip-{position}" for _, position in sorted(best)[:K]})
     return found
 
 
-def propose(collection: Collection, point: Tensor) -> None:
+def propose(collection: Collection, point: TextEmbeddings) -> None:
     """The first proposals of a search."""
     with view(collection) as seen:
-        proposals(seen, point, BOTH)(K, -np.inf)
+        proposals(seen, Asked(point, BOTH))(K, -np.inf)
 
 
 def measure(collection: Collection, bare: dict[str, list[Tensor]], text: Tensor) -> list[Row]:
@@ -148,14 +154,14 @@ def measure(collection: Collection, bare: dict[str, list[Tensor]], text: Tensor)
     wanted = exact(collection, text)
     for warm in (True, False):
         for point, right in zip(text, wanted, strict=True):
-            vector = torch.from_numpy(query(point, near))
+            vector = torch.from_numpy(question(TextEmbeddings.shared(point[None]), Space(BOTH, near)).vector)
             taken = {
                 name: seconds(lambda: torch.stack([m @ vector for m in some]).sum(0).topk(K))  # noqa: B023
                 for name, some in bare.items()
             }
-            taken["proposals"] = seconds(lambda: propose(collection, point))  # noqa: B023
+            taken["proposals"] = seconds(lambda: propose(collection, TextEmbeddings.shared(point[None])))  # noqa: B023
             started = time.perf_counter()
-            found = nearest(collection, point, K, BOTH)
+            found = nearest(collection, TextEmbeddings.shared(point[None]), K, BOTH)
             taken["search"] = time.perf_counter() - started
             if warm:
                 continue
@@ -180,7 +186,9 @@ def approximate(collection: Collection, bare: Tensor, text: Tensor, rows: int) -
     near = collection.run.method.similarity
 
     def ask(point: Tensor, probes: int) -> list[int]:
-        asked = table.search(query(point, near), vector_column_name="vector").distance_type("dot")
+        asked = table.search(
+            question(TextEmbeddings.shared(point[None]), Space(BOTH, near)).vector, vector_column_name="vector"
+        ).distance_type("dot")
         asked = asked.nprobes(probes) if probes else asked.bypass_vector_index()
         found: list[int] = asked.select(["position", "_distance"]).limit(K).to_arrow()["position"].to_pylist()
         return found
@@ -194,7 +202,7 @@ def approximate(collection: Collection, bare: Tensor, text: Tensor, rows: int) -
         probes *= 2
     times, limit = [], []
     for point in text:
-        vector = torch.from_numpy(query(point, near))
+        vector = torch.from_numpy(question(TextEmbeddings.shared(point[None]), Space(BOTH, near)).vector)
         limit.append(seconds(lambda: (bare @ vector).topk(K)))  # noqa: B023
         times.append(seconds(lambda: ask(point, probes)))  # noqa: B023
     ratio = statistics.median(times) / statistics.median(limit)

@@ -65,7 +65,8 @@ def fill(folder: Path, rows: int, engine: str) -> Path:
 def _batch(
     collection: Collection, start: int, count: int, generator: torch.Generator
 ) -> tuple[list[IndexedClip], Embeddings]:
-    size, names = collection.record.dimension, collection.run.config.data.seen + collection.run.config.data.unseen
+    size, data = collection.record.dimensions["audio"], collection.run.config.data
+    names = data.seen + data.unseen
     audio, video = (torch.randn(count, size, generator=generator) for _ in range(2))
     there = torch.ones(count, dtype=torch.bool)
     weight = torch.rand(count, generator=generator)

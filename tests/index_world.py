@@ -12,7 +12,7 @@ from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
 from avgzsl.experiments.run_record import Config
-from avgzsl.methods import Embeddings, Method
+from avgzsl.methods import Embeddings, Method, TextEmbeddings
 from avgzsl.support.confidential import Address
 
 SERVER = "http://localhost:6333"
@@ -29,6 +29,7 @@ class Compares(Method):
     def __init__(self, similarity, modes=MODES):
         self.by = similarity
         self.modalities = tuple(dict.fromkeys(mode.modality for mode in modes))
+        self.fusions = tuple(mode.fusion for mode in modes if mode.modality == "both")
 
     @property
     def similarity(self):
@@ -40,7 +41,7 @@ class Compares(Method):
     def restore_learned(self, state, sizes): ...
 
 
-def random_embeddings(n: int, d: int, seed: int) -> Embeddings:
+def random_embeddings(n: int, d: int, seed: int, of_video: int | None = None) -> Embeddings:
     """Clusters with random weights; a fifth of the clips lacks audio, another video; the last rows repeat the first.
 
     Of every third clip, sound and picture lie in different clusters: far apart, for the bound to be loose.
@@ -50,6 +51,7 @@ def random_embeddings(n: int, d: int, seed: int) -> Embeddings:
     place = torch.randint(20, (n,), generator=g)
     other = torch.where(torch.arange(n) % 3 == 0, torch.randint(20, (n,), generator=g), place)
     audio, video = (centre[c] + 0.4 * torch.randn(n, d, generator=g) for c in (place, other))
+    video = video if of_video is None else torch.cat([video] * (of_video // d + 1), 1)[:, :of_video] * 0.7
     lacking = torch.randint(5, (n,), generator=g)
     weight = torch.rand(n, generator=g)
     weight[::7] = (weight[::7] > 0.5).float()  # hard attention
@@ -60,6 +62,11 @@ def random_embeddings(n: int, d: int, seed: int) -> Embeddings:
     return clips
 
 
+def here(t: torch.Tensor) -> TextEmbeddings:
+    """A point of the one space in which text meets sound and picture."""
+    return TextEmbeddings.shared(t[None])
+
+
 def clips_of(embeddings: Embeddings, first: int = 0, **known) -> list[IndexedClip]:
     flags = zip(embeddings.has_audio.tolist(), embeddings.has_video.tolist(), strict=True)
     return [
@@ -68,9 +75,14 @@ def clips_of(embeddings: Embeddings, first: int = 0, **known) -> list[IndexedCli
     ]
 
 
-def collection_of(folder: Path, clips: Embeddings, similarity="mse", engine="memory", modes=MODES) -> Collection:
-    """An index of these embeddings; all but the last ten clips are in the engine."""
-    collection = empty_collection(folder, clips.audio.shape[1], similarity, engine, modes)
+def collection_of(
+    folder: Path, clips: Embeddings, similarity="mse", engine="memory", modes=MODES, **known
+) -> Collection:
+    """An index of these embeddings; all but the last ten clips are in the engine. `known` is told by its record."""
+    sizes = {"audio": clips.audio.shape[1], "video": clips.video.shape[1]}
+    collection = empty_collection(folder, clips.audio.shape[1], similarity, engine, modes, dimensions=sizes, **known)
+    if known.get("energy"):
+        collection.__dict__["seen_text"] = seen_points(sizes, collection.record.joined)
     rest = len(clips.has_audio) - 10
     with writing(collection) as db:
         for start in range(0, rest, 3000):
@@ -82,11 +94,18 @@ def collection_of(folder: Path, clips: Embeddings, similarity="mse", engine="mem
     return collection
 
 
-def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", modes=MODES) -> Collection:
+def seen_points(sizes: dict[str, int], joined: bool) -> TextEmbeddings:
+    """Seven seen classes, of which the energy term is."""
+    g = torch.Generator().manual_seed(77)
+    audio, video = (torch.randn(7, size, generator=g) for size in sizes.values())
+    return TextEmbeddings(audio, video, None) if joined else TextEmbeddings.shared(audio)
+
+
+def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", modes=MODES, **known) -> Collection:
     url = SERVER if engine == "qdrant" else None
     record = IndexRecord(
         format=FORMAT, id="0" * 16, run="none", method="compares", fingerprint="none", engine=engine, url=url,
-        parts=("audio", "video"), dimension=d,
+        **{"dimensions": {"audio": d, "video": d}, **known},
     )  # fmt: skip
     clip_database.create(folder)
     write_record(folder, record)

@@ -94,6 +94,13 @@ def test_numbers_that_are_none_are_refused(share, temperature, what):
 # choosing
 
 
+def test_the_grids():
+    """The first of each stretch and weight changes nothing; a share of 0 is tried besides."""
+    assert STRETCHES == (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+    assert SHARES == (0.25, 0.5, 0.75, 1.0)
+    assert WARMTHS == (0.125, 0.25, 0.5, 1.0, 2.0)
+
+
 def test_the_stretch_is_the_best_of_the_grid_with_its_own_penalty():
     problem = some(3)
     found = choose_stacking([problem], STRETCHES)

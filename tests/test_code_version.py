@@ -17,7 +17,8 @@ from avgzsl.methods import methods
 SRC = Path(__file__).parents[1] / "src"
 PARTS = (
     "learning/losses", "learning/sampling", "scores/scoring", "scores/metrics", "experiments/protocol",
-    "experiments/gallery", "experiments/pseudo_unseen", "methods/_embeddings",
+    "experiments/gallery", "experiments/pseudo_unseen", "experiments/numbers", "methods/_embeddings",
+    "scores/energy", "scores/choosing",
     "learning/attention", "learning/training", "learning/nets", "scores/similarity", "data/clips",
     "learning/train_set", "experiments/trial", "methods/_base", "methods/_projections", "methods/avgzslnet",
     "methods/__init__",

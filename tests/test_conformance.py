@@ -10,6 +10,8 @@ from avgzsl.learning.training import Schedule
 from avgzsl.methods import Method, build, marked, method_class, methods
 from avgzsl.testing import MethodSuite
 from avgzsl.testing.scores import chunks_of
+from avgzsl.testing.worlds import small_world
+from avgzsl.types import TEST_MODALITIES
 
 
 def suite_of(name: str) -> type[MethodSuite]:
@@ -63,3 +65,18 @@ def test_unknown_names_are_answered_with_near_matches():
 def test_a_name_is_one_word(name):
     with pytest.raises(ConfigError, match="is no name"):
         type("Odd", (Method,), {}, name=name)
+
+
+@pytest.mark.parametrize("name", methods())
+def test_of_unseen_classes_a_method_knows_their_text_alone(name):
+    """`embed_classes` may say more of those that are marked as seen, in the same space, and of no other."""
+    fitted, classes = SUITES[name]().fitted(), small_world().classes
+    told, plain = fitted.embed_classes(classes.text, classes.seen), fitted.embed_text(classes.text)
+    for modality in TEST_MODALITIES:
+        known, predicted = told.of(modality), plain.of(modality)
+        assert (known is None) == (predicted is None)
+        if known is not None:
+            assert known.shape == predicted.shape and torch.isfinite(known).all()
+            assert torch.equal(known[~classes.seen], predicted[~classes.seen])
+    unmarked = fitted.embed_classes(classes.text, torch.zeros_like(classes.seen))
+    assert all(a is b is None or torch.equal(a, b) for m in TEST_MODALITIES for a, b in [(unmarked.of(m), plain.of(m))])

@@ -23,7 +23,7 @@ from avgzsl.archive import clip_selection, clip_table
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, append, apply, open_index, purge, remove, view, writing
 from avgzsl.archive.embeddings import FILE
-from avgzsl.archive.fused import fused
+from avgzsl.archive.fused import Space, fused
 from avgzsl.archive.indexing import (
     index,
     index_add,
@@ -49,6 +49,7 @@ from tests.index_world import (
     clips_of,
     collection_of,
     empty_collection,
+    here,
     random_embeddings,
     rows,
 )
@@ -58,7 +59,7 @@ from tests.test_store import clips as stored_clips
 from tests.test_store import make as write_store
 
 BOTH = Mode("both", "equal")
-POINT = torch.randn(6, generator=torch.Generator().manual_seed(9))
+POINT = here(torch.randn(6, generator=torch.Generator().manual_seed(9)))
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +97,11 @@ def test_replaced_and_removed_clips_are_found_no_more(engine, clips, tmp_path):
         assert remove(collection, db, [first[1], "no such clip"]) == 1
         append(collection, db, [IndexedClip(first[0], "other", has_audio=True, has_video=True)], moved)
     assert found_ids(collection, 8) == first[2:]
-    assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
+    assert found_ids(collection, 1, point=here(torch.full((6,), 50.0))) == first[:1]
     with writing(collection) as db:
         apply(collection, db, enough=1)
     assert found_ids(collection, 8) == first[2:]
-    assert found_ids(collection, 1, point=torch.full((6,), 50.0)) == first[:1]
+    assert found_ids(collection, 1, point=here(torch.full((6,), 50.0))) == first[:1]
     assert verify(collection).rows() == []
 
 
@@ -110,7 +111,7 @@ def test_purge_leaves_no_byte_behind(engine, clips, tmp_path):
     gone = next(i for i in range(50, 300) if clips.has_audio[i] and clips.has_video[i])
     traces = [
         clips.audio[gone].numpy().tobytes(),
-        fused(rows(clips, [gone]), BOTH, "mse").tobytes(),  # in the engine
+        fused(rows(clips, [gone]), Space(BOTH, "mse")).tobytes(),  # in the engine
         b"hash-%d" % gone,
     ]
     reader = sqlite3.connect(tmp_path / clip_table.FILE)  # as a server holds one: SQLite then keeps its log
@@ -498,7 +499,7 @@ def test_what_is_no_index_is_said(data, run, tmp_path):
     index(run, data, tmp_path / "b", engine="memory")
     record = tmp_path / "b" / "index.json"
     content = json.loads(record.read_text())
-    for change, said in (({"format": 2}, "newer than 1"), ({"id": "../x"}, "id"), ({"more": 1}, "more")):
+    for change, said in (({"format": 3}, "newer than 2"), ({"id": "../x"}, "id"), ({"more": 1}, "more")):
         record.write_text(json.dumps({**content, **change}))
         with pytest.raises(DataError, match=said):
             open_index(tmp_path / "b")
@@ -510,7 +511,8 @@ def test_what_is_no_index_is_said(data, run, tmp_path):
 def test_the_index_carries_its_run(data, run, tmp_path):
     index(run, data, tmp_path / "index", split="val", engine="memory")
     collection = open_index(tmp_path / "index")
-    assert torch.equal(collection.run.method.embed_text(torch.eye(5)), load_run(run).method.embed_text(torch.eye(5)))
+    here, there = (one.method.embed_text(torch.eye(5)).joint for one in (collection.run, load_run(run)))
+    assert torch.equal(here, there)
 
 
 def test_killed_before_the_record_the_folder_is_begun_again(data, run, tmp_path):

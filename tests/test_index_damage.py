@@ -25,10 +25,10 @@ from avgzsl.errors import AvgzslError, DataError, RunError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.features.journal import open_journal
-from tests.index_world import collection_of, random_embeddings
+from tests.index_world import collection_of, here, random_embeddings
 from tests.small_set import write_set
 
-POINT = torch.randn(6, generator=torch.Generator().manual_seed(9))
+POINT = here(torch.randn(6, generator=torch.Generator().manual_seed(9)))
 
 
 @pytest.fixture(scope="module")
@@ -173,11 +173,11 @@ def test_values_that_cannot_be_are_a_named_error(what, made, foreign):
     outcomes = []
     for k in (3, 20):
         try:
-            outcomes.append([clip.id for clip in nearest(opened, torch.ones(5), k, opened.modes[-1]).clips])
+            outcomes.append([clip.id for clip in nearest(opened, here(torch.ones(5)), k, opened.modes[-1]).clips])
         except DataError as problem:
             outcomes.append(str(problem))
     whole = open_index(made["memory"])
-    right = [[clip.id for clip in nearest(whole, torch.ones(5), k, whole.modes[-1]).clips] for k in (3, 20)]
+    right = [[clip.id for clip in nearest(whole, here(torch.ones(5)), k, whole.modes[-1]).clips] for k in (3, 20)]
     assert all(isinstance(one, str) or one == other for one, other in zip(outcomes, right, strict=True)) or (
         what in ("flag a text", "flag absent", "length below", "id no UTF-8", "generation below")
     )
@@ -300,12 +300,12 @@ def test_a_record_that_cannot_be_is_a_named_error(what, foreign, data):
 def test_embeddings_that_cannot_be_are_a_named_error(engine, spoil, foreign):
     folder = foreign(engine)
     opened = open_index(folder)
-    assert opened.record.dimension == 5
+    assert opened.record.dimensions == {"audio": 5, "video": 5}
     spoil(folder / FILE)
     with pytest.raises(DataError):
         search(folder, "dog")
     with pytest.raises(DataError):
-        nearest(opened, torch.ones(5), 3, opened.modes[-1])
+        nearest(opened, here(torch.ones(5)), 3, opened.modes[-1])
     assert index_verify(folder).truth
 
 
@@ -331,7 +331,7 @@ def test_a_file_of_holes_is_refused_in_time(file, foreign):
             stream.truncate(1 << 40)
     assert search_says(folder) and index_verify(folder).truth
     with pytest.raises(DataError):
-        nearest(opened, torch.ones(5), 3, opened.modes[-1])
+        nearest(opened, here(torch.ones(5)), 3, opened.modes[-1])
 
 
 def search_says(folder: Path) -> str:

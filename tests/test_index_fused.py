@@ -7,16 +7,22 @@ import numpy as np
 import pytest
 import torch
 
+from avgzsl.archive.bounds import bound, nearest_distances, reach, rounding
 from avgzsl.archive.collection import view
 from avgzsl.archive.engines import engines, open_engine
-from avgzsl.archive.fused import bound, fused, nearest_distances, query, reach, rounding, video_share
+from avgzsl.archive.fused import Question, Space, fused, question, video_share
 from avgzsl.archive.nearest import nearest
 from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
 from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.methods import Embeddings
 from avgzsl.scores.similarity import SIMILARITIES
-from tests.index_world import MODES, Compares, brute_force, collection_of, compared, random_embeddings
+from tests.index_world import MODES, Compares, brute_force, collection_of, compared, here, random_embeddings
 from tests.samples.engines.qdrant import local_client
+
+
+def asked(t, similarity) -> Question:
+    """What vectors of one space are asked for a text."""
+    return question(here(t), Space(MODES[0], similarity))
 
 
 def slow_score(clips, i, t, mode, similarity):
@@ -46,13 +52,13 @@ def test_inner_product_is_the_fused_score_or_bounds_it(similarity, mode):
     clips, text = random_embeddings(300, 6, seed=1), torch.randn(7, 6, generator=torch.Generator().manual_seed(2))
     keep = clips.scorable(mode.modality)
     kept = clips.where(keep)
-    vectors = fused(kept, mode, similarity).astype(np.float64)
+    vectors = fused(kept, Space(mode, similarity)).astype(np.float64)
     for t in text:
-        products = vectors @ query(t, similarity).astype(np.float64)
+        products = vectors @ asked(t, similarity).vector.astype(np.float64)
         for i, product in enumerate(products):
             score = slow_score(kept, i, t, mode, similarity)
             # the bound of a clip's own product, without any slack for rounding
-            limit = bound(product, 0.0, t, similarity)
+            limit = bound(product, 0.0, asked(t, similarity))
             assert score <= limit + 1e-5
             if similarity != "euclidean" or mode.modality != "both":
                 assert score == pytest.approx(limit, abs=1e-4)
@@ -65,15 +71,15 @@ def test_no_clip_of_a_smaller_product_scores_as_high(similarity, mode, scale):
     clips, text = random_embeddings(300, 6, seed=1), torch.randn(7, 6, generator=torch.Generator().manual_seed(2))
     clips = replace(clips, audio=clips.audio * scale, video=clips.video * scale)
     kept = clips.where(clips.scorable(mode.modality))
-    vectors = fused(kept, mode, similarity)
+    vectors = fused(kept, Space(mode, similarity))
     largest = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max())
     for t in text * scale:
-        products = vectors @ query(t, similarity)  # in float32, as an engine has them
-        scores = Compares(similarity).compare(kept, t[None], *mode)[:, 0].tolist()
+        products = vectors @ asked(t, similarity).vector  # in float32, as an engine has them
+        scores = Compares(similarity).compare(kept, here(t), *mode)[:, 0].tolist()
         for product, score in zip(products.tolist(), scores, strict=True):
-            least = reach(score, largest, t, similarity)
+            least = reach(score, largest, asked(t, similarity))
             assert product >= least
-            assert bound(least - 1e-9 * abs(least), largest, t, similarity) < score
+            assert bound(least - 1e-9 * abs(least), largest, asked(t, similarity)) < score
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 1e3])
@@ -82,14 +88,14 @@ def test_distances_from_products_are_never_too_large_and_hardly_too_small(scale)
     z, t = scale * torch.randn(500, 6, generator=g), scale * torch.randn(6, generator=g)
     z[:50] = t + scale * torch.logspace(-9, 0, 50)[:, None] * torch.randn(50, 6, generator=g)
     has = torch.ones(500, dtype=torch.bool)
-    vectors = fused(Embeddings(z, None, None, has, ~has), Mode("audio", "equal"), "euclidean")
+    vectors = fused(Embeddings(z, None, None, has, ~has), Space(Mode("audio", "equal"), "euclidean"))
     largest = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max())
-    least = nearest_distances(vectors @ query(t, "euclidean"), largest, t)
+    least = nearest_distances(vectors @ asked(t, "euclidean").vector, largest, asked(t, "euclidean"))
     true = np.linalg.norm(z.double().numpy() - t.double().numpy(), axis=1)
     assert (least <= true).all()
     far = true > 0.3 * scale
     assert least[far] == pytest.approx(true[far], rel=0.01)
-    assert nearest_distances(np.array([-np.inf], np.float32), largest, t)[0] == np.inf
+    assert nearest_distances(np.array([-np.inf], np.float32), largest, asked(t, "euclidean"))[0] == np.inf
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -111,7 +117,7 @@ def test_vectors_are_rounded_once(similarity, mode):
     rest = sum((z[m] ** 2).sum(1) * share[m] for m in z)
     c = {"mse": rest, "euclidean": (middle**2).sum(1)}.get(similarity, 0 * rest)
     expected = np.column_stack([middle, c]).astype(np.float32)
-    found = fused(kept, mode, similarity)
+    found = fused(kept, Space(mode, similarity))
     assert found.dtype == np.float32
     assert (found == expected).mean(0).min() > 0.98
 
@@ -126,22 +132,22 @@ def test_what_rounding_is_allowed_for_is_the_formula(similarity, largest):
     step, distance = 2.0**-23, similarity in ("mse", "euclidean")
     for d in (3, 64):
         t = torch.randn(d, generator=torch.Generator().manual_seed(d))
-        q = query(t, similarity).astype(np.float64).tolist()
+        q = asked(t, similarity).vector.astype(np.float64).tolist()
         long = min(largest, math.sqrt(largest)) if distance else largest  # of [m, c]: |m|² <= c where there is c
         most = math.sqrt(math.fsum(x * x for x in q[:-1])) * long + largest
         slack = 2 * (d + 1 + 4) * step * (1 + most)
-        assert rounding(np.array(q), largest, similarity) == pytest.approx(slack, rel=1e-9)
+        assert rounding(asked(t, similarity), largest) == pytest.approx(slack, rel=1e-9)
         own = math.fsum(x * x for x in t.double().tolist())
         for product in (-3.0, 0.0, 0.5, own - 1e-3, own + 1.0):
             highest = product + slack + abs(product) * step
             squared = max(own - highest, 0.0) * (1 - 2 * (d + 1) * step)
             expected = {"mse": -squared / d, "euclidean": -math.sqrt(squared)}.get(similarity, highest)
-            assert bound(product, largest, t, similarity) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+            assert bound(product, largest, asked(t, similarity)) == pytest.approx(expected, rel=1e-12, abs=1e-15)
         for score in (-2.0, -0.5, 0.0):
             squared = {"mse": -score * d, "euclidean": score**2}.get(similarity)
             product = score if squared is None else own - squared * (1 + 4 * (d + 1) * step)
             expected = product - 2 * slack - 4 * abs(product) * step
-            assert reach(score, largest, t, similarity) == pytest.approx(expected, rel=1e-12)
+            assert reach(score, largest, asked(t, similarity)) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("largest", [1.0, 30.0])
@@ -150,13 +156,13 @@ def test_distances_from_products_are_the_bound_of_each(largest):
     t = torch.randn(7, generator=torch.Generator().manual_seed(3))
     own = float(t.double().square().sum())
     products = np.concatenate([np.linspace(-20, own, 2000), own + np.array([-1e-3, 0, 1e-3, 5])]).astype(np.float32)
-    least = nearest_distances(products, largest, t).astype(np.float64)
-    limits = -np.array([bound(float(product), largest, t, "euclidean") for product in products])
+    least = nearest_distances(products, largest, asked(t, "euclidean")).astype(np.float64)
+    limits = -np.array([bound(float(product), largest, asked(t, "euclidean")) for product in products])
     assert (least <= limits).all()
     assert (least[products > own] == 0).all()
-    q = query(t, "euclidean").astype(np.float64)
+    q = asked(t, "euclidean").vector.astype(np.float64)
     most = np.linalg.norm(q[:-1]) * min(largest, largest**0.5) + largest  # no product is larger
-    start = own - rounding(q, largest, "euclidean") - 2 * (own + most) * 2.0**-23
+    start = own - rounding(asked(t, "euclidean"), largest) - 2 * (own + most) * 2.0**-23
     squared = np.maximum(np.float32(start) - products, np.float32(0))
     assert np.array_equal(least.astype(np.float32), np.sqrt(squared) * np.float32(1 - 2 * len(q) * 2.0**-23))
     far = limits > 1
@@ -171,7 +177,7 @@ def test_joint_embeddings_are_one_vector(similarity):
     clips = Embeddings(None, None, z, has, torch.ones(20, dtype=torch.bool))
     mode = Mode("both", "equal")
     assert torch.equal(clips.scorable(mode.modality), has)
-    products = fused(clips, mode, similarity) @ query(t, similarity)
+    products = fused(clips, Space(mode, similarity)) @ asked(t, similarity).vector
     scores = [slow_score(clips, i, t, mode, similarity) for i in range(20)]
     assert np.array_equal(np.argsort(-products), np.argsort(-np.array(scores)))
 
@@ -187,7 +193,9 @@ def test_what_is_absent_is_not_read():
     for mode in MODES:
         keep = clips.scorable(mode.modality).numpy()
         for similarity in SIMILARITIES:
-            assert np.array_equal(fused(clips, mode, similarity)[keep], fused(spoiled, mode, similarity)[keep])
+            assert np.array_equal(
+                fused(clips, Space(mode, similarity))[keep], fused(spoiled, Space(mode, similarity))[keep]
+            )
 
 
 def test_which_clips_can_be_scored_in_a_mode_and_how_much_their_video_counts():
@@ -233,14 +241,14 @@ def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp
     collection = collection_of(tmp_path, clips, similarity, engine, modes)
     for mode in modes:
         for t in text:
-            found = nearest(collection, t, 10, mode)
-            positions, scores = brute_force(collection.run.method, clips, t, mode, 10)
+            found = nearest(collection, here(t), 10, mode)
+            positions, scores = brute_force(collection.run.method, clips, here(t), mode, 10)
             ids = [clip.id for clip in found.clips]
             if similarity in ("mse", "euclidean"):
                 assert ids == [f"clip-{i}" for i in positions]
                 assert np.array_equal(found.scores, scores)
             else:  # the last bits of a matrix product hang on its shape: ties may swap
-                own = compared(collection.run.method, clips, t, mode)
+                own = compared(collection.run.method, clips, here(t), mode)
                 assert found.scores == pytest.approx(scores, abs=1e-5)
                 assert len(set(ids)) == 10
                 assert [own[name] for name in ids] == pytest.approx(scores.tolist(), abs=1e-5)
@@ -252,7 +260,7 @@ def test_an_engine_that_says_it_scans_and_does_not_is_named(tmp_path, monkeypatc
     monkeypatch.setattr("avgzsl.archive.engines.lancedb.SCANS", True)
     collection = collection_of(tmp_path, random_embeddings(100, 6, seed=0), "euclidean", "lancedb")
     with pytest.raises(ConfigError, match="lancedb says that it scans"):
-        nearest(collection, torch.randn(6), 10, Mode("both", "equal"))
+        nearest(collection, here(torch.randn(6)), 10, Mode("both", "equal"))
 
 
 @pytest.mark.parametrize("engine", ["memory", "lancedb"])
@@ -263,8 +271,8 @@ def test_a_modality_that_is_far_away_and_hardly_counts_costs_no_digits(engine, t
     video = t + aside * (0.5 + 1e-3 * torch.rand(n, 1, generator=g))
     clips = Embeddings(1e4 * audio, video, None, has, has, torch.full((n,), 1 - 1e-5))
     collection = collection_of(tmp_path, clips, "euclidean", engine)
-    positions, _ = brute_force(collection.run.method, clips, t[0], MODES[3], 10)
-    found = nearest(collection, t[0], 10, MODES[3])
+    positions, _ = brute_force(collection.run.method, clips, here(t[0]), MODES[3], 10)
+    found = nearest(collection, here(t[0]), 10, MODES[3])
     assert [clip.id for clip in found.clips] == [f"clip-{i}" for i in positions]
 
 
@@ -281,7 +289,7 @@ def test_an_engine_is_asked_twice_at_most(engine, stored, tmp_path, big, monkeyp
             monkeypatch.setattr(kind, name, lambda self, *given, own=own: asked.append(given) or own(self, *given))
     for t in text:
         asked.clear()
-        nearest(collection, t, 10, Mode("both", "attention"))
+        nearest(collection, here(t), 10, Mode("both", "attention"))
         assert len(asked) == 2 if engine == "memory" else 1 <= len(asked) <= 2
 
 

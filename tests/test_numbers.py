@@ -212,6 +212,7 @@ def test_with_a_stretch_rows_come_once_more_and_the_others_stay(data, run):
 
 def test_without_a_calibration_there_is_no_corrected_row(data, run):
     rows = evaluate(run, data, calibration="none").results
+    assert evaluate(run, data, calibration="none", stretch=True).results == rows
     assert {row["retrieval"] for row in rows} == {None, "plain"}
     assert "orrected" not in markdown(rows, "exemplars")
 

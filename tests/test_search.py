@@ -79,7 +79,7 @@ def test_hits_are_those_of_the_methods_own_scores(phrase, modality, fusion, sear
     text = load_text("hashed-words:64").encode([phrase])
     mode = (modality or "both", fusion or ("attention" if modality is None else "equal"))
     scores = load_run(run).method.scores(clips, text, *mode)[:, 0].tolist()  # without an index
-    every = search(searcher, phrase, modality=modality, fusion=fusion)
+    every = search(searcher, phrase, modality=modality, fusion=fusion, retrieval="plain")
     assert [hit.score for hit in every] == sorted((hit.score for hit in every), reverse=True)
     hits = [hit for hit in every if hit.id != "silent.mp4"]
     own = dict(zip(clips.ids.tolist(), scores, strict=True))
@@ -89,6 +89,10 @@ def test_hits_are_those_of_the_methods_own_scores(phrase, modality, fusion, sear
         if mode[0] == "both":
             whole = sum(hit.weights[m] * hit.distances[m] for m in ("audio", "video"))
             assert whole == pytest.approx(hit.distance, abs=1e-5)
+    by_default = search(searcher, phrase, modality=modality, fusion=fusion)  # of a run whose calibration chose a share
+    assert [hit.score for hit in by_default] == sorted((hit.score for hit in by_default), reverse=True)
+    plain = {hit.id: hit.score for hit in every}
+    assert {hit.id: hit.score - hit.addend for hit in by_default} == pytest.approx(plain)
 
 
 def test_a_clip_without_sound_is_found_by_its_picture_alone(searcher):
@@ -104,13 +108,13 @@ def test_without_is_arithmetic_of_unit_vectors(searcher, run):
     encode = load_text("hashed-words:64").encode
     a, b, c = (v / np.linalg.norm(v) for v in encode(["red low", "blue", "high"]).double().numpy())
     total = a + b - c
-    expected = load_run(run).method.embed_text(torch.from_numpy(total / np.linalg.norm(total))[None].float()).audio
-    assert text_point(searcher, ["red low", "blue"], ["high"]).audio == pytest.approx(expected, abs=1e-6)
+    expected = load_run(run).method.embed_text(torch.from_numpy(total / np.linalg.norm(total))[None].float()).joint[0]
+    assert text_point(searcher, ["red low", "blue"], ["high"]).joint[0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_name_of_the_run_has_its_own_vector(searcher, run):
-    expected = load_run(run).method.embed_text(searcher.words.classes.text[[3]]).audio
-    assert torch.equal(text_point(searcher, [NAMES[3]]).audio, expected)
+    expected = load_run(run).method.embed_text(searcher.words.classes.text[[3]]).joint[0]
+    assert torch.equal(text_point(searcher, [NAMES[3]]).joint[0], expected)
 
 
 def test_like_a_clip_by_each_of_its_modalities(searcher, files, run, clips):
@@ -211,7 +215,7 @@ def test_retrieval_over_the_index_is_that_of_evaluate(tmp_path):
             assert (found.S, found.U, found.HM) == (one.retrieval.S, one.retrieval.U, one.retrieval.HM)
             assert torch.equal(found.per_class, one.retrieval.per_class)
         for c, name in enumerate(dataset.classes.names):  # and the hits themselves stand in that order
-            hits = search(tmp_path / f"index-{method}", name, top=25)
+            hits = search(tmp_path / f"index-{method}", name, top=25, retrieval="plain")
             assert [hit.score for hit in hits] == pytest.approx(
                 measured[collection.modes[-1]].scored.scores[:, c].sort(descending=True).values.tolist(), abs=1e-5
             )
@@ -232,10 +236,14 @@ def tied(tmp_path_factory) -> Path:
 
 def assert_same_retrieval(run: Path, folder: Path) -> None:
     """What the index of all splits says of its test split is what `evaluate` says, to the last bit."""
-    rows = [row for row in evaluate(load_run(run), calibration="none").results if row["task"] == "retrieval"]
-    assert index_evaluate(folder, "test").results == rows
-    assert json.loads(avgzsl("index-evaluate", folder, "--split", "test", "--json"))["results"] == rows
-    assert index_evaluate(folder).results != rows
+    told = [row for row in evaluate(load_run(run), calibration="val").results if row["task"] == "retrieval"]
+    for by in ("plain", "corrected"):
+        rows = [row for row in told if row["retrieval"] == by]
+        assert index_evaluate(folder, "test", retrieval=by).results == rows
+        printed = avgzsl("index-evaluate", folder, "--split", "test", "--json", "--retrieval", by)
+        assert json.loads(printed)["results"] == rows
+        assert index_evaluate(folder, retrieval=by).results != rows
+    assert index_evaluate(folder, "test").results == rows  # corrected, for the index has it
 
 
 def test_the_test_split_of_an_index_of_all_is_measured_as_by_evaluate(tied, tmp_path):

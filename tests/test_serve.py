@@ -82,7 +82,10 @@ def slow_hits(text, modality):
 
 @pytest.mark.parametrize("modality", ["audio", "video", "both"])
 def test_search_ranks_and_explains_as_a_loop_does(client, modality):
-    hits = client.get("/v1/search", params={"q": UNSEEN[1], "k": 50, "modality": modality}).json()["hits"]
+    asked = {"q": UNSEEN[1], "k": 50, "modality": modality}
+    found = client.get("/v1/search", params={**asked, "retrieval": "plain"}).json()
+    hits = found["hits"]
+    assert not found["corrected"]
     slow = slow_hits(UNSEEN[1], modality)
     assert [hit["clip"]["id"] for hit in hits] == [id for _, id, _, _ in slow]
     for hit, (whole, _, parts, weights) in zip(hits, slow, strict=True):
@@ -93,6 +96,12 @@ def test_search_ranks_and_explains_as_a_loop_does(client, modality):
             assert hit[m]["weight"] == pytest.approx(weights[m], abs=1e-6)
         counted = [hit[m] for m in ("audio", "video") if hit[m] is not None]
         assert sum(part["weight"] * part["distance"] for part in counted) == pytest.approx(whole, rel=1e-5)
+    found = client.get("/v1/search", params=asked).json()  # by corrected scores, which the index has
+    assert found["corrected"]
+    distances = {hit["clip"]["id"]: hit["distance"] for hit in hits}
+    assert {hit["clip"]["id"]: hit["distance"] for hit in found["hits"]} == pytest.approx(distances)
+    scores = [hit["score"] for hit in found["hits"]]
+    assert scores == sorted(scores, reverse=True) and scores != [-hit["distance"] for hit in found["hits"]]
 
 
 def test_hits_say_what_is_known_of_a_clip(client):

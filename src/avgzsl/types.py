@@ -10,6 +10,7 @@ from avgzsl.errors import ConfigError
 Modality = Literal["audio", "video"]
 TestModality = Literal["audio", "video", "both"]
 Fusion = Literal["equal", "attention", "weighted"]  # attention: a weight a clip; weighted: one, from validation
+RetrievalKind = Literal["plain", "corrected"]  # by the scores themselves, or with the energy term
 Calibration = Literal["val", "pseudo-unseen", "none", "oracle"]
 TextOrder = Literal["right", "avca-published"]  # which text vector a class gets; docs/data.md says why there are two
 

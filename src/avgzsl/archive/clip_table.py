@@ -186,7 +186,7 @@ def move_folder(db: sqlite3.Connection, old: str, new: str) -> int:
 
 
 def lengthen(db: sqlite3.Connection, lengths: dict[str, float]) -> None:
-    """Keep the greatest length of a stored vector, a space."""
+    """Keep the greatest length of a stored vector, or the largest addend, by the name of the space."""
     db.executemany(
         "insert into lengths values (?, ?) on conflict do update set largest = max(largest, excluded.largest)",
         list(lengths.items()),
@@ -195,11 +195,19 @@ def lengthen(db: sqlite3.Connection, lengths: dict[str, float]) -> None:
 
 def longest(db: sqlite3.Connection, space: str) -> float:
     """The greatest length that a vector of the space ever had, 0 if there was none. Raises DataError for no length."""
+    largest = greatest(db, space, 0.0)
+    if largest < 0:
+        raise DataError(f"{FILE}: the greatest length in {space} is {largest!r}, which cannot be; restore it")
+    return largest
+
+
+def greatest(db: sqlite3.Connection, space: str, none: float) -> float:
+    """The greatest number that was noted under a name, `none` if there was none. Raises DataError for no number."""
     row = db.execute("select largest from lengths where space = ?", (space,)).fetchone()
     if row is None:
-        return 0.0
+        return none
     largest = row[0]
-    if not (isinstance(largest, float) and largest >= 0):
+    if not isinstance(largest, float) or not largest > -math.inf:
         raise DataError(f"{FILE}: the greatest length in {space} is {largest!r}, which cannot be; restore it")
     return largest
 

@@ -10,22 +10,25 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
+from avgzsl.archive.addends import addends_of, seen_text
 from avgzsl.archive.clip_table import IndexedClip, State
 from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, scans
-from avgzsl.archive.fused import fused
+from avgzsl.archive.fused import Space
 from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_shape
+from avgzsl.archive.vectors import vectors_of
 from avgzsl.archive.where import Condition
 from avgzsl.archive.writer import only_writer
 from avgzsl.errors import ConfigError, DataError, RunError, UnknownNameError
 from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import Run, load_run, run_id
-from avgzsl.methods import Embeddings, MethodChoice
+from avgzsl.methods import Embeddings, MethodChoice, TextEmbeddings
 from avgzsl.support.confidential import Address
 from avgzsl.support.registry import unknown
 from avgzsl.support.trust import require_no_links
@@ -58,19 +61,43 @@ class Collection:
     def stored(self) -> list[Mode]:
         """The modes whose vectors the engine has.
 
-        All, but those of `both` where sound and picture tell it (`proposals`).
+        All, but those of `both` that the vectors of sound and of picture tell, where an engine scans, or that no vector
+        can stand for: where the text of each question says how much video counts (`proposals`).
         """
-        scanned = self.run.method.similarity == "euclidean" and scans(self.record.engine)
-        if scanned and set(self.record.parts) == set(MODALITIES):
-            return [Mode(modality, "equal") for modality in MODALITIES]
-        return self.modes
+        if set(self.record.parts) != set(MODALITIES):
+            return self.modes
+        by_text = [mode for mode in self.modes if mode.fusion == "weighted" and self.record.weighted_by_text]
+        stored = [mode for mode in self.modes if mode not in by_text]
+        if not scans(self.record.engine):
+            return stored
+        alone = [Mode(modality, "equal") for modality in MODALITIES]
+        if self.run.method.similarity == "euclidean":
+            return alone
+        return list(dict.fromkeys([*alone, *stored])) if by_text else stored
+
+    def space(self, mode: Mode) -> Space:
+        """What the vectors of a mode are made of."""
+        joined = self.record.joined and mode.modality == "both"
+        energy = str(mode) in self.record.energy
+        return Space(mode, self.run.method.similarity, joined, self.record.weight, energy)
 
     def engine(self, mode: Mode) -> Engine:
         """The vectors of a mode. Raises ConfigError where the user has not said where the engine is."""
         if mode not in self.opened:
-            name, size = engine_name(self.record, mode), self.record.dimension + 1
+            name, size = engine_name(self.record, mode), self.size(mode)
             self.opened[mode] = open_engine(self.record.engine, self.folder / ENGINE, name, size, self.address())
         return self.opened[mode]
+
+    def size(self, mode: Mode) -> int:
+        """How many numbers a vector of a mode has."""
+        sizes, space = self.record.dimensions, self.space(mode)
+        alone = mode.modality if mode.modality in sizes else self.record.parts[0]
+        return space.size(sum(sizes.values()) if space.joined else sizes[alone])
+
+    @cached_property
+    def seen_text(self) -> TextEmbeddings:
+        """The text of the seen classes of the run, which the energy term is of. Raises RunError where it is absent."""
+        return seen_text(self.run)
 
     def address(self) -> Address | None:
         """Where the engine is, as the user says. Raises ConfigError where he has not, and it is not on disk."""
@@ -94,6 +121,11 @@ class View:
     def embeddings(self, positions: Int64[np.ndarray, " n"]) -> Embeddings:
         """Of the clips at these positions, in that order."""
         return embeddings.unpack(self.rows[positions], self.collection.record)
+
+    def addends(self, positions: Int64[np.ndarray, " n"], mode: Mode) -> Float32[np.ndarray, " n"]:
+        """What the energy term adds to all scores of the clips at these positions, in a mode."""
+        added: np.ndarray = embeddings.addends(self.rows, self.collection.record, mode)[positions]
+        return added
 
     def clips(self, positions: Int64[np.ndarray, " n"]) -> list[IndexedClip]:
         """What is known of the clips at these positions, in that order."""
@@ -202,12 +234,15 @@ def append(collection: Collection, db: sqlite3.Connection, clips: Sequence[Index
 
     Raises DataError for an embedding that is not finite, AvgzslError for a full disk.
     """
-    rows = embeddings.pack(embedded, collection.record)
-    lengths = {}
+    record = collection.record
+    addends = None
+    if record.energy:
+        addends = addends_of(collection.run.method, embedded, collection.seen_text, record)
+    rows = embeddings.pack(embedded, record, addends)
+    unpacked = embeddings.unpack(rows, record)
+    lengths: dict[str, float] = {}
     for mode in collection.stored:
-        keep = embedded.scorable(mode.modality)
-        vectors = fused(embedded.where(keep), mode, collection.run.method.similarity)
-        lengths[str(mode)] = longest(vectors)
+        lengths |= vectors_of(record, collection.space(mode), unpacked, rows)[2]
     with clip_database.transaction(db, write=True):
         embeddings.append(collection.folder, clip_table.state(db).end, rows)
         clip_table.insert(db, list(clips), embeddings.checksums(rows))
@@ -226,18 +261,13 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
     for start in range(now.applied, now.end, _APPLY):
         end = min(start + _APPLY, now.end)
         positions = clip_selection.positions_within(db, start, end)
-        clips = embeddings.unpack(stored[positions], collection.record)
+        rows = stored[positions]
+        clips = embeddings.unpack(rows, collection.record)
         for mode in collection.stored:
-            keep = clips.scorable(mode.modality)
-            vectors = fused(clips.where(keep), mode, collection.run.method.similarity)
-            clip_table.lengthen(db, {str(mode): longest(vectors)})
-            collection.engine(mode).upsert(positions[keep.numpy()], vectors)
+            keep, vectors, lengths = vectors_of(collection.record, collection.space(mode), clips, rows)
+            clip_table.lengthen(db, lengths)
+            collection.engine(mode).upsert(positions[keep], vectors)
         clip_table.set_applied(db, end)
-
-
-def longest(vectors: Float32[np.ndarray, "_n _e"]) -> float:
-    """The greatest length of a vector."""
-    return float(np.linalg.norm(vectors.astype(np.float64), axis=1).max(initial=0))
 
 
 def remove(collection: Collection, db: sqlite3.Connection, ids: Sequence[str]) -> int:

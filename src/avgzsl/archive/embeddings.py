@@ -1,7 +1,8 @@
 """The embeddings of all clips in one file, one row of float32 each, at its position; only ever appended to.
 
-A row: the embedding of each part, then has_audio, has_video and the attention's weight of video (NaN without). Rows
-that the table of clips does not count are not there, whatever a killed write left behind the last.
+A row: the embedding of each part, then the clip's addend in each mode that has an energy term, then has_audio,
+has_video and the attention's weight of video (NaN without). Rows that the table of clips does not count are not there,
+whatever a killed write left behind the last.
 """
 
 import os
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from avgzsl.archive.index_record import IndexRecord
 from avgzsl.errors import AvgzslError, DataError
+from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings
 from avgzsl.support.trust import open_in_place, require_written
 
@@ -23,23 +25,32 @@ FILE = "embeddings.f32"
 
 def width(record: IndexRecord) -> int:
     """How many numbers a row has."""
-    return len(record.parts) * record.dimension + 3
+    return sum(record.dimensions.values()) + len(record.energy) + 3
 
 
-def pack(clips: Embeddings, record: IndexRecord) -> Float32[np.ndarray, "n _w"]:
-    """Rows; what a clip lacks is zero. Raises DataError for an embedding that is not finite."""
+def pack(
+    clips: Embeddings, record: IndexRecord, addends: Float32[np.ndarray, "n _k"] | None = None
+) -> Float32[np.ndarray, "n _w"]:
+    """Rows; what a clip lacks is zero. Raises DataError for an embedding, or an addend, that is not finite.
+
+    `addends` are those of the modes with an energy term, in the order of their names; None is of an index without.
+    """
     n = len(clips.has_audio)
     has = {"audio": clips.has_audio, "video": clips.has_video, "joint": clips.has_audio & clips.has_video}
     columns: list[Tensor] = []
-    for part in record.parts:
+    for part, size in record.dimensions.items():
         z = getattr(clips, part)
-        kept = torch.zeros(n, record.dimension) if z is None else torch.where(has[part][:, None], z.float(), 0.0)
+        kept = torch.zeros(n, size) if z is None else torch.where(has[part][:, None], z.float(), 0.0)
         wrong = int((~torch.isfinite(kept).all(1)).sum())
         if wrong:
             raise DataError(
                 f"the {part} embeddings of {wrong} clips are not finite; look for NaN or infinity in their features"
             )
         columns.append(kept)
+    if addends is not None:
+        if not np.isfinite(addends).all():
+            raise DataError("the scores of some clips for the seen classes are not finite; look for values too large")
+        columns.append(torch.from_numpy(addends))
     weight = torch.full((n,), torch.nan) if clips.video_weight is None else clips.video_weight.float()
     weight = torch.where(clips.has_audio & clips.has_video, weight, torch.nan)
     flags = torch.stack([clips.has_audio.float(), clips.has_video.float(), weight], 1)
@@ -54,8 +65,8 @@ def unpack(rows: Float32[np.ndarray, "n _w"], record: IndexRecord) -> Embeddings
     if not np.isfinite(rows[:, :-3]).all() or strange.any() or (known < 0).any() or (known > 1).any():
         raise DataError(f"{FILE}: holds what are no embeddings; `avgzsl index-verify` says of which clips")
     values = torch.from_numpy(np.ascontiguousarray(rows))
-    size = record.dimension
-    parts = {part: values[:, i * size : (i + 1) * size] for i, part in enumerate(record.parts)}
+    sizes = [*record.dimensions.values(), values.shape[1] - sum(record.dimensions.values())]
+    parts = dict(zip(record.parts, values.split(sizes, 1), strict=False))
     weight = values[:, -1]
     return Embeddings(
         parts.get("audio"),
@@ -65,6 +76,14 @@ def unpack(rows: Float32[np.ndarray, "n _w"], record: IndexRecord) -> Embeddings
         values[:, -2] == 1,
         None if bool(weight.isnan().all()) else weight,
     )
+
+
+def addends(rows: Float32[np.ndarray, "n _w"], record: IndexRecord, mode: Mode) -> Float32[np.ndarray, " n"]:
+    """What is added to all scores of each clip in a mode; 0 in one without an energy term."""
+    if str(mode) not in record.energy:
+        return np.zeros(len(rows), np.float32)
+    column: np.ndarray = rows.T[sum(record.dimensions.values()) + sorted(record.energy).index(str(mode))]
+    return column
 
 
 def checksums(rows: Float32[np.ndarray, "n _w"]) -> list[int]:

@@ -26,6 +26,8 @@ _HASHED = 16 << 20  # bytes of a file that is read to be compared, as its time i
 class Hit:
     """A clip that was nearest. `score` is higher, `distance` lower the nearer; dot products have no distance.
 
+    Of a corrected score, `addend` is the part of the energy term, which is in no distance.
+
     `distances` are those of each modality alone, `weights` what each counted in the fused score (None for one that the
     clip lacks or that the method does not embed by itself). `seen` is None for a label that the run does not know;
     `missing` says that the file which was indexed has gone. `file` says what has become of it (`indexed_files`):
@@ -47,6 +49,7 @@ class Hit:
     distance: float | None
     distances: dict[Modality, float | None]
     weights: dict[Modality, float | None]
+    addend: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,16 @@ class Hits(ShownItems[Hit]):
         return [asdict(hit) for hit in self.items]
 
 
-def hits_of(run: Run, nearest: NearestClips, point: TextEmbeddings, mode: Mode) -> Hits:
-    """The nearest clips as hits, in their order; scores are those of the mode, and of each modality alone."""
+def hits_of(run: Run, nearest: NearestClips, point: TextEmbeddings, mode: Mode, weight: float = 0.5) -> Hits:
+    """The nearest clips as hits, in their order; scores are those of the mode, and of each modality alone.
+
+    `weight` is that of video in the fusion `weighted`.
+    """
     similarity = run.method.similarity
     seen = dict.fromkeys(run.config.data.seen, True) | dict.fromkeys(run.config.data.unseen, False)
     alone = {m: _alone(nearest.embeddings, point, m, similarity) for m in MODALITIES}
-    weights = _weights(nearest.embeddings, mode)
+    weights = _weights(nearest.embeddings, mode, weight)
+    addends = nearest.addends.tolist()
     hits, folders = [], own_folders.remembered()
     for i, (clip, score) in enumerate(zip(nearest.clips, nearest.scores.tolist(), strict=True)):
         state = None if clip.path is None else _state(clip.path, clip.file, folders)
@@ -101,9 +108,10 @@ def hits_of(run: Run, nearest: NearestClips, point: TextEmbeddings, mode: Mode) 
                 licence=clip.licence,
                 source=clip.source,
                 score=score,
-                distance=distance(score, similarity),
+                distance=distance(score - addends[i], similarity),
                 distances={m: of_clips[i] for m, of_clips in alone.items()},
                 weights={m: of_clips[i] for m, of_clips in weights.items()},
+                addend=addends[i],
             )
         )
     return Hits(tuple(hits))
@@ -124,14 +132,14 @@ def _alone(clips: Embeddings, point: TextEmbeddings, modality: Modality, similar
     return [distance(score, similarity) if present else None for score, present in zip(scores, has, strict=True)]
 
 
-def _weights(clips: Embeddings, mode: Mode) -> dict[Modality, list[float | None]]:
+def _weights(clips: Embeddings, mode: Mode, weight: float) -> dict[Modality, list[float | None]]:
     """The weight of each modality in the fused score of each clip."""
     if clips.joint is not None:
         return {m: [None] * len(clips) for m in MODALITIES}
     has = {m: clips.has(m).tolist() for m in MODALITIES}
     if mode.modality != "both":
         return {m: [float(m == mode.modality) if present else None for present in has[m]] for m in MODALITIES}
-    video = video_share(clips, mode).tolist()
+    video = video_share(clips, mode, weight).tolist()
     shares = {"audio": [1 - share for share in video], "video": video}
     return {
         m: [share if present else None for share, present in zip(shares[m], has[m], strict=True)] for m in MODALITIES

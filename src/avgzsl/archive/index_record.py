@@ -2,22 +2,25 @@
 
 import secrets
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from avgzsl.archive.numbers import mode_energy, mode_weight
 from avgzsl.data.clips import ClipSet
 from avgzsl.errors import DataError
+from avgzsl.experiments.calibration import ModeName
+from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import Run, run_id
-from avgzsl.methods import Embeddings, present
+from avgzsl.methods import Embeddings, TextEmbeddings, present
 from avgzsl.support import records
 from avgzsl.support.confidential import Address, bare_address
 from avgzsl.support.files import write_json
 from avgzsl.types import MODALITIES, TestModality
 
-FORMAT = 1
+FORMAT = 2
 RECORD = "index.json"
 
 
@@ -26,9 +29,17 @@ def _bare(url: str) -> str:
     return bare_address(url) if url else url
 
 
+class EnergyRecord(BaseModel):
+    """The share and the temperature of the energy term of a mode (`scores.energy`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    share: float = Field(ge=0, le=1)
+    temperature: float = Field(gt=0, allow_inf_nan=False)
+
+
 class IndexRecord(BaseModel):
-    """`run` is `run_id`; `parts` are the embeddings of `dimension` numbers that a row has; `id` names the index
-    where several share an engine. `url` is where the engine was when the index was made: told, never called."""
+    """`run` is `run_id`; `dimensions` are the numbers of each embedding that a row has, in their order; `id` names the
+    index where several share an engine. `url` is where the engine was when the index was made: told, never called."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     format: int = Field(ge=1)
@@ -38,10 +49,42 @@ class IndexRecord(BaseModel):
     fingerprint: str
     engine: str
     url: Annotated[str, AfterValidator(_bare)] | None
-    parts: tuple[Literal["audio", "video", "joint"], ...] = Field(min_length=1, max_length=2)
-    dimension: int = Field(ge=1, le=1 << 20)
+    dimensions: dict[Literal["audio", "video", "joint"], Annotated[int, Field(ge=1, le=1 << 20)]]
+    joined: bool = False
+    """Whether sound and picture are compared with a text each: a fused vector then has both, side by side."""
+    weighted_by_text: bool = False
+    """Whether the text itself says how much video counts, in the fusion `weighted`."""
+    weight: float = Field(default=0.5, ge=0, le=1)
+    """How much video counts in the fusion `weighted`, where the text does not say it."""
+    energy: dict[str, EnergyRecord] = {}
+    """Of each mode whose corrected scores can be asked for: a row has an addend for each, in this order."""
     decoder: int = Field(default=0, ge=0)
     """`media.version.DECODER` of the clips' features; older indexes did not say."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_dimension(cls, content: Any) -> Any:
+        """Records of format 1 had `parts` of one `dimension`."""
+        if not isinstance(content, dict) or content.get("format") != 1 or "dimensions" in content:
+            return content
+        content = dict(content)
+        parts, dimension = content.pop("parts", None), content.pop("dimension", None)
+        return content | {"dimensions": dict.fromkeys(parts, dimension) if isinstance(parts, list) else parts}
+
+    @model_validator(mode="after")
+    def _parts_are_possible(self) -> "IndexRecord":
+        if self.parts not in (("audio",), ("video",), ("audio", "video"), ("joint",)):
+            raise ValueError(
+                f"expected dimensions of audio, of video, of both in this order, or of joint: {self.parts}"
+            )
+        if strange := self.energy.keys() - set(get_args(ModeName)):
+            raise ValueError(f"{', '.join(sorted(strange))} is no mode that has an energy term")
+        return self
+
+    @property
+    def parts(self) -> tuple[Literal["audio", "video", "joint"], ...]:
+        """The embeddings that a row has, in their order."""
+        return tuple(self.dimensions)
 
 
 def describe(run: Run, engine: str, url: Address | None, decoder: int) -> IndexRecord:
@@ -55,26 +98,41 @@ def describe(run: Run, engine: str, url: Address | None, decoder: int) -> IndexR
         engine=engine,
         url=None if url is None else str(url),
         decoder=decoder,
+        weight=mode_weight(run, Mode("both", "weighted")),
+        energy=energy_of(run),
         **_shape(run),
     )
 
 
+def energy_of(run: Run) -> dict[str, EnergyRecord]:
+    """The numbers of every mode, with a share in at least one of them; nothing where no share or no seen class is."""
+    numbers = {mode: mode_energy(run, mode) for mode in served_modes(run.method)}
+    if not run.config.data.seen or not any(share for share, _ in numbers.values()):
+        return {}
+    return {str(mode): EnergyRecord(share=share, temperature=warmth) for mode, (share, warmth) in numbers.items()}
+
+
 def require_shape(folder: Path, record: IndexRecord, run: Run) -> None:
     """Raises DataError unless rows are those that the run makes."""
-    noted, made = record.model_dump(include={"parts", "dimension"}), _shape(run)
+    made = _shape(run)
+    noted = record.model_dump(include=set(made))
     if noted != made:
         raise DataError(f"{folder / RECORD}: says that rows are {noted}, and its run makes {made}; restore it")
 
 
 def _shape(run: Run) -> dict[str, Any]:
-    """The parts of a row, and how many numbers each has."""
+    """The parts of a row, how many numbers each has, and what the text says of them."""
     served = [m for m in MODALITIES if m in run.method.modalities or "both" in run.method.modalities]
-    text = torch.ones(1, run.config.data.dimensions["text"])
-    embedded = run.method.embed_text(text)
-    parts = ("joint",) if no_clips(run).joint is not None else tuple(served)
-    shown: tuple[TestModality, ...] = ("both",) if parts == ("joint",) else tuple(served)
-    (width,) = {present(embedded.of(modality), modality).shape[1] for modality in shown}
-    return {"parts": parts, "dimension": width}
+    text = run.method.embed_text(torch.ones(1, run.config.data.dimensions["text"]))
+    weighted = {"weighted_by_text": text.video_weight is not None}
+    if no_clips(run).joint is not None:
+        return {"dimensions": {"joint": _width(text, "both")}, "joined": False, **weighted}
+    joined = len(served) > 1 and not text.one_space
+    return {"dimensions": {m: _width(text, m) for m in served}, "joined": joined, **weighted}
+
+
+def _width(text: TextEmbeddings, modality: TestModality) -> int:
+    return present(text.of(modality), modality).shape[1]
 
 
 def no_clips(run: Run) -> Embeddings:

@@ -8,9 +8,10 @@ it. Of clips of equal score the one that was indexed first comes first.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
 from avgzsl.archive.proposals import proposals
@@ -25,22 +26,32 @@ _GROWTH = 16  # where a condition leaves too few
 
 
 class NearestClips(NamedTuple):
-    """Clips, best first, their scores (higher is nearer), and their embeddings."""
+    """Clips, best first, their scores (higher is nearer), their embeddings, and what of each score is the addend."""
 
     clips: list[IndexedClip]
-    scores: Float32[np.ndarray, " k"]
+    scores: Float64[np.ndarray, " k"]
     embeddings: Embeddings
+    addends: Float32[np.ndarray, " k"]
 
 
 def nearest(
-    collection: Collection, point: TextEmbeddings, top: int, mode: Mode, condition: Condition | None = None
+    collection: Collection,
+    point: TextEmbeddings,
+    top: int,
+    mode: Mode,
+    condition: Condition | None = None,
+    corrected: bool = False,
 ) -> NearestClips:
-    """The `top` nearest clips, of those that meet the condition; fewer only where there are no more."""
+    """The `top` nearest clips, of those that meet the condition; fewer only where there are no more.
+
+    `corrected` scores have the energy term, where the index has one for the mode.
+    """
+    asked = Asked(point, mode, corrected)
     with clip_database.opened(collection.folder) as db:
         while True:
             with clip_database.transaction(db):
                 seen = view_of(collection, db)
-                outcome = _nearest_or_problem(seen, point, top, mode, condition)
+                outcome = _nearest_or_problem(seen, asked, top, condition)
             # had vectors left the engine meanwhile, some might be missing: then all of it is done again
             if clip_table.state(db).generation == seen.state.generation:
                 break
@@ -49,13 +60,12 @@ def nearest(
     return outcome
 
 
-def _nearest_or_problem(
-    seen: View, point: TextEmbeddings, top: int, mode: Mode, condition: Condition | None
-) -> NearestClips | DataError:
+def _nearest_or_problem(seen: View, asked: Asked, top: int, condition: Condition | None) -> NearestClips | DataError:
     """The nearest clips; what is wrong with the data comes as a value, for it may be an engine that is made anew."""
     try:
-        positions, scores = _nearest(seen, point, top, mode, condition)
-        return NearestClips(seen.clips(positions), scores, seen.embeddings(positions))
+        positions, scores = _nearest(seen, asked, top, condition)
+        addends = seen.addends(positions, asked.mode) * np.float32(asked.corrected)
+        return NearestClips(seen.clips(positions), scores, seen.embeddings(positions), addends)
     except DataError as problem:
         return problem
     except MemoryError:
@@ -64,15 +74,15 @@ def _nearest_or_problem(
 
 
 def _nearest(
-    seen: View, point: TextEmbeddings, top: int, mode: Mode, condition: Condition | None
-) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+    seen: View, asked: Asked, top: int, condition: Condition | None
+) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
     """Positions of the nearest clips, best first, and their scores."""
     allowed = None if condition is None else seen.positions(condition)
     if allowed is not None and len(allowed) <= _DIRECT:
-        return _best(*score(seen, allowed, point, mode), top)
+        return _best(*score(seen, allowed, asked), top)
     applied, dead = seen.state.applied, clip_table.dead(seen.db)
     waiting = clip_selection.positions_within(seen.db, applied, seen.state.end)
-    propose = proposals(seen, point, mode)
+    propose = proposals(seen, asked)
     n, least = _MORE * max(top, 16), -np.inf
     while True:
         proposed, rest = propose(n, least)
@@ -80,29 +90,15 @@ def _nearest(
         candidates = np.concatenate([known, waiting])
         if allowed is not None:
             candidates = candidates[np.isin(candidates, allowed)]
-        best = _best(*score(seen, candidates, point, mode), top)
+        best = _best(*score(seen, candidates, asked), top)
         least = float(best[1][-1]) if len(best[1]) == top else -np.inf
         if least > rest or rest == -np.inf:
             return best
         n = max(n * _GROWTH, seen.state.end if least > -np.inf else 0)
 
 
-def score(
-    seen: View, positions: Int64[np.ndarray, " n"], point: TextEmbeddings, mode: Mode
-) -> tuple[Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
-    """Those of the clips that can be scored in the mode, and their scores by the run's own method."""
-    clips = seen.embeddings(positions)
-    keep = clips.scorable(mode.modality)
-    if not bool(keep.any()):
-        return positions[:0], np.zeros(0, np.float32)
-    scores = seen.collection.run.method.compare(clips.where(keep), point, *mode)[:, 0]
-    if not bool(scores.isfinite().all()):
-        raise DataError(f"{seen.collection.folder}: has embeddings too large to compare; see `avgzsl index-verify`")
-    return positions[keep.numpy()], scores.numpy()
-
-
 def _best(
-    positions: Int64[np.ndarray, " n"], scores: Float32[np.ndarray, " n"], top: int
-) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+    positions: Int64[np.ndarray, " n"], scores: Float64[np.ndarray, " n"], top: int
+) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
     order = np.lexsort((positions, -scores))[:top]
     return positions[order], scores[order]

@@ -1,43 +1,53 @@
 """Which clips may be the nearest to a point: positions, and how near any other clip can be at most.
 
 An engine that orders by inner product is asked for the largest ones. One that gives the inner products of all its
-vectors at once needs no bound over fused vectors where distances are not squared: the distances to sound and to picture
-follow from two products, and with them, but for rounding, the score itself.
+vectors at once needs no bound over fused vectors where distances are not squared, or where the text of the question
+says how much video counts: the scores by sound and by picture follow from two products, and with them, but for
+rounding, the score itself. Where neither serves, every clip is scored.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Float32, Int64
 
 from avgzsl.archive import clip_selection, clip_table
+from avgzsl.archive.asked import Asked, score, video_weight_of
+from avgzsl.archive.bounds import bound, limits, reach
 from avgzsl.archive.clip_selection import Having
 from avgzsl.archive.collection import View
-from avgzsl.archive.engines import Scanner
-from avgzsl.archive.fused import at, bound, nearest_distances, query, reach
+from avgzsl.archive.embeddings import addends
+from avgzsl.archive.engines import Scanner, scans
+from avgzsl.archive.fused import Question, question
+from avgzsl.archive.vectors import addend_name
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments.protocol import Mode
-from avgzsl.methods import TextEmbeddings
 from avgzsl.types import MODALITIES
 
 _MEND = "`avgzsl index-rebuild`"
+_ALONE = [Mode(modality, "equal") for modality in MODALITIES]
 _BLOCK = 1 << 17  # clips whose distances fit into a cache
+_SCORED = 1 << 14  # clips whose embeddings are read at a time
 
 Proposals = tuple[Int64[np.ndarray, " k"], float]
 Propose = Callable[[int, float], Proposals]
 """(n, least): of all clips that may score `least`, the n that may score most; and what no other of them exceeds."""
 
 
-def proposals(seen: View, point: TextEmbeddings, mode: Mode) -> Propose:
+def proposals(seen: View, asked: Asked) -> Propose:
     """Of the clips that the engine has. Raises AvgzslError where it refuses, DataError where clips are missing."""
+    collection, mode = seen.collection, asked.mode
     if not seen.state.applied:  # what it has is being thrown away
         return lambda n, least: (np.zeros(0, np.int64), -np.inf)
-    for stored in [mode] if mode in seen.collection.stored else seen.collection.stored:
-        if stored not in seen.collection.checked:
-            _require_all(seen, stored, seen.collection.engine(stored).count())
-            seen.collection.checked.add(stored)
-    return _asked(seen, point, mode) if mode in seen.collection.stored else _scanned(seen, point, mode)
+    by_engine, by_scan = mode in collection.stored, scans(collection.record.engine)
+    if not by_engine and not by_scan:
+        return _best_of(_scored(seen, asked))
+    for stored in [mode] if by_engine else _ALONE:
+        if stored not in collection.checked:
+            _require_all(seen, stored, collection.engine(stored).count())
+            collection.checked.add(stored)
+    return _by_engine(seen, asked) if by_engine else _best_of(_scanned(seen, asked))
 
 
 def _require_all(seen: View, mode: Mode, vectors: int) -> None:
@@ -55,58 +65,76 @@ def _having(seen: View, mode: Mode) -> Having:
     return "both" if "joint" in seen.collection.record.parts else "either"
 
 
-def _asked(seen: View, point: TextEmbeddings, mode: Mode) -> Propose:
+def _by_engine(seen: View, asked: Asked) -> Propose:
     """By the engine's largest inner products."""
-    similarity, text = seen.collection.run.method.similarity, at(point, mode)[0]
-    asked, largest = query(text, similarity), clip_table.longest(seen.db, str(mode))
+    mode, space = asked.mode, seen.collection.space(asked.mode)
+    largest, highest = clip_table.longest(seen.db, str(mode)), clip_table.greatest(seen.db, addend_name(mode), 0.0)
 
     def propose(n: int, least: float) -> Proposals:
-        enough = reach(least, largest, text, similarity)
-        positions, products = seen.collection.engine(mode).query(asked, n, enough)
+        query = question(asked.point, space, asked.corrected, None if least == -np.inf else least)
+        enough = -np.inf if least == -np.inf else reach(least, largest, query, highest)
+        positions, products = seen.collection.engine(mode).query(query.vector, n, enough)
         if not np.isfinite(products).all() or (np.diff(products) > 0).any():
             raise DataError(f"{seen.collection.folder}: the engine answers with what is no order; mend it: {_MEND}")
         if len(positions) < n and enough == -np.inf:  # these were all
             inside = (positions >= 0) & (positions < seen.state.applied)
             _require_all(seen, mode, len(np.unique(positions[inside])))
-        rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, text, similarity)
+        rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, query, highest)
         return positions, rest
 
     return propose
 
 
-def _scanned(seen: View, point: TextEmbeddings, mode: Mode) -> Propose:
-    """Mode `both` with plain Euclidean distances, by the vectors of each modality."""
-    distances = {alone: _products(seen, point, alone) for m in MODALITIES if (alone := Mode(m, "equal"))}
-    limits = np.empty(seen.state.applied, np.float32)
-    for start in range(0, len(limits), _BLOCK):
+def _scored(seen: View, asked: Asked) -> Float[np.ndarray, " n"]:
+    """The score of each clip that the engine has, -inf of those that have none; in blocks."""
+    found = np.full(seen.state.applied, -np.inf)
+    for start in range(0, len(found), _SCORED):
+        end = min(start + _SCORED, len(found))
+        positions, scores = score(seen, clip_selection.positions_within(seen.db, start, end), asked)
+        found[positions] = scores
+    return found
+
+
+def _scanned(seen: View, asked: Asked) -> Float[np.ndarray, " n"]:
+    """The highest score that each clip may have in mode `both`, by the vectors of each modality."""
+    alone = [_products(seen, asked, mode) for mode in _ALONE]
+    found = np.empty(seen.state.applied, np.float32)
+    own = video_weight_of(seen.collection.record, asked.point) if asked.mode.fusion == "weighted" else 0.5
+    for start in range(0, len(found), _BLOCK):
         part = slice(start, start + _BLOCK)
-        audio, video = (
-            nearest_distances(products[part], longest, at(point, alone)[0])
-            for alone, (products, longest) in distances.items()
-        )
-        share = np.nan_to_num(seen.rows[part, -1][: len(audio)], nan=0.5) if mode.fusion == "attention" else 0.5
+        audio, video = (limits(products[part], largest, query) for products, largest, query in alone)
+        share = np.nan_to_num(seen.rows[part, -1][: len(audio)], nan=0.5) if asked.mode.fusion == "attention" else own
         with np.errstate(invalid="ignore"):  # no sound, no picture: infinitely far
-            mean = (1 - share) * audio + share * video  # a sum of what is positive keeps its digits
+            mean = (1 - share) * audio + share * video  # of distances, a sum of one sign keeps its digits
         lone = np.isinf(audio) | np.isinf(video)
-        np.negative(np.where(lone, np.minimum(audio, video), mean), out=limits[part])
+        found[part] = np.where(lone, np.maximum(audio, video), mean)
+        if asked.corrected:
+            found[part] += addends(seen.rows[part][: len(audio)], seen.collection.record, asked.mode)
+            found[part] = np.where(np.isinf(found[part]), -np.inf, np.nextafter(found[part], np.float32(np.inf)))
+    return found
+
+
+def _best_of(most: Float[np.ndarray, " n"]) -> Propose:
+    """By the highest score that each clip may have; -inf of clips that have none."""
 
     def propose(n: int, least: float) -> Proposals:
         near = max(least, float(np.finfo(np.float32).min))  # no clip that is infinitely far
-        possible = int(np.count_nonzero(limits >= near))
-        top = torch.from_numpy(limits).topk(min(n, possible))
+        possible = int(np.count_nonzero(most >= near))
+        top = torch.from_numpy(most).topk(min(n, possible))
         return top.indices.numpy(), float(top.values[-1]) if n < possible else -np.inf
 
     return propose
 
 
-def _products(seen: View, point: TextEmbeddings, mode: Mode) -> tuple[Float32[np.ndarray, " n"], float]:
-    """The inner product of each clip that the engine has, -inf without the modality; the greatest length."""
+def _products(seen: View, asked: Asked, mode: Mode) -> tuple[Float32[np.ndarray, " n"], float, Question]:
+    """The inner product of each clip that the engine has, -inf without the modality; the greatest length; the query."""
     engine = seen.collection.engine(mode)
     if not isinstance(engine, Scanner):
         kind = seen.collection.record.engine
         raise ConfigError(f"the engine {kind} says that it scans, and has no `products`; mend SCANS in its module")
-    products = engine.products(query(at(point, mode)[0], "euclidean"))[: seen.state.applied]
+    query = question(asked.point, seen.collection.space(mode))
+    products = engine.products(query.vector)[: seen.state.applied]
     missing = seen.state.applied - len(products)
     if missing:
         products = np.pad(products, (0, missing), constant_values=-np.inf)
-    return products, clip_table.longest(seen.db, str(mode))
+    return products, clip_table.longest(seen.db, str(mode)), query

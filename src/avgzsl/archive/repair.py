@@ -6,9 +6,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
-from avgzsl.archive.collection import Collection, View, apply, drop_vectors, longest, view, writing
-from avgzsl.archive.fused import fused, rounding
+from avgzsl.archive.bounds import rounding
+from avgzsl.archive.collection import Collection, View, apply, drop_vectors, view, writing
+from avgzsl.archive.fused import Question
 from avgzsl.archive.results import Faults
+from avgzsl.archive.vectors import vectors_of
 from avgzsl.errors import AvgzslError
 from avgzsl.experiments.protocol import Mode
 
@@ -59,13 +61,15 @@ def _row_faults(seen: View) -> list[str]:
 
 def _engine_faults(seen: View, mode: Mode) -> list[str]:
     """A random direction tells any two vectors apart: one query for all compares every vector with its row."""
-    size = seen.collection.record.dimension + 1
+    size, space = seen.collection.size(mode), seen.collection.space(mode)
     direction = np.random.default_rng(0).standard_normal(size).astype(np.float32)
     direction[-1] = -1.0  # as in every query
     here = clip_selection.positions_within(seen.db, 0, seen.state.applied)
-    expected, largest = _products(seen, here, mode, direction)
-    if largest > clip_table.longest(seen.db, str(mode)):
-        return [f"engine, {mode}: the greatest length of a vector is {largest:g}, which is not what is noted"]
+    expected, extremes = _products(seen, here, mode, direction)
+    for name, largest in extremes.items():
+        if largest > clip_table.greatest(seen.db, name, -np.inf):
+            what = "greatest length of a vector" if name == str(mode) else "largest addend of a clip"
+            return [f"engine, {mode}: the {what} is {largest:g}, which is not what is noted"]
     try:
         engine = seen.collection.engine(mode)
         positions, products = engine.query(direction, max(engine.count(), 1))
@@ -75,7 +79,8 @@ def _engine_faults(seen: View, mode: Mode) -> list[str]:
     inside = positions < seen.state.end
     answered[positions[inside]] = products[inside]
     in_mode = ~np.isnan(expected)
-    allowed = rounding(direction, clip_table.longest(seen.db, str(mode)), seen.collection.run.method.similarity)
+    asked = Question(direction, space, 0.0, 1.0, space.body(size))
+    allowed = rounding(asked, clip_table.longest(seen.db, str(mode)))
     close = np.abs(answered[here] - expected) <= allowed
     wrong = here[in_mode & ~close]
     if not len(wrong):
@@ -85,13 +90,14 @@ def _engine_faults(seen: View, mode: Mode) -> list[str]:
 
 def _products(
     seen: View, here: np.ndarray, mode: Mode, direction: np.ndarray
-) -> tuple[Float64[np.ndarray, " n"], float]:
-    """Of each clip's fused vector with the direction, NaN for clips that are not in the mode; the greatest length."""
-    expected, largest = np.full(len(here), np.nan), 0.0
+) -> tuple[Float64[np.ndarray, " n"], dict[str, float]]:
+    """Of each clip's vector with the direction, NaN for clips that are not in the mode; the extremes of vectors."""
+    collection, expected = seen.collection, np.full(len(here), np.nan)
+    largest: dict[str, float] = {}
     for start in range(0, len(here), _CHUNK):
-        clips = seen.embeddings(here[start : start + _CHUNK])
-        keep = clips.scorable(mode.modality)
-        vectors = fused(clips.where(keep), mode, seen.collection.run.method.similarity)
-        expected[start : start + _CHUNK][keep.numpy()] = vectors.astype(np.float64) @ direction
-        largest = max(largest, longest(vectors))
+        positions = here[start : start + _CHUNK]
+        clips, rows = seen.embeddings(positions), seen.rows[positions]
+        keep, vectors, extremes = vectors_of(collection.record, collection.space(mode), clips, rows)
+        expected[start : start + _CHUNK][keep] = vectors.astype(np.float64) @ direction
+        largest |= {name: max(value, largest.get(name, -np.inf)) for name, value in extremes.items()}
     return expected, largest

@@ -6,6 +6,7 @@ from typing import Any
 
 from avgzsl.archive.index_record import IndexRecord
 from avgzsl.support.showing import Shown
+from avgzsl.types import RetrievalKind
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,10 @@ class IndexInfo(Shown):
         return [{"property": name, "value": value} for name, value in self.json().items()]
 
     def json(self) -> dict[str, Any]:
-        """One level: the fields of the record and all others."""
+        """One level: the fields of the record and all others; `dimension` is that of all parts, if they have one."""
         known = self.record.model_dump(mode="json")
+        widths = set(self.record.dimensions.values())
+        known |= {"parts": list(self.record.parts), "dimension": widths.pop() if len(widths) == 1 else None}
         counts = {name: value for name, value in vars(self).items() if name != "record"}
         return known | counts | {"modes": list(self.modes)}
 
@@ -101,7 +104,8 @@ class IndexInfo(Shown):
 class IndexEvaluation(Shown):
     """Retrieval by class name over an index, or over one of its splits.
 
-    `results` has rows as those of `train_evaluate.evaluate`; `unlabelled` clips were left out for want of a label.
+    `results` has rows as those of `train_evaluate.evaluate`; `unlabelled` clips were left out for want of a label;
+    `retrieval` says by which scores clips were found.
     """
 
     method: str
@@ -109,6 +113,7 @@ class IndexEvaluation(Shown):
     split: str | None
     unlabelled: int
     results: list[dict[str, Any]]
+    retrieval: RetrievalKind = "plain"
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a mode, without the figures of each class."""

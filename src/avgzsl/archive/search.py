@@ -9,7 +9,7 @@ vectors of the phrases are added, those of the unwanted ones taken off, and the 
 al., 2013). It moves the query away from the unwanted words; it is no logical not.
 
 A clip as a query stands where its own embedding does, in the space in which sound, picture and names meet: so its sound
-finds pictures, and its picture sounds.
+finds pictures, and its picture sounds. Where a run has a space for each, sound finds sounds and pictures pictures.
 """
 
 import unicodedata
@@ -20,6 +20,8 @@ from pathlib import Path
 
 import torch
 
+from avgzsl.archive.addends import is_corrected
+from avgzsl.archive.asked import video_weight_of
 from avgzsl.archive.collection import Collection, open_index
 from avgzsl.archive.fused import weighted
 from avgzsl.archive.hits import Hits, hits_of
@@ -36,7 +38,7 @@ from avgzsl.recognition.recogniser import Recogniser, asked_classes, load_recogn
 from avgzsl.recognition.text_encoders import load_text_encoder
 from avgzsl.support.arguments import check_arguments, check_list
 from avgzsl.text.part_record import columns_of
-from avgzsl.types import MODALITIES, EncoderChoice, Fusion, TestModality
+from avgzsl.types import MODALITIES, EncoderChoice, Fusion, RetrievalKind, TestModality
 
 _LONGEST = 1000  # characters of a phrase: more is a mistake, not a query
 _MOST = 10_000  # hits
@@ -91,14 +93,16 @@ def search(
     modality: TestModality | str | None = None,
     fusion: Fusion | None = None,
     where: str | None = None,
+    retrieval: RetrievalKind | None = None,
     encoders: EncoderChoice | None = None,
 ) -> Hits:
     """The `top` clips nearest to words, or to the clip `like`, best first.
 
     `modality` and `fusion` say by what the clips of the index are compared, by default by all there is; `by` says what
     of the clip `like` is asked with, by default all that the run serves. `where` is a condition in the grammar of
-    `archive.where`. `encoders` are as in `open_searcher`; whoever searches again and again opens one. There are more
-    parameters than eight, for each is a part of the question, and most questions have two.
+    `archive.where`. `retrieval` is by corrected scores, with the energy term, or by plain ones; None takes corrected
+    ones for words, where the index has them. `encoders` are as in `open_searcher`; whoever searches again and again
+    opens one. There are more parameters than eight, for each is a part of the question, and most questions have two.
 
     Raises ConfigError, DataError, ModalityError, MediaError; the message says what to ask instead.
     """
@@ -109,7 +113,9 @@ def search(
     searcher = _opened(index, encoders)
     if not 1 <= top <= _MOST:
         raise ConfigError(f"{top} hits were asked for; give a number from 1 to {_MOST}")
-    mode = mode_of(searcher.collection, modality, fusion)
+    collection = searcher.collection
+    mode = mode_of(collection, modality, fusion)
+    corrected = is_corrected(collection.record, retrieval, collection.folder, like is None)
     condition = None if where is None else parse(where)
     phrases = [words] if isinstance(words, str) else list(words)
     if (like is None) == (not phrases and not without):
@@ -120,8 +126,10 @@ def search(
         point, notes = words_point(searcher, phrases, without)
     else:
         point, notes = clip_point(searcher, Path(like), by or "both"), ()
-    found = nearest(searcher.collection, point, top, mode, condition)
-    return replace(hits_of(searcher.collection.run, found, point, mode), notes=notes)
+    mode = mode_for(collection, point, mode, explicit=modality is not None or fusion is not None)
+    found = nearest(collection, point, top, mode, condition, corrected)
+    hits = hits_of(collection.run, found, point, mode, video_weight_of(collection.record, point))
+    return replace(hits, notes=notes)
 
 
 def _require_encoders_used(encoders: EncoderChoice, like: str | Path | None) -> None:
@@ -187,6 +195,8 @@ def clip_point(searcher: Searcher, clip: Path, by: TestModality | str = "both") 
 def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, name: str) -> TextEmbeddings:
     """The mean of a clip's embeddings, weighted as the run weighs them; `both` is all that the run serves.
 
+    Where sound and picture have a space each, it is the embedding of each.
+
     Raises ModalityError for what the clip lacks.
     """
     mode = mode_of(collection, None if by == "both" else by, None)
@@ -194,10 +204,31 @@ def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, n
     if not has or (mode.modality != "both" and mode.modality not in has):
         present = " and ".join(has) or "nothing that the run can embed"
         raise ModalityError(f"{name}: has no {mode.modality} to search by; it has {present}")
-    parts = weighted(clip, mode)
+    parts = weighted(clip, mode, collection.record.weight)
+    if collection.record.joined:
+        audio, video = (parts[m][0].float() if m in parts and m in has else None for m in MODALITIES)
+        return TextEmbeddings(audio, video, None)
     if collection.run.method.similarity == "cosine":
-        parts = [(unit_rows(z), w) for z, w in parts]
-    return TextEmbeddings.shared(torch.stack([z * w[:, None] for z, w in parts]).sum(0).float())
+        parts = {m: (unit_rows(z), w) for m, (z, w) in parts.items()}
+    return TextEmbeddings.shared(torch.stack([z * w[:, None] for z, w in parts.values()]).sum(0).float())
+
+
+def mode_for(collection: Collection, point: TextEmbeddings, mode: Mode, explicit: bool) -> Mode:
+    """The mode in which a point can be compared: the one asked for, by default that of all that the point has.
+
+    A clip has each modality in a space of its own where the text has (`IndexRecord.joined`). Raises ModalityError where
+    what was asked for `explicit`ly needs another than the point has.
+    """
+    has = [m for m in MODALITIES if point.of(m) is not None]
+    needed = MODALITIES if mode.modality == "both" else (mode.modality,)
+    if not collection.record.joined or set(needed) <= set(has):
+        return mode
+    if not explicit and len(has) == 1:
+        return mode_of(collection, has[0], None)
+    raise ModalityError(
+        f"{collection.folder}: its run has a space each for sound and for picture, so {' and '.join(has)} of a clip "
+        f"finds clips by {' and '.join(has)} alone; choose modality {has[0]}, or ask with words"
+    )
 
 
 def mode_of(collection: Collection, modality: str | None, fusion: Fusion | None) -> Mode:

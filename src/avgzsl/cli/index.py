@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avgzsl.cli import options
-from avgzsl.cli.options import Index, Json, Manifest, MethodOfRun, Source, Split, Url, with_options
+from avgzsl.cli.options import Index, Json, Manifest, MethodOfRun, Retrievals, Source, Split, Url, with_options
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
@@ -184,7 +184,13 @@ def index_move(
 
 @with_options(split="Only train, val or test; all labelled clips if not given.")
 def index_evaluate(
-    index: Index, *, split: Split = None, url: Url = None, method: MethodOfRun = None, json: Json = False
+    index: Index,
+    *,
+    split: Split = None,
+    retrieval: Retrievals = None,
+    url: Url = None,
+    method: MethodOfRun = None,
+    json: Json = False,
 ) -> None:
     """Measure how well the clips of an index are found by the names of their classes."""
     from rich.console import Console
@@ -194,11 +200,13 @@ def index_evaluate(
     from avgzsl.cli import show
     from avgzsl.reports.tables import render
 
-    evaluation = evaluate(open_index(index, url, method), split)
+    evaluation = evaluate(open_index(index, url, method), split, retrieval=retrieval)
     if json:
         show.json(evaluation)
         return
     Console().print(*render(evaluation.results, evaluation.method))
+    if evaluation.retrieval == "corrected":
+        print("by corrected scores, without the bias to seen classes; --retrieval plain gives those of the paper")
     print(f"{evaluation.unlabelled} clips without a label were not counted")
 
 

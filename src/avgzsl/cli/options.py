@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.models import ParameterInfo
 
-from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, TestModality, TextOrder
+from avgzsl.types import Calibration, DataChoice, EncoderChoice, Fusion, RetrievalKind, TestModality, TextOrder
 
 # arguments
 Data = Annotated[Path, typer.Argument(help="Folder of features.")]
@@ -49,7 +49,15 @@ Baselines = Annotated[
 
 # how clips are scored, and how much is told
 Modality = Annotated[TestModality | None, typer.Option(help="By default the most that the run serves.")]
-Fusions = Annotated[Fusion | None, typer.Option(help="equal or attention; by default attention, where the run has it.")]
+Fusions = Annotated[
+    Fusion | None, typer.Option(help="equal, attention or weighted; by default the last of these that the run has.")
+]
+Retrievals = Annotated[
+    RetrievalKind | None,
+    typer.Option(
+        help="plain, or corrected: without the bias to seen classes; by default corrected, where the index has it."
+    ),
+]
 Calibrations = Annotated[Calibration, typer.Option(help="How gamma is found.")]
 Calibrated = Annotated[
     bool, typer.Option("--calibrated/--no-calibrated", help="With the penalty on classes seen in training.")

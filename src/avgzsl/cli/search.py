@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avgzsl.cli.options import Fusions, Index, Json, MethodOfRun, Modality, Top, Url, with_options
+from avgzsl.cli.options import Fusions, Index, Json, MethodOfRun, Modality, Retrievals, Top, Url, with_options
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def search(
             "other operators do not; none minds how an accent is written."
         ),
     ] = None,
+    retrieval: Retrievals = None,
     url: Url = None,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
@@ -59,6 +60,7 @@ def search(
         modality=modality,
         fusion=fusion,
         where=where,
+        retrieval=retrieval,
         encoders=encoders,
     )
     if json:
@@ -73,10 +75,12 @@ def _table(hits: "Hits") -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    near = "distance" if hits and hits[0].distance is not None else "score"
+    # a corrected score orders clips, and is no distance
+    far = bool(hits) and hits[0].distance is not None and not any(hit.addend for hit in hits)
+    near = "distance" if far else "score"
     table = Table("", near, "audio", "video", "label", Column("clip", overflow="fold"))
     for rank, hit in enumerate(hits, 1):
-        value = hit.score if hit.distance is None else hit.distance
+        value = hit.distance if far else hit.score
         mark = "" if hit.seen is not False else " (unseen)"
         parts = [_number(hit.distances[m]) for m in ("audio", "video")]
         table.add_row(str(rank), _number(value), *parts, _shown(f"{hit.label or '–'}{mark}"), _place(hit))

@@ -17,10 +17,9 @@ from avgzsl.experiments.pseudo_unseen import FOLDS, Fold, pseudo_unseen_folds, p
 from avgzsl.methods import MethodChoice, build
 from avgzsl.scores.metrics import Classification, Retrieval
 from avgzsl.support.progress import Progress
-from avgzsl.types import Calibration
+from avgzsl.types import Calibration, RetrievalKind
 
 Judge = Literal["pseudo-unseen", "val"]
-RetrievalKind = Literal["plain", "corrected"]
 
 
 def tested(
@@ -44,12 +43,12 @@ def measured_with(
 ) -> tuple[list[Measured], ModeNumbers]:
     """What the tested clips come to with the numbers chosen on the `known` ones, and these numbers.
 
-    With `stretch`, every mode comes once more, with a stretch of the scores of seen classes beside the penalty. The
-    numbers are those without. Raises as `choose_numbers` and `Gallery.score`.
+    With `stretch`, every mode comes once more, with a stretch of the scores of seen classes beside the penalty, unless
+    there is nothing to choose it on. The numbers are those without. Raises as `choose_numbers` and `Gallery.score`.
     """
     numbers = choose_numbers(known, modes)
     measured = tested.measure(modes, numbers)
-    if stretch:
+    if stretch and known:
         stretched = choose_numbers([gallery.to_stretch() for gallery in known], modes, energy=False)
         measured += tested.to_stretch().measure(modes, stretched)
     return measured, numbers

@@ -18,7 +18,8 @@ class Embeddings:
     """Clips in the space of the classes, on the CPU.
 
     `audio` and `video` are embeddings of one modality each (None where the method has none), `joint` one of both
-    together. `video_weight` is the attention's weight of video per clip; None where the method has no attention.
+    together; widths may differ. `video_weight` is the attention's weight of video per clip; None where the method has
+    no attention.
     """
 
     audio: Float[Tensor, "n a"] | None

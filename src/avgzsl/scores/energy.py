@@ -44,4 +44,4 @@ def corrected(
     temperature: float | Float[Tensor, " n"],
 ) -> Float64[Tensor, "n c"]:
     """The scores by which a name finds clips when the bias to seen classes is taken off. Raises as `addend`."""
-    return scores.double() + addend(scores[:, seen], share, temperature)[:, None]
+    return scores + addend(scores[:, seen], share, temperature)[:, None]

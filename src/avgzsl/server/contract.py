@@ -10,7 +10,7 @@ from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Span
 from avgzsl.server.schema import ClipRow, Description, Hits, Recognised, RunTables
-from avgzsl.types import TestModality
+from avgzsl.types import RetrievalKind, TestModality
 
 
 class Unanswerable(AvgzslError):
@@ -32,11 +32,12 @@ class Media(NamedTuple):
 
 class HitChoice(NamedTuple):
     """How many hits, compared by which modality (None: all that the run serves), of clips that meet which condition
-    (`archive.where`)."""
+    (`archive.where`), by plain or by corrected scores (None: corrected, where the index has them)."""
 
     top: int
     modality: TestModality | None
     where: str | None
+    retrieval: RetrievalKind | None = None
 
 
 class Cloud(NamedTuple):

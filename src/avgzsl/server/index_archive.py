@@ -14,18 +14,19 @@ from pydantic import TypeAdapter, ValidationError
 
 import avgzsl
 from avgzsl.archive import clip_selection, file_table
+from avgzsl.archive.addends import is_corrected
+from avgzsl.archive.asked import video_weight_of
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view
-from avgzsl.archive.fused import at, fused
+from avgzsl.archive.fused import points, stars
 from avgzsl.archive.hits import hits_of
 from avgzsl.archive.nearest import nearest
-from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of, words_point
+from avgzsl.archive.search import Searcher, mode_for, mode_of, open_searcher, point_of, words_point
 from avgzsl.archive.where import parse
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
 from avgzsl.experiments.run import HISTORY, RESULTS
 from avgzsl.features.embedding import Task, embed_batch, requests
-from avgzsl.learning.nets import unit_rows
 from avgzsl.media.needs import SoundNeeds, Span
 from avgzsl.media.workers import Decoders
 from avgzsl.methods import Embeddings, TextEmbeddings
@@ -104,7 +105,7 @@ class CollectionArchive:
                 point, notes = words_point(self.searcher, [text], [] if without is None else [without])
         except (DataError, RunError) as problem:
             raise Unanswerable(self._public(problem)) from problem
-        return self._at(point, choice).model_copy(update={"notes": self._hidden(notes)})
+        return self._at(point, choice, by_words=True).model_copy(update={"notes": self._hidden(notes)})
 
     def search_like(self, id: str, by: TestModality, choice: HitChoice) -> Hits:
         with view(self.collection) as seen:
@@ -166,20 +167,20 @@ class CollectionArchive:
         )
 
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
-        mode, near = mode_of(self.collection, modality, None), self.run.method.similarity
+        mode = mode_of(self.collection, modality, None)
         with view(self.collection) as seen:
             positions = seen.positions()
             positions = positions[seen.embeddings(positions).scorable(mode.modality).numpy()]
             spread = np.linspace(0, len(positions) - 1, min(most, len(positions)))
             drawn = positions[np.unique(spread.round().astype(int))]
             clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
-        texts = at(self.run.method.embed_text(self.classes.text), mode)
+        space = self.collection.space(mode)
         return Cloud(
             modality=mode.modality,
             total=len(positions),
             clips=self._rows(clips),
-            points=torch.from_numpy(fused(embeddings, mode, near)[:, :-1]),
-            texts=unit_rows(texts) if near == "cosine" else texts,
+            points=torch.from_numpy(points(embeddings, space)),
+            texts=stars(self.run.method.embed_text(self.classes.text), space),
             labels=list(self.classes.names),
             seen=self.classes.seen.tolist(),
         )
@@ -192,13 +193,18 @@ class CollectionArchive:
             method=config.method, seed=config.seed, settings=config.settings, results=results, history=history
         )
 
-    def _at(self, point: TextEmbeddings, choice: HitChoice) -> Hits:
+    def _at(self, point: TextEmbeddings, choice: HitChoice, by_words: bool = False) -> Hits:
         """The clips nearest to a point of the run's space."""
-        mode = mode_of(self.collection, choice.modality, None)
+        record = self.collection.record
+        mode = mode_for(
+            self.collection, point, mode_of(self.collection, choice.modality, None), choice.modality is not None
+        )
+        corrected = is_corrected(record, choice.retrieval, "this archive", by_words)
         condition = None if choice.where is None else parse(choice.where, _HIDDEN)
-        clips = nearest(self.collection, point, choice.top, mode, condition)
-        hits = zip(self._rows(clips.clips), hits_of(self.run, clips, point, mode), strict=True)
-        return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in hits])
+        clips = nearest(self.collection, point, choice.top, mode, condition, corrected)
+        found = hits_of(self.run, clips, point, mode, video_weight_of(record, point))
+        hits = zip(self._rows(clips.clips), found, strict=True)
+        return Hits(modality=mode.modality, hits=[hit_row(clip, hit) for clip, hit in hits], corrected=corrected)
 
     def _embed(self, path: Path) -> Embeddings:
         """A file in the space of the run; it is decoded in the server's processes."""

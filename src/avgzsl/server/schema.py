@@ -55,6 +55,7 @@ class Hits(BaseModel):
 
     modality: TestModality
     hits: list[Hit]
+    corrected: bool = Field(default=False, description="Whether the bias to seen classes is taken off the scores.")
     notes: list[str] = Field(default=[], description="How words were encoded that say too little.")
 
 

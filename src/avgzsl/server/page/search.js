@@ -7,6 +7,7 @@ import { empty, show, skeletons } from "./states.js";
 import { suggest } from "./suggestions.js";
 import { modalities, pick } from "./switch.js";
 
+const CORRECTED = "In this order, the bias to classes seen in training is taken off; distances are shown without that.";
 const PAGE = 24;
 
 export function search(info, query, go) {
@@ -87,6 +88,7 @@ function results(found, asked, link) {
   return [
     h("header", { class: "results-head" }, h("h2", {}, `Nearest to ${what}`), legend(found.hits)),
     ...found.notes.map((note) => h("p", { class: "quiet" }, note)),
+    ...(found.corrected ? [h("p", { class: "quiet" }, CORRECTED)] : []),
     grid(found.hits, (clip) => [link(clip)]),
   ];
 }

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from avgzsl.types import TestModality
+from avgzsl.types import RetrievalKind, TestModality
 
 Id = Annotated[str, Query(min_length=1, max_length=4096, description="A clip of the archive.")]
 Where = Annotated[
@@ -14,4 +14,11 @@ Where = Annotated[
 Modality = Annotated[
     TestModality | None,
     Query(description="By what the clips of the archive are compared; all that the run serves, if not given."),
+]
+Scores = Annotated[
+    RetrievalKind | None,
+    Query(
+        description="By plain scores, or by corrected ones, which take off the bias to seen classes; corrected, if not "
+        "given, where the index has them."
+    ),
 ]

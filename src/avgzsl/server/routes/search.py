@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from avgzsl.server.contract import HitChoice
 from avgzsl.server.problems import described
-from avgzsl.server.routes.parameters import Id, Modality, Where
+from avgzsl.server.routes.parameters import Id, Modality, Scores, Where
 from avgzsl.server.schema import Hits, Recognised
 from avgzsl.server.service import Service, Serving, check_length, known_as, uploaded
 from avgzsl.server.shares import caller
@@ -35,8 +35,9 @@ def _choice(
     k: Annotated[int, Query(ge=1, le=200, description="How many hits.")] = 24,
     modality: Modality = None,
     where: Where = None,
+    retrieval: Scores = None,
 ) -> HitChoice:
-    return HitChoice(k, modality, where)
+    return HitChoice(k, modality, where, retrieval)
 
 
 Choice = Annotated[HitChoice, Depends(_choice)]
