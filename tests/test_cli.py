@@ -104,15 +104,24 @@ def test_train_writes_a_run_and_its_evaluation(run):
 def test_results_are_one_object_of_rows_and_provenance(run):
     found = json.loads((run / "results.json").read_text())
     assert found.keys() == {"results", "provenance"}
-    assert len(found["results"]) == 8
+    assert len(found["results"]) == 12
     for row in found["results"]:
-        figures = {"S", "U", "HM", "ZSL", "AUSUC", "gamma", "per_class"}
-        assert row.keys() == {"task", "modality", "fusion", "calibration", "clips", *figures}
+        figures = {"S", "U", "HM", "ZSL", "AUSUC", "gamma", "stretch", "per_class"}
+        assert row.keys() == {"task", "retrieval", "modality", "fusion", "calibration", "clips", *figures}
         assert len(row["per_class"]) == 33
     about = found["provenance"]
     assert about["calibration"] == "val"
     assert about["settings"]["milestones"] == [2, 3]
     assert len(about["data"]["fingerprint"]) == len(about["run"]) == 64
+
+
+def test_evaluate_with_a_stretch_tells_it_apart(run, tmp_path):
+    file = tmp_path / "results.json"
+    code, printed = avgzsl("evaluate", run, "--modality", "video", "--stretch", "--out", tmp_path, "--json", file)
+    assert code == 0 and "(stretch " in printed and "(corrected)" in printed
+    rows = json.loads(file.read_text())["results"]
+    assert [row["stretch"] is None for row in rows] == [True, True, True, False]
+    assert {"predictions-video.csv", "predictions-video-stretched.csv"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_evaluate_options(run, tmp_path):
@@ -122,7 +131,7 @@ def test_evaluate_options(run, tmp_path):
     assert code == 0
     assert "upper bound" in printed
     rows = json.loads(file.read_text())["results"]
-    assert [(row["modality"], row["fusion"]) for row in rows] == [("both", "attention")] * 2
+    assert [(row["modality"], row["fusion"]) for row in rows] == [("both", "attention")] * 3
     table = pyarrow.parquet.read_table(tmp_path / "files" / "predictions-both-attention.parquet").to_pydict()
     assert len(table["id"]) == len(set(table["id"])) == rows[0]["clips"]
     right = sum(label == found for label, found in zip(table["label"], table["prediction"], strict=True))

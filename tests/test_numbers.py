@@ -11,7 +11,7 @@ from avgzsl.data.clips import Dataset
 from avgzsl.errors import DataError
 from avgzsl.experiments.cells import Cell, Comparison, Result
 from avgzsl.experiments.gallery import gallery_of
-from avgzsl.experiments.numbers import WEIGHTS, choose_numbers
+from avgzsl.experiments.numbers import WEIGHTS, choose_numbers, validate
 from avgzsl.experiments.protocol import Mode, Numbers
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.experiments.trial import measured_with, result_rows
@@ -179,6 +179,13 @@ def test_without_clips_to_choose_on_nothing_is_chosen_and_without_unseen_ones_it
     seen_only = gallery_of(method, val.where(data.classes.seen[val.labels]), data.classes)
     with pytest.raises(DataError, match="both seen and unseen"):
         choose_numbers([seen_only], [BOTH])
+
+
+def test_a_look_at_validation_chooses_no_energy(data, monkeypatch):
+    """It would take longer than all the rest of the look."""
+    method = build("least-squares").fit(*data.training())
+    monkeypatch.setattr("avgzsl.experiments.numbers.choose_energy", lambda problems: pytest.fail("it was chosen"))
+    assert 0 < validate(method, data.split("val"), data.classes).HM < 1
 
 
 # rows and tables

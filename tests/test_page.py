@@ -229,6 +229,9 @@ def test_the_model_tab_has_the_tables_and_the_curves(page, url):
         page.locator(".figures-table").first.get_by_role("row", name=re.compile("attention")).inner_text().split("\t")
     )
     assert shown[1:4] == [f"{100 * row[name]:.2f}" for name in ("S", "U", "HM")]
+    moved = next(row for row in run["results"] if row["retrieval"] == "corrected" and row["fusion"] == "attention")
+    found = page.locator(".figures-table").nth(1).get_by_role("row", name="both, attention, corrected")
+    assert found.inner_text().split("\t")[1:4] == [f"{100 * moved[name]:.2f}" for name in ("S", "U", "HM")]
     assert all(line.bounding_box()["width"] > 200 for line in page.locator("svg.lines .line").all())
     assert page.locator("svg.lines .line").count() >= 4 and page.locator("svg.lines text").count() >= 20
     assert "[object" not in page.content()

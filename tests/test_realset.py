@@ -5,6 +5,7 @@ import pytest
 from avgzsl.data.inspection.inspect import inspect
 from avgzsl.data.layouts import class_splits, open_dataset
 from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode
 from avgzsl.learning.training import Job
 from avgzsl.methods import build
@@ -27,7 +28,7 @@ def test_it_reads_as_described(realset):
 def test_it_is_learned_from(realset, method):
     data = open_dataset(realset, class_split="class-split-2")
     model = build(method, "realset" if method == "avgzslnet" else None).fit(*data.training(), Job())
-    gammas = gallery_of(model, data.split("val"), data.classes).penalties([BOTH])
-    found = gallery_of(model, data.split("test"), data.classes).measure([BOTH], gammas)[0].classification
+    numbers = choose_numbers([gallery_of(model, data.split("val"), data.classes)], [BOTH])
+    found = gallery_of(model, data.split("test"), data.classes).measure([BOTH], numbers)[0].classification
     assert found.S > 0.6
     assert found.ZSL > 2 / 7

@@ -10,6 +10,7 @@ import yaml
 from avgzsl.data.clips import Dataset
 from avgzsl.errors import ConfigError, RunError
 from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.trial import validation_hm
 from avgzsl.experiments.tuning import left_aside, tune
@@ -49,7 +50,7 @@ def test_judged_by_val_is_the_validation_hm(data, tmp_path):
     both = Mode("both", "equal")
     val = data.split("val")
     gallery = gallery_of(method, val, data.classes)
-    (expected,) = gallery.measure([both], gallery.penalties([both]))
+    (expected,) = gallery.measure([both], choose_numbers([gallery], [both]))
     assert json.loads((tmp_path / "trials.jsonl").read_text())["hm"] == pytest.approx(expected.classification.HM)
 
 

@@ -51,13 +51,16 @@ function table(task, rows) {
   const title = task === "classification" ? "Classification, mean class accuracy (%)" : "Retrieval by class name, mAP (%)";
   const best = columns.map((column) => Math.max(...rows.map((row) => row[column] ?? -1)));
   const percent = (value) => (value === null || value === undefined ? "–" : (100 * value).toFixed(2));
-  const name = (row) => (row.fusion === "attention" ? "both, attention" : row.fusion ? "both, equal" : row.modality);
+  const name = (row) => (row.fusion ? `both, ${row.fusion}` : row.modality) + mark(row);
   const calibrations = [...new Set(rows.map((row) => row.calibration).filter(Boolean))];
+  const queries = "every class name is a query over all clips";
+  const corrected = "; corrected: less a part of each clip's energy over the seen classes";
+  const retrieved = queries + (rows.some((row) => row.retrieval === "corrected") ? corrected : "");
   return h(
     "section",
     { "aria-labelledby": task },
     h("h2", { id: task }, title),
-    h("p", { class: "quiet" }, calibrations.length ? `calibration: ${calibrations.join(", ")}` : "every class name is a query over all clips"),
+    h("p", { class: "quiet" }, task === "classification" ? `calibration: ${calibrations.join(", ")}` : retrieved),
     h(
       "div",
       { class: "scroll", tabindex: 0, role: "group", "aria-label": title },
@@ -69,6 +72,12 @@ function table(task, rows) {
       ),
     ),
   );
+}
+
+// What sets a row apart from the plain one of its test.
+function mark(row) {
+  if (typeof row.stretch === "number") return `, stretch ${row.stretch}`;
+  return row.retrieval === "corrected" ? ", corrected" : "";
 }
 
 // A chart for the losses, one for what validation said, and so on: what shares a beginning shares a chart.
