@@ -10,7 +10,6 @@ from avgzsl.learning.training import Schedule
 from avgzsl.methods import Method, build, marked, method_class, methods
 from avgzsl.testing import MethodSuite
 from avgzsl.testing.scores import chunks_of
-from avgzsl.testing.worlds import small_world
 from avgzsl.types import TEST_MODALITIES
 
 
@@ -70,7 +69,8 @@ def test_a_name_is_one_word(name):
 @pytest.mark.parametrize("name", methods())
 def test_of_unseen_classes_a_method_knows_their_text_alone(name):
     """`embed_classes` may say more of those that are marked as seen, in the same space, and of no other."""
-    fitted, classes = SUITES[name]().fitted(), small_world().classes
+    suite = SUITES[name]()
+    fitted, classes = suite.fitted(), suite.world().classes
     told, plain = fitted.embed_classes(classes.text, classes.seen), fitted.embed_text(classes.text)
     for modality in TEST_MODALITIES:
         known, predicted = told.of(modality), plain.of(modality)

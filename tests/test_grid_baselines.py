@@ -79,8 +79,8 @@ def test_a_sentence_names_the_methods_whose_training_did_not_help(world, tmp_pat
     entries = [Entry("good", "eszsl", {}), Entry("poor", "devise", {"": {"epochs": 1, "lr": 1e-9}})]
     grid, comparison = compared(world, tmp_path, entries)
     (hm,) = {one.figures["HM"] for one in comparison if one.label == "poor" and one.cell.seed == 0}
-    notes = grid_baselines(grid, comparison, True).notes
-    assert any(note.startswith("training did not help: HM is") and "for poor, and" in note for note in notes), hm
+    verdict = grid_baselines(grid, comparison, True).verdict
+    assert any(note.startswith("training did not help: HM is") and "for poor, and" in note for note in verdict), hm
 
 
 def test_tables_of_the_paper_have_lines_of_baselines(world, tmp_path):

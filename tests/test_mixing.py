@@ -7,6 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from avgzsl import backbones
+from avgzsl.data.clips import Encoder
+from avgzsl.errors import ConfigError
 from avgzsl.experiments import baselines as beside
 from avgzsl.experiments import costs
 from avgzsl.experiments.baselines import baselines, did_not_help, write_baselines
@@ -17,6 +20,7 @@ from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.learning.training import Job
 from avgzsl.methods import build
+from avgzsl.reports.pretraining import met_before, met_before_any
 from avgzsl.scores.choosing import Problem
 from avgzsl.scores.scoring import best_penalty
 from tests.test_frozen import data
@@ -214,3 +218,21 @@ def test_a_training_is_estimated_by_its_epochs_clips_and_weights(run, monkeypatc
     weights = sum(value.numel() for value in run.method.state().values())
     assert costs.training_seconds(run.method, 50) == pytest.approx(6 * weights * 50 * 2 / 1e6)
     assert costs.training_seconds(build("least-squares"), 50) == 0.0
+
+
+# what encoders have met
+
+
+def test_what_a_backbone_was_trained_on_is_told_where_it_is_known(monkeypatch):
+    known = {"clap": "AudioSet", "gone": None}
+
+    def trained_on(spec, models=None):
+        if spec == "broken":
+            raise ConfigError("not there")
+        return known[spec]
+
+    monkeypatch.setattr(backbones, "trained_on", trained_on)
+    (line,) = met_before({"audio": Encoder("clap"), "video": Encoder("gone"), "text": Encoder("clap")})
+    assert line.startswith("audio features are of clap, trained on AudioSet: ")
+    assert met_before({"video": Encoder("broken")}) == met_before({}) == []
+    assert met_before_any([{"audio": Encoder("clap")}, {"audio": Encoder("clap")}]) == [line]

@@ -39,6 +39,7 @@ def benchmark(
     from avgzsl.experiments.grid_baselines import Grid, grid_baselines, write_grid_baselines
     from avgzsl.methods import PLUGINS, find_method
     from avgzsl.reports.entries import check_preset, paper_entry
+    from avgzsl.reports.pretraining import met_before_any
     from avgzsl.reports.summary import summary_markdown, write_summary
 
     if methods == "all":
@@ -70,7 +71,7 @@ def benchmark(
         grid = Grid(data, splits, out, choice, range(seeds), calibration, processes, seconds)
         beside = grid_baselines(grid, comparison, baselines, progress)
     print(summary_markdown([*comparison, *beside.results], calibration, paired))
-    show.notes(beside.notes)
+    show.notes([*met_before_any(one.encoders for one in splits.values()), *beside.notes, *beside.verdict])
     show.files(
         [*write_summary(out, comparison, calibration, paired, beside.results), *write_grid_baselines(out, beside)]
     )

@@ -35,12 +35,14 @@ def tables(evaluation: "Evaluation", method: str, beside: "Baselines | None" = N
     """Print the paper's two tables for one run, baselines beside it, and what the reader should know of the data."""
     from rich.console import Console
 
+    from avgzsl.reports.pretraining import met_before
     from avgzsl.reports.tables import render
 
     console = Console()
     for table in render([*evaluation.results, *(beside.results if beside else [])], method):
         console.print(table)
-    notes([*evaluation.provenance["notes"], *(beside.notes if beside else [])])
+    met = met_before(evaluation.dataset.encoders)
+    notes([*evaluation.provenance["notes"], *met, *(beside.notes if beside else [])])
 
 
 def json(result: "Shown") -> None:

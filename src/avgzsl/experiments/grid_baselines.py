@@ -42,10 +42,14 @@ class Grid:
 
 @dataclass(frozen=True)
 class GridBaselines:
-    """Cells of the baselines, without those that failed; `notes` say what is missing, and whether training helped."""
+    """Cells of the baselines, without those that failed.
+
+    `notes` say what is missing, which hangs on how long things took; `verdict` says where training did not help.
+    """
 
     results: tuple[Result, ...]
     notes: tuple[str, ...]
+    verdict: tuple[str, ...]
 
     def json(self) -> list[dict[str, Any]]:
         """What `baselines.json` holds: every cell with its rows."""
@@ -82,7 +86,7 @@ def grid_baselines(
         )  # fmt: skip
         notes += dict.fromkeys(f"no row {name}: {' '.join(one.error.split())[:300]}" for one in found if one.error)
         results += [copy for one in found if one.error is None for copy in _for_all(one, grid)]
-    return GridBaselines(tuple(results), (*notes, *_did_not_help(compared, results)))
+    return GridBaselines(tuple(results), tuple(notes), tuple(_did_not_help(compared, results)))
 
 
 def write_grid_baselines(out: Path, found: GridBaselines) -> list[Path]:

@@ -11,6 +11,7 @@ from avgzsl.experiments.calibration import Recognition
 from avgzsl.experiments.run import RESULTS
 from avgzsl.experiments.run_record import Config, DataRecord
 from avgzsl.methods import methods
+from avgzsl.reports.pretraining import met_before
 from avgzsl.reports.tables import markdown
 from avgzsl.support.trust import read_json
 from avgzsl.text.part_record import shown_part
@@ -49,6 +50,7 @@ def model_card(
         f"## Data\n\n{_line(data.path)}, layout {data.layout}, class split {_line(data.class_split)}, "
         f"fingerprint `{data.fingerprint[:12]}`; dimensions: {sizes}.\n",
         _encoders(data),
+        "".join(f"{_line(line)}.\n" for line in met_before(data.encoders)),
         f"Licences of its clips: {licensed or 'not known'}.\n",
         f"## Classes\n\nSeen: {_names(data.seen)}\n\nUnseen: {_names(data.unseen)}\n",
         "## Results\n",

@@ -23,6 +23,7 @@ from avgzsl.reports.cd_figure import cd_figure
 from avgzsl.reports.comparison import as_csv, as_latex, as_markdown, measured_lines, with_baselines
 from avgzsl.reports.entries import check_preset, needed, paper_entry
 from avgzsl.reports.html import Page, write_page
+from avgzsl.reports.pretraining import met_before_any
 from avgzsl.reports.published import COMPARED, FIGURES, PAPER, TABLES
 from avgzsl.reports.retrieval_figure import retrieval_figure, top_retrieved
 from avgzsl.reports.significance import compare_methods
@@ -106,7 +107,8 @@ def reproduce(
     grid = Grid(data, datasets, out, choice, seeds, calibration, processes, seconds)
     beside = grid_baselines(grid, comparison, baselines if any(name in TABLES for name in chosen) else False, progress)
     about = _about(datasets, entries, len(seeds), calibration, preset, tuned, comparison.failed)
-    about += [f"Baselines: {note}." for note in beside.notes]
+    about += [f"{line[0].upper()}{line[1:]}." for line in met_before_any(d.encoders for d in datasets.values())]
+    about += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in beside.verdict]
     page = Page(f"{PAPER} reproduced", about)
     tables = [name for name in chosen if name in TABLES]
     files = [file for name in tables for file in _write_table(name, [*comparison, *beside.results], out, page)]
@@ -115,7 +117,7 @@ def reproduce(
         files += _write_figures(chosen, comparison, next(iter(datasets.values())), entries, out, page)
     files.append(out / "report.html")
     write_page(files[-1], page)
-    return Reproduction(tuple(files), comparison, beside.notes)
+    return Reproduction(tuple(files), comparison, (*beside.notes, *beside.verdict))
 
 
 def _first_split(data: str | Path | Dataset, choice: DataChoice | None) -> DataChoice | None:
