@@ -5,6 +5,7 @@ from .archive.collection import Collection as Collection
 from .archive.collection import open_index as open_index
 from .archive.file_check import CheckedFiles as CheckedFiles
 from .archive.file_check import index_files as index_files
+from .archive.frozen_index import index_frozen as index_frozen
 from .archive.hits import Hit as Hit
 from .archive.hits import Hits as Hits
 from .archive.indexing import index as index

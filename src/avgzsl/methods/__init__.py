@@ -23,7 +23,7 @@ from avgzsl.methods._base import (
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present
 from avgzsl.methods._examples import Examples
-from avgzsl.methods._frozen import FrozenEncoders
+from avgzsl.methods._frozen import FrozenEncoders, Standard
 from avgzsl.methods._single import SingleFeature
 from avgzsl.scores.similarity import Name as SimilarityName
 from avgzsl.support.registry import Plugins
@@ -39,6 +39,7 @@ __all__ = [
     "MethodChoice",
     "SimilarityName",
     "SingleFeature",
+    "Standard",
     "TextEmbeddings",
     "build",
     "by_modality",

@@ -5,6 +5,7 @@ Weights are safetensors, and no code that comes with them is run.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.errors import ConfigError, DataError, WeightsError
+from avgzsl.support.checkpoints import quiet
 from avgzsl.support.registry import require
 from avgzsl.support.weights import WeightFile, find_folder, identify, reason
 from avgzsl.text.names import shown
@@ -62,7 +64,17 @@ def load(argument: str, models: Path | None, device: torch.device) -> SentenceEn
 
 
 def load_folder(spec: str, folder: Path, device: torch.device) -> SentenceEncoder:
-    """The model in a folder. Raises WeightsError for one that is not whole, ConfigError where the extra is missing."""
+    """The model in a folder; the last one stays loaded while its files are as they were, for several ask for it.
+
+    Raises WeightsError for one that is not whole, ConfigError where the extra is missing.
+    """
+    states = ((file, file.stat()) for file in sorted(Path(folder).rglob("*")) if file.is_file())
+    files = tuple((str(file), state.st_size, state.st_mtime_ns, state.st_ino) for file, state in states)
+    return _load(spec, Path(folder), device, files)
+
+
+@lru_cache(maxsize=1)
+def _load(spec: str, folder: Path, device: torch.device, _: tuple[tuple[str, int, int, int], ...]) -> SentenceEncoder:
     pickled = [file for file in folder.rglob("pytorch_model.bin") if not any(file.parent.glob("*.safetensors"))]
     if not (folder / "modules.json").is_file() or not any(folder.rglob("*.safetensors")) or pickled:
         fault = f"{pickled[0]} without safetensors beside it" if pickled else "no such model"
@@ -90,7 +102,8 @@ def _load_seeded(library: Any, folder: Path, seed: int) -> tuple[Any, Float[Tens
     """The model, and its row of a word. Weights that its files lack are drawn at random, from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = library.SentenceTransformer(
-            str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
-        )
+        with quiet(require("transformers", "sentences")):
+            model = library.SentenceTransformer(
+                str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+            )
     return model, model.encode(["a"], convert_to_tensor=True, show_progress_bar=False)
