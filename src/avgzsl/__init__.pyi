@@ -82,6 +82,7 @@ from .recognition.results import Predictions as Predictions
 from .reports.progress_bar import ProgressBar as ProgressBar
 from .reports.reproduction import Reproduction as Reproduction
 from .reports.reproduction import reproduce as reproduce
+from .server.opening import open_folder as open_folder
 from .server.serving import serve as serve
 from .showcase import Demo as Demo
 from .showcase import demo as demo

@@ -47,8 +47,8 @@ def local_encoders(models: Path | None, modalities: tuple[Modality, ...] = MODAL
         reasons = "\n  ".join(why)
         raise WeightsError(
             f"no encoder is on this machine (looked for in {places}); `{_FETCH_SMALL}` gets small ones, "
-            f"`{_FETCH_BEST}` the best, both into {fetched_folder()}; files from elsewhere go into a folder named with --models.\n"
-            f"  {reasons}"
+            f"`{_FETCH_BEST}` the best, both into {fetched_folder()}; files from elsewhere go into a folder that is "
+            f"named with --models.\n  {reasons}"
         )
     lacking = " and ".join("sound" if m == "audio" else "pictures" for m in modalities if m not in specs)
     small = f"{lacking} cannot be searched without encoders of their own: {_FETCH_SMALL}; " if lacking else ""
