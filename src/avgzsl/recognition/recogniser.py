@@ -88,6 +88,8 @@ def asked_classes(recogniser: Recogniser, names: Sequence[str] | None) -> tuple[
     """
     known = recogniser.classes
     if names is None:
+        if not known.names:
+            raise ConfigError(f"{recogniser.run.folder}: knows no class, for it saw no data; name those to choose from")
         return known, ()
     check_names(names)
     if not names:
