@@ -113,7 +113,9 @@ def test_without_encoders_it_says_what_to_fetch(clips, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WeightsError) as found:
         index_frozen(clips, tmp_path / "index")
-    assert "avgzsl fetch yamnet mobilenet-v2 minilm" in str(found.value) and "avgzsl fetch clip clap" in str(found.value)
+    assert "avgzsl fetch yamnet mobilenet-v2 minilm" in str(found.value) and "avgzsl fetch clip clap" in str(
+        found.value
+    )
     assert not (tmp_path / "index").exists()
 
 
@@ -124,7 +126,11 @@ THERE = {
         {"audio": "yamnet-labels", "video": "mobilenet-v2-labels"},
         ("clip and clap",),
     ),
-    "one of each": ({"clip", "yamnet-labels", "minilm"}, {"audio": "yamnet-labels", "video": "clip"}, ("clip and clap",)),
+    "one of each": (
+        {"clip", "yamnet-labels", "minilm"},
+        {"audio": "yamnet-labels", "video": "clip"},
+        ("clip and clap",),
+    ),
     "a space alone": ({"clap", "yamnet-labels"}, {"audio": "clap"}, ("pictures cannot", "clip and clap")),
     "a tagger alone": ({"minilm", "mobilenet-v2-labels"}, {"video": "mobilenet-v2-labels"}, ("sound cannot",)),
 }

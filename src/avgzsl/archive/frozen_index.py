@@ -16,6 +16,7 @@ from avgzsl.data.clips import Encoder
 from avgzsl.errors import RunError
 from avgzsl.experiments.run_record import NO_DATA
 from avgzsl.features.feature_store import is_store, open_store
+from avgzsl.features.manifest import read_clips
 from avgzsl.recognition.encoders import clip_encoders
 from avgzsl.recognition.frozen_run import make_frozen_run
 from avgzsl.recognition.local_encoders import local_encoders, usual_text
@@ -51,7 +52,9 @@ def index_frozen(
     Raises what `index` raises, WeightsError where no encoder is there, RunError for an index of a trained run.
     """
     check_arguments(encoders=encoders, progress=progress)
-    choice, folder = encoders or EncoderChoice(), Path(out)
+    choice, source, folder = encoders or EncoderChoice(), Path(source), Path(out)
+    if not is_store(source):
+        read_clips(source, as_path(manifest))  # what is wrong there is told before any encoder is loaded
     cut = checked_cut(WINDOW if window is None and hop is not None else window, hop)
     more: dict[str, Any] = {
         "manifest": manifest,
@@ -65,7 +68,7 @@ def index_frozen(
         require_made_so(collection, engine, cut)
         return index_add(collection, source, encoders=encoders, **more)
     with tempfile.TemporaryDirectory(prefix="avgzsl-run-") as work:
-        made, sizes = _of_store(Path(source), choice) if is_store(Path(source)) else _of_media(choice, note)
+        made, sizes = _of_store(source, choice) if is_store(source) else _of_media(choice, note)
         text = choice.parts or usual_text({m: encoder.spec for m, encoder in made.items()})
         run = make_frozen_run(Path(work) / "run", made, sizes, text, as_path(choice.models))
         note(f"sound and pictures go through {_named(made)}, words through {', '.join(text)}")

@@ -88,7 +88,8 @@ def index_place(folder: Path, out: str | Path | None = None) -> Path:
     Raises ConfigError for a place inside the folder, which stays as it is.
     """
     if out is None:
-        known = sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+        folder = folder.resolve()
+        known = sha256(os.fsencode(folder)).hexdigest()[:16]
         root = Path(os.environ.get("AVGZSL_CACHE") or platformdirs.user_cache_dir("avgzsl"))
         place = root / "folders" / known / _readable(folder.name)
     else:
