@@ -1,4 +1,4 @@
-"""An index without a run, a list or a label: what comes into it, how it goes on, and what its scores are held against."""
+"""An index without a run, a list or a label: what comes in, how it goes on, and what its scores are held against."""
 
 import shutil
 import socket
