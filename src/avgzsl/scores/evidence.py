@@ -107,7 +107,11 @@ def choose_found(
     lines = torch.cat([present, absent, near]).double().unique()
 
     def share_above(values: Tensor) -> Tensor:
-        return (values.double()[None] >= lines[:, None] - _SAME).double().mean(1) if len(values) else torch.zeros(len(lines))
+        return (
+            (values.double()[None] >= lines[:, None] - _SAME).double().mean(1)
+            if len(values)
+            else torch.zeros(len(lines))
+        )
 
     kept, refused = share_above(present), 1 - (1 - weight) * share_above(absent) - weight * share_above(near)
     good = kept + refused
