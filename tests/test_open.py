@@ -17,7 +17,7 @@ from avgzsl.features.extract import FAILURES
 from avgzsl.server import opening
 from avgzsl.server.opening import index_place, open_folder
 from avgzsl.server.running import noted, running
-from avgzsl.server.watching import watched
+from avgzsl.server.watching import folder_state, watched
 from avgzsl.support.progress import Step
 from tests.open_world import NAMES, encoders, everything, write_folder
 from tests.processes import started, wait_for
@@ -211,7 +211,7 @@ def test_a_watch_waits_until_files_rest_and_goes_on_after_a_fault(tmp_path):
             raise faults.pop()
         return Added(1, len(calls))
 
-    with watched(tmp_path, update, told.append, seconds=0.01):
+    with watched(tmp_path, folder_state(tmp_path), update, told.append, seconds=0.01):
         write_wav(tmp_path / "b.wav")
         wait_for(lambda: calls)
         write_wav(tmp_path / "c.wav")
@@ -235,7 +235,7 @@ def test_a_watch_that_ends_stops_what_is_under_way(tmp_path):
         finally:
             ends.append(1)
 
-    with watched(tmp_path, update, lambda _: None, seconds=0.01) as ended:
+    with watched(tmp_path, folder_state(tmp_path), update, lambda _: None, seconds=0.01) as ended:
         write_wav(tmp_path / "b.wav")
         wait_for(lambda: steps)
         ended.set()

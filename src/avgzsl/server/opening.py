@@ -16,7 +16,7 @@ from avgzsl.archive.results import Added
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.server.running import noted, running
 from avgzsl.server.serving import require_libraries, serve
-from avgzsl.server.watching import watched
+from avgzsl.server.watching import folder_state, watched
 from avgzsl.support.arguments import check_arguments
 from avgzsl.support.progress import Progress
 from avgzsl.types import EncoderChoice
@@ -61,11 +61,12 @@ def open_folder(
     def update(progress: Progress | None) -> Added:
         return index_frozen(clips, index, encoders=encoders, prune=True, progress=progress, note=note)
 
+    before = folder_state(clips)
     added = update(progress)
     note(said(added))
     with noted(index) as own, ExitStack() as ends:
         if watch:
-            ended = ends.enter_context(watched(clips, update, note))
+            ended = ends.enter_context(watched(clips, before, update, note))
 
         def begun(url: str) -> None:
             own.write(url)
