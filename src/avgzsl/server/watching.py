@@ -27,8 +27,9 @@ def watched(
 ) -> Iterator[Event]:
     """Inside, `update` is called in a thread whenever the files of the folder have changed, and then rest.
 
-    `since` is the folder as it was before it was indexed: what came meanwhile is a change, too. `update` takes whom to tell of its steps, and ends when that raises. `told` hears what came of it. Setting the event
-    that is given ends the watch, as leaving does.
+    `since` is the folder as it was before it was indexed: what came meanwhile is a change, too. `update` takes whom to
+    tell of its steps, and ends when that raises. `told` hears what came of it. Setting the event that is given ends the
+    watch, as leaving does.
     """
     ended = Event()
     thread = Thread(target=_watch, args=(folder, since, update, told, seconds, ended), daemon=True, name="watch")
