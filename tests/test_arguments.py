@@ -134,7 +134,9 @@ def missing(folder: Path, wrong: str, value: str | Path, encoders: EncoderChoice
     if wrong == "models":
         encoders, more = EncoderChoice(audio="kumar", models=value), {}
     with pytest.raises(avgzsl.AvgzslError) as raised:
-        avgzsl.extract(folder / "clips", folder / "out", encoders=encoders, **more)
+        avgzsl.extract(
+            folder / "clips", folder / "out", encoders=encoders, **{"labels_from_folders": wrong != "manifest", **more}
+        )
     return str(raised.value)
 
 

@@ -101,7 +101,7 @@ def test_an_index_is_of_one_version(store, root, tmp_path):
     index(run, store, folder, engine="memory")
     assert index_info(folder).json()["decoder"] == DECODER
     write_clip(more / "bell" / "late.mp4", 5)
-    assert index_add(folder, more).added == 1
+    assert index_add(folder, more, labels_from_folders=True).added == 1
     other = extract(more, tmp_path / "other", **OPTIONS).store.folder
 
     age(folder)  # an old index, and features of now: from files, and from a store

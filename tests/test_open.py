@@ -10,15 +10,18 @@ from urllib.request import urlopen
 
 import pytest
 
+from avgzsl import open_index
 from avgzsl.archive.frozen_index import index_frozen
 from avgzsl.archive.results import Added
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.extract import FAILURES
+from avgzsl.recognition.local_encoders import LocalEncoders
 from avgzsl.server import opening
 from avgzsl.server.opening import index_place, open_folder
 from avgzsl.server.running import noted, running
-from avgzsl.server.watching import watched
+from avgzsl.server.watching import folder_state, watched
 from avgzsl.support.progress import Step
+from avgzsl.types import EncoderChoice
 from tests.open_world import NAMES, encoders, everything, write_folder
 from tests.processes import started, wait_for
 from tests.small_clips import write_wav
@@ -164,6 +167,32 @@ def test_a_folder_that_nobody_may_write_to_is_opened(clips, choice, tmp_path, no
     assert len(not_served) == 1
 
 
+def test_an_index_of_taggers_is_made_anew_where_better_encoders_have_come(
+    clips, choice, tmp_path, monkeypatch, not_served
+):
+    monkeypatch.setenv("AVGZSL_CACHE", str(tmp_path / "cache"))
+    here, notes = [LocalEncoders({"audio": choice.audio}, "better ones need: avgzsl fetch")], []
+    for place in ("avgzsl.server.opening.local_encoders", "avgzsl.archive.frozen_index.local_encoders"):
+        monkeypatch.setattr(place, lambda models: here[0])
+    monkeypatch.setattr(opening, "TAGGERS", {"audio": choice.audio})
+    words = EncoderChoice(text=choice.text)
+    index = index_place(clips)
+
+    def opened():
+        open_folder(clips, encoders=words, browser=False, note=notes.append)
+        return open_index(index)
+
+    first = opened()
+    assert opened().record.id == first.record.id  # what would be better is not there
+    better = encoders(tmp_path / "better").audio
+    here[0] = LocalEncoders({"audio": better})
+    again = opened()
+    assert again.record.id != first.record.id and again.run.config.data.encoders["audio"].spec == better
+    assert any("are on this machine now" in note for note in notes) and len(not_served) == 3
+    here[0] = LocalEncoders({"audio": choice.audio})
+    assert opened().record.id == again.record.id  # it was not made with a tagger of ours
+
+
 def test_the_browser_is_opened_once_the_page_is_there(clips, choice, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(opening.webbrowser, "open", seen.append)
@@ -211,7 +240,7 @@ def test_a_watch_waits_until_files_rest_and_goes_on_after_a_fault(tmp_path):
             raise faults.pop()
         return Added(1, len(calls))
 
-    with watched(tmp_path, update, told.append, seconds=0.01):
+    with watched(tmp_path, folder_state(tmp_path), update, told.append, seconds=0.01):
         write_wav(tmp_path / "b.wav")
         wait_for(lambda: calls)
         write_wav(tmp_path / "c.wav")
@@ -235,7 +264,7 @@ def test_a_watch_that_ends_stops_what_is_under_way(tmp_path):
         finally:
             ends.append(1)
 
-    with watched(tmp_path, update, lambda _: None, seconds=0.01) as ended:
+    with watched(tmp_path, folder_state(tmp_path), update, lambda _: None, seconds=0.01) as ended:
         write_wav(tmp_path / "b.wav")
         wait_for(lambda: steps)
         ended.set()

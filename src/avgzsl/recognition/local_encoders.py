@@ -15,7 +15,7 @@ from avgzsl.text import encoders as text_encoders
 from avgzsl.types import MODALITIES, Modality
 
 _SHARED: dict[Modality, str] = {"audio": "clap", "video": "clip"}
-_TAGGERS: dict[Modality, str] = {"audio": "yamnet-labels", "video": "mobilenet-v2-labels"}
+TAGGERS: dict[Modality, str] = {"audio": "yamnet-labels", "video": "mobilenet-v2-labels"}
 _WORDS = "minilm"  # compares words with the labels of taggers
 _PROMPTS: dict[Modality, str] = {"audio": "sound", "video": "photo"}
 _FETCH_BEST, _FETCH_SMALL = "avgzsl fetch clip clap", "avgzsl fetch yamnet mobilenet-v2 minilm"
@@ -38,7 +38,7 @@ def local_encoders(models: Path | None, modalities: tuple[Modality, ...] = MODAL
     better = f"clip and clap find more than the labels of taggers say, and need: {_FETCH_BEST}"
     tagged: dict[Modality, str] = {}
     if _is_there(why, lambda: text_encoders.load(_WORDS, models=models)):
-        tagged = {m: _TAGGERS[m] for m in modalities if _is_there(why, partial(_load_tagger, _TAGGERS[m], m, models))}
+        tagged = {m: TAGGERS[m] for m in modalities if _is_there(why, partial(_load_tagger, TAGGERS[m], m, models))}
     if len(tagged) == len(modalities):
         return LocalEncoders(tagged, better)
     specs = {**tagged, **shared}

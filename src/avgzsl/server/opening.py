@@ -1,5 +1,6 @@
 """A folder of clips in the browser: its index, kept outside of it, and the server on that; a second call joins."""
 
+import logging
 import os
 import re
 import webbrowser
@@ -11,17 +12,23 @@ from threading import Thread
 
 import platformdirs
 
+from avgzsl.archive.collection import held, open_index
+from avgzsl.archive.creation import discard
 from avgzsl.archive.frozen_index import index_frozen
+from avgzsl.archive.index_record import RECORD
 from avgzsl.archive.results import Added
-from avgzsl.errors import ConfigError, DataError
+from avgzsl.errors import ConfigError, DataError, WeightsError
+from avgzsl.recognition.encoders import clip_encoders
+from avgzsl.recognition.local_encoders import TAGGERS, local_encoders
 from avgzsl.server.running import noted, running
 from avgzsl.server.serving import require_libraries, serve
-from avgzsl.server.watching import watched
-from avgzsl.support.arguments import check_arguments
+from avgzsl.server.watching import folder_state, watched
+from avgzsl.support.arguments import as_path, check_arguments
 from avgzsl.support.progress import Progress
 from avgzsl.types import EncoderChoice
 
 _HERE = "127.0.0.1"
+LOG = logging.getLogger("avgzsl.server")
 
 
 def open_folder(
@@ -61,13 +68,17 @@ def open_folder(
     def update(progress: Progress | None) -> Added:
         return index_frozen(clips, index, encoders=encoders, prune=True, progress=progress, note=note)
 
+    if out is None:
+        _leave_to_better(index, encoders or EncoderChoice(), note)
+    before = folder_state(clips)
     added = update(progress)
     note(said(added))
     with noted(index) as own, ExitStack() as ends:
         if watch:
-            ended = ends.enter_context(watched(clips, update, note))
+            ended = ends.enter_context(watched(clips, before, update, note))
 
         def begun(url: str) -> None:
+            LOG.setLevel(logging.WARNING)  # who opens a folder reads no journal of requests
             own.write(url)
             ready(url)
             _browse(url, browser)
@@ -106,6 +117,22 @@ def said(added: Added) -> str:
     gone = f", {added.pruned} removed whose files are gone" if added.pruned else ""
     failed = f"; {added.failed} files gave none, {added.failures} says why" if added.failed else ""
     return f"{added.added} clips added, {added.kept} were there{gone}{failed}"
+
+
+def _leave_to_better(index: Path, encoders: EncoderChoice, note: Callable[[str], None]) -> None:
+    """Remove an index in the cache that was made with taggers, where encoders that find more have come since."""
+    if not (index / RECORD).exists() or clip_encoders(encoders):
+        return
+    collection = open_index(index)
+    known = {encoder.spec for encoder in collection.run.config.data.encoders.values()}
+    try:
+        best = local_encoders(as_path(encoders.models))
+    except WeightsError:  # what the index needs of them is told when it is needed
+        return
+    if best.better is None and known & set(TAGGERS.values()):
+        note(f"{' and '.join(best.specs.values())} are on this machine now: the folder is indexed anew with them")
+        with held(collection):
+            discard(collection, keep_folder=False)
 
 
 def _folder(given: Path) -> Path:

@@ -14,7 +14,7 @@ SECONDS = 2.0  # between two looks
 _LAST = 3.0  # seconds that an update has to end
 
 Update = Callable[[Callable[[Step], None]], Added]
-_State = dict[str, tuple[int, int]]
+FolderState = dict[str, tuple[int, int]]
 
 
 class _Ended(Exception):
@@ -22,14 +22,17 @@ class _Ended(Exception):
 
 
 @contextmanager
-def watched(folder: Path, update: Update, told: Callable[[str], None], seconds: float = SECONDS) -> Iterator[Event]:
+def watched(
+    folder: Path, since: FolderState | None, update: Update, told: Callable[[str], None], seconds: float = SECONDS
+) -> Iterator[Event]:
     """Inside, `update` is called in a thread whenever the files of the folder have changed, and then rest.
 
-    `update` takes whom to tell of its steps, and ends when that raises. `told` hears what came of it. Setting the event
-    that is given ends the watch, as leaving does.
+    `since` is the folder as it was before it was indexed: what came meanwhile is a change, too. `update` takes whom to
+    tell of its steps, and ends when that raises. `told` hears what came of it. Setting the event that is given ends the
+    watch, as leaving does.
     """
     ended = Event()
-    thread = Thread(target=_watch, args=(folder, update, told, seconds, ended), daemon=True, name="watch")
+    thread = Thread(target=_watch, args=(folder, since, update, told, seconds, ended), daemon=True, name="watch")
     thread.start()
     try:
         yield ended
@@ -38,14 +41,21 @@ def watched(folder: Path, update: Update, told: Callable[[str], None], seconds: 
         thread.join(_LAST)
 
 
-def _watch(folder: Path, update: Update, told: Callable[[str], None], seconds: float, ended: Event) -> None:
+def _watch(
+    folder: Path,
+    done: FolderState | None,
+    update: Update,
+    told: Callable[[str], None],
+    seconds: float,
+    ended: Event,
+) -> None:
     def step(_: Step) -> None:
         if ended.is_set():
             raise _Ended
 
-    done = before = _state(folder)
+    before = done
     while not ended.wait(seconds):
-        now = _state(folder)
+        now = folder_state(folder)
         rests, before = now == before, now
         if now == done or not rests or now is None:  # a file that is still being written changes between two looks
             continue
@@ -57,13 +67,13 @@ def _watch(folder: Path, update: Update, told: Callable[[str], None], seconds: f
                 told(f"the index is as it was: {problem}")
 
 
-def _state(folder: Path) -> _State | None:
+def folder_state(folder: Path) -> FolderState | None:
     """Size and time of every clip; None where the folder cannot be read, or is without any."""
     try:
         files = [folder / row.path for row in list_folder(folder)]
     except AvgzslError:
         return None
-    state: _State = {}
+    state: FolderState = {}
     for file in files:
         with suppress(OSError):
             found = file.stat()
