@@ -124,6 +124,16 @@ def test_the_line_found_is_as_good_as_any_on_a_fine_grid(seed):
     assert without <= line  # near misses can only lift it
 
 
+def test_near_misses_count_a_quarter_of_what_is_not_there():
+    """A line at 9 loses a fifth of the names: worth it for half of the absent phrases, or for all near misses."""
+
+    def line(absent_above: int, near_above: int) -> float:
+        absent, near = ([3.0] * above + [0.5] * (4 - above) for above in (absent_above, near_above))
+        return choose_found(*map(torch.tensor, ([1.0] + [9.0] * 4, absent, near)))
+
+    assert [line(1, 0), line(2, 0), line(0, 3), line(0, 4)] == [0.75, 6.0, 0.75, 6.0]  # gains .19, .38, .19 and .25
+
+
 def test_what_cannot_be_chosen_from_is_refused():
     with pytest.raises(DataError, match="given 0 and 2"):
         choose_found(torch.zeros(0), torch.zeros(2))

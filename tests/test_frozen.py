@@ -133,11 +133,12 @@ def test_a_folder_of_weights_that_moved_is_known_by_its_hashes():
     assert fitted(strange).modalities == ("audio",)
 
 
-def test_several_parts_of_one_space_count_by_their_mean():
+@pytest.mark.parametrize("scale", ["unit", "raw"])
+def test_several_parts_of_one_space_count_by_their_mean(scale):
     dataset = data()
     more = torch.randn(len(dataset.classes), SIZES[1], generator=torch.Generator().manual_seed(4))
     classes = replace(dataset.classes, text=torch.cat([dataset.classes.text, more], 1), parts=(*PARTS, PARTS[1]))
-    method = fitted(replace(dataset, classes=classes))
+    method = fitted(replace(dataset, classes=classes), text_scale=scale)
     text = method.embed_text(classes.text).video
     first = classes.text[:, SIZES[2] : SIZES[2] + SIZES[1]]
     for row, one, other in zip(text[:, :-1].tolist(), first.tolist(), more.tolist(), strict=True):
@@ -304,6 +305,18 @@ def test_an_answer_tells_what_each_modality_counted_for_the_nearest_class(tagger
     for one in found.top:
         above = float(scores[classes.names.index(one.label)] - scores.mean())
         assert one.support["audio"] + one.support["video"] == pytest.approx(above, abs=1e-6)
+
+
+def test_other_weights_than_those_that_made_the_data_are_not_taken(taggers):
+    made, other = (WeightFile("hears.tflite", letter * 64) for letter in "ab")
+    dataset = labelled()
+    known = {"audio": Encoder("hears", (made,)), "video": Encoder("sees")}
+    taggers["audio"] = replace(taggers["audio"], weights=(made,))
+    assert fitted(replace(dataset, encoders=known)).modalities == ("audio", "video", "both")
+    taggers["audio"] = replace(taggers["audio"], weights=(other,))
+    method = fitted(replace(dataset, encoders=known))
+    assert method.modalities == ("video",)
+    assert "other weights" in method.left_out["audio"]
 
 
 def test_a_run_by_labels_needs_no_other_file(taggers, monkeypatch, tmp_path):

@@ -92,7 +92,7 @@ def test_words_find_clips_that_play_and_the_address_holds_the_query(page, url):
     told = httpx.get(f"{url}v1/search", params={"q": UNSEEN[1]}).json()["hits"]
     assert cards.count() == len(told) == 19
     for card, hit in zip(cards.all()[:5], told, strict=False):
-        expect(card.locator("h3")).to_have_text(hit["clip"]["label"] or "no label")
+        expect(card.locator("h3")).to_have_text(hit["clip"]["label"] or hit["clip"]["name"])
         expect(card.locator(".distance b")).to_have_text(f"{hit['distance']:#.3g}")
     # the two parts of the bar are as long as what each modality adds to the distance
     furthest = max(hit["distance"] for hit in told)
@@ -109,7 +109,7 @@ def test_words_find_clips_that_play_and_the_address_holds_the_query(page, url):
     page.goto(url)
     page.goto(shared)
     assert [card.get_attribute("aria-label") for card in wait_for_hits(page).all()] == [
-        f"{i + 1}. {hit['clip']['label'] or 'no label'}" for i, hit in enumerate(told)
+        f"{i + 1}. {hit['clip']['label'] or hit['clip']['name']}" for i, hit in enumerate(told)
     ]
 
 

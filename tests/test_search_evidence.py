@@ -17,6 +17,7 @@ from avgzsl.archive.nearest import NearestClips
 from avgzsl.archive.search import open_searcher, search
 from avgzsl.data.clips import ClipSet
 from avgzsl.errors import AvgzslError, ConfigError, DataError, RunError
+from avgzsl.experiments import calibration
 from avgzsl.experiments.calibration import (
     RECOGNITION,
     LinesRecord,
@@ -34,7 +35,7 @@ from avgzsl.methods import Embeddings, TextEmbeddings
 from avgzsl.recognition import bank
 from avgzsl.recognition.bank import Bank, load_bank
 from avgzsl.recognition.bank_cache import bank_folder, kept_rows
-from avgzsl.scores.evidence import TAGGER_LINES, Z_LINES, Lines
+from avgzsl.scores.evidence import TAGGER_LINES, Z_LINES, Lines, choose_found
 from avgzsl.text.bank import everyday_phrases
 from avgzsl.text.encoders import load as load_text
 from avgzsl.text.part_record import TextPart
@@ -234,6 +235,33 @@ def test_lines_are_chosen_on_validation_clips_with_slow_loops_beside(run, data):
     best = max(balance(line) for line in np.linspace(min(absent), max(present), 2000))
     assert balance(lines["both-equal"].found) >= best - 0.002
     assert lines["both-equal"].clips == len(val)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_names_asked_of_the_clips_of_other_classes_are_near_misses(absolute, seed):
+    rng = np.random.default_rng(seed)
+    right = torch.from_numpy(np.arange(40)[:, None] % 8 == np.arange(8))
+    names, against = (
+        torch.from_numpy(rng.normal(size=(40, 8))) + 0.8 * right,
+        torch.from_numpy(rng.normal(size=(40, 150))),
+    )
+    against *= torch.from_numpy(rng.uniform(0.3, 1.5, (40, 1)))
+
+    def first(column, rows) -> float:
+        best = max(rows, key=lambda row: float(column[row]))
+        place = against[best].tolist()
+        return (
+            float(column[best]) - 0
+            if absolute
+            else ((float(column[best]) - statistics.fmean(place)) / statistics.stdev(place))
+        )
+
+    present = [first(names[:, c], range(40)) for c in range(8)]
+    near = [first(names[:, c], [row for row in range(40) if row % 8 != c]) for c in range(8)]
+    absent = [first(against[:, b], range(40)) for b in range(150)]
+    expected = choose_found(*(torch.tensor(some, dtype=torch.float64) for some in (present, absent, near)))
+    assert calibration._choose(names, right, against, absolute)[0] == pytest.approx(expected, abs=1e-9)
 
 
 def test_too_few_classes_choose_no_lines(run, data):

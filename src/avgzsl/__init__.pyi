@@ -5,6 +5,7 @@ from .archive.collection import Collection as Collection
 from .archive.collection import open_index as open_index
 from .archive.file_check import CheckedFiles as CheckedFiles
 from .archive.file_check import index_files as index_files
+from .archive.frozen_index import index_frozen as index_frozen
 from .archive.hits import Hit as Hit
 from .archive.hits import Hits as Hits
 from .archive.indexing import index as index
@@ -84,6 +85,7 @@ from .recognition.results import Predictions as Predictions
 from .reports.progress_bar import ProgressBar as ProgressBar
 from .reports.reproduction import Reproduction as Reproduction
 from .reports.reproduction import reproduce as reproduce
+from .server.opening import open_folder as open_folder
 from .server.serving import serve as serve
 from .showcase import Demo as Demo
 from .showcase import demo as demo

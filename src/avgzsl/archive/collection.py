@@ -22,6 +22,7 @@ from avgzsl.archive.clip_table import IndexedClip, State
 from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, scans
 from avgzsl.archive.fused import Space
 from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_shape
+from avgzsl.archive.standard_record import apply_standard
 from avgzsl.archive.vectors import vectors_of
 from avgzsl.archive.where import Condition
 from avgzsl.archive.writer import only_writer
@@ -170,6 +171,7 @@ def open_index(
     run = load_run(folder / RUN, method)
     require_run(folder, record, run)
     require_shape(folder, record, run)
+    apply_standard(folder, run)
     with clip_database.opened(folder) as db:
         clip_database.require_sound(db, folder)
     return Collection(folder, record, run, where)

@@ -11,7 +11,8 @@ from pathlib import Path
 from avgzsl.archive import clip_database, clip_table, embeddings
 from avgzsl.archive.collection import ENGINE, RUN, STORES, Collection, drop_vectors, open_index
 from avgzsl.archive.engines import address, engines
-from avgzsl.archive.index_record import RECORD, describe, write_record
+from avgzsl.archive.index_record import RECORD, WHOLE, Cut, describe, write_record
+from avgzsl.archive.standard_record import STANDARD
 from avgzsl.archive.writer import LOCK, only_writer, refused
 from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
 from avgzsl.experiments.calibration import RECOGNITION
@@ -28,7 +29,14 @@ _BEGUN = f"{RECORD}.begun"
 _NEEDED = (CONFIG, CLASSES, MODEL, RECOGNITION)  # of a run
 
 
-def create(folder: Path, run: Run, engine: str, url: str | Address | None = None, decoder: int = DECODER) -> Collection:
+def create(
+    folder: Path,
+    run: Run,
+    engine: str,
+    url: str | Address | None = None,
+    decoder: int = DECODER,
+    cut: Cut = WHOLE,
+) -> Collection:
     """An empty index for features of a version of the decoder, made by a run, of which it keeps a copy.
 
     What a killed creation left there is cleared.
@@ -39,7 +47,7 @@ def create(folder: Path, run: Run, engine: str, url: str | Address | None = None
     if engine not in engines():
         raise UnknownNameError(unknown("engine", engine, engines()))
     given = None if url is None else address(engine, url)
-    made = Collection(folder, describe(run, engine, address(engine, given), decoder), run, given)
+    made = Collection(folder, describe(run, engine, address(engine, given), decoder, cut), run, given)
     _require_free(folder)
     folder_was_there = folder.exists()
     try:
@@ -93,7 +101,9 @@ def _own(name: str, begun: bool) -> bool:
     """Whether a file of this name may lie in the folder of an index that is not made yet, or has been `begun`."""
     if name == LOCK or (name.startswith(f".{RECORD}.") and name.endswith(".tmp")):
         return True
-    return begun and (name in (RUN, ENGINE, STORES, _BEGUN, embeddings.FILE) or name.startswith(clip_table.FILE))
+    return begun and (
+        name in (RUN, ENGINE, STORES, _BEGUN, STANDARD, embeddings.FILE) or name.startswith(clip_table.FILE)
+    )
 
 
 def _clear(folder: Path) -> None:

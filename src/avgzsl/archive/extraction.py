@@ -5,6 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+from avgzsl.archive.index_record import WHOLE, Cut
 from avgzsl.errors import ConfigError, UnknownNameError
 from avgzsl.experiments.run import Run
 from avgzsl.features.extract import FAILURES, Extraction, extract
@@ -24,6 +25,8 @@ def extract_media(
     encoders: EncoderChoice | None = None,
     split: str | None = None,
     manifest: Path | None = None,
+    labels_from_folders: bool = False,
+    cut: Cut = WHOLE,
     progress: Progress | None = None,
 ) -> Extraction:
     """Features of the media files in `clips`, or of those in a manifest; one store a folder of clips, which goes on.
@@ -42,7 +45,16 @@ def extract_media(
     models = models_of(run, encoders.models)
     of_clips = replace(encoders, audio=specs.get("audio"), video=specs.get("video"), text=None, models=models)
     of_clips = replace(of_clips, unit=of_clips.unit and unit_rows(run, specs))
-    return extract(clips, store, encoders=of_clips, manifest=manifest, progress=progress)
+    return extract(
+        clips,
+        store,
+        encoders=of_clips,
+        manifest=manifest,
+        labels_from_folders=labels_from_folders,
+        window=cut.window,
+        hop=cut.hop,
+        progress=progress,
+    )
 
 
 def store_name(run: Run, clips: Path, specs: Mapping[Modality, str]) -> str:

@@ -2,7 +2,7 @@
 
 import secrets
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -60,6 +60,10 @@ class IndexRecord(BaseModel):
     """Of each mode whose corrected scores can be asked for: a row has an addend for each, in this order."""
     decoder: int = Field(default=0, ge=0)
     """`media.version.DECODER` of the clips' features; older indexes did not say."""
+    window: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Seconds that longer media files are cut into; None where they are not cut."""
+    hop: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Seconds from one piece to the next; None is the window."""
 
     @model_validator(mode="before")
     @classmethod
@@ -87,7 +91,17 @@ class IndexRecord(BaseModel):
         return tuple(self.dimensions)
 
 
-def describe(run: Run, engine: str, url: Address | None, decoder: int) -> IndexRecord:
+class Cut(NamedTuple):
+    """How media files of an index are cut: see `IndexRecord`."""
+
+    window: float | None = None
+    hop: float | None = None
+
+
+WHOLE = Cut()
+
+
+def describe(run: Run, engine: str, url: Address | None, decoder: int, cut: Cut = WHOLE) -> IndexRecord:
     """The record of a new index."""
     return IndexRecord(
         format=FORMAT,
@@ -98,6 +112,8 @@ def describe(run: Run, engine: str, url: Address | None, decoder: int) -> IndexR
         engine=engine,
         url=None if url is None else str(url),
         decoder=decoder,
+        window=cut.window,
+        hop=cut.hop,
         weight=mode_weight(run, Mode("both", "weighted")),
         energy=energy_of(run),
         **_shape(run),

@@ -12,13 +12,14 @@ from avgzsl.types import RetrievalKind
 @dataclass(frozen=True)
 class Added(Shown):
     """Clips that were added (or replaced), those that were there already, unchanged, media files that gave none, with
-    the file that says why, and clips that were removed because their files are gone."""
+    the file that says why, and clips that were removed because their files are gone. `notes` are of the extraction."""
 
     added: int
     kept: int
     failed: int = 0
     failures: Path | None = None
     pruned: int = 0
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """One row: the counts."""

@@ -22,6 +22,7 @@ from avgzsl.cli import (
     index,
     inspect,
     listing,
+    open,
     pack,
     predict,
     reproduce,
@@ -38,6 +39,7 @@ from avgzsl.cli.options import Commands
 from avgzsl.errors import AvgzslError
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.command("open")(open.open)
 app.command("demo")(demo.demo)
 app.command("generate")(generate.generate)
 app.command("inspect")(inspect.inspect)

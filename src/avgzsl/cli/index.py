@@ -2,12 +2,22 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avgzsl.cli import options
-from avgzsl.cli.options import Index, Json, Manifest, MethodOfRun, Retrievals, Source, Split, Url, with_options
+from avgzsl.cli.options import (
+    Index,
+    Json,
+    LabelsFromFolders,
+    Manifest,
+    MethodOfRun,
+    Retrievals,
+    Source,
+    Split,
+    Url,
+    with_options,
+)
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
@@ -17,6 +27,11 @@ if TYPE_CHECKING:
 Prune = Annotated[
     bool, typer.Option("--prune", help="Remove the clips of files that lay in this source's folder and are gone.")
 ]
+Window = Annotated[
+    str | None,
+    typer.Option(help="Of a new index: cut longer files into pieces of this length; --frozen cuts at 10s by itself."),
+]
+Hop = Annotated[str | None, typer.Option(help="Of a new index: from one piece to the next; the window if not given.")]
 _OF_CLIPS = {
     "audio": "Of clips: audio encoder, if the run does not know its own.",
     "video": "Of clips: video encoder, likewise.",
@@ -25,38 +40,55 @@ _OF_CLIPS = {
 }
 
 
-@with_options(text="How phrases are made, if the run does not know it, once a part: own=ENCODER; kept.", **_OF_CLIPS)
+@with_options(
+    **_OF_CLIPS
+    | {
+        "text": "What words go through, once a part: own=ENCODER where the run does not know it (kept); with --frozen "
+        "any, chosen to fit if not given."
+    },
+)
 def index(
-    run: options.Run,
-    source: Source,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run; with --frozen, the clips.")],
+    source: Annotated[Path | None, typer.Argument(help="A store, a folder of features, or a folder of clips.")] = None,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the index; one of the same run goes on.")],
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="No run: encoders as they are, by default the best on this machine.")
+    ] = False,
     engine: Annotated[str | None, typer.Option(help="Of a new index; see `avgzsl engines`.")] = None,
     url: Url = None,
     split: Split = None,
     manifest: Manifest = None,
+    labels_from_folders: LabelsFromFolders = False,
+    window: Window = None,
+    hop: Hop = None,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
     prune: Prune = False,
 ) -> None:
-    """Index clips with a run, extracting their features where needed; clips that are there unchanged are skipped."""
+    """Index clips with a run, or `index CLIPS --frozen` without any; what is there unchanged is skipped."""
+    from avgzsl.archive.frozen_index import index_frozen
     from avgzsl.archive.indexing import index as fill
     from avgzsl.cli import show
     from avgzsl.experiments.run import load_run
+    from avgzsl.media.windows import seconds
 
+    more: dict[str, Any] = {
+        "engine": engine,
+        "url": url,
+        "encoders": encoders,
+        "manifest": manifest,
+        "labels_from_folders": labels_from_folders,
+        "window": None if window is None else seconds(window),
+        "hop": None if hop is None else seconds(hop),
+        "prune": prune,
+    }
+    _check_sources(run, source, frozen, encoders, unused={"--split": split, "--method": method})
     with show.progress() as progress:
-        added = fill(
-            load_run(run, method),
-            source,
-            out,
-            engine=engine,
-            url=url,
-            encoders=encoders,
-            split=split,
-            manifest=manifest,
-            prune=prune,
-            progress=progress,
-        )
+        if source is None:
+            added = index_frozen(run, out, **more, progress=progress, note=show.note)
+        else:
+            added = fill(load_run(run, method), source, out, **more, split=split, progress=progress)
     _show_added(out, added)
 
 
@@ -68,6 +100,7 @@ def index_add(
     url: Url = None,
     split: Split = None,
     manifest: Manifest = None,
+    labels_from_folders: LabelsFromFolders = False,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
     prune: Prune = False,
@@ -84,6 +117,7 @@ def index_add(
             encoders=encoders,
             split=split,
             manifest=manifest,
+            labels_from_folders=labels_from_folders,
             prune=prune,
             progress=progress,
         )
@@ -110,12 +144,13 @@ def index_remove(
     print(f"{clips.removed} clips removed" + (f", {clips.erased} erased" if purge else ""))
 
 
-def index_rebuild(index: Index, url: Url = None, method: MethodOfRun = None) -> None:
-    """Make the engine of an index anew from the stored embeddings."""
+@with_options("audio", "video", "text", "device")
+def index_rebuild(index: Index, *, url: Url = None, encoders: EncoderChoice, method: MethodOfRun = None) -> None:
+    """Make the engine of an index anew from the stored embeddings, and the mean of its scores where it has one."""
     from avgzsl.archive.collection import open_index
     from avgzsl.archive.indexing import index_rebuild as rebuild
 
-    rebuild(open_index(index, url, method))
+    rebuild(open_index(index, url, method), encoders=encoders)
     print(f"{index}: rebuilt")
 
 
@@ -210,9 +245,29 @@ def index_evaluate(
     print(f"{evaluation.unlabelled} clips without a label were not counted")
 
 
+def _check_sources(
+    run: Path, source: Path | None, frozen: bool, encoders: EncoderChoice, unused: dict[str, str | None]
+) -> None:
+    """Raises ConfigError unless there are a run and a source, or, with --frozen, clips alone and nothing of a run."""
+    from avgzsl.errors import ConfigError
+
+    if frozen:
+        if source is not None:
+            raise ConfigError(f"--frozen indexes one folder without a run, and two were given; leave {run} out")
+        if given := [name for name, value in unused.items() if value is not None]:
+            raise ConfigError(f"{given[0]} is of a run, and --frozen has none; leave it out")
+    elif source is None:
+        raise ConfigError(f"{run}: one folder was given; give a run and a source, or one folder of clips with --frozen")
+    elif encoders.parts:
+        raise ConfigError("--text is of an index without a run (--frozen); the run knows what words go through")
+
+
 def _show_added(index: Path, added: "Added") -> None:
+    from avgzsl.cli import show
+
     pruned = f", {added.pruned} removed whose files are gone" if added.pruned else ""
     print(f"{index}: {added.added} clips added, {added.kept} were there unchanged{pruned}")
+    show.notes(added.notes)
     if added.failed:
         print(f"{added.failed} files gave none; why, is in {added.failures}")
         sys.exit(1)

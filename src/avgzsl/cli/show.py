@@ -1,5 +1,6 @@
 """What commands print: tables, progress, the files they wrote. Progress goes to stderr, results to stdout."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -56,6 +57,11 @@ def notes(said: Iterable[str], stream: TextIO | None = None) -> None:
     """Print what the reader should know of the data, or of the answer."""
     for note in said:
         print(f"note: {printable(note)}", file=stream)
+
+
+def note(said: str) -> None:
+    """Print what the reader should know, beside the bars."""
+    notes([said], sys.stderr)
 
 
 def files(paths: Iterable[Path]) -> None:

@@ -123,6 +123,9 @@ class Run(Shown):
         encoders: EncoderChoice | None = None,
         split: str | None = None,
         manifest: str | Path | None = None,
+        labels_from_folders: bool = False,
+        window: float | None = None,
+        hop: float | None = None,
         prune: bool = False,
         progress: Progress | None = None,
     ) -> "avgzsl.Added":
@@ -136,6 +139,9 @@ class Run(Shown):
             encoders=encoders,
             split=split,
             manifest=manifest,
+            labels_from_folders=labels_from_folders,
+            window=window,
+            hop=hop,
             prune=prune,
             progress=progress,
         )

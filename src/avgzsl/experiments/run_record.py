@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,10 +18,11 @@ from avgzsl.methods import PLUGINS, Method, dimensions, settings_of
 from avgzsl.support import records
 from avgzsl.support.files import write_json
 from avgzsl.support.temporary import leftovers
-from avgzsl.types import DataChoice, TextOrder
+from avgzsl.types import DataChoice, Modality, TextOrder
 
 FORMAT = 1
 CONFIG = "config.json"
+NO_DATA = "none"  # the layout and the class split of a run that saw no data
 _LARGEST = 1 << 24  # numbers of a feature
 
 
@@ -135,13 +137,38 @@ def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config
             text_asked=choice.parts,
             models=None if choice.models is None or not choice.parts else str(choice.models),
         ),
-        versions={
-            "avgzsl": avgzsl.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            **PLUGINS.package_of(method.name),
-        },
+        versions=_versions(method),
+        git=_git_id(),
+    )
+
+
+def describe_untrained(
+    method: Method,
+    sizes: Mapping[str, int],
+    encoders: Mapping[Modality, Encoder],
+    text: tuple[TextPart, ...],
+    fingerprint: str,
+) -> Config:
+    """The record of a run that saw no data: `sizes` are the dimensions of audio, video and text by `encoders`."""
+    return Config(
+        format=FORMAT,
+        method=method.name,
+        settings=settings_of(method),
+        seed=0,
+        device="cpu",
+        data=DataRecord(
+            path="",
+            layout=NO_DATA,
+            class_split=NO_DATA,
+            fingerprint=fingerprint,
+            drop_bad_rows=False,
+            dimensions=dict(sizes),
+            seen=[],
+            unseen=[],
+            encoders=dict(encoders),
+            text=text,
+        ),
+        versions=_versions(method),
         git=_git_id(),
     )
 
@@ -175,6 +202,16 @@ def read_config(folder: Path) -> Config:
         return records.read_record(folder / CONFIG, Config, "a run's config", remedy, RunError, FORMAT)
     except (FileNotFoundError, NotADirectoryError) as problem:
         raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
+
+
+def _versions(method: Method) -> dict[str, str]:
+    return {
+        "avgzsl": avgzsl.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        **PLUGINS.package_of(method.name),
+    }
 
 
 def _comparable(config: Config) -> dict[str, Any]:

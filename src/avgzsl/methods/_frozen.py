@@ -137,6 +137,21 @@ class FrozenEncoders(UntrainedMethod):
         self.standards_ = {modality: _standard(*moments.tolist()) for modality, moments in sums.items()}
         return self
 
+    @property
+    def awaits_standard(self) -> bool:
+        """Whether scores of its spaces are to be standardised, and no clips have said yet how."""
+        return self._standardised and not self.standards_
+
+    @property
+    def standards(self) -> Mapping[Modality, Standard]:
+        """Mean and deviation by modality; none where scores are not standardised, or not yet."""
+        return self.standards_
+
+    def take_standards(self: Untrained, standards: Mapping[Modality, Standard]) -> Untrained:
+        """Standardise by what clips said before; gives back self."""
+        self.standards_ = dict(standards)
+        return self
+
     def embed_chunk(self, clips: ClipSet) -> Embeddings:
         """Unit features, or roots of probabilities; a last column of 1 where scores are standardised."""
         spaces = self._spaces

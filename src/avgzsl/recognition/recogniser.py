@@ -88,6 +88,8 @@ def asked_classes(recogniser: Recogniser, names: Sequence[str] | None) -> tuple[
     """
     known = recogniser.classes
     if names is None:
+        if not known.names:
+            raise ConfigError(f"{recogniser.run.folder}: knows no class, for it saw no data; name those to choose from")
         return known, ()
     check_names(names)
     if not names:
@@ -125,7 +127,8 @@ def _place(name: str, index: Mapping[str, int]) -> int | None:
 def _encode(recogniser: Recogniser, asked: Sequence[_Asked]) -> tuple[Float[Tensor, "c t"], list[str]]:
     """The vector of each: a known class has its own, but for parts made of sentences where it brings another."""
     known = recogniser.classes.text.float()
-    text = torch.stack([known[0] if one.known is None else known[one.known] for one in asked])
+    blank = known.new_zeros(known.shape[1])  # of names that go through the encoders
+    text = torch.stack([blank if one.known is None else known[one.known] for one in asked])
     new = [place for place, one in enumerate(asked) if one.known is None]
     again = [place for place, one in enumerate(asked) if one.known is not None and one.sentence is not None]
     if not new and not again:

@@ -29,6 +29,7 @@ from avgzsl.errors import DataError
 LEAST_BANK = 100  # phrases: a mean and a deviation of fewer say little
 NEAR_MISSES = 0.25  # how much names whose clips are taken away count among phrases that are not there
 _ARCHIVE = 276  # clips of the archive for which the defaults were found
+_SAME = 1e-9  # numbers that differ by less differ by rounding
 _SHARES = tuple(i / 20 for i in range(1, 20))  # from which a share is chosen
 
 
@@ -95,8 +96,9 @@ def choose_found(
 ) -> float:
     """The line with the best mean of kept and refused, from the first hits' evidence of phrases there and not there.
 
-    `near_misses` are absent phrases that resemble what is there, and count NEAR_MISSES of all absent ones. Of lines
-    that are equally good it is the middle one. Raises DataError where phrases of either kind are missing.
+    `near_misses` are absent phrases that resemble what is there, and count NEAR_MISSES of all absent ones. It is the
+    middle of an interval between neighbouring values; of equally good intervals the highest. Raises DataError where
+    phrases of either kind are missing.
     """
     if not len(present) or not len(absent):
         raise DataError(f"a line needs phrases that are there and that are not; given {len(present)} and {len(absent)}")
@@ -105,12 +107,17 @@ def choose_found(
     lines = torch.cat([present, absent, near]).double().unique()
 
     def share_above(values: Tensor) -> Tensor:
-        return (values.double()[None] >= lines[:, None]).double().mean(1) if len(values) else torch.zeros(len(lines))
+        return (
+            (values.double()[None] >= lines[:, None] - _SAME).double().mean(1)
+            if len(values)
+            else torch.zeros(len(lines))
+        )
 
     kept, refused = share_above(present), 1 - (1 - weight) * share_above(absent) - weight * share_above(near)
     good = kept + refused
-    best = lines[good >= good.max() - 1e-9]
-    return float(best[len(best) // 2])
+    best = lines[good >= good.max() - _SAME][-1]
+    below = lines[lines < best - _SAME]
+    return float((below[-1] + best) / 2 if len(below) else best)
 
 
 def choose_share(found: Sequence[tuple[Float[Tensor, " k"], Bool[Tensor, " k"]]]) -> float:

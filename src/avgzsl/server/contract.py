@@ -56,6 +56,11 @@ class Cloud(NamedTuple):
 class Archive(Protocol):
     """Called from several threads. Raises Unanswerable, and what the index and the recognition raise."""
 
+    @property
+    def identity(self) -> str:
+        """What tells this archive from any other, and nothing of what is in it."""
+        ...
+
     def describe(self) -> Description: ...
 
     def search(self, text: str, without: str | None, choice: HitChoice) -> Hits:

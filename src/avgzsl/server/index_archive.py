@@ -77,6 +77,10 @@ class CollectionArchive:
         self._no_phrases = self._reason(lambda: searcher.words.text.open_vocabulary)
         self._no_uploads = self._reason(lambda: searcher.clips)
 
+    @property
+    def identity(self) -> str:
+        return self.collection.record.id
+
     def describe(self) -> Description:
         with view(self.collection) as seen:
             clips = clip_selection.clips_by_label(seen.db)

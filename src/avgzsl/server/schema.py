@@ -109,9 +109,10 @@ class Info(Description):
 
 
 class Health(BaseModel):
-    """The server answers."""
+    """The server answers; `archive` tells its archive from any other."""
 
     status: Literal["ok"] = "ok"
+    archive: str
 
 
 class Clips(BaseModel):

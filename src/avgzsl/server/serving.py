@@ -12,6 +12,12 @@ from avgzsl.types import EncoderChoice
 _LIBRARIES = ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client")
 
 
+def require_libraries() -> None:
+    """Raises ConfigError without the extra `serve`."""
+    for library in _LIBRARIES:
+        require(library, "serve")
+
+
 def serve(
     index: str | Path | Collection | Searcher,
     *,
@@ -32,8 +38,7 @@ def serve(
     """
     check_arguments(encoders=encoders)
     check_list("media", media)
-    for library in _LIBRARIES:
-        require(library, "serve")
+    require_libraries()
     from avgzsl.server import process
     from avgzsl.server.problems import LOG
     from avgzsl.server.settings import read_settings

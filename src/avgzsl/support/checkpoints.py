@@ -53,7 +53,7 @@ class ModelFolder:
         """
         library = require("transformers", _EXTRA)
         of_part = {} if part is None else {"config": getattr(self.config, part)}
-        with _quiet(library), self._named(architecture):
+        with quiet(library), self._named(architecture):
             model, report = getattr(library, architecture).from_pretrained(
                 self.folder,
                 local_files_only=True,
@@ -72,7 +72,7 @@ class ModelFolder:
     def part(self, kind: str, **options: Any) -> Any:
         """A processor or tokenizer, by the library's name of its kind. Raises WeightsError."""
         library = require("transformers", _EXTRA)
-        with _quiet(library), self._named(kind):
+        with quiet(library), self._named(kind):
             return getattr(library, kind).from_pretrained(self.folder, local_files_only=True, **options)
 
     @contextmanager
@@ -109,7 +109,7 @@ def find_checkpoint(kinds: str | tuple[str, ...], name: str, models: Path | None
 
 
 @contextmanager
-def _quiet(library: Any) -> Iterator[None]:
+def quiet(library: Any) -> Iterator[None]:
     """Without the library's progress bars and its report of weights that are left over, such as a classifier's."""
     log = library.utils.logging
     level, bars = log.get_verbosity(), log.is_progress_bar_enabled()

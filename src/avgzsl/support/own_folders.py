@@ -28,7 +28,12 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 def state_folder() -> Path:
     """Where the record is: AVGZSL_STATE, else the user's state folder."""
-    return Path(os.environ.get(VARIABLE) or platformdirs.user_state_dir("avgzsl")) / "media"
+    return state_root() / "media"
+
+
+def state_root() -> Path:
+    """Where what a user's calls note of this machine is: AVGZSL_STATE, else the user's state folder."""
+    return Path(os.environ.get(VARIABLE) or platformdirs.user_state_dir("avgzsl"))
 
 
 def folder_at(path: Path | str) -> Path | None:

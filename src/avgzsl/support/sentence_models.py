@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.errors import ConfigError, WeightsError
+from avgzsl.support.checkpoints import quiet
 from avgzsl.support.registry import require
 from avgzsl.support.weights import WeightFile, find_folder, identify, reason
 
@@ -78,7 +79,8 @@ def _load_seeded(library: Any, folder: Path, seed: int) -> tuple[Any, Float[Tens
     """The model, and its row of a word. Weights that its files lack are drawn at random, from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = library.SentenceTransformer(
-            str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
-        )
+        with quiet(require("transformers", "sentences")):
+            model = library.SentenceTransformer(
+                str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+            )
     return model, model.encode(["a"], convert_to_tensor=True, show_progress_bar=False)

@@ -26,7 +26,7 @@ export function legend(hits) {
 
 function card(hit, place, furthest, actions) {
   const { clip } = hit;
-  const name = clip.label ?? "no label";
+  const name = clip.label ?? clip.name;
   return h(
     "article",
     { class: "card", "aria-label": `${place + 1}. ${name}` },
@@ -37,7 +37,7 @@ function card(hit, place, furthest, actions) {
       h("div", { class: "title" }, h("h3", { class: clip.label ? "" : "quiet" }, name), mark(clip)),
       hit.score === undefined ? null : nearness(hit, furthest),
       hit.because?.length ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
-      h("p", { class: "file quiet", title: clip.id }, clip.name, credit(clip)),
+      h("p", { class: "file quiet", title: clip.id }, [clip.label ? clip.name : null, part(clip), credit(clip)].filter(Boolean).join(" · ")),
       h("div", { class: "actions" }, actions(clip)),
     ),
   );
@@ -49,9 +49,19 @@ export function mark(clip) {
   return h("span", { class: `badge ${clip.seen ? "seen" : "unseen"}`, title }, clip.seen ? "seen" : "unseen");
 }
 
-function credit(clip) {
-  const parts = [clip.licence, clip.source].filter(Boolean);
-  return parts.length ? ` · ${parts.join(" · ")}` : "";
+const credit = (clip) => [clip.licence, clip.source].filter(Boolean).join(" · ");
+
+// Where in its file a clip is, if it is a piece of one.
+function part(clip) {
+  if (!clip.start && !clip.id.includes("@")) return null;
+  return `${clock(clip.start)}–${clip.end === null ? "end" : clock(clip.end)}`;
+}
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const two = (value) => String(value).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  return `${hours ? `${hours}:${two(Math.floor(whole / 60) % 60)}` : Math.floor(whole / 60)}:${two(whole % 60)}`;
 }
 
 function nearness(hit, furthest) {

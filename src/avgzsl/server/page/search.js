@@ -117,9 +117,15 @@ function ideas(info) {
     "section",
     { class: "ideas", "aria-labelledby": "ideas" },
     h("h2", { id: "ideas" }, "Find clips by words"),
-    h("p", { class: "quiet" }, info.phrases ? "Type any phrase, or begin with a class. Those with a star had no clip in training." : "Begin with a class. Those with a star had no clip in training."),
+    h("p", { class: "quiet" }, hint(info)),
     h("div", { class: "chips" }, some.map(chip)),
   );
+}
+
+function hint(info) {
+  const any = "Type any phrase";
+  if (!info.classes.length) return `${any}: what is to be heard or seen.`;
+  return `${info.phrases ? `${any}, or begin` : "Begin"} with a class. Those with a star had no clip in training.`;
 }
 
 export function star() {

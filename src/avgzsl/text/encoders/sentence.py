@@ -5,6 +5,7 @@ The models among them that take sound or pictures too share their space with the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,16 @@ def load(argument: str, models: Path | None, device: torch.device) -> SentenceEn
 
 
 def load_folder(spec: str, folder: Path, device: torch.device) -> SentenceEncoder:
-    """The model in a folder. Raises WeightsError for one that is not whole, ConfigError where a library is missing."""
+    """The model in a folder; the last one stays loaded while its files are as they were, for several ask for it.
+
+    Raises WeightsError for one that is not whole, ConfigError where a library is missing.
+    """
+    states = ((file, file.stat()) for file in sorted(Path(folder).rglob("*")) if file.is_file())
+    files = tuple((str(file), state.st_size, state.st_mtime_ns, state.st_ino) for file, state in states)
+    return _load(spec, Path(folder), device, files)
+
+
+@lru_cache(maxsize=1)
+def _load(spec: str, folder: Path, device: torch.device, _: tuple[tuple[str, int, int, int], ...]) -> SentenceEncoder:
     loaded = open_sentence_model(folder, device)
     return SentenceEncoder(spec, loaded.dimension, loaded.files, loaded.model)
