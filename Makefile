@@ -10,7 +10,9 @@ CLIPS ?= ../shared/data/realclips
 VIDEOS ?= ../shared/data/videos
 MODELS ?= ../shared/models
 
-.PHONY: demo app test races smoke check pins bench real realclips results clean
+SENTENCES ?= ../shared/data/descriptions/realset.csv
+
+.PHONY: demo app test races smoke check pins bench real realclips results text clean
 
 demo: $(STAMP)
 	rm -rf out/demo
@@ -53,6 +55,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.index --document docs/scale.md
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
 	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.first_page $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.frozen_memory --models $(MODELS) --document docs/scale.md
 	$(BIN)/python -m benchmarks.damage --clips $(CLIPS) $(VIDEOS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.attack --document docs/security.md
 
@@ -60,13 +64,20 @@ bench: $(STAMP)
 results: $(STAMP)
 	$(BIN)/python -m benchmarks.results $(REAL) --work out/results --document docs/results.md
 
+# what the class text is worth: word vectors, prompts, written sentences
+text: $(STAMP)
+	$(BIN)/python -m benchmarks.text $(REAL) --descriptions $(SENTENCES) --work out/text --document docs/results.md
+
 # the table of the README on real features: five class splits, three seeds, controls
 real: $(STAMP)
 	$(BIN)/python -m benchmarks.realset $(REAL) --document README.md
 
-# real clips the whole way: the table of docs/real-clips.md
+# real clips the whole way, trained and not: the tables of docs/real-clips.md
 realclips: $(STAMP)
 	$(BIN)/python -m benchmarks.realclips $(CLIPS) --realset $(REAL) --models $(MODELS) --work out/realclips --document docs/real-clips.md
+	$(BIN)/python -m benchmarks.labels $(CLIPS) --models $(MODELS) --document docs/real-clips.md
+	$(BIN)/avgzsl index $(CLIPS) --frozen --manifest $(CLIPS)/manifest.csv --models $(MODELS) --out out/named
+	$(BIN)/python -m benchmarks.evidence out/named --document docs/real-clips.md
 
 $(STAMP): pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

@@ -1,6 +1,6 @@
 """Is it there at all? Names that are in an index against names that are not, by the evidence of their first hits.
 
-    python -m benchmarks.evidence INDEX [--absent FILE] [--document docs/archive.md]
+    python -m benchmarks.evidence INDEX [--absent FILE] [--document docs/real-clips.md]
 
 The names that are there are the labels of the index; those that are not, the lines of the file, 23 near and far ones by
 default (`benchmarks/absent.txt`, for the 23 classes of the real clips). For every mode the area under ROC, at the line

@@ -40,6 +40,7 @@ LISTINGS = {
     "layouts": ("list_layouts",),
     "encoders": ("list_backbones", "list_text_encoders"),
     "engines": ("list_engines",),
+    "open": ("open_folder",),
 }
 
 

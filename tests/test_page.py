@@ -370,6 +370,46 @@ def spoiled(tmp_path):
     db.close()
 
 
+def changed_answer(page, change):
+    """The page gets the server's hits as `change` leaves them."""
+
+    def answer(route):
+        found = route.fetch().json()
+        change(found)
+        route.fulfill(json=found)
+
+    page.route("**/v1/search?*", answer)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_line_stands_below_the_last_likely_clip(browser, url, width):
+    wide, high = WIDTHS[width]
+    page = browser.new_page(viewport={"width": wide, "height": high})
+    changed_answer(page, lambda found: found.update(line=3 if "likely" in page.url else 0))
+    page.goto(f"{url}?view=search&q=likely")
+    line = page.locator(".grid > .below")
+    expect(line).to_have_text("Below this line: probably not here")
+    assert page.locator(".grid > li:has(~ .below)").count() == 3
+    assert line.bounding_box()["width"] == pytest.approx(page.locator(".grid").bounding_box()["width"], abs=1)
+    page.goto(f"{url}?view=search&q=xyzzy")
+    expect(page.get_by_role("heading", name="Nothing here fits “xyzzy”")).to_be_visible()
+    expect(page.locator(".nothing")).to_contain_text("probably show something else")
+    expect(page.locator(".below")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.get_by_role("link", name="More like this").first.click()
+    expect(page.get_by_role("heading", name="Nearest to the clip")).to_be_visible()
+    expect(page.locator(".below, .nothing")).to_have_count(0)
+    page.close()
+
+
+def test_labels_that_speak_for_a_clip_are_shown(browser, url):
+    page = browser.new_page()
+    changed_answer(page, lambda found: found["hits"][0].update(because=["Dog", "<b>Bark</b>"]))
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    expect(page.locator(".because")).to_have_text("because: Dog, <b>Bark</b>")
+    page.close()
+
+
 @pytest.mark.parametrize(("width", "theme"), [("narrow", "dark"), ("wide", "light")])
 def test_what_is_not_shown_says_why_in_the_place_of_its_picture(browser, spoiled, width, theme):
     wide, high = WIDTHS[width]

@@ -203,6 +203,14 @@ def test_what_retrieval_adds_to_scores_is_added_to_the_banks():
     assert said.evidence == pytest.approx([s / deviation for s in (2.0, 1.3, 0.0)], abs=1e-4)
 
 
+def test_a_run_whose_names_have_no_more_evidence_than_anything_tells_nothing():
+    nearest, phrase = found_by([2.0])
+    bank = Bank(TextEmbeddings.shared(torch.linspace(-0.5, 0.5, 200)[:, None]))
+    said = judge(Compares("dot"), bank, Lines(0.9, 0.8, 0.3, 1.0, 20), nearest, phrase, BOTH)
+    assert said.likely == [None] and "hardly more evidence than everyday phrases" in said.notes[0]
+    assert judge(Compares("dot"), bank, Lines(1.0, 0.8, 0.3, 1.0, 20), nearest, phrase, BOTH).likely == [True]
+
+
 def test_a_bank_whose_phrases_all_fit_alike_tells_nothing():
     nearest, phrase = found_by([1.0])
     said = judge(Compares("dot"), Bank(TextEmbeddings.shared(torch.ones(200, 1))), Z_LINES, nearest, phrase, BOTH)

@@ -16,9 +16,11 @@ from pydantic import SecretStr
 
 from avgzsl.archive.collection import open_index, view
 from avgzsl.errors import ConfigError, RunError
+from avgzsl.experiments.calibration import Recognition
 from avgzsl.experiments.run import load_run, read_classes
 from avgzsl.media.needs import SoundNeeds
 from avgzsl.recognition.answers import distance
+from avgzsl.scores.evidence import Lines
 from avgzsl.server import access, limits, sessions
 from avgzsl.server.problems import Refused
 from avgzsl.server.projection import plane
@@ -57,6 +59,21 @@ def guarded():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     return render(tmp_path_factory.mktemp("upload") / "own.mp4", UNSEEN[0], seed=77).read_bytes()
+
+
+def test_hits_of_words_say_whether_they_are_likely_and_hits_of_a_clip_do_not(client, monkeypatch):
+    found = client.get("/v1/search", params={"q": SEEN[0]}).json()
+    assert found["line"] is None and "hardly more evidence" in found["notes"][0]  # as this run's validation has it
+    monkeypatch.setattr(Recognition, "lines_of", lambda self, mode, method: Lines(-100.0, 0.5, 0.0, -200.0))
+    found = client.get("/v1/search", params={"q": SEEN[0]}).json()
+    evidence = [hit["evidence"] for hit in found["hits"]]
+    assert evidence == sorted(evidence, reverse=True) and found["notes"] == []
+    assert found["hits"][0]["likely"] is True
+    assert found["line"] == sum(hit["likely"] for hit in found["hits"])
+    monkeypatch.setattr(Recognition, "lines_of", lambda self, mode, method: Lines(100.0, 0.5, 0.0, 0.0))
+    assert client.get("/v1/search", params={"q": SEEN[0]}).json()["line"] == 0
+    like = client.get("/v1/clips/like", params={"id": found["hits"][0]["clip"]["id"]}).json()
+    assert like["line"] is None and {hit["likely"] for hit in like["hits"]} == {None}
 
 
 def slow_hits(text, modality):

@@ -1,7 +1,9 @@
 """Is what was found there at all? Evidence of hits, which of them are likely, and what speaks for them.
 
 A hit is held against the bank of everyday phrases (`scores.evidence`), encoded as the run encodes words. Where there is
-no bank (`recognition.bank`), or a clip is asked with, there is no evidence, and nothing is likely or unlikely.
+no bank (`recognition.bank`), or a clip is asked with, there is no evidence, and nothing is likely or unlikely. The same
+holds where validation put the line below the least evidence that counts: in the space of such a run, words that it
+never saw lie nearer to everything than its classes do.
 """
 
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from avgzsl.scores.evidence import Lines, likely, z_evidence
 from avgzsl.scores.label_mix import FEW_LABELS
 
 _UNTOLD = "whether it is there at all cannot be told: "
+_BLIND = "on the run's validation clips names that are there had hardly more evidence than everyday phrases"
 
 
 class Judgement(NamedTuple):
@@ -49,6 +52,8 @@ def judge(
     k = len(found.clips)
     if not k:
         return unjudged(0)
+    if lines.found < lines.least:
+        return unjudged(k, f"{_UNTOLD}{_BLIND}")
     if method.absolute:
         evidence = torch.from_numpy(found.scores - found.addends).double()
     elif bank.text is None:

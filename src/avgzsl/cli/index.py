@@ -269,7 +269,7 @@ def _show_added(index: Path, added: "Added") -> None:
     print(f"{index}: {added.added} clips added, {added.kept} were there unchanged{pruned}")
     show.notes(added.notes)
     if added.failed:
-        print(f"{added.failed} files gave none; why, is in {added.failures}")
+        print(f"{added.failed} file{'s' * (added.failed > 1)} gave none; why, is in {added.failures}")
         sys.exit(1)
 
 

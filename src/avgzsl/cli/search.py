@@ -111,17 +111,20 @@ def _table(hits: "Sequence[Hit]", first: int) -> None:
 
     # a corrected score orders clips, and is no distance
     far = hits[0].distance is not None and not any(hit.addend for hit in hits)
-    near = "distance" if far else "score"
-    told, labels = hits[0].evidence is not None, any(hit.because for hit in hits)
-    head = ["", near, "audio", "video", *(["evidence"] if told else []), "label", *(["because"] if labels else [])]
-    table = Table(*head, Column("clip", overflow="fold"))
-    for rank, hit in enumerate(hits, first):
-        value = hit.distance if far else hit.score
-        mark = "" if hit.seen is not False else " (unseen)"
-        figures = [value, hit.distances["audio"], hit.distances["video"], *([hit.evidence] if told else [])]
-        because = [_shown(", ".join(hit.because or ()))] if labels else []
-        label = _shown(f"{hit.label or '–'}{mark}")
-        table.add_row(str(rank), *map(_number, figures), label, *because, _place(hit))
+    same = all(hit.evidence == hit.score for hit in hits)
+    columns: dict[str, list[Any]] = {
+        "distance" if far else "score": [hit.distance if far else hit.score for hit in hits],
+        "audio": [hit.distances["audio"] for hit in hits],
+        "video": [hit.distances["video"] for hit in hits],
+        "evidence": [] if same else [hit.evidence for hit in hits],
+        "label": [hit.label and _shown(f"{hit.label}{'' if hit.seen is not False else ' (unseen)'}") for hit in hits],
+        "because": [hit.because and _shown(", ".join(hit.because)) for hit in hits],
+        "clip": [_place(hit) for hit in hits],
+    }
+    told = {head: cells for head, cells in columns.items() if any(cell is not None for cell in cells)}
+    table = Table("", *(Column(head, overflow="fold") for head in told))
+    for rank, cells in enumerate(zip(*told.values(), strict=True), first):
+        table.add_row(str(rank), *map(_cell, cells))
     Console().print(table)
 
 
@@ -129,7 +132,7 @@ def _place(hit: "Hit") -> Any:
     """Where a clip is: its file, or its id, and its part of the file."""
     span = ""
     if hit.start or hit.end is not None:
-        span = f" {hit.start or 0:g}–{'' if hit.end is None else f'{hit.end:g}'} s"
+        span = f" {_seconds(hit.start or 0)}–{'' if hit.end is None else _seconds(hit.end)} s"
     return _shown(f"{hit.path or hit.id}{span}{_MARKS.get(hit.file or '', '')}")
 
 
@@ -142,5 +145,13 @@ def _shown(text: str) -> Any:
     return Text(printable(text))
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _seconds(value: float) -> str:
+    """To a tenth."""
+    return f"{round(value, 1):g}"
+
+
+def _cell(value: Any) -> Any:
+    """A cell of the table: a number to three digits, text as it is, a dash for what there is not."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else value

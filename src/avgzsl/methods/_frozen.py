@@ -217,7 +217,7 @@ class FrozenEncoders(UntrainedMethod):
                 except AvgzslError as problem:
                     self.left_out_[modality] = str(problem)
         if not self.spaces_:
-            reasons, self.spaces_ = "\n  ".join(self.left_out_.values()), None
+            reasons, self.spaces_ = "\n  ".join(dict.fromkeys(self.left_out_.values())), None
             raise ConfigError(f"{self.name} has nothing to compare clips and words by:\n  {reasons}")
         self.sizes_ = {name: size for name, size in sizes.items() if name == "text" or name in self.spaces_}
 

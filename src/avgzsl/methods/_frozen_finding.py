@@ -71,8 +71,8 @@ def find_space(modality: Modality, made: Made) -> Space:
     encoder = made.encoders.get(modality)
     if encoder is None:
         raise ConfigError(
-            f"what made the {modality} features is not known, so nothing relates them to words without training; "
-            "extract them with `avgzsl extract`, or say space=shared if they stand in one space with the text"
+            "what made the features is not known, so nothing relates them to words without training; extract them with "
+            "`avgzsl extract`, or say space=shared if they stand in one space with the text"
         )
     words = backbones.text_encoder_of(encoder.spec, modality)
     if words is not None:

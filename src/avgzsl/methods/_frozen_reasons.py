@@ -24,7 +24,9 @@ def reasons(
         shares = both if len(has) == len(MODALITIES) else dict.fromkeys(has, 1.0)
         weights = {m: vectors[0] for m in has if (vectors := text.of(m)) is not None}
         roots = {m: z[0] for m in has if (z := clip.of(m)) is not None}
-        found.append(tuple(dict.fromkeys(reason.label for reason in because(labels, weights, shares, roots))))
+        # of a label with several names, as "dalmatian, coach dog, carriage dog", the first
+        names = (reason.label.split(",")[0].strip() for reason in because(labels, weights, shares, roots))
+        found.append(tuple(dict.fromkeys(names)))
     return found
 
 

@@ -58,7 +58,7 @@ async function start() {
     return;
   }
   document.getElementById("archive-name").textContent = `avgzsl: ${info.name}`;
-  document.getElementById("archive-facts").textContent = `${count(info.clips, "clip")}, ${count(info.classes.length, "class", "classes")}`;
+  document.getElementById("archive-facts").textContent = [count(info.clips, "clip"), info.classes.length ? count(info.classes.length, "class", "classes") : ""].filter(Boolean).join(", ");
   document.getElementById("log-out").hidden = !info.private;
   draw();
 }
