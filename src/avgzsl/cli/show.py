@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avgzsl.experiments.baselines import Baselines
@@ -53,8 +53,8 @@ def json(result: "Shown") -> None:
     print(dumps(result.json(), indent=2, allow_nan=False))
 
 
-def notes(said: Iterable[str], stream: TextIO | None = None) -> None:
-    """Print what the reader should know of the data, or of the answer."""
+def notes(said: Iterable[str], stream: Any = None) -> None:
+    """Print what the reader should know of the data, or of the answer, to a stream, by default the usual one."""
     for note in said:
         print(f"note: {printable(note)}", file=stream)
 
