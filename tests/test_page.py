@@ -113,6 +113,23 @@ def test_words_find_clips_that_play_and_the_address_holds_the_query(page, url):
     ]
 
 
+def test_a_piece_of_a_long_file_says_where_it_begins_and_plays_from_there(page, url):
+    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0], "k": 3}).json()
+    whole, piece, first = (hit["clip"] for hit in told["hits"])
+    piece |= {"start": 75.0, "end": 3700.0, "label": None}
+    first |= {"id": f"{first['id']}@0-10", "start": 0.0, "end": 10.0}
+    page.route("**/v1/search?**", lambda route: route.fulfill(json=told))
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    cards = wait_for_hits(page)
+    expect(cards.nth(0).locator(".file")).to_have_text(f"{whole['name']} · CC0")
+    expect(cards.nth(1).locator("h3")).to_have_text(piece["name"])
+    expect(cards.nth(1).locator(".file")).to_have_text("1:15–1:01:40 · CC0")
+    expect(cards.nth(2).locator(".file")).to_have_text(f"{first['name']} · 0:00–0:10 · CC0")
+    cards.nth(1).get_by_role("button", name=re.compile("^Play ")).click()
+    sources = cards.nth(1).locator("source")
+    assert sources.first.get_attribute("src").endswith("#t=75,3700")
+
+
 def test_the_title_says_what_is_shown_and_of_what(page, url):
     page.goto(f"{url}?view=search&q={SEEN[0]}")
     expect(page).to_have_title(f"{SEEN[0]} – avgzsl: index")

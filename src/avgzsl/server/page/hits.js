@@ -27,6 +27,7 @@ export function legend(hits) {
 function card(hit, place, furthest, actions) {
   const { clip } = hit;
   const name = clip.label ?? clip.name;
+  const about = [clip.label ? clip.name : null, part(clip), credit(clip)].filter(Boolean).join(" · ") || null;
   return h(
     "article",
     { class: "card", "aria-label": `${place + 1}. ${name}` },
@@ -37,7 +38,7 @@ function card(hit, place, furthest, actions) {
       h("div", { class: "title" }, h("h3", { class: clip.label ? "" : "quiet" }, name), mark(clip)),
       hit.score === undefined ? null : nearness(hit, furthest),
       hit.because?.length ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
-      h("p", { class: "file quiet", title: clip.id }, [clip.label ? clip.name : null, part(clip), credit(clip)].filter(Boolean).join(" · ")),
+      about && h("p", { class: "file quiet", title: clip.id }, about),
       h("div", { class: "actions" }, actions(clip)),
     ),
   );
