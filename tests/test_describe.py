@@ -16,6 +16,8 @@ from avgzsl.errors import ConfigError, DataError
 from avgzsl.support import chat
 from avgzsl.text.descriptions import read_descriptions
 from tests.small_set import ORDER, write_set
+from tests.test_store import make as make_store
+from tests.test_store import write as write_store
 
 SECRET = "sk-canary-41d7"
 Reply = Callable[[str, int], tuple[int, str]]  # of the question, and how often it was asked before
@@ -193,7 +195,7 @@ def test_an_answer_becomes_one_plain_line(data, tmp_path, server) -> None:
 @pytest.mark.parametrize(
     ("set_to", "fault"),
     [
-        ({URL: "https://x.org"}, f"{KEY} and {MODEL} is not set"),
+        ({URL: "https://x.org"}, f"not set: {KEY} and {MODEL}"),
         ({URL: "http://x.org/v1", KEY: SECRET, MODEL: "m"}, "http://x.org: would send the key readably"),
         ({URL: "file:///etc/passwd", KEY: SECRET, MODEL: "m"}, "expected http:// or https://"),
         ({URL: "https://x.org", KEY: "a\nb", MODEL: "m"}, "line end"),
@@ -228,3 +230,17 @@ def test_the_command(data, tmp_path, server) -> None:
         app, ["describe", str(data), "--out", str(out), "--json"], env={URL: "", KEY: "", MODEL: ""}
     )
     assert ran.exit_code == 0 and json.loads(ran.stdout)["empty"] == ["cat"]
+
+
+def test_a_store_is_described_before_its_classes_are_divided_or_encoded(tmp_path) -> None:
+    store = make_store(tmp_path / "store", text=None)
+    assert describe(store, tmp_path / "of-split.csv").empty == ("bell", "drum", "flute")
+    (store / "splits" / "one.json").unlink()
+    assert describe(store, tmp_path / "s.csv").empty == ("bell", "drum", "flute")
+
+
+def test_a_store_without_labels_says_so(tmp_path) -> None:
+    write_store(tmp_path / "store", tmp_path, {}, (), None, (), 0, iter(()))
+    with pytest.raises(DataError, match=r"no clip has a label.*--labels-from-folders"):
+        describe(tmp_path / "store", tmp_path / "s.csv")
+    assert not (tmp_path / "s.csv").exists()

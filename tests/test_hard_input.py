@@ -60,7 +60,8 @@ def variants(name: str) -> list[dict]:
     ]
 
 
-@pytest.mark.parametrize("name", methods())
+# features of any sizes stand in no one space with the text, which is all that a method without weights has
+@pytest.mark.parametrize("name", [name for name in methods() if not method_class(name).untrained])
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(case=CASES)
 def test_scores_are_finite_or_the_error_is_clear(name, case):

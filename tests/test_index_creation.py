@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from avgzsl.archive import creation, writer
 from avgzsl.archive import indexing as archive
 from avgzsl.archive.collection import open_index, writing
 from avgzsl.archive.indexing import index, index_add, index_info, index_verify
+from avgzsl.cli import app
 from avgzsl.errors import AvgzslError, DataError, UnknownNameError
 from avgzsl.experiments.train_evaluate import train
 from tests.small_set import write_set
@@ -237,3 +239,9 @@ def test_of_three_processes_at_once_one_wins_and_the_others_say_so(nursery, run,
         lost = [one for one in said if "another process" in one and one.startswith(("AvgzslError", "DataError"))]
         assert len(won) >= 1 and len(won) + len(lost) == 3, said
         assert_whole(folder)
+
+
+def test_the_text_may_be_told_for_a_run(tmp_path):
+    asked = ["index", str(tmp_path), str(tmp_path), "--out", str(tmp_path / "index"), "--text", "own=minilm"]
+    ran = CliRunner().invoke(app, asked)
+    assert "is not a run" in str(ran.exception), "the run itself says what it takes"

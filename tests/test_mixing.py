@@ -185,6 +185,8 @@ def test_where_features_allow_no_frozen_row_one_line_says_why(run, world):
     assert {row["model"] for row in found.results} == {"least-squares"}
     (line, *_) = [note for note in found.notes if note.startswith("no row frozen")]
     assert "not known" in line and "\n" not in line
+    unasked = baselines(run, evaluation, trained_seconds=0.0).notes
+    assert line in unasked, "what cannot be is not told to be asked for"
 
 
 def test_a_run_that_is_a_baseline_is_not_set_beside_itself(world, tmp_path):

@@ -127,7 +127,7 @@ def test_concat_scores_only_clips_with_both():
             method.scores(without(test, modality), classes.text)
     (mode,) = gallery_of(method, test, classes).modes
     assert mode == Mode("both", "equal")
-    (measured,) = gallery_of(method, test, classes).measure([mode], {mode: 0.0})
+    (measured,) = gallery_of(method, test, classes).measure([mode], {})
     assert torch.equal(measured.scored.rows, full.nonzero().squeeze(1))
     assert torch.equal(measured.scored.scores, method.scores(test.where(full), classes.text))
 

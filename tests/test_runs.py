@@ -254,3 +254,15 @@ def test_killed_and_resumed_ends_in_the_same_bytes(run, data, tmp_path, moment):
     assert code == 0
     assert len(told) < 9, "it started from the beginning"
     assert contents(out) == contents(run.folder)  # and no half file is left
+
+
+def test_a_training_that_is_refused_at_once_leaves_no_run(data, tmp_path):
+    for _ in range(2):  # the second time nothing of the first is in the way
+        with pytest.raises(AvgzslError, match="nothing to compare"):
+            train(data, "frozen", out=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "half.tmp").write_text("of somebody else")
+    with pytest.raises(AvgzslError, match="nothing to compare"):
+        train(data, "frozen", out=tmp_path / "run")
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["half.tmp"]

@@ -407,7 +407,7 @@ def avgzsl(*arguments: object) -> str:
     if ran.exception is not None and not isinstance(ran.exception, SystemExit):
         raise ran.exception
     assert ran.exit_code == 0, ran.output
-    return ran.output
+    return ran.stdout
 
 
 def test_the_commands(archive, run, files, tmp_path, monkeypatch):

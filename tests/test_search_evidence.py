@@ -91,7 +91,7 @@ def test_evidence_is_the_first_hits_place_among_the_banks_scores(phrase, modalit
         with_ids[hit.id] = {name: torch.from_numpy(row)[None] for name, row in rows.items()}
     first = with_ids[hits[0].id]
     clip = ClipSet(first["audio"], first["video"], torch.zeros(1, dtype=torch.long), np.array(["first"]))
-    against = method.scores(clip, encode(everyday_phrases()), modality, "equal")[0].tolist()
+    against = (method.scores(clip, encode(everyday_phrases()), modality, "equal")[0] + hits[0].addend).tolist()
     mean, deviation = statistics.fmean(against), statistics.stdev(against)
     assert [hit.evidence for hit in hits] == pytest.approx([(hit.score - mean) / deviation for hit in hits], abs=1e-3)
     assert [hit.evidence for hit in hits] == sorted((hit.evidence for hit in hits), reverse=True)
@@ -167,7 +167,7 @@ def found_by(scores: list[float]) -> tuple[NearestClips, TextEmbeddings]:
     z, k = torch.tensor(scores)[:, None], len(scores)
     has = torch.ones(k, dtype=torch.bool)
     clips = [IndexedClip(f"c{i}", f"h{i}") for i in range(k)]
-    nearest = NearestClips(clips, np.array(scores, np.float32), Embeddings(z, z, None, has, has), 276)
+    nearest = NearestClips(clips, np.array(scores, np.float64), Embeddings(z, z, None, has, has), np.zeros(k), 276)
     return nearest, TextEmbeddings.shared(torch.ones(1, 1))
 
 
@@ -198,7 +198,8 @@ def test_what_retrieval_adds_to_scores_is_added_to_the_banks():
     values = [2.0 * b for b in np.linspace(-0.5, 0.5, 200)]
     deviation = statistics.stdev(values)
     assert plain.evidence == pytest.approx([s / deviation for s in (2.0, 1.5, 1.0)], abs=1e-4)
-    corrected = nearest._replace(scores=nearest.scores + np.array([5.0, 4.8, 4.0], np.float32))
+    added = np.array([5.0, 4.8, 4.0], np.float32)
+    corrected = nearest._replace(scores=nearest.scores + added, addends=added)
     said = judge(Compares("dot"), phrases, Z_LINES, corrected, phrase, BOTH)
     assert said.evidence == pytest.approx([s / deviation for s in (2.0, 1.3, 0.0)], abs=1e-4)
 
@@ -221,7 +222,7 @@ def test_a_bank_whose_phrases_all_fit_alike_tells_nothing():
 def test_lines_are_chosen_on_validation_clips_with_slow_loops_beside(run, data):
     """The line found has the best balance that any number has; the record is that of the calibration."""
     encode, method, val = load_text("hashed-words:64").encode, run.method, data.splits["val"]
-    lines = lines_by_mode(gallery_of(method, val, data.classes), method.embed_text(encode(everyday_phrases())))
+    lines = lines_by_mode(gallery_of(method, val, data.classes), method.embed_text(encode(everyday_phrases())), {})
     assert read_recognition(run.folder).lines == lines and set(lines) == set(read_recognition(run.folder).modes)
     names = method.scores(val, data.classes.text, "both", "equal").tolist()
     against = method.scores(val, encode(everyday_phrases()), "both", "equal").tolist()
@@ -275,7 +276,7 @@ def test_names_asked_of_the_clips_of_other_classes_are_near_misses(absolute, see
 def test_too_few_classes_choose_no_lines(run, data):
     val = data.splits["val"].take((data.splits["val"].labels < 4).nonzero().squeeze(1))
     phrases = run.method.embed_text(load_text("hashed-words:64").encode(everyday_phrases()))
-    assert lines_by_mode(gallery_of(run.method, val, data.classes), phrases) == {}
+    assert lines_by_mode(gallery_of(run.method, val, data.classes), phrases, {}) == {}
 
 
 def test_records_without_lines_open_and_damaged_ones_are_refused(tmp_path, run):

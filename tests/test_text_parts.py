@@ -142,3 +142,18 @@ def test_own_is_no_encoder_here() -> None:
 )
 def test_a_phrase_may_carry_its_sentence(phrase: str, name: str, sentence: str | None) -> None:
     assert split_sentence(phrase) == (name, sentence)
+
+
+def test_many_at_once_gives_the_same_rows_and_asks_the_encoder_once(sentences: Path, monkeypatch) -> None:
+    parts = load_parts(
+        ["hashed-words:128", "hashed-words:64+prompts=photo", f"hashed-words:64+descriptions={sentences}"]
+    )
+    asked = []
+    usual = type(parts.parts[0].encoder).encode_many
+    monkeypatch.setattr(
+        "avgzsl.text.checked.CheckedEncoder.encode_many", lambda self, words: asked.append(words) or usual(self, words)
+    )
+    rows, notes = parts.many_at_once().encode(["red drum", "green bell"])
+    assert len(asked) == 3 and asked[0] == ["red drum", "green bell"]
+    expected, told = parts.encode(["red drum", "green bell"])
+    assert torch.allclose(rows, expected, atol=1e-6) and notes == told and len(asked) == 3

@@ -19,6 +19,7 @@ from avgzsl.experiments.gallery import gallery_of
 from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.two_stage import best_epoch, find_numbers, grid_penalty, two_stage
+from avgzsl.learning.training import Job
 from avgzsl.methods import build
 from avgzsl.scores.metrics import classification
 from avgzsl.scores.scoring import calibrate
@@ -61,7 +62,7 @@ def test_stages_by_hand(root: Path, tmp_path: Path) -> None:
     fitted = []
     for dataset in (first, second):
         method = build("avgzslnet", settings={**FEW, "epochs": epochs})
-        fitted.append(method.fit(*dataset.training(), experiment.Job(seed=3)))
+        fitted.append(method.fit(*dataset.training(), Job(seed=3)))
     assert all(torch.equal(value, fitted[1].state()[key]) for key, value in state(tmp_path / "out/stage-2").items())
     networks = {k: v for k, v in state(tmp_path / "out/stage-1").items() if not k.startswith("attention")}
     assert all(torch.equal(value, fitted[0].state()[key]) for key, value in networks.items())
@@ -120,7 +121,7 @@ def test_the_published_penalty_is_the_mean_of_three_from_a_grid(seed: int) -> No
     """In the published code both is the *sum* of the distances; here it is their mean, so its penalty is halved."""
     data = world(seed)
     method = build("avgzslnet", settings={**FEW, "attention": "none", "epochs": 20, "lr": 0.01, "margin": 9})
-    method.fit(*data.training(), experiment.Job(seed=seed))
+    method.fit(*data.training(), Job(seed=seed))
     val, seen = data.split("val"), data.classes.seen
     audio, video = (method.scores(val, data.classes.text, modality).double() for modality in ("audio", "video"))
     betas = [naive_grid(s.numpy(), val.labels.numpy(), seen.numpy()) for s in (audio, video, audio + video)]

@@ -60,7 +60,8 @@ def is_corrected(record: IndexRecord, retrieval: RetrievalKind | None, source: o
     """
     if retrieval == "corrected" and not record.energy:
         raise ConfigError(
-            f"{source}: has no energy term, for its run's calibration found none of use, or it was made by an older "
-            "version; ask with retrieval plain, or make the index anew: `avgzsl index RUN SOURCE --out NEW`"
+            f"{source}: has no energy term: it was made without a run, or its run's calibration found none of use, or "
+            "it was made by an older version, and then anew by `avgzsl index RUN SOURCE --out NEW`; else ask with "
+            "retrieval plain"
         )
     return bool(record.energy) and (by_words if retrieval is None else retrieval == "corrected")

@@ -83,7 +83,7 @@ def index(
         "hop": None if hop is None else seconds(hop),
         "prune": prune,
     }
-    _check_sources(run, source, frozen, encoders, unused={"--split": split, "--method": method})
+    _check_sources(run, source, frozen, unused={"--split": split, "--method": method})
     with show.progress() as progress:
         if source is None:
             added = index_frozen(run, out, **more, progress=progress, note=show.note)
@@ -245,9 +245,7 @@ def index_evaluate(
     print(f"{evaluation.unlabelled} clips without a label were not counted")
 
 
-def _check_sources(
-    run: Path, source: Path | None, frozen: bool, encoders: EncoderChoice, unused: dict[str, str | None]
-) -> None:
+def _check_sources(run: Path, source: Path | None, frozen: bool, unused: dict[str, str | None]) -> None:
     """Raises ConfigError unless there are a run and a source, or, with --frozen, clips alone and nothing of a run."""
     from avgzsl.errors import ConfigError
 
@@ -258,8 +256,6 @@ def _check_sources(
             raise ConfigError(f"{given[0]} is of a run, and --frozen has none; leave it out")
     elif source is None:
         raise ConfigError(f"{run}: one folder was given; give a run and a source, or one folder of clips with --frozen")
-    elif encoders.parts:
-        raise ConfigError("--text is of an index without a run (--frozen); the run knows what words go through")
 
 
 def _show_added(index: Path, added: "Added") -> None:

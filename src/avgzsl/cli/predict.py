@@ -60,7 +60,7 @@ def predict(
         shown.json(Predictions(tuple(results), notes))
     elif calibrated:
         _show_uncalibrated(results)
-    shown.notes(notes, sys.stderr if json else sys.stdout)
+    shown.notes(notes, aside=json)
     sys.exit(1 if any(result.error is not None for result in results) else 0)
 
 

@@ -80,7 +80,7 @@ def search(
         show.json(shown)
     else:
         _print(hits, shown, f"‘{' + '.join(words or [])}’")
-    show.notes(hits.notes, sys.stderr if json else sys.stdout)
+    show.notes(hits.notes, aside=json)
     if only_likely and not shown:
         sys.exit(NONE_LIKELY)
 
@@ -132,7 +132,7 @@ def _place(hit: "Hit") -> Any:
     """Where a clip is: its file, or its id, and its part of the file."""
     span = ""
     if hit.start or hit.end is not None:
-        span = f" {_seconds(hit.start or 0)}–{'' if hit.end is None else _seconds(hit.end)} s"
+        span = f" {_seconds(hit.start or 0.0)}–{'' if hit.end is None else _seconds(hit.end)} s"
     return _shown(f"{hit.path or hit.id}{span}{_MARKS.get(hit.file or '', '')}")
 
 

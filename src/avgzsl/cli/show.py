@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from avgzsl.experiments.baselines import Baselines
@@ -53,15 +53,15 @@ def json(result: "Shown") -> None:
     print(dumps(result.json(), indent=2, allow_nan=False))
 
 
-def notes(said: Iterable[str], stream: TextIO | None = None) -> None:
-    """Print what the reader should know of the data, or of the answer."""
+def notes(said: Iterable[str], aside: bool = False) -> None:
+    """Print what the reader should know of the data, or of the answer; `aside`, on stderr."""
     for note in said:
-        print(f"note: {printable(note)}", file=stream)
+        print(f"note: {printable(note)}", file=sys.stderr if aside else sys.stdout)
 
 
 def note(said: str) -> None:
     """Print what the reader should know, beside the bars."""
-    notes([said], sys.stderr)
+    notes([said], aside=True)
 
 
 def files(paths: Iterable[Path]) -> None:

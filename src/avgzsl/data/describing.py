@@ -17,6 +17,7 @@ from typing import Any
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import as_dataset
 from avgzsl.errors import ConfigError, DataError
+from avgzsl.features.feature_store import is_store, open_store
 from avgzsl.support.arguments import check_arguments
 from avgzsl.support.chat import ChatModel, Unanswered
 from avgzsl.support.confidential import Address, key_from
@@ -98,7 +99,7 @@ def describe(
     check_arguments(choice=choice, progress=progress)
     path = Path(out)
     model = model_of_environment()
-    names = as_dataset(data, choice).classes.names
+    names = _class_names(data, choice)
     table = _begun(path) if path.exists() else _Table(path, ["label", COLUMN], [], 0, 1)
     places = _places(table, names)
     table.write()
@@ -124,6 +125,23 @@ def describe(
     return Described(path, tuple(filled), tuple(name for name in empty if name not in filled), failures)
 
 
+def _class_names(data: str | Path | Dataset, choice: DataChoice | None) -> tuple[str, ...]:
+    """Those of a data set; of a store all that its clips have, for sentences are written before classes are divided.
+
+    Raises DataError where no clip has a label, and what `as_dataset` raises.
+    """
+    whole = choice is None or (choice.class_split is None and not choice.merge_spellings)
+    if isinstance(data, Dataset) or not whole or not is_store(Path(data)):
+        return as_dataset(data, choice).classes.names
+    names = open_store(data).record.classes
+    if not names:
+        raise DataError(
+            f"{data}: no clip has a label, so there is no class to describe; extract again with --manifest or "
+            "--labels-from-folders (what is extracted is kept)"
+        )
+    return tuple(names)
+
+
 def model_of_environment() -> ChatModel | None:
     """The model that the environment names; None where it names nothing. Raises ConfigError for half of it."""
     url, key, name = os.environ.get(URL), key_from(KEY), os.environ.get(MODEL)
@@ -132,7 +150,7 @@ def model_of_environment() -> ChatModel | None:
     if not url or key is None or not name:
         missing = [variable for variable, value in ((URL, url), (KEY, key), (MODEL, name)) if not value]
         raise ConfigError(
-            f"{' and '.join(missing)} is not set; a model is asked where {URL}, {KEY} and {MODEL} are, and none where "
+            f"not set: {' and '.join(missing)}; a model is asked where {URL}, {KEY} and {MODEL} are, and none where "
             "none of them is"
         )
     return ChatModel(name, Address(url), key)

@@ -20,7 +20,7 @@ from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run, run_id
 from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.experiments.trial import calibration_galleries, measured_with, result_rows
-from avgzsl.methods import Method, build, marked
+from avgzsl.methods import Method, build, marked, method_class
 from avgzsl.support.files import write_json
 from avgzsl.support.showing import Shown
 
@@ -69,6 +69,8 @@ def baselines(
     notes: list[str] = []
     for name in names:
         seconds = 0.0 if wanted else baseline_seconds(name, dataset) + evaluated_seconds
+        if method_class(name).untrained and not dataset.encoders:
+            seconds = 0.0  # refused at once, and its reason is worth more than what it would cost
         if seconds > left:
             notes.append(unasked(name, seconds, left))
             continue

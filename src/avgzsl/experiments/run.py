@@ -9,6 +9,7 @@ Nothing in a run depends on when it was made, so that the same training gives th
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -179,6 +180,14 @@ class Run(Shown):
                 "seed": self.config.seed,
             }
         ]
+
+
+def discard_start(folder: Path) -> None:
+    """Take away what was written before a training that was refused at once: the same folder can be asked for again."""
+    for name in (CONFIG, CLASSES):
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):  # it was there before, and holds what others wrote
+        folder.rmdir()
 
 
 def write_classes(folder: Path, classes: ClassTable) -> None:

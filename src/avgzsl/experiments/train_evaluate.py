@@ -10,7 +10,7 @@ from typing import Any
 import avgzsl
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import as_dataset
-from avgzsl.errors import ConfigError
+from avgzsl.errors import AvgzslError, ConfigError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
 from avgzsl.experiments.gallery import Measured, gallery_of
@@ -106,7 +106,12 @@ def train(
         overwrite=not isinstance(data, Dataset),
         history=history,
     )
-    fitted = unfitted.fit(*dataset.training(), job)
+    try:
+        fitted = unfitted.fit(*dataset.training(), job)
+    except AvgzslError:
+        if not resume and not history:
+            runs.discard_start(folder)
+        raise
     runs.write_history(folder, history)
     run = runs.Run(folder, config, fitted)
     _calibrate(run, dataset)

@@ -115,11 +115,9 @@ def video_weight(
     if fusion == "attention":
         return None if clips.video_weight is None else clips.video_weight[:, None]
     if fusion == "weighted":
-        return (
-            torch.full((1, 1), 0.5 if weight is None else weight)
-            if text.video_weight is None
-            else text.video_weight[None]
-        )
+        if text.video_weight is not None:
+            return text.video_weight[None]
+        return torch.full((1, 1), 0.5 if weight is None else weight, dtype=torch.float64)
     return None
 
 

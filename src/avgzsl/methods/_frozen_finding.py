@@ -18,6 +18,7 @@ from avgzsl.text.part_record import TextPart
 from avgzsl.types import Modality
 
 _OVERRIDES = ",overrides="
+_KNOWN = 0.5  # of the labels: with words for fewer, a phrase is met by whichever labels happen to have one
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _by_labels(modality: Modality, tagger: Tagger, made: Made) -> LabelSpace:
         encoder = made.encoder_of(part)
         if encoder is not None:
             try:
-                found[place] = encode_labels(tagger.labels, made.load(encoder))
+                found[place] = _labels(tagger, made.load(encoder))
             except AvgzslError as problem:  # another part may do
                 refused.append(str(problem))
     if not found:
@@ -114,6 +115,17 @@ def _by_labels(modality: Modality, tagger: Tagger, made: Made) -> LabelSpace:
     kept = {place: labels for place, labels in found.items() if torch.equal(labels.part_of, widest)}
     vectors = side_by_side([labels.vectors for labels in kept.values()])
     return LabelSpace(tuple(kept), tagger.labels, vectors, widest, tagger.layer)
+
+
+def _labels(tagger: Tagger, encoder: TextEncoder) -> LabelText:
+    """The names of the labels by an encoder. Raises ConfigError for one that knows too few words to tell them apart."""
+    if not encoder.open_vocabulary:
+        raise ConfigError(f"{encoder.spec} knows a closed list of names")
+    labels = encode_labels(tagger.labels, encoder)
+    known = len(labels.part_of.unique())
+    if known < _KNOWN * labels.total:
+        raise ConfigError(f"{encoder.spec} has words for {known} of them alone")
+    return labels
 
 
 def _is(part: Encoder | None, words: str, backbone: Encoder) -> bool:

@@ -6,7 +6,7 @@ bank 0.94 to 0.97 (real clips, MiniLM).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -41,7 +41,8 @@ def load_bank(words: Recogniser) -> Bank:
     try:
         if not words.text.open_vocabulary:
             return Bank(None, "the run's text encoder knows a closed list of names alone")
-        text = kept_rows(words.text.record, phrases, lambda: _encoded(words, phrases))
+        quick = replace(words, load_text=words.text.many_at_once)
+        text = kept_rows(words.text.record, phrases, lambda: _encoded(quick, phrases))
     except AvgzslError:
         return Bank(None, "the run's text encoder is not at hand")
     if len(text) < LEAST_BANK:

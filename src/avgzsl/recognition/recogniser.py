@@ -1,7 +1,7 @@
 """A run and the encoders of its features, loaded once, and the classes it is asked about."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -34,7 +34,7 @@ class Recogniser:
     recognition: Recognition
     mode: Mode
     backbones: Mapping[Modality, Backbone]
-    load_text: partial[PartEncoders]
+    load_text: Callable[[], PartEncoders]
 
     @cached_property
     def text(self) -> PartEncoders:

@@ -20,6 +20,8 @@ CORRECTED = (
     "Corrected: less a part of each clip's energy over the seen classes, chosen where the penalty is; the paper's "
     "figures are plain."
 )
+_TERMINAL = 80  # characters a line of a terminal, at least
+_MODEL = 14  # characters for the name of a model, else blanks around figures are left out
 SHARES = {"classification": ("S", "U", "HM", "ZSL", "AUSUC"), "retrieval": ("S", "U", "HM")}
 
 
@@ -39,7 +41,10 @@ def render(rows: Sequence[Mapping[str, Any]], method: str) -> list["Table"]:
 
     tables = []
     for sheet in sheets(rows, method):
-        table = Table(title=escape(sheet.title), caption=escape(sheet.caption))
+        others = sum(max(map(len, column)) + 3 for column in list(zip(sheet.header, *sheet.lines, strict=True))[1:])
+        # figures are not cut, so the name of the model would be: blanks go first
+        padding = (0, 1) if others + _MODEL + 4 <= _TERMINAL else (0, 0)
+        table = Table(title=escape(sheet.title), caption=escape(sheet.caption), padding=padding)
         for place, name in enumerate(sheet.header):
             table.add_column(name, justify="left" if place < 2 else "right", no_wrap=place > 0)
         for line in sheet.lines:
