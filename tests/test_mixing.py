@@ -189,6 +189,14 @@ def test_where_features_allow_no_frozen_row_one_line_says_why(run, world):
     assert line in unasked, "what cannot be is not told to be asked for"
 
 
+def test_features_of_a_backbone_that_is_not_installed_have_no_frozen_row_and_all_else(run, world):
+    encoders = world.encoders | {modality: Encoder("elsewhere", ()) for modality in MODALITIES}
+    evaluation = replace(evaluate(run, world), dataset=replace(world, encoders=encoders))
+    found = baselines(run, evaluation, trained_seconds=1e6)
+    assert {row["model"] for row in found.results} == {"least-squares"}
+    assert any(note.startswith("no row frozen") and "unknown backbone 'elsewhere'" in note for note in found.notes)
+
+
 def test_a_run_that_is_a_baseline_is_not_set_beside_itself(world, tmp_path):
     frozen = train(world, "frozen", out=tmp_path / "run")
     found = baselines(frozen, evaluate(frozen, world), wanted=True)
