@@ -29,6 +29,7 @@ from avgzsl.scores.similarity import SIMILARITIES, Name
 from avgzsl.support.records import reason
 from avgzsl.support.registry import unknown
 from avgzsl.support.trust import parse_yaml, read_yaml
+from avgzsl.text.part_record import shown_part
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 Fitted = TypeVar("Fitted", bound="Method")
@@ -131,9 +132,20 @@ class Method(ABC):
         check_training(train, classes)
         self.text_ = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
         if not self.text_by_modality:
+            self._require_one_text(classes)
             classes = replace(classes, text=self.text_(classes.text, self.text_modality), parts=())
         self.learn_from(train, classes, job or Job())
         return self
+
+    def _require_one_text(self, classes: ClassTable) -> None:
+        """Raises ConfigError for a part of the text that serves one modality, of a method that reads it for both."""
+        lone = [part for part in classes.parts if part.modality is not None]
+        if lone and self.text_modality is None:
+            raise ConfigError(
+                f"{self.name} compares sound and picture with one text, and the part {shown_part(lone[0])} is for "
+                f"{lone[0].modality} alone; leave `{lone[0].modality}=` out, so that it serves both, or choose a method "
+                "with a text for each modality (docs/methods.md)"
+            )
 
     def embed_text(self, text: Float[Tensor, "c t"]) -> TextEmbeddings:
         """Text vectors of any classes, seen or not, in the space of the clips. Raises ConfigError for another width."""
