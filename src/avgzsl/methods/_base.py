@@ -143,7 +143,7 @@ class Method(ABC):
         if lone and self.text_modality is None:
             raise ConfigError(
                 f"{self.name} compares sound and picture with one text, and the part {shown_part(lone[0])} is for "
-                f"{lone[0].modality} alone; leave `{lone[0].modality}=` out, so that it serves both, or choose a method "
+                f"{lone[0].modality} alone; leave `{lone[0].modality}=` out, for both, or choose a method "
                 "with a text for each modality (docs/methods.md)"
             )
 
