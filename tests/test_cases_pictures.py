@@ -95,10 +95,12 @@ def test_words(tmp_path):
     vectors = {}
     for name in ("ok", "bom", "tabs"):
         out = tmp_path / name
-        extracted(tmp_path / "clips", out, "--text", f"words:{CASES / 'words' / f'{name}.vec'}")
+        text = f"words:{CASES / 'words' / f'{name}.vec'}"
+        extracted(tmp_path / "clips", out, "--labels-from-folders", "--text", text)
         vectors[name] = np.asarray(open_store(out).text)
     assert np.array_equal(vectors["ok"], vectors["bom"]) and np.array_equal(vectors["ok"], vectors["tabs"])
     for name, said in (("noeol", "echo >> noeol.vec"), ("toofew", "goes on after the 3 words")):
         words = ["extract", str(tmp_path / "clips"), "--out", str(tmp_path / name), "--audio", "descriptors"]
+        words += ["--labels-from-folders"]
         result = CliRunner().invoke(cli.app, [*words, "--text", f"words:{CASES / 'words' / f'{name}.vec'}"])
         assert result.exit_code != 0 and said in " ".join((str(result.exception) + result.output).split())

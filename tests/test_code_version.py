@@ -28,6 +28,7 @@ APART = (
     "showcase", "media/decode", "features/extract", "experiments/run", "experiments/calibration",
     "experiments/train_evaluate", "experiments/benchmark", "experiments/tuning", "experiments/code_version",
     "experiments/two_stage", "text/encoders/words", "data/layouts/avca", "methods/gcca", "methods/cjme", "__init__",
+    "methods/_frozen", "backbones/_tagger",
 )  # fmt: skip
 CHILD = """
 import json, sys

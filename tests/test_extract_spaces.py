@@ -162,6 +162,7 @@ def test_a_run_knows_how_long_its_rows_are(root, tmp_path, unit):
     new = extract_media(run, root, tmp_path / "stores", encoders=EncoderChoice(device="cpu")).store
     assert new.record.encoders["video"].unit is unit
     if not unit:
-        later = extract(root, tmp_path / "later", encoders=replace(encoders, unit=True), workers=1)
+        wide = replace(encoders, unit=True)
+        later = extract(root, tmp_path / "later", encoders=wide, manifest=tmp_path / "clips.csv", workers=1)
         with pytest.raises(RunError, match=r"have unit length.*an older store, that have not; index the clips"):
             index(run, later.store.folder, tmp_path / "index")

@@ -12,7 +12,7 @@ from avgzsl.archive import clip_selection
 from avgzsl.archive.collection import Collection, view_of
 from avgzsl.archive.standard_record import read_standard, write_standard
 from avgzsl.experiments.run import read_classes
-from avgzsl.methods import Embeddings, FrozenEncoders
+from avgzsl.methods import Embeddings, UntrainedMethod
 from avgzsl.recognition.text_encoders import load_text_encoder
 from avgzsl.text.bank import everyday_phrases
 from avgzsl.types import EncoderChoice
@@ -23,7 +23,7 @@ _CHUNK = 8192
 def is_own(collection: Collection) -> bool:
     """Whether scores are standardised by the clips of the index."""
     method = collection.run.method
-    return isinstance(method, FrozenEncoders) and (
+    return isinstance(method, UntrainedMethod) and (
         method.awaits_standard or read_standard(collection.folder) is not None
     )
 
@@ -43,7 +43,7 @@ def renew(collection: Collection, db: sqlite3.Connection, encoders: EncoderChoic
     if not is_own(collection) or not clips:
         return
     run = collection.run
-    assert isinstance(run.method, FrozenEncoders)
+    assert isinstance(run.method, UntrainedMethod)
     text, _ = load_text_encoder(run, read_classes(run), encoders).encode(everyday_phrases())
     run.method.standardise(_embedded(collection, db), text)
     write_standard(collection.folder, clips, run.method)

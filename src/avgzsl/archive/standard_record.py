@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from avgzsl.errors import DataError
 from avgzsl.experiments.run import Run
-from avgzsl.methods import FrozenEncoders, Standard
+from avgzsl.methods import Standard, UntrainedMethod
 from avgzsl.support.files import write_json
 from avgzsl.support.records import read_record
 from avgzsl.types import Modality
@@ -42,7 +42,7 @@ def read_standard(folder: Path) -> StandardRecord | None:
         return None
 
 
-def write_standard(folder: Path, clips: int, method: FrozenEncoders) -> None:
+def write_standard(folder: Path, clips: int, method: UntrainedMethod) -> None:
     """Note how a method standardises."""
     modalities = {m: ModalityStandard(mean=s.mean, deviation=s.deviation) for m, s in method.standards.items()}
     write_json(folder / STANDARD, StandardRecord(clips=clips, modalities=modalities).model_dump(mode="json"))
@@ -51,5 +51,5 @@ def write_standard(folder: Path, clips: int, method: FrozenEncoders) -> None:
 def apply_standard(folder: Path, run: Run) -> None:
     """Let the run of an index, as it was read, score by the index's own standard. Raises DataError."""
     method = run.method
-    if isinstance(method, FrozenEncoders) and method.awaits_standard and (record := read_standard(folder)) is not None:
+    if isinstance(method, UntrainedMethod) and method.awaits_standard and (record := read_standard(folder)) is not None:
         method.take_standards({m: Standard(own.mean, own.deviation) for m, own in record.modalities.items()})

@@ -23,9 +23,8 @@ from avgzsl.methods._base import (
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present, video_weight
 from avgzsl.methods._examples import Examples
-from avgzsl.methods._frozen import FrozenEncoders, Standard
 from avgzsl.methods._single import SingleFeature
-from avgzsl.methods._untrained import UntrainedMethod
+from avgzsl.methods._untrained import Standard, UntrainedMethod
 from avgzsl.scores.similarity import Name as SimilarityName
 from avgzsl.support.registry import Plugins
 
@@ -34,7 +33,6 @@ __all__ = [
     "SETTINGS",
     "Embeddings",
     "Examples",
-    "FrozenEncoders",
     "Job",
     "Method",
     "MethodChoice",

@@ -8,7 +8,6 @@ and the score the rule of `scores/label_mix.py`; beside a shared space labels ar
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass as plain
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -27,21 +26,13 @@ from avgzsl.methods._frozen_finding import Made, find_space, same_width
 from avgzsl.methods._frozen_reasons import few_labels, reasons
 from avgzsl.methods._frozen_spaces import LabelSpace, Phrases, Space, restored
 from avgzsl.methods._text import Columns, TextPreparation
-from avgzsl.methods._untrained import UntrainedMethod
+from avgzsl.methods._untrained import Standard, UntrainedMethod
 from avgzsl.scores.label_mix import video_share
 from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 Untrained = TypeVar("Untrained", bound="FrozenEncoders")
 _CHUNK = 8192
-
-
-@plain(frozen=True)
-class Standard:
-    """What is taken off the scores of a modality, and what they are then divided by (above 0)."""
-
-    mean: float = 0.0
-    deviation: float = 1.0
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
@@ -139,16 +130,16 @@ class FrozenEncoders(UntrainedMethod):
 
     @property
     def awaits_standard(self) -> bool:
-        """Whether scores of its spaces are to be standardised, and no clips have said yet how."""
+        """See `UntrainedMethod`: scores of shared spaces are to be standardised."""
         return self._standardised and not self.standards_
 
     @property
     def standards(self) -> Mapping[Modality, Standard]:
-        """Mean and deviation by modality; none where scores are not standardised, or not yet."""
+        """See `UntrainedMethod`."""
         return self.standards_
 
     def take_standards(self: Untrained, standards: Mapping[Modality, Standard]) -> Untrained:
-        """Standardise by what clips said before; gives back self."""
+        """See `UntrainedMethod`."""
         self.standards_ = dict(standards)
         return self
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass as plain
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -16,6 +17,14 @@ from avgzsl.methods._embeddings import Embeddings
 from avgzsl.types import Modality
 
 Untrained = TypeVar("Untrained", bound="UntrainedMethod")
+
+
+@plain(frozen=True)
+class Standard:
+    """What is taken off the scores of a modality, and what they are then divided by (above 0)."""
+
+    mean: float = 0.0
+    deviation: float = 1.0
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
@@ -55,3 +64,17 @@ class UntrainedMethod(Method):
         Of an index without seen classes the phrases are a bank of everyday ones. Rows of clips stay as they are, for
         only phrases change by it. Raises DataError without any clips.
         """
+
+    @property
+    @abstractmethod
+    def awaits_standard(self) -> bool:
+        """Whether scores are to be standardised, and no clips have said yet how."""
+
+    @property
+    @abstractmethod
+    def standards(self) -> Mapping[Modality, Standard]:
+        """Mean and deviation by modality; none where scores are not standardised, or not yet."""
+
+    @abstractmethod
+    def take_standards(self: Untrained, standards: Mapping[Modality, Standard]) -> Untrained:
+        """Standardise by what clips said before; gives back self."""

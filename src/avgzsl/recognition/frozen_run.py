@@ -12,7 +12,7 @@ from avgzsl.data.clips import ClassTable, Encoder
 from avgzsl.errors import ConfigError
 from avgzsl.experiments.run import Run, finish, write_classes
 from avgzsl.experiments.run_record import describe_untrained, start
-from avgzsl.methods import FrozenEncoders, build, marked
+from avgzsl.methods import untrained
 from avgzsl.text.part_record import TextPart, shown_part
 from avgzsl.text.parts import load_parts
 from avgzsl.types import Modality
@@ -34,8 +34,7 @@ def make_frozen_run(
     """
     parts = load_parts(text, models, "cpu").record
     widths: dict[str, int] = {**dict[str, int](sizes.items()), "text": sum(part.width for part in parts)}
-    method = build(marked("untrained")[0])
-    assert isinstance(method, FrozenEncoders)
+    method = untrained()
     with _one_thread():
         method.read(widths, dict[str, Encoder](encoders.items()), parts, models)
     if method.left_out:
