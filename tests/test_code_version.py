@@ -20,7 +20,8 @@ PARTS = (
     "experiments/gallery", "experiments/pseudo_unseen", "experiments/numbers", "methods/_embeddings",
     "scores/energy", "scores/choosing",
     "learning/attention", "learning/training", "learning/nets", "scores/similarity", "data/clips",
-    "learning/train_set", "experiments/trial", "methods/_base", "methods/_projections", "methods/avgzslnet",
+    "learning/train_set", "experiments/trial", "methods/_base", "methods/_inputs", "methods/_settings",
+    "methods/_projections", "methods/avgzslnet",
     "methods/__init__",
 )  # fmt: skip
 APART = (

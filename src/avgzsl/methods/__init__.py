@@ -9,20 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import (
-    Method,
-    by_modality,
-    check_settings,
-    check_training,
-    clip_features,
-    dimensions,
-    fitted,
-    parse_override,
-    settings_of,
-)
+from avgzsl.methods._base import Method, fitted
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present, video_weight
 from avgzsl.methods._examples import Examples
+from avgzsl.methods._inputs import by_modality, check_training, clip_features, dimensions
+from avgzsl.methods._settings import check_settings, parse_override, settings_of
 from avgzsl.methods._single import SingleFeature
 from avgzsl.methods._untrained import Standard, UntrainedMethod
 from avgzsl.scores.similarity import Name as SimilarityName

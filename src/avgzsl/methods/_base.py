@@ -6,34 +6,32 @@ the package (evaluation, index, page) knows methods through `embed_clips`, `embe
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet
-from avgzsl.errors import ConfigError, DataError, ModalityError, NotFittedError, UnknownNameError
-from avgzsl.learning.nets import unit_rows
+from avgzsl.errors import ConfigError, ModalityError, NotFittedError, UnknownNameError
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, concatenate, present, video_weight
-from avgzsl.methods._text import Columns, TextPreparation, TextScale, without_text
+from avgzsl.methods._inputs import check_training, columns_of
+from avgzsl.methods._text import TextPreparation, TextScale, without_text
 from avgzsl.scores.evidence import TAGGER_LINES, Z_LINES, Lines
 from avgzsl.scores.scoring import fuse
 from avgzsl.scores.similarity import SIMILARITIES, Name
-from avgzsl.support.records import reason
 from avgzsl.support.registry import unknown
-from avgzsl.support.trust import parse_yaml, read_yaml
+from avgzsl.support.trust import read_yaml
+from avgzsl.text.part_record import shown_part
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 Fitted = TypeVar("Fitted", bound="Method")
 _CHUNK = 8192
-_SHOWN = 200  # letters of a bad value
 _NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 
 
@@ -131,9 +129,20 @@ class Method(ABC):
         check_training(train, classes)
         self.text_ = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
         if not self.text_by_modality:
+            self._require_one_text(classes)
             classes = replace(classes, text=self.text_(classes.text, self.text_modality), parts=())
         self.learn_from(train, classes, job or Job())
         return self
+
+    def _require_one_text(self, classes: ClassTable) -> None:
+        """Raises ConfigError for a part of the text that serves one modality, of a method that reads it for both."""
+        lone = [part for part in classes.parts if part.modality is not None]
+        if lone and self.text_modality is None:
+            raise ConfigError(
+                f"{self.name} compares sound and picture with one text, and the part {shown_part(lone[0])} is for "
+                f"{lone[0].modality} alone; leave `{lone[0].modality}=` out, for both, or choose a method "
+                "with a text for each modality (docs/methods.md)"
+            )
 
     def embed_text(self, text: Float[Tensor, "c t"]) -> TextEmbeddings:
         """Text vectors of any classes, seen or not, in the space of the clips. Raises ConfigError for another width."""
@@ -262,113 +271,8 @@ class Method(ABC):
         return settings
 
 
-def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
-    """Build the method. Raises ConfigError that lists every unknown key, with near matches, and every bad value."""
-    adapter = TypeAdapter(cls)
-    known = [field.name for field in fields(cls)]
-    problems = [unknown("hyper-parameter", key, known) for key in settings if key not in known]
-    try:
-        method = adapter.validate_python({key: value for key, value in settings.items() if key in known})
-    except ValidationError as error:
-        for detail in error.errors():
-            place = ".".join(map(str, detail["loc"])) or cls.name
-            problems.append(f"{place}={_shown(detail['input'])}: {reason(detail)}")
-    if problems:
-        raise ConfigError("\n  ".join([f"{cls.name}: {len(problems)} bad settings:", *problems]))
-    return method
-
-
-def settings_of(method: Method) -> dict[str, Any]:
-    """The hyper-parameters of a method, by name."""
-    return {field.name: getattr(method, field.name) for field in fields(method)}
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """`key=value` with a YAML value; a comma makes a list. Raises ConfigError."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"{text!r} is not a setting; expected key=value, as in lr=0.1")
-    try:
-        return key, parse_yaml(f"[{value}]" if "," in value and not value.startswith("[") else value)
-    except ValueError as problem:
-        raise ConfigError(f"{text!r}: {value!r} is not a value ({problem})") from problem
-
-
 def fitted(value: Any, method: Method) -> Any:
     """`value`, or NotFittedError when it is None: what was learned is not there yet."""
     if value is None:
         raise NotFittedError(f"{method.name} is not fitted yet; call fit, or load a run")
     return value
-
-
-def check_training(train: ClipSet, classes: ClassTable) -> None:
-    """What every method needs of its training data. Raises DataError."""
-    if not bool(classes.seen.all()):
-        raise DataError("training was given unseen classes; pass what Dataset.training() gives")
-    if len(classes) < 2:
-        raise DataError(f"only one seen class ({', '.join(classes.names)}); learning to tell classes apart needs two")
-    count = torch.bincount(train.labels, minlength=len(classes))
-    if not bool(count.all()):
-        empty = [name for name, n in zip(classes.names, count.tolist(), strict=True) if n == 0]
-        raise DataError(f"no training clip of: {', '.join(empty)}; add clips or leave these classes out")
-    for modality in MODALITIES:
-        feature = train.feature(modality)
-        if feature is not None and not _all_finite(feature, train.has(modality)):
-            raise DataError(f"{modality} features hold NaN or infinite values; drop or repair these clips")
-
-
-def _all_finite(feature: Float[Tensor, "n d"], has: Bool[Tensor, " n"]) -> bool:
-    """In chunks: `isfinite` makes several copies of what it looks at."""
-    parts = zip(feature.split(_CHUNK), has.split(_CHUNK), strict=True)
-    return all(bool(torch.isfinite(rows[present]).all()) for rows, present in parts)
-
-
-def columns_of(classes: ClassTable) -> list[Columns]:
-    """The parts of the text of classes."""
-    return [Columns(part.width, part.modality) for part in classes.parts]
-
-
-def by_modality(
-    prepare: TextPreparation, text: Float[Tensor, "c t"], modalities: Collection[Modality]
-) -> TextEmbeddings:
-    """The scaled text of each of the modalities; of text that serves both, one in one space."""
-    if all(part.modality is None for part, _ in prepare.split(text)):
-        return TextEmbeddings.shared(prepare(text))
-    audio, video = (prepare(text, m) if m in modalities else None for m in MODALITIES)
-    return TextEmbeddings(audio, video, None)
-
-
-def dimensions(train: ClipSet, classes: ClassTable) -> dict[str, int]:
-    """Feature dimensions of each modality that some clip of a seen class has, and of the text."""
-    sizes: dict[str, int] = {}
-    for modality in MODALITIES:
-        feature = train.feature(modality)
-        if feature is not None and bool((train.has(modality) & classes.seen[train.labels]).any()):
-            sizes[modality] = feature.shape[1]
-    return {**sizes, "text": classes.text.shape[1]}
-
-
-def clip_features(
-    clips: ClipSet, sizes: Mapping[str, int], normalise: bool, device: torch.device
-) -> dict[Modality, Float[Tensor, "n _d"]]:
-    """Features of the modalities that were trained on, preprocessed as in training; absent rows are zero.
-
-    Raises ModalityError for another dimension than the model was trained on.
-    """
-    features: dict[Modality, Tensor] = {}
-    for modality in MODALITIES:
-        given = clips.feature(modality)
-        if given is None or modality not in sizes:
-            continue
-        if given.shape[1] != sizes[modality]:
-            raise ModalityError(
-                f"{modality} features have {given.shape[1]} dimensions, the model was trained on {sizes[modality]}"
-            )
-        x = torch.where(clips.has(modality)[:, None], given.to(torch.float32), 0.0).to(device)
-        features[modality] = unit_rows(x) if normalise else x
-    return features

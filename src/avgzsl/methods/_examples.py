@@ -13,7 +13,7 @@ from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError, ModalityError
-from avgzsl.methods._base import clip_features
+from avgzsl.methods._inputs import clip_features
 from avgzsl.types import Modality
 
 Scale = Literal["none", "l2", "z-score"]

@@ -20,11 +20,12 @@ from torch.nn.functional import pad
 from avgzsl.data.clips import ClassTable, ClipSet, Encoder, TextPart
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import clip_features, dimensions, fitted
+from avgzsl.methods._base import fitted
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late
 from avgzsl.methods._frozen_finding import Made, find_space, same_width
 from avgzsl.methods._frozen_reasons import few_labels, reasons
 from avgzsl.methods._frozen_spaces import LabelSpace, Phrases, Space, restored
+from avgzsl.methods._inputs import clip_features, dimensions
 from avgzsl.methods._text import Columns, TextPreparation
 from avgzsl.methods._untrained import Standard, UntrainedMethod
 from avgzsl.scores.label_mix import video_share

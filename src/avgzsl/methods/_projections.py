@@ -21,8 +21,9 @@ from avgzsl.learning.nets import Attention, Projection, linear_layer
 from avgzsl.learning.sampling import PairSampler
 from avgzsl.learning.train_set import TrainSet, load_train_set
 from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
-from avgzsl.methods._base import Method, clip_features, dimensions, fitted
+from avgzsl.methods._base import Method, fitted
 from avgzsl.methods._embeddings import Embeddings, late
+from avgzsl.methods._inputs import clip_features, dimensions
 from avgzsl.scores.similarity import Name
 from avgzsl.support.device import pick_device
 from avgzsl.types import MODALITIES, Fusion, Modality

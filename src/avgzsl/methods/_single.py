@@ -12,9 +12,10 @@ from torch import Tensor
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Method, dimensions, fitted
+from avgzsl.methods._base import Method, fitted
 from avgzsl.methods._embeddings import Embeddings
 from avgzsl.methods._examples import Examples, Scale, Statistics, joined, standardised, statistics, usable_rows
+from avgzsl.methods._inputs import dimensions
 from avgzsl.types import MODALITIES, Modality, TestModality
 
 Input = Literal["audio", "video", "concat"]

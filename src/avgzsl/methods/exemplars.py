@@ -26,9 +26,10 @@ from torch import Tensor
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Method, clip_features, dimensions, fitted
+from avgzsl.methods._base import Method, fitted
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late
 from avgzsl.methods._examples import cholesky, solve_positive
+from avgzsl.methods._inputs import clip_features, dimensions
 from avgzsl.methods._text import TextScale
 from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Modality

@@ -22,9 +22,10 @@ from torch import Tensor
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Method, clip_features, dimensions, fitted
+from avgzsl.methods._base import Method, fitted
 from avgzsl.methods._embeddings import Embeddings, late
 from avgzsl.methods._examples import cholesky, usable_rows
+from avgzsl.methods._inputs import clip_features, dimensions
 from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES
 

@@ -18,8 +18,9 @@ from torch import Tensor
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.learning.train_set import TrainSet, load_train_set
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._base import Method, by_modality, clip_features, dimensions, fitted
+from avgzsl.methods._base import Method, fitted
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late
+from avgzsl.methods._inputs import by_modality, clip_features, dimensions
 from avgzsl.scores.evidence import Z_LINES, Lines
 from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Modality

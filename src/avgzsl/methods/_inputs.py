@@ -1,0 +1,84 @@
+"""What goes into a method: training data that was checked, features as the model was trained on them, and the text."""
+
+from collections.abc import Collection, Mapping
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.errors import DataError, ModalityError
+from avgzsl.learning.nets import unit_rows
+from avgzsl.methods._embeddings import TextEmbeddings
+from avgzsl.methods._text import Columns, TextPreparation
+from avgzsl.types import MODALITIES, Modality
+
+_CHUNK = 8192
+
+
+def check_training(train: ClipSet, classes: ClassTable) -> None:
+    """What every method needs of its training data. Raises DataError."""
+    if not bool(classes.seen.all()):
+        raise DataError("training was given unseen classes; pass what Dataset.training() gives")
+    if len(classes) < 2:
+        raise DataError(f"only one seen class ({', '.join(classes.names)}); learning to tell classes apart needs two")
+    count = torch.bincount(train.labels, minlength=len(classes))
+    if not bool(count.all()):
+        empty = [name for name, n in zip(classes.names, count.tolist(), strict=True) if n == 0]
+        raise DataError(f"no training clip of: {', '.join(empty)}; add clips or leave these classes out")
+    for modality in MODALITIES:
+        feature = train.feature(modality)
+        if feature is not None and not _all_finite(feature, train.has(modality)):
+            raise DataError(f"{modality} features hold NaN or infinite values; drop or repair these clips")
+
+
+def _all_finite(feature: Float[Tensor, "n d"], has: Bool[Tensor, " n"]) -> bool:
+    """In chunks: `isfinite` makes several copies of what it looks at."""
+    parts = zip(feature.split(_CHUNK), has.split(_CHUNK), strict=True)
+    return all(bool(torch.isfinite(rows[present]).all()) for rows, present in parts)
+
+
+def columns_of(classes: ClassTable) -> list[Columns]:
+    """The parts of the text of classes."""
+    return [Columns(part.width, part.modality) for part in classes.parts]
+
+
+def by_modality(
+    prepare: TextPreparation, text: Float[Tensor, "c t"], modalities: Collection[Modality]
+) -> TextEmbeddings:
+    """The scaled text of each of the modalities; of text that serves both, one in one space."""
+    if all(part.modality is None for part, _ in prepare.split(text)):
+        return TextEmbeddings.shared(prepare(text))
+    audio, video = (prepare(text, m) if m in modalities else None for m in MODALITIES)
+    return TextEmbeddings(audio, video, None)
+
+
+def dimensions(train: ClipSet, classes: ClassTable) -> dict[str, int]:
+    """Feature dimensions of each modality that some clip of a seen class has, and of the text."""
+    sizes: dict[str, int] = {}
+    for modality in MODALITIES:
+        feature = train.feature(modality)
+        if feature is not None and bool((train.has(modality) & classes.seen[train.labels]).any()):
+            sizes[modality] = feature.shape[1]
+    return {**sizes, "text": classes.text.shape[1]}
+
+
+def clip_features(
+    clips: ClipSet, sizes: Mapping[str, int], normalise: bool, device: torch.device
+) -> dict[Modality, Float[Tensor, "n _d"]]:
+    """Features of the modalities that were trained on, preprocessed as in training; absent rows are zero.
+
+    Raises ModalityError for another dimension than the model was trained on.
+    """
+    features: dict[Modality, Tensor] = {}
+    for modality in MODALITIES:
+        given = clips.feature(modality)
+        if given is None or modality not in sizes:
+            continue
+        if given.shape[1] != sizes[modality]:
+            raise ModalityError(
+                f"{modality} features have {given.shape[1]} dimensions, the model was trained on {sizes[modality]}"
+            )
+        x = torch.where(clips.has(modality)[:, None], given.to(torch.float32), 0.0).to(device)
+        features[modality] = unit_rows(x) if normalise else x
+    return features
