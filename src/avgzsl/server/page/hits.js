@@ -35,7 +35,7 @@ function card(hit, place, furthest, actions) {
     h(
       "div",
       { class: "about" },
-      h("div", { class: "title" }, h("h3", { class: clip.label ? "" : "quiet" }, name), mark(clip)),
+      h("div", { class: "title" }, h("h3", { class: clip.label ? "" : "quiet", title: clip.label ? null : clip.id }, name), mark(clip)),
       hit.score === undefined ? null : nearness(hit, furthest),
       hit.because?.length ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
       about && h("p", { class: "file quiet", title: clip.id }, about),
