@@ -74,6 +74,7 @@ def open_folder(
     added = update(progress)
     note(said(added))
     with noted(index) as own, ExitStack() as ends:
+        ends.callback(LOG.setLevel, LOG.level)
         if watch:
             ended = ends.enter_context(watched(clips, before, update, note))
 
@@ -115,7 +116,9 @@ def index_place(folder: Path, out: str | Path | None = None) -> Path:
 def said(added: Added) -> str:
     """What came of an index, in a line."""
     gone = f", {added.pruned} removed whose files are gone" if added.pruned else ""
-    failed = f"; {added.failed} files gave none, {added.failures} says why" if added.failed else ""
+    failed = (
+        f"; {added.failed} file{'s' * (added.failed > 1)} gave none, {added.failures} says why" if added.failed else ""
+    )
     return f"{added.added} clips added, {added.kept} were there{gone}{failed}"
 
 

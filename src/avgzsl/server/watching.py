@@ -82,5 +82,5 @@ def folder_state(folder: Path) -> FolderState | None:
 
 
 def _said(added: Added) -> str:
-    failed = f", {added.failed} files gave none ({added.failures})" if added.failed else ""
+    failed = f", {added.failed} file{'s' * (added.failed > 1)} gave none ({added.failures})" if added.failed else ""
     return f"{added.added} clips added, {added.pruned} removed{failed}"
