@@ -60,7 +60,7 @@ def judge(
         return unjudged(k, f"{_UNTOLD}{bank.why}")
     else:
         try:
-            evidence = _held_against(method, bank.text, found, point, mode, weight)
+            evidence = _held_against(method, bank.text, found, mode, weight)
         except DataError as problem:
             return unjudged(k, f"{_UNTOLD}{problem}")
     fits = point.fit is None or float(point.fit[0]) >= FEW_LABELS
@@ -78,7 +78,6 @@ def _held_against(
     method: Method,
     bank: TextEmbeddings,
     found: NearestClips,
-    point: TextEmbeddings,
     mode: Mode,
     weight: float | None,
 ) -> Float64[Tensor, " k"]:

@@ -111,12 +111,12 @@ def did_not_help(method: str, own: Sequence[Mapping[str, Any]], others: Sequence
 
     Compared is HM in the fullest test mode that the method has, which is both modalities if it has them.
     """
-    trained = _fullest(own, None)
+    trained = fullest(own, None)
     if trained is None:
         return None
     ahead = []
     for model in dict.fromkeys(row["model"] for row in others if row["model"] != MIXED):
-        other = _fullest([row for row in others if row["model"] == model], trained["modality"])
+        other = fullest([row for row in others if row["model"] == model], trained["modality"])
         if other is not None and other["HM"] >= trained["HM"]:
             ahead.append(f"{model} has {100 * other['HM']:.1f}")
     if not ahead:
@@ -127,7 +127,8 @@ def did_not_help(method: str, own: Sequence[Mapping[str, Any]], others: Sequence
     )
 
 
-def _fullest(rows: Sequence[Mapping[str, Any]], modality: str | None) -> Mapping[str, Any] | None:
+def fullest(rows: Sequence[Mapping[str, Any]], modality: str | None) -> Mapping[str, Any] | None:
+    """The classification row of the fullest test mode, of any modality or of this one; None where it has no HM."""
     found = [
         row
         for row in rows

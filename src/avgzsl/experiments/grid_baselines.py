@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from avgzsl.data.clips import Dataset
-from avgzsl.experiments.baselines import BASELINES, SHARE, unasked
+from avgzsl.experiments.baselines import BASELINES, SHARE, fullest, unasked
 from avgzsl.experiments.benchmark import Entry, benchmark, is_computed
 from avgzsl.experiments.cells import Comparison, Result
 from avgzsl.experiments.costs import baseline_seconds
@@ -105,21 +105,26 @@ def _for_all(result: Result, grid: Grid) -> list[Result]:
 
 
 def _did_not_help(compared: Sequence[Result], baselines: Sequence[Result]) -> list[str]:
-    """A sentence a method that a baseline, of the grid itself or beside it, is at or above; by mean HM of the cells."""
-    marks = (marked("yardstick")[0], marked("untrained")[0])
-    plain = [result for result in (*compared, *baselines) if result.cell.method in marks]
-    reached = {name: _hm([result for result in plain if result.cell.method == name]) for name in marks}
+    """A sentence a trained method that a baseline, of the grid itself or beside it, is at or above.
+
+    Compared is the mean HM of the cells in the method's fullest test mode, by the same modality.
+    """
+    plain = (marked("yardstick")[0], marked("untrained")[0])
+    untrained = {*plain, *marked("control")}
     sentences = []
-    for label in dict.fromkeys(result.label for result in compared if result.cell.method not in marks):
-        own = _hm([result for result in compared if result.label == label])
-        if own is None:
+    for label in dict.fromkeys(result.label for result in compared if result.cell.method not in untrained):
+        rows = [row for result in compared if result.label == label if (row := fullest(result.rows, None)) is not None]
+        if not rows:
             continue
-        ahead = [f"{name} has {100 * hm:.1f}" for name, hm in reached.items() if hm is not None and hm >= own]
+        modality, own = rows[0]["modality"], fmean(row["HM"] for row in rows)
+        ahead = []
+        for name in plain:
+            others = [result for result in (*compared, *baselines) if result.cell.method == name]
+            reached = [row["HM"] for result in others if (row := fullest(result.rows, modality)) is not None]
+            if reached and fmean(reached) >= own:
+                ahead.append(f"{name} has {100 * fmean(reached):.1f}")
         if ahead:
-            sentences.append(f"training did not help: HM is {100 * own:.1f} for {label}, and {' and '.join(ahead)}")
+            sentences.append(
+                f"training did not help: HM of {modality} is {100 * own:.1f} for {label}, and {' and '.join(ahead)}"
+            )
     return sentences
-
-
-def _hm(results: Sequence[Result]) -> float | None:
-    values = [result.figures["HM"] for result in results if "HM" in result.figures]
-    return fmean(values) if values else None

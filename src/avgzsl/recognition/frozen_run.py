@@ -1,8 +1,7 @@
 """A run without training: encoders as they are, and the method that compares what they make."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from avgzsl.errors import ConfigError
 from avgzsl.experiments.run import Run, finish, write_classes
 from avgzsl.experiments.run_record import describe_untrained, start
 from avgzsl.methods import untrained
+from avgzsl.support.device import one_thread
 from avgzsl.text.part_record import TextPart, shown_part
 from avgzsl.text.parts import load_parts
 from avgzsl.types import Modality
@@ -24,7 +24,6 @@ def make_frozen_run(
     sizes: dict[Modality, int],
     text: Sequence[str],
     models: Path | None = None,
-    device: str = "auto",
 ) -> Run:
     """Write a run of the method `frozen` into `folder`: no class, no clip, no training.
 
@@ -35,7 +34,7 @@ def make_frozen_run(
     parts = load_parts(text, models, "cpu").record
     widths: dict[str, int] = {**dict[str, int](sizes.items()), "text": sum(part.width for part in parts)}
     method = untrained()
-    with _one_thread():
+    with one_thread():
         method.read(widths, dict[str, Encoder](encoders.items()), parts, models)
     if method.left_out:
         raise ConfigError("; ".join(method.left_out.values()))
@@ -52,17 +51,6 @@ def _fingerprint(encoders: Mapping[Modality, Encoder], parts: Sequence[TextPart]
     made = {modality: _identity(encoder) for modality, encoder in sorted(encoders.items())}
     words = [(part.modality, part.width, shown_part(part), _identity(part.encoder)) for part in parts]
     return sha256(json.dumps([made, words]).encode()).hexdigest()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Labels are phrases of five words: several threads on products so small wait for each other most of the time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _identity(encoder: Encoder | None) -> list[str]:

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import takewhile
 from queue import SimpleQueue
 from threading import Event
@@ -12,6 +11,7 @@ import torch
 
 from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests
 from avgzsl.features.engines import BackboneSetup, load_backbones
+from avgzsl.support.device import one_thread
 
 DESCRIPTION = "this machine: decoding in processes, embedding in threads or on its GPU"
 
@@ -57,14 +57,3 @@ def run(batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Backbone
 
 def _on_cpu(device: str) -> bool:
     return torch.device(device).type == "cpu" if device != "auto" else not torch.cuda.is_available()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread of torch a batch: batches run beside each other, and the bytes do not hang on the number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

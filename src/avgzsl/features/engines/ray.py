@@ -12,7 +12,7 @@ from typing import Any
 from avgzsl.errors import AvgzslError
 from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests
 from avgzsl.features.engines import BackboneSetup, load_backbones
-from avgzsl.features.engines.local import one_thread
+from avgzsl.support.device import one_thread
 from avgzsl.support.registry import require
 from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
