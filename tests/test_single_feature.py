@@ -20,7 +20,7 @@ from avgzsl.methods.conse import softmax_regression
 from tests.worlds import world
 
 SINGLE = [name for name in methods() if issubclass(method_class(name), SingleFeature)]
-QUICK = {"epochs": 3, "batch_size": 64, "max_steps": 50}
+QUICK = {"input": "video", "epochs": 3, "steps": 0, "batch_size": 64, "max_steps": 50}
 
 
 def quick(name: str, **settings) -> SingleFeature:
@@ -30,7 +30,7 @@ def quick(name: str, **settings) -> SingleFeature:
 
 
 def test_there_are_such_methods():
-    assert SINGLE == ["ale", "conse", "devise", "eszsl", "pretrained", "sae"]
+    assert SINGLE == ["ale", "apn", "conse", "devise", "eszsl", "pretrained", "sae", "sje"]
 
 
 @pytest.mark.parametrize("input_", get_args(Input))

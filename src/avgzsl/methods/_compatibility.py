@@ -1,11 +1,13 @@
-"""Base of methods that train a bilinear score F(x, y) = (W x)·s_y by steps: DeViSE and ALE differ in the loss alone.
+"""Base of methods that train a bilinear score F(x, y) = (W x)·s_y by steps: DeViSE, ALE, SJE differ in the loss alone.
 
-The batch form of both: a linear layer without bias, scores of a batch of clips against all seen classes at once.
+The batch form of all: a linear layer without bias, scores of a batch of clips against all seen classes at once.
+
+`PORT` are the settings that their ports in the code of AVCA share (preset `avca`): both features end to end, raw word
+vectors, Euclidean distance to them, class-balanced batches, the rate lowered by validation HM.
 """
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -15,14 +17,26 @@ from torch import Generator, Tensor, nn
 
 from avgzsl.learning.sampling import BalancedSampler, ClassPrior, ClipSampler
 from avgzsl.learning.training import SETTINGS, Job, Sampler, Schedule, Stage, train
+from avgzsl.methods._bilinear import Bilinear
 from avgzsl.methods._examples import Examples
-from avgzsl.methods._single import SingleFeature
-from avgzsl.scores.similarity import Name
 from avgzsl.support.device import pick_device
+
+PORT: dict[str, Any] = {
+    "input": "concat",
+    "scale": "joint-l2",  # of C3D and VGGish features; SeLaVi features come as they are
+    "text_scale": "raw",
+    "compare_by": "euclidean",
+    "margin": 0.1,
+    "class_prior": "uniform",
+    "replacement": True,
+    "steps": 500,
+    "epochs": 50,
+    "plateau": 3,
+}
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
-class Compatibility(Schedule, SingleFeature):
+class Compatibility(Schedule, Bilinear):
     """Schedule and network; a method adds `loss` and its margin."""
 
     optimiser: Literal["sgd", "adam"] = "adam"
@@ -39,25 +53,29 @@ class Compatibility(Schedule, SingleFeature):
     """Clips of a step: of each class alike (uniform), or every clip once an epoch (empirical)."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Dropout of features and text vectors in training."""
-    compare_by: Literal["dot", "cosine"] = "dot"
-    """Similarity of W x and a text vector when clips are scored; training uses the dot product."""
 
-    @property
-    def similarity(self) -> Name:
-        """As set by `compare_by`."""
-        return self.compare_by
+    def layer(self, n_in: int, n_text: int, generator: Generator) -> nn.Linear:
+        """W, without bias, with PyTorch's default weights, drawn from the generator."""
+        return without_bias(n_in, n_text, generator)
 
-    @abstractmethod
+    def terms(
+        self, mapped: Float[Tensor, "b t"], text: Float[Tensor, "c t"], labels: Int[Tensor, " b"]
+    ) -> dict[str, Tensor]:
+        """The terms of the loss by name, from W x of the clips of a batch."""
+        return {"hinge": self.loss((mapped @ text.T).float(), labels)}
+
     def loss(self, scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
         """What a step minimises, from the scores of its clips for every seen class."""
+        raise NotImplementedError(f"{self.name} says neither its loss nor its terms")
 
     def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """W^T, d x t; alive during training, so that a monitor can score with it."""
         device = pick_device(job.device)
         x, labels = examples.load(device, self.feature_type), examples.labels.to(device)
         text = examples.text.float().to(device)
-        layer = _linear(examples.width, text.shape[1], Generator().manual_seed(job.seed)).to(device)
-        learned = {"weight": layer.weight.detach().T}
+        layer = self.layer(examples.width, text.shape[1], Generator().manual_seed(job.seed)).to(device)
+        # of a layer of several maps, the first scores
+        learned = {"weight": layer.weight.detach()[: text.shape[1]].T}
         self.learned_ = learned
         generator = Generator(device).manual_seed(job.seed)
         sampler: Sampler = (
@@ -68,7 +86,7 @@ class Compatibility(Schedule, SingleFeature):
 
         def loss(rows: Tensor) -> dict[str, Tensor]:
             batch, names = (_dropped(part, self.dropout, generator) for part in (x.index_select(0, rows), text))
-            return {"hinge": self.loss((layer(batch) @ names.T).float(), labels[rows])}
+            return self.terms(layer(batch), names, labels[rows])
 
         train(Stage(0, "compatibility", layer, layer, sampler, loss, self, generator), job)
         return learned
@@ -84,8 +102,8 @@ def violations(scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"], margin: 
     return gap.relu().scatter(1, labels[:, None], 0.0)
 
 
-def _linear(n_in: int, n_out: int, generator: Generator) -> nn.Linear:
-    """Without bias, with PyTorch's default weights, drawn from the generator."""
+def without_bias(n_in: int, n_out: int, generator: Generator) -> nn.Linear:
+    """A linear map with PyTorch's default weights, drawn from the generator."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=False)
     with torch.no_grad():
         layer.weight.uniform_(-(n_in**-0.5), n_in**-0.5, generator=generator)

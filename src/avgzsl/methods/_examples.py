@@ -13,10 +13,11 @@ from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import DataError, ModalityError
+from avgzsl.learning.nets import unit_rows
 from avgzsl.methods._inputs import clip_features
 from avgzsl.types import Modality
 
-Scale = Literal["none", "l2", "z-score"]
+Scale = Literal["none", "l2", "joint-l2", "z-score"]
 _CHUNK = 8192
 _FARTHEST = 1e6  # standard deviations; cut there, so that no finite feature can overflow what follows
 _RESOLUTION = 1e-6  # a spread below this part of the size is float32 rounding of a constant feature
@@ -81,13 +82,19 @@ def usable_rows(train: ClipSet, classes: ClassTable, needed: tuple[Modality, ...
     return usable.nonzero().squeeze(1)
 
 
-def joined(clips: ClipSet, sizes: Mapping[str, int], needed: tuple[Modality, ...], l2: bool) -> Float32[Tensor, "n d"]:
-    """The needed features end to end, absent rows zero. Raises ModalityError where one is not given at all."""
-    parts = clip_features(clips, sizes, l2, torch.device("cpu"))
+def joined(
+    clips: ClipSet, sizes: Mapping[str, int], needed: tuple[Modality, ...], scale: Scale
+) -> Float32[Tensor, "n d"]:
+    """The needed features end to end, scaled as far as that hangs on a clip alone; absent rows zero.
+
+    Raises ModalityError where one is not given at all.
+    """
+    parts = clip_features(clips, sizes, scale == "l2", torch.device("cpu"))
     lacking = [modality for modality in needed if modality not in parts]
     if lacking:
         raise ModalityError(f"the model takes {' and '.join(needed)}, these clips have no {' and no '.join(lacking)}")
-    return torch.cat([parts[modality] for modality in needed], 1)
+    whole = torch.cat([parts[modality] for modality in needed], 1)
+    return unit_rows(whole) if scale == "joint-l2" else whole
 
 
 def statistics(read: Callable[[Tensor], Tensor], count: int, width: int) -> Statistics:

@@ -28,7 +28,8 @@ class SingleFeature(Method):
     input: Input = "video"
     """Feature of a clip: audio, video, or concat, both end to end, of clips that have both."""
     scale: Scale = "l2"
-    """Scaling of features: none, l2 (each modality of a clip to length 1), or z-score by training clips."""
+    """Scaling of features: none, l2 (each modality of a clip to length 1), joint-l2 (both together), or z-score by
+    training clips."""
 
     def __post_init__(self) -> None:
         self.learned_: dict[str, Tensor] | None = None
@@ -70,7 +71,7 @@ class SingleFeature(Method):
         width = sum(self.sizes_[modality] for modality in self.needed)
 
         def raw(part: Tensor) -> Tensor:
-            return joined(train.take(rows[part]), self.sizes_, self.needed, self.scale == "l2")
+            return joined(train.take(rows[part]), self.sizes_, self.needed, self.scale)
 
         self.statistics_ = statistics(raw, len(rows), width) if self.scale == "z-score" else None
 
@@ -98,7 +99,7 @@ class SingleFeature(Method):
         absent = torch.zeros(len(clips), dtype=torch.bool)
         z = None
         if self.input == "concat" or clips.feature(self.input) is not None:
-            x = joined(clips, self.sizes_, self.needed, self.scale == "l2")
+            x = joined(clips, self.sizes_, self.needed, self.scale)
             x = x if self.statistics_ is None else standardised(x, self.statistics_)
             z = self.embed_feature(x, learned).cpu()
         return Embeddings(

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.learning.training import SETTINGS
-from avgzsl.methods._compatibility import Compatibility, violations
+from avgzsl.methods._compatibility import PORT, Compatibility, violations
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
@@ -27,11 +27,15 @@ class ALE(Compatibility, name="ale"):
     """By how much the right class is to win."""
 
     citation: ClassVar[str] = "ale"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "avca": PORT,  # C3D and VGGish features
+        "avca-main": {**PORT, "scale": "none"},  # SeLaVi features; VGGSound with dropout 0
+    }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lr": (1e-3, 0.01, 0.04, 0.1, 0.3),
         "margin": (0.1, 1.0, 3.0),
         "scale": ("none", "l2", "z-score"),
-        "compare_by": ("dot", "cosine"),
+        "compare_by": ("dot", "cosine", "euclidean"),
     }
 
     def loss(self, scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:

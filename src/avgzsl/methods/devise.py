@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.learning.training import SETTINGS
-from avgzsl.methods._compatibility import Compatibility, violations
+from avgzsl.methods._compatibility import PORT, Compatibility, violations
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
@@ -25,11 +25,15 @@ class DeViSE(Compatibility, name="devise"):
     """By how much the right class is to win."""
 
     citation: ClassVar[str] = "devise"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "avca": PORT,  # C3D and VGGish features
+        "avca-main": {**PORT, "scale": "none"},  # SeLaVi features; VGGSound with dropout 0
+    }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lr": (1e-3, 1e-2, 0.1, 1.0),
         "margin": (0.1, 1.0, 1.5, 3.0),
         "scale": ("none", "l2", "z-score"),
-        "compare_by": ("dot", "cosine"),
+        "compare_by": ("dot", "cosine", "euclidean"),
     }
 
     def loss(self, scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:

@@ -16,15 +16,14 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.learning.training import SETTINGS, Job
+from avgzsl.methods._bilinear import Bilinear
 from avgzsl.methods._examples import Examples, solve_positive
-from avgzsl.methods._single import SingleFeature
-from avgzsl.scores.similarity import Name
 
 _POWERS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
-class ESZSL(SingleFeature, name="eszsl"):
+class ESZSL(Bilinear, name="eszsl"):
     """A bilinear form between features and text, in closed form."""
 
     gamma: float = Field(default=1.0, gt=0, allow_inf_nan=False)
@@ -41,11 +40,6 @@ class ESZSL(SingleFeature, name="eszsl"):
         "targets": ("signed", "binary"),
         "scale": ("none", "l2", "z-score"),
     }
-
-    @property
-    def similarity(self) -> Name:
-        """The bilinear form itself."""
-        return "dot"
 
     def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """V, by two Cholesky solves."""

@@ -11,6 +11,9 @@ from torch.nn.functional import normalize
 Name = Literal["dot", "cosine", "euclidean", "mse"]
 
 
+_SQUARES_OVERFLOW = 1e15  # from about here on, a sum of squares may leave float32
+
+
 def dot(clips: Float[Tensor, "n d"], text: Float[Tensor, "c d"]) -> Float[Tensor, "n c"]:
     """Inner product."""
     return clips @ text.T
@@ -23,7 +26,9 @@ def cosine(clips: Float[Tensor, "n d"], text: Float[Tensor, "c d"]) -> Float[Ten
 
 def euclidean(clips: Float[Tensor, "n d"], text: Float[Tensor, "c d"]) -> Float[Tensor, "n c"]:
     """Negative Euclidean distance, from differences: the shortcut over |x|² - 2xy + |y|² loses half the digits."""
-    return -torch.cdist(clips, text, compute_mode="donot_use_mm_for_euclid_dist")
+    size = max((float(x.detach().abs().amax()) for x in (clips, text) if x.numel()), default=0.0)
+    unit = size if size > _SQUARES_OVERFLOW else 1.0
+    return -unit * torch.cdist(clips / unit, text / unit, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def mse(clips: Float[Tensor, "n d"], text: Float[Tensor, "c d"]) -> Float[Tensor, "n c"]:

@@ -28,6 +28,7 @@ class MethodSuite:
     method: ClassVar[MethodChoice]
     quick: ClassVar[Mapping[str, Any]] = {
         "epochs": 30,
+        "steps": 0,
         "batch_size": 64,
         "milestones": (20,),
         "lr": 0.1,
