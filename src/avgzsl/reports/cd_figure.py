@@ -1,4 +1,4 @@
-"""The paper's Figure 7: a critical-difference diagram (Demsar 2006), as PNG or SVG.
+"""The paper's Figure 7: a critical-difference diagram (Demsar 2006), as PNG, SVG or PDF.
 
 Mean ranks on an axis, the best on the left; a thick bar joins methods that do not differ significantly.
 """
@@ -21,7 +21,7 @@ BAR = 0.2  # inches from one joining bar to the next
 def cd_figure(path: Path, comparison: RankComparison, title: str = "Critical difference of mean ranks") -> None:
     """Draw the mean ranks of a comparison, the critical difference, and what it does not tell apart.
 
-    Raises ConfigError for an ending other than .png and .svg, AvgzslError when the disk refuses.
+    Raises ConfigError for an ending that is none of `plots.ENDINGS`, AvgzslError when the disk refuses.
     """
     from matplotlib.figure import Figure
 
@@ -38,7 +38,7 @@ def cd_figure(path: Path, comparison: RankComparison, title: str = "Critical dif
     _draw_groups(axes, comparison, groups)
     subtitle = (
         f"Nemenyi at the level {comparison.alpha:g}; Friedman p = {comparison.p:.2g}\n"
-        f"over {comparison.n} classes of one test set, which are not independent data sets"
+        f"over {comparison.n} {comparison.units}, which are not independent data sets"
     )
     finish(path, figure, axes, f"{title}\n{subtitle}", legend_columns=2)
 
