@@ -3,6 +3,7 @@
 Mean ranks on an axis, the best on the left; a thick bar joins methods that do not differ significantly.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE = PALETTE[:2]
 STEP = 0.32  # inches from one name to the next
+LABELS = 12  # of ranks that the axis has room for
 BAR = 0.2  # inches from one joining bar to the next
 
 
@@ -47,8 +49,11 @@ def _draw_axis(axes: "Axes", comparison: RankComparison) -> None:
     """The axis of ranks with its numbers above it, and above these the critical difference to scale."""
     axes.axis("off")
     axes.plot([1, comparison.k], [0, 0], color="black", linewidth=1.2)
+    step = math.ceil(comparison.k / LABELS)
     for tick in range(1, comparison.k + 1):
         axes.plot([tick, tick], [0, -0.08], color="black", linewidth=1.2)
+        if (tick - 1) % step:
+            continue
         axes.text(tick, -0.12, str(tick), ha="center", va="bottom", fontsize=9)
     axes.text((1 + comparison.k) / 2, -0.36, "mean rank (1 is best)", ha="center", va="bottom", fontsize=9)
     width = comparison.critical_difference

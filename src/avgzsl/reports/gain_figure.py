@@ -45,14 +45,8 @@ def _draw(axes: "Axes", bars: list[Bar], ends: tuple[float, float]) -> None:
     for row, (_, _, gain) in enumerate(bars):
         axes.barh(row, gain, height=0.72, linewidth=0.8, **(GAIN if gain >= 0 else LOSS))  # type: ignore[arg-type]
         side = "left" if gain >= 0 else "right"
-        axes.text(
-            gain + (room / 90) * (1 if gain >= 0 else -1),
-            row,
-            f"{gain:+.1f}" if abs(gain) >= 0.05 else "0.0",
-            va="center",
-            ha=side,
-            fontsize=7,
-        )
+        text = f"{gain:+.1f}" if abs(gain) >= 0.05 else "0.0"
+        axes.text(gain + (room / 90) * (1 if gain >= 0 else -1), row, text, va="center", ha=side, fontsize=7)
     axes.set_yticks(range(len(bars)), [short(name) for name, _, _ in bars], fontsize=8, parse_math=False)
     for label, (_, seen, _) in zip(axes.get_yticklabels(), bars, strict=True):
         if not seen:

@@ -57,7 +57,8 @@ def drawn(sheet: Sheet, width: int = TERMINAL) -> list["Table"]:
     from rich.markup import escape
     from rich.table import Table
 
-    padding, parts = _parts(sheet, width)
+    wide = _widths(sheet)
+    padding, parts = _parts(sheet, wide, width)
     tables = []
     for place, columns in enumerate(parts):
         table = Table(
@@ -69,7 +70,8 @@ def drawn(sheet: Sheet, width: int = TERMINAL) -> list["Table"]:
             table.add_column(
                 escape(sheet.header[column]),
                 justify="left" if column < sheet.texts else "right",
-                no_wrap=column > 0,
+                min_width=wide[column] if column else None,
+                max_width=wide[column] if column >= sheet.texts else None,
                 overflow="fold",
             )
         for line in sheet.lines:
@@ -78,12 +80,16 @@ def drawn(sheet: Sheet, width: int = TERMINAL) -> list["Table"]:
     return tables
 
 
-def _parts(sheet: Sheet, width: int) -> tuple[int, list[list[int]]]:
-    """Blanks beside a cell, and the columns of each part; the name of a line is cut last, so blanks go first."""
-    cells = [sheet.header, *sheet.lines]
-    wide = [max(len(line[column]) for line in cells) for column in range(len(sheet.header))]
+def _widths(sheet: Sheet) -> list[int]:
+    """Characters that each column needs: its headings are wrapped between words, and the names of lines, too."""
+    heads = [max(map(len, name.split())) if name else 0 for name in sheet.header]
+    cells = [max([head, *(len(line[column]) for line in sheet.lines)]) for column, head in enumerate(heads)]
+    return [min(cells[0], _MODEL), *cells[1:]]
+
+
+def _parts(sheet: Sheet, wide: Sequence[int], width: int) -> tuple[int, list[list[int]]]:
+    """Blanks beside a cell, and the columns of each part; blanks go before a table is split."""
     names, figures = list(range(sheet.texts)), list(range(sheet.texts, len(sheet.header)))
-    wide[0] = min(wide[0], _MODEL)  # the rest is wrapped
 
     def needed(columns: Iterable[int], padding: int) -> int:
         return sum(wide[column] + 2 * padding + 1 for column in columns) + 1
