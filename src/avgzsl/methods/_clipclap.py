@@ -141,39 +141,51 @@ class ClipClapMethod(JointMethod[Nets]):
         width = sum(part.width for part in parts if part.modality in (None, *self.reads))
         super().restore_learned(state, {**sizes, "text": width})
 
-    def clips_as_read(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, "n _d"]:
-        """Features of what is read side by side, video first."""
+    def side_by_side(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, "n _d"]:
+        """Features of what is read, video first."""
         return torch.cat([features[modality].float() for modality in ORDER if modality in self.reads], 1)
+
+    def theta_o(
+        self, networks: Nets, features: Mapping[Modality, Float[Tensor, "n _d"]], generator: Generator | None = None
+    ) -> Float[Tensor, "n e"]:
+        """Clips, by O_proj of O_enc; with a generator in training."""
+        x: Tensor = networks.o_proj(networks.o_enc(self.side_by_side(features), generator), generator)
+        return x.float()
+
+    def theta_w(
+        self, networks: Nets, text: Float[Tensor, "c t"], generator: Generator | None = None
+    ) -> Float[Tensor, "c e"]:
+        """Text, by W_proj of W_enc; with a generator in training."""
+        x: Tensor = networks.w_proj(networks.w_enc(text, generator), generator)
+        return x.float()
 
     def embed_joint(
         self, networks: Nets, features: Mapping[Modality, Float[Tensor, "n _d"]], generator: Generator | None = None
-    ) -> Float[Tensor, "n e"]:
+    ) -> Float[Tensor, "n _e"]:
         """theta_o."""
-        x: Tensor = networks.o_proj(networks.o_enc(self.clips_as_read(features), generator), generator)
-        return x.float()
+        return self.theta_o(networks, features, generator)
 
     def embed_names(
         self, networks: Nets, text: Float[Tensor, "c t"], generator: Generator | None = None
-    ) -> Float[Tensor, "c e"]:
+    ) -> Float[Tensor, "c _e"]:
         """theta_w."""
-        x: Tensor = networks.w_proj(networks.w_enc(text, generator), generator)
-        return x.float()
+        return self.theta_w(networks, text, generator)
 
     def through(
         self,
         features: Mapping[Modality, Float[Tensor, "b _d"]],
         data: TrainSet,
         y: Int[Tensor, " b"],
-        g: Generator | None,
+        generator: Generator | None,
     ) -> Pass:
         """A batch of classes y through all blocks, and then all classes by themselves.
 
         Batch normalisation sees text twice a step, as in the public code: a row a clip, and a row a class.
         """
         networks: Nets = fitted(self.networks_, self)
-        theta_o = ClipClapMethod.embed_joint(self, networks, features, g)
-        w = networks.w_enc(take_rows(data.text, y), g)
-        theta_w = networks.w_proj(w, g)
-        rho_o, rho_w = networks.d_o(theta_o, g), networks.d_w(theta_w, g)
-        classes = ClipClapMethod.embed_names(self, networks, data.text, g)
+        theta_o = self.theta_o(networks, features, generator)
+        w = networks.w_enc(take_rows(data.text, y), generator)
+        theta_w = networks.w_proj(w, generator)
+        rho_o, rho_w = networks.d_o(theta_o, generator), networks.d_w(theta_w, generator)
+        classes = self.theta_w(networks, data.text, generator)
         return Pass(theta_o, theta_w.float(), w.float(), rho_o.float(), rho_w.float(), classes)
