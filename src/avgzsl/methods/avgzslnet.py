@@ -64,6 +64,7 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
     decoder_hidden: int = Field(default=128, ge=1)
     """Hidden units of the decoder."""
 
+    citation: ClassVar[str] = "avgzslnet"
     default: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # Tables 3 and 4 of the paper leave out one term each
         f"without-{term}": {"attention": "none", "terms": tuple(other for other in ALL_TERMS if other != term)}

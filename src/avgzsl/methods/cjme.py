@@ -60,6 +60,7 @@ class CJME(AttendedMethod, name="cjme"):
     tv_weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """The factor g3 of L_TV."""
 
+    citation: ClassVar[str] = "cjme"
     baseline: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "cjme": {"attention": "none"},
