@@ -33,8 +33,8 @@ class Layer(nn.Module):
 class Block(nn.Module):
     """One layer, or with `hidden` two, the hidden one first (AVCA's EmbeddingNet).
 
-    `momentum` is that of the running statistics of the normalisation, the part of the newest batch. In the public code
-    it holds in blocks with a hidden layer alone: the others keep 0.1.
+    `momentum` is that of the running statistics of the normalisation, the part of the newest batch. As in the public
+    code it holds for the second of two layers alone: hidden layers, and blocks of one layer, keep 0.1.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         sizes = [n_in, n_out] if hidden is None else [n_in, hidden, n_out]
-        momentum = 0.1 if hidden is None else momentum
-        pairs = pairwise(sizes)
-        self.layers = nn.ModuleList([Layer(a, b, dropout, generator, momentum) for a, b in pairs])
+        momenta = [0.1] if hidden is None else [0.1, momentum]
+        pairs = zip(pairwise(sizes), momenta, strict=True)
+        self.layers = nn.ModuleList([Layer(a, b, dropout, generator, m) for (a, b), m in pairs])
 
     def forward(self, x: Float[Tensor, "n d"], generator: Generator | None = None) -> Float[Tensor, "n e"]:
         """Through all layers; with a generator in training."""

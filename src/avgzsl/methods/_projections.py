@@ -4,7 +4,7 @@ A method of the family says which networks it has, what its loss on a batch is, 
 and text are embedded, kept and restored is written here once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -188,11 +188,3 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
 
 def _embed(net: nn.Module, feature: Float[Tensor, "n d"], rows: Int[Tensor, " k"]) -> Float[Tensor, "k e"]:
     return torch.cat([net(feature[part].float()) for part in rows.split(_CHUNK)])
-
-
-def summed(parts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    """The terms of a loss by name, in the order in which they first come; parts of one name are added."""
-    by_name: dict[str, list[Tensor]] = {}
-    for name, value in parts:
-        by_name.setdefault(name, []).append(value)
-    return {name: torch.stack(values).sum() for name, values in by_name.items()}

@@ -30,7 +30,8 @@ from avgzsl.learning.nets import Decoder, take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import fitted
-from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod, summed
+from avgzsl.methods._networks import summed
+from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod
 from avgzsl.types import Modality
 
 Term = Literal["rec", "cta", "ctv", "ta", "at", "tv", "vt"]

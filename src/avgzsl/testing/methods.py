@@ -29,6 +29,7 @@ class MethodSuite:
     quick: ClassVar[Mapping[str, Any]] = {
         "epochs": 30,
         "batch_size": 64,
+        "steps": 0,
         "milestones": (20,),
         "lr": 0.1,
         "attention_epochs": 2,
