@@ -57,9 +57,11 @@ def clip_anchored(d: PairDistances, margin: float) -> Float[Tensor, " b"]:
     return hinge(d.pp, d.pq, margin)
 
 
-def reconstruction(decoded: Float[Tensor, "b t"], text: Float[Tensor, "b t"]) -> Float[Tensor, " b"]:
+def reconstruction(
+    decoded: Float[Tensor, "b t"], text: Float[Tensor, "b t"], distance: Distance = "mse"
+) -> Float[Tensor, " b"]:
     """One of the three parts of L_REC, eq. 3: mean squared difference of D(·) and the text vector x^t_p."""
-    return mse(decoded, text)
+    return DISTANCES[distance](decoded, text)
 
 
 def decoded_triplet(
