@@ -8,20 +8,21 @@ from avgzsl.errors import ConfigError
 from avgzsl.learning.blocks import Block
 
 
-def theirs(block: Block, momentum: float) -> nn.Sequential:
+def theirs(block: Block, momenta: list[float]) -> nn.Sequential:
     """The same layers by PyTorch, with the same weights; no dropout."""
     parts: list[nn.Module] = []
-    for layer in block.layers:
+    for layer, momentum in zip(block.layers, momenta, strict=True):
         linear = nn.Linear(layer.linear.in_features, layer.linear.out_features)
         linear.load_state_dict(layer.linear.state_dict())
         parts += [linear, nn.BatchNorm1d(linear.out_features, momentum=momentum), nn.ReLU()]
     return nn.Sequential(*parts)
 
 
-@pytest.mark.parametrize(("hidden", "momentum"), [(None, 0.1), (7, 0.99)])
-def test_blocks_are_linear_norm_relu(hidden: int | None, momentum: float) -> None:
+@pytest.mark.parametrize(("hidden", "momenta"), [(None, [0.1]), (7, [0.1, 0.99])])
+def test_blocks_are_linear_norm_relu(hidden: int | None, momenta: list[float]) -> None:
+    """The momentum that is asked for holds in the second of two layers alone, as in the public code."""
     block = Block(5, 3, 0.0, torch.Generator().manual_seed(0), hidden, 0.99)
-    other = theirs(block, momentum)
+    other = theirs(block, momenta)
     x = torch.randn(11, 5, generator=torch.Generator().manual_seed(1))
     for part in (x, 2 * x + 1):
         assert torch.allclose(block(part, torch.Generator()), other.train()(part), atol=1e-6)

@@ -86,6 +86,31 @@ def test_stages_by_hand(root: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == found.json()
 
 
+def test_a_plateau_of_stage_2_is_one_of_stage_1s_validation_clips(root: Path, tmp_path: Path) -> None:
+    """The published scheduler goes by clips that stage 2 trains on; without a plateau nothing is looked at."""
+    few = {**FEW, "milestones": [], "plateau": 1, "epochs": 6, "optimiser": "adam", "lr": 1e-5}
+    found = two_stage(root, out=tmp_path / "out", settings=few, seed=3)
+    epochs = found.provenance["epochs"]
+    first = open_dataset(root, class_split="main_split/stage-1")
+    second = open_dataset(root, class_split="main_split")
+    method = build("avgzslnet", settings={**few, "epochs": epochs})
+    looked: list[float] = []
+
+    def look() -> dict[str, float]:
+        gallery = gallery_of(method, first.split("val"), first.classes)
+        scored = gallery.score(Mode("both", "equal"), {})
+        gamma = calibrate(scored.scores, scored.labels, first.classes.seen)
+        looked.append(classification(scored.scores, scored.labels, first.classes.seen, gamma).HM)
+        return {"val_HM": looked[-1]}
+
+    method.fit(*second.training(), Job(seed=3, monitor=look, monitor_every=1))
+    assert len(looked) == epochs
+    assert [record["val_HM"] for record in history(tmp_path / "out/stage-2") if "val_HM" in record] == looked
+    assert all(torch.equal(value, method.state()[key]) for key, value in state(tmp_path / "out/stage-2").items())
+    two_stage(root, out=tmp_path / "other", settings=FEW)
+    assert not any("val_HM" in record for record in history(tmp_path / "other/stage-2"))
+
+
 def test_no_test_clip_is_looked_at(root: Path, tmp_path: Path) -> None:
     before = two_stage(root, out=tmp_path / "before", settings=FEW)
     for modality in ("audio", "video"):

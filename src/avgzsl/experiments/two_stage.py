@@ -3,7 +3,8 @@
 Stage 1 trains on `train` and is looked at after every epoch on the validation clips of seen and unseen classes: the
 epoch with the best HM (exact penalty, equal weights) is kept, and the penalty of each test mode is found there. Stage 2
 trains anew on train and validation together, for as many epochs, and is tested with those penalties. No test clip is
-looked at on the way.
+looked at on the way. Where a method lowers its rate at a plateau, stage 2 looks at the validation clips of stage 1, as
+the published code does, though it now trains on them.
 
 `per-modality` takes the exact best-HM penalty of each mode. `avca-published` is the published choice: for audio, for
 video and for both the best of 16 penalties from 0 to 3, on distances (of both: the sum of audio's and video's), and
@@ -82,7 +83,8 @@ def two_stage(
     stage_1 = as_dataset(path, first)
     numbers = find_numbers(run.method, stage_1.split("val"), stage_1.classes, penalty)
     again = {**asked, "epochs": epochs, "patience": 0} if epochs else asked
-    run = train(path, method, out=folder / "stage-2", choice=second, settings=again, validate_every=0, **how)
+    looks = {"validate_every": int(_has_plateaus(run.method)), "validate_on": stage_1}
+    run = train(path, method, out=folder / "stage-2", choice=second, settings=again, **looks, **how)
     evaluation = _test(run, as_dataset(path, second), numbers, penalty, epochs)
     save_results(folder, evaluation)
     return evaluation
@@ -148,6 +150,10 @@ def _with_first_stage(path: Path, choice: DataChoice) -> DataChoice:
 def _keep_the_best(method: Method) -> dict[str, Any]:
     """Settings that make a training end with the weights of its best epoch, without ending early unless asked to."""
     return {"patience": method.patience or method.epochs} if isinstance(method, Schedule) else {}
+
+
+def _has_plateaus(method: Method) -> bool:
+    return isinstance(method, Schedule) and method.plateau > 0
 
 
 def _test(

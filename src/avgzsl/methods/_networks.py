@@ -5,7 +5,7 @@ A method says which networks it has (`build`) and what its loss on a batch is (`
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass as plain_dataclass
 from typing import Any, Generic, TypeVar
 
@@ -100,3 +100,11 @@ class NetworkMethod(Schedule, Method, Generic[Nets]):
         given: dict[str, Any] = dict(state)
         networks.load_state_dict(given, assign=True)
         self.networks_ = networks
+
+
+def summed(parts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """The terms of a loss by name, in the order in which they first come; parts of one name are added."""
+    by_name: dict[str, list[Tensor]] = {}
+    for name, value in parts:
+        by_name.setdefault(name, []).append(value)
+    return {name: torch.stack(values).sum() for name, values in by_name.items()}

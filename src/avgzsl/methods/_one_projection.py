@@ -35,7 +35,7 @@ class OneProjection(ProjectionMethod):
     def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
         """Eq. 7 or 9 for the one embedding: the mean of [d(z_p, t_p) - d(z_q, t_p) + margin]_+."""
         networks: Encoders = fitted(self.networks_, self)
-        t_p = take_rows(networks.text(data.text).float(), data.labels[pairs[0]])
+        t_p = take_rows(networks.embed_text(data.text).float(), data.labels[pairs[0]])
         ((p, q),) = self.embed_pairs(data, pairs, generator).values()
         d = DISTANCES[self.distance]
         return {"triplet": hinge(d(p, t_p), d(q, t_p), self.margin).mean()}

@@ -4,8 +4,8 @@ A method of the family says which networks it has, what its loss on a batch is, 
 and text are embedded, kept and restored is written here once.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +15,7 @@ from torch import Generator, Tensor, nn
 
 from avgzsl.data.clips import ClipSet
 from avgzsl.learning.attention import AttentionSettings, both_present, train_posthoc, video_weight
+from avgzsl.learning.blocks import NormedProjection
 from avgzsl.learning.losses import Distance
 from avgzsl.learning.nets import Attention, Projection, linear_layer
 from avgzsl.learning.train_set import TrainSet
@@ -40,12 +41,18 @@ class Encoders(Networks):
         self.sizes = {name: size for name, size in sizes.items() if name in (*method.learns_from, "text")}
         self.project = nn.ModuleDict(
             {
-                name: Projection(size, method.hidden, method.embedding, method.dropout, generator)
+                name: method.projection(size, method.hidden, generator)
                 for name, size in method.input_sizes(self.sizes).items()
             }
         )
-        self.text = linear_layer(sizes["text"], method.embedding, generator)
+        self.text = method.text_projection(sizes["text"], generator)
         self.attention: Attention | None = None
+
+    def embed_text(self, text: Float[Tensor, "c t"], generator: Generator | None = None) -> Float[Tensor, "c e"]:
+        """F_T; with a generator in training."""
+        plain = isinstance(self.text, nn.Linear)
+        out: Tensor = self.text(text) if plain else self.text(text, generator=generator)
+        return out
 
     def projections(self) -> dict[str, nn.Module]:
         """The projections there are: F_A and F_V, or what the method has in their place."""
@@ -59,6 +66,20 @@ class Encoders(Networks):
     def without_attention(self) -> nn.Module:
         """All the rest."""
         return nn.ModuleList([module for name, module in self.named_children() if name != "attention"])
+
+
+class Texts(NamedTuple):
+    """Text vectors in the loss: embedded, in which rows those of the classes of clips p and of clips q stand.
+
+    `raw` are the first of them before the projection, those of clips p among them; `classes` all training classes,
+    embedded, where they are at hand.
+    """
+
+    raw: Float[Tensor, "r t"]
+    embedded: Float[Tensor, "m e"]
+    p: Int[Tensor, " b"]
+    q: Int[Tensor, " b"]
+    classes: Float[Tensor, "c e"] | None
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
@@ -111,6 +132,14 @@ class ProjectionMethod(NetworkMethod[Encoders]):
         """The method's networks, with weights from the generator."""
         return Encoders(sizes, self, generator)
 
+    def projection(self, n_in: int, hidden: int, generator: Generator) -> nn.Module:
+        """F_A or F_V, or what the method has in their place."""
+        return Projection(n_in, hidden, self.embedding, self.dropout, generator)
+
+    def text_projection(self, n_in: int, generator: Generator) -> nn.Module:
+        """F_T."""
+        return linear_layer(n_in, self.embedding, generator)
+
     def input_sizes(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Dimension of each projection's input; a modality that no training clip has gets no projection."""
         return {modality: sizes[modality] for modality in self.learns_from if modality in sizes}
@@ -133,7 +162,7 @@ class ProjectionMethod(NetworkMethod[Encoders]):
     def embed_chunk(self, clips: ClipSet) -> Embeddings:
         """Each projection's embedding, and the attention's weight where there is one."""
         networks: Encoders = fitted(self.networks_, self)
-        features = clip_features(clips, networks.sizes, self.normalise, networks.text.weight.device)
+        features = clip_features(clips, networks.sizes, self.normalise, next(networks.parameters()).device)
         inputs = self.inputs(features)
         z = {name: net(inputs[name]).cpu() for name, net in networks.projections().items() if name in inputs}
         return late(z, clips, self.weigh(features))
@@ -146,16 +175,69 @@ class ProjectionMethod(NetworkMethod[Encoders]):
     def embed_prepared(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c d"]:
         """F_T."""
         networks: Encoders = fitted(self.networks_, self)
-        text = text.to(networks.text.weight.device, torch.float32)
-        out: Tensor = networks.text(text)
-        return out.cpu()
+        text = text.to(next(networks.parameters()).device, torch.float32)
+        return networks.embed_text(text).cpu()
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
 class AttendedMethod(AttentionSettings, ProjectionMethod):
     """A method of the family with one projection a modality, whose fusion may be learned."""
 
+    body: Literal["plain", "batchnorm"] = "plain"
+    """Hidden layers: dropout and ReLU, or, as in the AVCA benchmark, batch normalisation, ReLU and dropout."""
+    text_hidden: int = Field(default=0, ge=0)
+    """Hidden units of F_T; 0 is a linear layer alone."""
+
     modalities = ("audio", "video", "both")
+    # what the AVCA benchmark's CJME and AVGZSLNet have in common
+    avca: ClassVar[Mapping[str, Any]] = {
+        "text_scale": "raw",
+        "normalise": False,
+        "body": "batchnorm",
+        "hidden": 1024,
+        "text_hidden": 300,
+        "optimiser": "adam",
+        "lr": 0.001,
+        "batch_size": 256,
+        "steps": 500,
+        "epochs": 50,
+        "milestones": (),
+        "plateau": 3,
+        "replacement": True,
+    }
+
+    def projection(self, n_in: int, hidden: int, generator: Generator) -> nn.Module:
+        """F_A, F_V, and F_T where it has a hidden layer."""
+        plain = self.body == "plain"
+        make = Projection if plain else NormedProjection
+        return make(n_in, hidden, self.embedding, self.dropout, generator)
+
+    def text_projection(self, n_in: int, generator: Generator) -> nn.Module:
+        """F_T."""
+        if self.text_hidden:
+            return self.projection(n_in, self.text_hidden, generator)
+        return super().text_projection(n_in, generator)
+
+    def texts(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> Texts:
+        """The text of the classes of clips p and q: encoded once a class, or with a hidden layer once a clip.
+
+        For a hidden layer has dropout, and perhaps statistics, which are those of the clips.
+        """
+        networks: Encoders = fitted(self.networks_, self)
+        p, q = data.labels[pairs[0]], data.labels[pairs[1]]
+        if not self.text_hidden:
+            embedded = networks.embed_text(data.text).float()
+            return Texts(data.text, embedded, p, q, embedded)
+        embedded = torch.cat([networks.embed_text(data.text[of], generator).float() for of in (p, q)])
+        p_rows, q_rows = torch.arange(len(embedded), device=p.device).chunk(2)
+        return Texts(data.text[p], embedded, p_rows, q_rows, None)
+
+    def class_text(self, data: TrainSet, texts: Texts, generator: Generator | None) -> Float[Tensor, "c e"]:
+        """The embedded text of all training classes."""
+        if texts.classes is not None:
+            return texts.classes
+        networks: Encoders = fitted(self.networks_, self)
+        return networks.embed_text(data.text, generator).float()
 
     @property
     def fusions(self) -> tuple[Fusion, ...]:
@@ -174,7 +256,7 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
             return
         rows = both_present(data)
         with torch.no_grad():
-            text = networks.text(data.text)
+            text = networks.embed_text(data.text)
             audio, video = (_embed(networks.project[m], data.feature[m], rows) for m in MODALITIES)
         train_posthoc(networks, networks.attention, (audio, video), text, data, self, setup.generator, setup.job)
 
@@ -188,11 +270,3 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
 
 def _embed(net: nn.Module, feature: Float[Tensor, "n d"], rows: Int[Tensor, " k"]) -> Float[Tensor, "k e"]:
     return torch.cat([net(feature[part].float()) for part in rows.split(_CHUNK)])
-
-
-def summed(parts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    """The terms of a loss by name, in the order in which they first come; parts of one name are added."""
-    by_name: dict[str, list[Tensor]] = {}
-    for name, value in parts:
-        by_name.setdefault(name, []).append(value)
-    return {name: torch.stack(values).sum() for name, values in by_name.items()}

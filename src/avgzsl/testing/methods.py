@@ -30,6 +30,7 @@ class MethodSuite:
         "epochs": 30,
         "steps": 0,
         "batch_size": 64,
+        "steps": 0,
         "milestones": (20,),
         "lr": 0.1,
         "steps": 0,
