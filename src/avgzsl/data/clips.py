@@ -224,6 +224,17 @@ def restrict(clips: ClipSet, classes: ClassTable, keep: Bool[Tensor, " c"]) -> t
     return replace(chosen, labels=position[chosen.labels]), classes.take(keep.nonzero().squeeze(1))
 
 
+def as_sequences(clips: ClipSet, modality: Modality) -> Sequences | None:
+    """The steps of clips in a modality; of clips that are kept as vectors, each vector as one step, at 0 seconds.
+
+    None where no clip has the modality. Clips without it have no step.
+    """
+    feature = clips.feature(modality)
+    if feature is None or modality in clips.sequences:
+        return clips.sequences.get(modality)
+    return Sequences(feature, torch.arange(len(clips)), clips.has(modality).long(), feature.new_zeros(len(clips)))
+
+
 def content_hash(clips: ClipSet) -> str:
     """SHA-256 of everything in `clips`, features included; sequences count where there are any."""
     digest = sha256()
