@@ -1,10 +1,11 @@
 """One pickled file of features, as TCaF and ClipClap publish them: the clips of one class in one stage and modality.
 
 It holds a dict: `features`, a list with the steps of each clip (T x d numbers, or d of a clip that has one step),
-`video_names`, and `fps`, the frames a second of each video. What it asks to be called is never called
-(`text.restricted_pickle`).
+`video_names`, and `fps`, the frames a second of each video. Sound by VGGish is whole numbers up to 255. What the file
+asks to be called is never called (`text.restricted_pickle`).
 """
 
+import math
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ _VGGISH_SECONDS, _SELAVI_SECONDS, _C3D_FRAMES, _C3D_RATE = 0.96, 1.0, 16, 25.0
 class PickledClips:
     """The clips of a file: `steps[i]` are T_i x d numbers of clip i, each for `seconds[i]` seconds of it.
 
-    `ids` is None where the file names no clips. `vectors`: its clips have one row each and no steps (T_i is 1 here).
+    `ids` is None where the file does not say which clip is which. `vectors`: its clips have one row each and no steps
+    (T_i is 1 here).
     """
 
     steps: tuple[Float32[np.ndarray, "_t _d"], ...]
@@ -63,8 +65,10 @@ def read_pickled_features(path: Path, modality: Modality, part: str | None = Non
         )
     arrays = _arrays(path, loaded[STEPS], len(content))
     ids = None if loaded.get(NAMES) is None else _ids(path, loaded[NAMES])
-    if ids is not None and len(ids) != len(arrays):
+    if ids is not None and len(ids) < len(arrays):
         raise DataError(f"{path}: {len(ids)} {NAMES} for {len(arrays)} {STEPS}; expected one for each")
+    if ids is not None and len(ids) > len(arrays):  # its writer left out clips without features, but not their names
+        ids = None
     steps = tuple(array[None] if array.ndim == 1 else array for array in arrays)
     if len(sizes := sorted({rows.shape[1] for rows in steps})) > 1 or 0 in sizes:
         raise DataError(f"{path}: {STEPS} of {sizes} numbers a step; expected one dimension for all clips")
@@ -104,9 +108,9 @@ def _arrays(path: Path, value: object, size: int) -> list[Float32[np.ndarray, ".
     arrays = []
     for number, item in enumerate(items):
         array = item.value if isinstance(item, PickledArray) else item
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim not in (1, 2):
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim not in (1, 2):
             found = f"an array {array.shape} of {array.dtype}" if isinstance(array, np.ndarray) else kind(item)
-            raise DataError(f"{path}: clip {number} of {STEPS!r} is {found}; expected floats, steps x dimension")
+            raise DataError(f"{path}: clip {number} of {STEPS!r} is {found}; expected numbers, steps x dimension")
         arrays.append(array)
     if sum(array.nbytes for array in arrays) > size:  # one array may stand for many clips
         raise DataError(f"{path}: {STEPS!r} repeat what the file holds once; expected the numbers of each clip in it")
@@ -147,11 +151,15 @@ def _rates(path: Path, value: object, count: int) -> Float64[np.ndarray, " n"]:
         rates = rates.tolist()
     if not isinstance(rates, list) or len(rates) != count:
         raise DataError(f"{path}: {RATE!r} is {kind(value)}; expected a number for each of {count} clips, or one")
-    rates = [_C3D_RATE if rate is None or rate != rate or rate == 0 else rate for rate in rates]
+    rates = [_C3D_RATE if _says_nothing(rate) else rate for rate in rates]
     if wrong := [rate for rate in rates if not isinstance(rate, int | float) or not 0 < rate <= _MOST_RATE]:
         shown = f"{wrong[0]:g}" if isinstance(wrong[0], float) else kind(wrong[0])
         raise DataError(f"{path}: {RATE!r} has {shown}; expected frames a second, up to {_MOST_RATE}")
     return np.array(rates, dtype=np.float64)
+
+
+def _says_nothing(rate: object) -> bool:
+    return rate is None or (isinstance(rate, int | float) and (rate == 0 or math.isnan(rate)))
 
 
 def _fixed_seconds(part: str, modality: Modality) -> float | None:
