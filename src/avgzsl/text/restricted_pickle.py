@@ -26,6 +26,7 @@ from avgzsl.text.pickle_instructions import check_instructions, refusal, refuse
 _SHOWN = 80  # letters of a name
 _AXES = 8  # of an array
 _LONGEST_TEXT = 4096  # letters of each text in an array of texts
+_LETTERS = 0x110000  # of Unicode
 
 
 def read_pickled_dict(path: Path, content: bytes) -> dict[str, np.ndarray]:
@@ -156,7 +157,10 @@ def _numbers(data: object, dtype: object, shape: object, order: object = "C") ->
         raise ValueError("numbers of an array without a dtype, or in no order")
     if not isinstance(shape, tuple) or len(shape) > _AXES or not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError("an array without a shape")
-    flat = np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, dtype.plain())
+    content = data.encode("latin1") if isinstance(data, str) else data
+    flat = np.frombuffer(content, dtype.plain())
+    if flat.dtype.kind == "U" and (np.frombuffer(content, f"{dtype.order}u4") >= _LETTERS).any():
+        raise ValueError("a text with letters that there are not")  # numpy would make it, and Python not bear it
     if math.prod(shape) != len(flat):
         raise ValueError(f"{len(flat)} numbers for an array of another shape")
     return flat.reshape(shape, order=order)

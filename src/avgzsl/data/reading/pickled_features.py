@@ -121,25 +121,17 @@ def _arrays(path: Path, value: object, size: int) -> list[Float32[np.ndarray, ".
 def _ids(path: Path, value: object) -> Shaped[np.ndarray, " n"]:
     names = value.value if isinstance(value, PickledArray) else value
     if isinstance(names, np.ndarray) and names.dtype.kind in "SU" and names.ndim == 1:
-        names = _texts(path, names)
+        names = names.tolist()
     if not isinstance(names, list) or not all(isinstance(name, str | bytes) for name in names):
         raise DataError(f"{path}: {NAMES!r} is {kind(value)} of something else; expected a list of names, as text")
     try:
-        decoded = [name.decode() if isinstance(name, bytes) else name for name in names]
-    except UnicodeDecodeError as problem:
+        decoded = [name.decode() if isinstance(name, bytes) else name.encode().decode() for name in names]
+    except UnicodeError as problem:
         raise DataError(f"{path}: {NAMES!r} is not UTF-8 ({problem}); write the names as UTF-8") from problem
     longest = max(map(len, decoded), default=0)
     if longest > LONGEST_ID:
         raise DataError(f"{path}: an id in {NAMES!r} has {longest:,} letters; expected {LONGEST_ID:,} at most")
     return np.array(decoded, dtype=np.str_)
-
-
-def _texts(path: Path, names: Shaped[np.ndarray, " n"]) -> list[str | bytes]:
-    try:
-        texts: list[str | bytes] = names.tolist()
-    except ValueError as problem:  # no letter has such a number
-        raise DataError(f"{path}: {NAMES!r} holds no text ({problem}); write the names as UTF-8") from problem
-    return texts
 
 
 def _rates(path: Path, value: object, count: int) -> Float64[np.ndarray, " n"]:
