@@ -120,7 +120,7 @@ def _arrays(path: Path, value: object, size: int) -> list[Float32[np.ndarray, ".
 
 def _ids(path: Path, value: object) -> Shaped[np.ndarray, " n"]:
     names = value.value if isinstance(value, PickledArray) else value
-    if isinstance(names, np.ndarray) and names.dtype.kind in "SU" and names.ndim == 1:
+    if isinstance(names, np.ndarray) and names.ndim == 1 and (names.dtype.kind in "SU" or not names.size):
         names = names.tolist()
     if not isinstance(names, list) or not all(isinstance(name, str | bytes) for name in names):
         raise DataError(f"{path}: {NAMES!r} is {kind(value)} of something else; expected a list of names, as text")
