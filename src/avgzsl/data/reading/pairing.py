@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 
-from avgzsl.data.reading.feature_files import read_features
+from avgzsl.data.reading.class_file import read_features
 from avgzsl.errors import DataError
 from avgzsl.features.clip_steps import ClipSteps
 from avgzsl.types import Modality
