@@ -119,7 +119,7 @@ def damage(folder: Path, how: str) -> str:
         pa.parquet.write_table(table, folder / "clips.parquet")
         record["files"]["clips.parquet"]["size"] = (folder / "clips.parquet").stat().st_size
     elif how == "newer":
-        record["format"] = 2
+        record["format"] = 3
     elif how == "extra":
         record["colour"] = "red"
     elif how == "type":

@@ -10,7 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from avgzsl.backbones._base import Backbone, BackbonePlugin, PreparingBackbone, Space, Tagger, check_clips
+from avgzsl.backbones._base import (
+    Backbone,
+    BackbonePlugin,
+    PreparingBackbone,
+    Space,
+    SteppingBackbone,
+    Steps,
+    Tagger,
+    check_clips,
+)
 from avgzsl.backbones._cards import Activation, read_card
 from avgzsl.backbones._exported import load_exported
 from avgzsl.backbones._last_layer import LastLayer
@@ -29,6 +38,8 @@ __all__ = [
     "BackbonePlugin",
     "LastLayer",
     "PreparingBackbone",
+    "SteppingBackbone",
+    "Steps",
     "Tagger",
     "backbones",
     "brings_weights",

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from avgzsl.backbones._last_layer import LastLayer
@@ -98,6 +98,31 @@ class PreparingBackbone(Backbone, Protocol):
 
     def embed_prepared(self, clips: Sequence[Shaped[np.ndarray, "_u ..."]]) -> Float[Tensor, "n d"]:
         """As `embed`, of what `prepare` made of each clip."""
+        ...
+
+
+class Steps(NamedTuple):
+    """A clip window by window, or frame by frame.
+
+    `row` is what `embed` gives for the clip, bit for bit: the mean of `vectors`, but for rounding. Step i is made of
+    the frames, or samples, `places[i, 0]` to `places[i, 1]`, which say when it is.
+    """
+
+    row: Float[Tensor, " d"]
+    vectors: Float[Tensor, "t d"]
+    places: Int[np.ndarray, "t 2"]
+
+
+@runtime_checkable
+class SteppingBackbone(Backbone, Protocol):
+    """A backbone whose rows are means of windows or frames, and which can give these; others have one step a clip."""
+
+    def embed_steps(self, clips: Sequence[np.ndarray], lengths: Sequence[int]) -> list[Steps]:
+        """The steps of each clip, in order of time, one or more.
+
+        Clips are those of `embed`, of a `PreparingBackbone` those of `embed_prepared`; `lengths` are their frames or
+        samples, as they were decoded. Where rows have length 1, the steps of a clip are scaled as its row is.
+        """
         ...
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -63,15 +63,24 @@ class SoundInput(_CardModel):
 
     def examples(self, sound: Float[np.ndarray, " n"]) -> Iterator[Float[np.ndarray, "w s"]]:
         """The windows that the model is given, w at a time of s samples each."""
+        windows, chosen = self._windows(sound)
+        for start in range(0, len(chosen), _CHUNK):
+            yield windows[chosen[start : start + _CHUNK]] * np.float32(self.full_scale)
+
+    def places(self, sound: Float[np.ndarray, " n"]) -> Int[np.ndarray, "w 2"]:
+        """The samples of each of these windows: the first, and one behind the last."""
+        _, chosen = self._windows(sound)
+        return np.stack([chosen * self.hop, np.minimum(chosen * self.hop + self.window, len(sound))], axis=1)
+
+    def _windows(self, sound: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "_w s"], Int[np.ndarray, " _k"]]:
+        """All windows, and which of them are loud enough."""
         end = None if self.seconds is None else max(1, round(self.seconds * self.rate))
         sound_used = sound[:end]
         padded = np.pad(sound_used, (0, max(0, self.window - len(sound_used))))
         windows = np.lib.stride_tricks.sliding_window_view(padded, self.window)[:: self.hop]
         rms = np.array([np.sqrt(np.square(window, dtype=np.float64).mean()) for window in windows])
         loud = np.flatnonzero(rms >= self.quiet)
-        chosen = loud if len(loud) else np.arange(len(windows))
-        for start in range(0, len(chosen), _CHUNK):
-            yield windows[chosen[start : start + _CHUNK]] * np.float32(self.full_scale)
+        return windows, loud if len(loud) else np.arange(len(windows))
 
 
 class PictureInput(_CardModel):
@@ -123,6 +132,10 @@ class PictureInput(_CardModel):
         for start in range(0, len(frames), _CHUNK):
             values = self._values(frames[start : start + _CHUNK])
             yield values if self.layout == "NHWC" else np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+
+    def places(self, frames: Shaped[np.ndarray, "t s s 3"]) -> Int[np.ndarray, "t 2"]:
+        """Each frame by itself."""
+        return np.arange(len(frames))[:, None] + np.arange(2)
 
     def _values(self, frames: np.ndarray) -> np.ndarray:
         if self.dtype == "uint8":

@@ -1,6 +1,6 @@
 """A backbone by its card: an exported model, fed as the card tells; the mean over windows or frames is the feature."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from avgzsl.backbones import _engines as engines
-from avgzsl.backbones._base import check_clips
+from avgzsl.backbones._base import Steps, check_clips
 from avgzsl.backbones._cards import Card, Output, read_card
 from avgzsl.backbones._engines import ExportedModel
 from avgzsl.backbones._last_layer import activate
@@ -39,17 +39,35 @@ class ExportedBackbone:
         rows = torch.empty(len(clips), self.dimension)
         with np.errstate(all="ignore"):  # what is not finite is an error below
             for position, clip in enumerate(clips):  # clip by clip, so that no row hangs on another
-                rows[position] = torch.from_numpy(self._mean(clip))
+                rows[position] = torch.from_numpy(self._mean(self._parts(clip)))
         if not rows.isfinite().all():
             raise WeightsError(f"{self.spec}: the model answers with values that are not finite; look at its card")
         return rows
 
-    def _mean(self, clip: np.ndarray) -> np.ndarray:
-        total, count = np.zeros(self.dimension), 0
+    def embed_steps(self, clips: Sequence[np.ndarray], lengths: Sequence[int]) -> list[Steps]:
+        """See `SteppingBackbone`: a step a window, or a frame, that the card feeds to the model. Raises as `embed`."""
+        check_clips(clips, self.needs)
+        out = []
+        with np.errstate(all="ignore"):
+            for clip in clips:
+                parts = list(self._parts(clip))
+                vectors = torch.from_numpy(np.concatenate(parts).astype(np.float32))
+                out.append(Steps(torch.from_numpy(self._mean(parts)), vectors, self.card.input.places(clip)))
+        if not all(steps.row.isfinite().all() for steps in out):
+            raise WeightsError(f"{self.spec}: the model answers with values that are not finite; look at its card")
+        return out
+
+    def _parts(self, clip: np.ndarray) -> Iterator[Float[np.ndarray, "_k d"]]:
+        """What the model makes of a clip's windows or frames, some at a time, float64."""
         for examples in self.card.input.examples(clip):
             values = dequantise(self.engine.run(examples), self.card.output, self.engine)
-            total += activate(torch.from_numpy(values), self.card.output.activation).numpy().sum(0)
-            count += len(examples)
+            yield activate(torch.from_numpy(values), self.card.output.activation).numpy()
+
+    def _mean(self, parts: Iterable[Float[np.ndarray, "_k d"]]) -> Float[np.ndarray, " d"]:
+        total, count = np.zeros(self.dimension), 0
+        for part in parts:
+            total += part.sum(0)
+            count += len(part)
         return (total / count).astype(np.float32)
 
 

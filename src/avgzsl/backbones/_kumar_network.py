@@ -18,8 +18,9 @@ DIMENSION = 1024
 RATE = 44_100
 NEEDS = SoundNeeds(RATE)
 STEP = 64  # spectrogram frames to a step of the network
+HOP = 512  # samples to a spectrogram frame
 
-_BANDS, _N_FFT, _HOP, _TOP_DB, _SHORTEST = 128, 1024, 512, 80.0, 2 * STEP
+_BANDS, _N_FFT, _TOP_DB, _SHORTEST = 128, 1024, 80.0, 2 * STEP
 
 
 class KumarNet(nn.Module):
@@ -70,7 +71,7 @@ def fresh(n_classes: int, generator: Generator) -> KumarNet:
 
 def spectrogram(waveform: Float[np.ndarray, " n"]) -> Float[Tensor, "t 128"]:
     """What the network hears of a waveform at 44,100 Hz: dB, filled with zeros to at least 128 frames."""
-    mel = log_mel(waveform, _filters(), _HOP, _TOP_DB)
+    mel = log_mel(waveform, _filters(), HOP, _TOP_DB)
     return torch.nn.functional.pad(mel, (0, 0, 0, max(0, _SHORTEST - len(mel))))
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from avgzsl.backbones._base import Steps
 
 
 def pieces(length: int, step: int, core: int, margin: int) -> Iterator[tuple[slice, slice]]:
@@ -34,3 +36,20 @@ def averages(
     for position, clip in enumerate(clips):
         rows[position] = steps(clip).mean(1)
     return rows
+
+
+def step_by_step(
+    clips: Sequence[np.ndarray], steps: Callable[[np.ndarray], Tensor], step: int, width: int, lengths: Sequence[int]
+) -> list[Steps]:
+    """As `averages`, with the steps: of the input, each begins `step` after the one before and sees `width` of it."""
+    out = []
+    for clip, length in zip(clips, lengths, strict=True):
+        made = steps(clip)
+        out.append(Steps(made.mean(1).cpu(), made.T.contiguous().cpu(), spans(made.shape[1], step, width, length)))
+    return out
+
+
+def spans(count: int, step: int, width: int, length: int) -> Int[np.ndarray, "t 2"]:
+    """Where steps begin and end that are `step` apart and `width` wide, within what there is of a clip."""
+    first = np.arange(count) * step
+    return np.stack([np.minimum(first, length - 1), np.minimum(first + width, length)], axis=1)

@@ -10,14 +10,15 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from avgzsl.backbones._base import check_clips
+from avgzsl.backbones._base import Steps, check_clips
 from avgzsl.errors import WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
-from avgzsl.media.prepared import Prepare
+from avgzsl.media.prepared import Prepare, places_of
 from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality, Precision
 
 _FILTERS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}  # by PIL's numbers
+_LEAST = 1e-12  # length of a row that is scaled to 1, as in `normalize`
 PICTURES_AT_ONCE = 64  # that go through a model together, whether of one clip or of several
 
 
@@ -49,17 +50,40 @@ class TransformerBackbone:
     @torch.inference_mode()
     def embed_prepared(self, clips: Sequence[Shaped[np.ndarray, "_u ..."]]) -> Float[Tensor, "n d"]:
         """See `PreparingBackbone`. Raises WeightsError for rows not finite."""
-        out = torch.empty(len(clips), self.dimension)
+        return self._scaled(self._means(self._vectors(clips)))
+
+    @torch.inference_mode()
+    def embed_steps(self, clips: Sequence[Shaped[np.ndarray, "_u ..."]], lengths: Sequence[int]) -> list[Steps]:
+        """See `SteppingBackbone`: a step an input. Raises WeightsError for rows not finite."""
+        vectors = self._vectors(clips)
+        means = self._means(vectors)
+        rows = self._scaled(means)
+        norms = means.norm(dim=1).clamp(min=_LEAST) if self.unit else torch.ones(len(means))
+        places = [places_of(self.prepare, length, len(clip)) for clip, length in zip(clips, lengths, strict=True)]
+        return [Steps(row, part / norm, at) for row, part, norm, at in zip(rows, vectors, norms, places, strict=True)]
+
+    def _vectors(self, clips: Sequence[np.ndarray]) -> list[Float[Tensor, "_u d"]]:
+        """Of each clip, what the model makes of its inputs."""
+        out: list[Tensor] = [torch.empty(0)] * len(clips)
         for places in self._groups(clips):
             rows = self._rows(np.concatenate([clips[place] for place in places]))
             parts = rows.split([len(clips[place]) for place in places])
             for place, part in zip(places, parts, strict=True):
-                out[place] = part.mean(0)
+                out[place] = part
+        return out
+
+    def _means(self, vectors: Sequence[Float[Tensor, "_u d"]]) -> Float[Tensor, "n d"]:
+        out = torch.empty(len(vectors), self.dimension)
+        for row, part in zip(out, vectors, strict=True):
+            row[:] = part.mean(0)
         if not out.isfinite().all():
             raise WeightsError(
                 f"{self.spec}: the model answers with values that are not finite; its weights are damaged"
             )
-        return normalize(out, dim=1) if self.unit else out
+        return out
+
+    def _scaled(self, means: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        return normalize(means, dim=1) if self.unit else means
 
     def _groups(self, clips: Sequence[np.ndarray]) -> Iterable[list[int]]:
         """The positions of clips that go through the model together: their inputs have one shape."""

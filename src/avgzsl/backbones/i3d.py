@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from avgzsl.backbones._base import check_clips
+from avgzsl.backbones._base import Steps, check_clips
 from avgzsl.backbones._i3d_network import I3D
-from avgzsl.backbones._pieces import averages, pieces
+from avgzsl.backbones._pieces import averages, pieces, step_by_step
 from avgzsl.backbones._state import fill, read_state
 from avgzsl.errors import WeightsError
 from avgzsl.media.needs import FrameNeeds
@@ -72,6 +72,12 @@ class I3DFeatures:
         """
         check_clips(clips, self.needs)
         return averages(clips, self._steps, DIMENSION)
+
+    @torch.inference_mode()
+    def embed_steps(self, clips: Sequence[np.ndarray], lengths: Sequence[int]) -> list[Steps]:
+        """See `SteppingBackbone`: a step every 8 frames, of 16. Raises DataError as `embed`."""
+        check_clips(clips, self.needs)
+        return step_by_step(clips, self._steps, _STEP, 2 * _STEP, lengths)
 
     def _steps(self, frames: UInt8[np.ndarray, "t s s 3"]) -> Float[Tensor, "1024 _s"]:
         padded = np.concatenate([frames, np.repeat(frames[-1:], max(0, _SHORTEST - len(frames)), 0)])

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl.backbones._base import check_clips
-from avgzsl.backbones._kumar_network import DIMENSION, NEEDS, STEP, KumarNet, spectrogram
-from avgzsl.backbones._pieces import averages, pieces
+from avgzsl.backbones._base import Steps, check_clips
+from avgzsl.backbones._kumar_network import DIMENSION, HOP, NEEDS, STEP, KumarNet, spectrogram
+from avgzsl.backbones._pieces import averages, pieces, step_by_step
 from avgzsl.backbones._state import fill, read_state
 from avgzsl.errors import WeightsError
 from avgzsl.media.needs import SoundNeeds
@@ -49,6 +49,12 @@ class Kumar:
         """layer18 averaged over time, a row a waveform. Raises DataError for a clip that is not as `needs` asks."""
         check_clips(clips, self.needs)
         return averages(clips, self._steps, DIMENSION)
+
+    @torch.inference_mode()
+    def embed_steps(self, clips: Sequence[np.ndarray], lengths: Sequence[int]) -> list[Steps]:
+        """See `SteppingBackbone`: a step every 0.74 s, of 1.49 s. Raises DataError as `embed`."""
+        check_clips(clips, self.needs)
+        return step_by_step(clips, self._steps, STEP * HOP, 2 * STEP * HOP, lengths)
 
     def _steps(self, waveform: Float[np.ndarray, " n"]) -> Float[Tensor, "1024 s"]:
         mel = spectrogram(waveform)

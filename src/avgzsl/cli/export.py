@@ -26,4 +26,5 @@ def export(
     exported = write(data, out, choice=choice, incomplete=incomplete)
     if exported.dropped:
         print(f"dropped {exported.dropped} clips without sound or picture")
+    show.notes(exported.notes)
     show.files([exported.folder])

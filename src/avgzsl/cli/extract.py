@@ -35,6 +35,9 @@ def extract(
     workers: Workers = None,
     batch: Annotated[int, typer.Option(help="Clips embedded together; each batch is durable.", min=1)] = 16,
     engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    keep_sequence: Annotated[
+        bool, typer.Option("--keep-sequence", help="Keep what each window or frame gives, with its time, too.")
+    ] = False,
 ) -> None:
     """Extract features of every clip; failed files end in failures.csv, and the exit code is 1 if there are any."""
     from avgzsl.cli import show
@@ -56,6 +59,7 @@ def extract(
             workers=workers,
             batch=batch,
             engine=engine,
+            keep_sequence=keep_sequence,
             progress=progress,
         )
     print(f"{len(extraction.store)} clips in the store, {extraction.extracted} of them extracted now")

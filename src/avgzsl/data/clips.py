@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from avgzsl.data.sequences import Sequences, sequence_hash
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.support.registry import unknown
 from avgzsl.support.weights import Encoder
@@ -22,6 +23,7 @@ __all__ = [
     "Descriptions",
     "Encoder",
     "Prompts",
+    "Sequences",
     "TextPart",
     "content_hash",
     "fingerprint",
@@ -85,7 +87,11 @@ class ClipSet:
     has is None; a clip that lacks one has False in `has_audio` or `has_video`, and its feature row is not read.
     The presence masks default to "every clip has each modality that is given".
 
-    Raises DataError when row counts differ or a presence mask claims a modality that is not given.
+    Where the clips were kept as sequences, `sequences` has their steps, and the feature row of a clip is their mean.
+    Sequences of a modality that is None are dropped with it.
+
+    Raises DataError when row counts or dimensions differ, a presence mask claims a modality that is not given, or a
+    clip that has a modality has no step in its sequences.
     """
 
     # `_n`: row counts are compared below, with an error for people
@@ -95,6 +101,7 @@ class ClipSet:
     ids: Shaped[np.ndarray, " _n"]
     has_audio: Bool[Tensor, " _n"] = None  # type: ignore[assignment]
     has_video: Bool[Tensor, " _n"] = None  # type: ignore[assignment]
+    sequences: Mapping[Modality, Sequences] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.labels)
@@ -109,6 +116,28 @@ class ClipSet:
                 raise DataError(f"{rows} rows of {modality} for {count} labels; expected one row per clip")
         if len(self.ids) != count:
             raise DataError(f"{len(self.ids)} ids for {count} labels; expected one id per clip")
+        if self.sequences:
+            kept = {m: steps for m, steps in self.sequences.items() if self.feature(m) is not None}
+            object.__setattr__(self, "sequences", kept)
+            self._check_sequences()
+
+    def _check_sequences(self) -> None:
+        for modality, sequences in self.sequences.items():
+            feature = self.feature(modality)
+            if len(sequences) != len(self):
+                raise DataError(
+                    f"{len(sequences)} sequences of {modality} for {len(self)} labels; expected one per clip"
+                )
+            if feature is not None and sequences.dimension != feature.shape[1]:
+                raise DataError(
+                    f"steps of {sequences.dimension} numbers for {modality} features of {feature.shape[1]}; expected "
+                    "the same, for a feature is the mean of its steps"
+                )
+            if empty := int((self.has(modality) & (sequences.length == 0)).sum()):
+                raise DataError(
+                    f"{empty} clips are marked as having {modality}, and their sequences have no step; expected one or "
+                    f"more, or False in has_{modality}"
+                )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -122,7 +151,7 @@ class ClipSet:
         return self.has_audio if modality == "audio" else self.has_video
 
     def take(self, index: Int[Tensor, " k"]) -> "ClipSet":
-        """The clips at `index`, in that order; feature rows are copied."""
+        """The clips at `index`, in that order; feature rows are copied, the steps of sequences shared."""
         return replace(
             self,
             audio=None if self.audio is None else self.audio[index],
@@ -131,6 +160,7 @@ class ClipSet:
             ids=self.ids[index.numpy()],
             has_audio=self.has_audio[index],
             has_video=self.has_video[index],
+            sequences={modality: sequences.take(index) for modality, sequences in self.sequences.items()},
         )
 
     def where(self, mask: Bool[Tensor, " n"]) -> "ClipSet":
@@ -195,14 +225,27 @@ def restrict(clips: ClipSet, classes: ClassTable, keep: Bool[Tensor, " c"]) -> t
     return replace(chosen, labels=position[chosen.labels]), classes.take(keep.nonzero().squeeze(1))
 
 
+def as_sequences(clips: ClipSet, modality: Modality) -> Sequences | None:
+    """The steps of clips in a modality; of clips that are kept as vectors, each vector as one step, at 0 seconds.
+
+    None where no clip has the modality. Clips without it have no step.
+    """
+    feature = clips.feature(modality)
+    if feature is None or modality in clips.sequences:
+        return clips.sequences.get(modality)
+    return Sequences(feature, torch.arange(len(clips)), clips.has(modality).long(), feature.new_zeros(len(clips)))
+
+
 def content_hash(clips: ClipSet) -> str:
-    """SHA-256 of everything in `clips`, features included."""
+    """SHA-256 of everything in `clips`, features included; sequences count where there are any."""
     digest = sha256()
     for part in (clips.audio, clips.video, clips.labels, clips.has_audio, clips.has_video):
         digest.update(b"absent" if part is None else repr((part.dtype, tuple(part.shape))).encode())
         if part is not None:
             digest.update(part.contiguous().numpy().data)
     digest.update("\0".join(clips.ids.tolist()).encode())
+    for modality, sequences in sorted(clips.sequences.items()):
+        digest.update(f"sequences {modality} {sequence_hash(sequences)}".encode())
     return digest.hexdigest()
 
 

@@ -22,10 +22,14 @@ Incomplete = Literal["refuse", "drop"]
 
 @dataclass(frozen=True)
 class Exported(Shown):
-    """The folder that was written, and how many clips were left out as they lack a modality."""
+    """The folder that was written, and how many clips were left out as they lack a modality.
+
+    `notes` say what the layout has no place for.
+    """
 
     folder: Path
     dropped: int
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """One row."""
@@ -51,7 +55,15 @@ def export(
     if wrong := [name for name in dataset.classes.names if "/" in name or "\\" in name or name in (".", "..")]:
         raise DataError(f"{', '.join(map(repr, wrong))} cannot name a file of features; rename these classes")
     with whole_folder(folder) as temporary:
-        return Exported(folder, _write(temporary, dataset, incomplete))
+        return Exported(folder, _write(temporary, dataset, incomplete), _notes(dataset))
+
+
+def _notes(dataset: Dataset) -> tuple[str, ...]:
+    kept = {modality for split in dataset.splits for modality in dataset.split(split).sequences}
+    if not kept:
+        return ()
+    words = " and ".join(modality for modality in MODALITIES if modality in kept)
+    return (f"{words} are written as means: this layout has no place for the steps of a clip",)
 
 
 def _write(folder: Path, dataset: Dataset, incomplete: Incomplete) -> int:

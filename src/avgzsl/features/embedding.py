@@ -1,16 +1,18 @@
 """A batch of clips through decoder and backbones: what every engine runs, so that every engine gives the same bytes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
-from avgzsl.backbones import Backbone, PreparingBackbone
+from avgzsl.backbones import Backbone, PreparingBackbone, SteppingBackbone, Steps
 from avgzsl.errors import AvgzslError
-from avgzsl.media.needs import Decoded, Span
+from avgzsl.features.clip_steps import ClipSteps
+from avgzsl.media.needs import Decoded, SoundNeeds, Span
 from avgzsl.media.workers import Request
 from avgzsl.types import MODALITIES, Modality
 
@@ -28,13 +30,15 @@ class Task(NamedTuple):
 class Outcome:
     """The features of a clip: a vector for each modality that it has and that is embedded; or the error instead.
 
-    `info` are the facts of its file (`avgzsl.media.needs.Decoded.info`).
+    `info` are the facts of its file (`avgzsl.media.needs.Decoded.info`). `sequences` have the steps of which each
+    vector is the mean, where they were asked for.
     """
 
     audio: Float32[np.ndarray, " _a"] | None = None
     video: Float32[np.ndarray, " _v"] | None = None
     info: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    sequences: Mapping[Modality, ClipSteps] = field(default_factory=dict)
 
 
 def requests(batch: Iterable[Task], backbones: Backbones) -> Iterator[Request]:
@@ -47,8 +51,13 @@ def requests(batch: Iterable[Task], backbones: Backbones) -> Iterator[Request]:
     return (Request(task.file, task.span, needs.get("video"), needs.get("audio"), prepare) for task in batch)
 
 
-def embed_batch(decoded: Sequence[Decoded | AvgzslError], backbones: Backbones) -> list[Outcome]:
-    """The outcome of each clip of a batch, in its order; clips that cannot be embedded have an error, and no others."""
+def embed_batch(
+    decoded: Sequence[Decoded | AvgzslError], backbones: Backbones, keep_sequence: bool = False
+) -> list[Outcome]:
+    """The outcome of each clip of a batch, in its order; clips that cannot be embedded have an error, and no others.
+
+    With `keep_sequence` they have their steps, too; the vectors are the same, bit for bit.
+    """
     outcomes = [_before_embedding(clip, backbones) for clip in decoded]
     for modality, backbone in backbones.items():
         inputs = {
@@ -56,12 +65,17 @@ def embed_batch(decoded: Sequence[Decoded | AvgzslError], backbones: Backbones) 
             for place, clip in enumerate(decoded)
             if outcomes[place].error is None and (content := _content(clip, modality)) is not None
         }
-        for place, row in zip(inputs, _embed(backbone, list(inputs.values())), strict=True):
-            if isinstance(row, str):
-                outcomes[place] = Outcome(error=f"{backbone.spec}: {row}")
-            else:
-                feature: dict[str, Any] = {modality: row}
-                outcomes[place] = replace(outcomes[place], **feature)
+        lengths = [_length(decoded[place], content, modality) for place, content in inputs.items()]
+        embed = partial(_stepped, backbone) if keep_sequence else partial(_pooled, backbone)
+        for place, steps in zip(inputs, _embed(embed, list(inputs.values()), lengths), strict=True):
+            if isinstance(steps, str):
+                outcomes[place] = Outcome(error=f"{backbone.spec}: {steps}")
+                continue
+            feature: dict[str, Any] = {modality: steps.row.numpy()}
+            if keep_sequence:
+                own = ClipSteps(steps.vectors.numpy(), _seconds(decoded[place], backbone, steps.places))
+                feature["sequences"] = {**outcomes[place].sequences, modality: own}
+            outcomes[place] = replace(outcomes[place], **feature)
     return outcomes
 
 
@@ -71,20 +85,54 @@ def _before_embedding(clip: Decoded | AvgzslError, backbones: Backbones) -> Outc
     return Outcome(info=clip.info, error=_lacking(clip, backbones))
 
 
-def _embed(backbone: Backbone, clips: list[np.ndarray]) -> list[Float32[np.ndarray, " d"] | str]:
+_Embed = Callable[[list[np.ndarray], list[int]], list[Steps]]
+
+
+def _embed(embed: _Embed, clips: list[np.ndarray], lengths: list[int]) -> list[Steps | str]:
     """A row a clip, or why there is none; a clip that its backbone refuses does not stop the others."""
     if not clips:
         return []
     try:
-        if isinstance(backbone, PreparingBackbone):  # the process that decodes has prepared the clips
-            rows = backbone.embed_prepared(clips).numpy()
-        else:
-            rows = backbone.embed(clips).numpy()
+        made = embed(clips, lengths)
     except AvgzslError as problem:
         if len(clips) == 1:
             return [str(problem)]
-        return [row for clip in clips for row in _embed(backbone, [clip])]
-    return [row if np.isfinite(row).all() else "gave values that are not finite" for row in rows]
+        pairs = zip(clips, lengths, strict=True)
+        return [steps for clip, length in pairs for steps in _embed(embed, [clip], [length])]
+    finite = [bool(steps.row.isfinite().all() and steps.vectors.isfinite().all()) for steps in made]
+    return [steps if good else "gave values that are not finite" for steps, good in zip(made, finite, strict=True)]
+
+
+def _pooled(backbone: Backbone, clips: list[np.ndarray], lengths: list[int]) -> list[Steps]:
+    """Each clip as one step: its row."""
+    # the process that decodes has prepared the clips of some
+    rows = (backbone.embed_prepared if isinstance(backbone, PreparingBackbone) else backbone.embed)(clips)
+    return [Steps(row, row[None], np.array([[0, length]])) for row, length in zip(rows, lengths, strict=True)]
+
+
+def _stepped(backbone: Backbone, clips: list[np.ndarray], lengths: list[int]) -> list[Steps]:
+    if isinstance(backbone, SteppingBackbone):
+        return backbone.embed_steps(clips, lengths)
+    return _pooled(backbone, clips, lengths)
+
+
+def _length(clip: Decoded | AvgzslError, content: np.ndarray, modality: Modality) -> int:
+    """Frames or samples of a clip, also where something else was made of them."""
+    if isinstance(clip, AvgzslError) or modality not in clip.inputs:
+        return len(content)
+    return clip.samples if modality == "audio" or clip.times is None else len(clip.times)
+
+
+def _seconds(
+    clip: Decoded | AvgzslError, backbone: Backbone, places: Int[np.ndarray, "t 2"]
+) -> Float32[np.ndarray, " t"]:
+    """The middle of each step, from where the clip begins."""
+    if isinstance(backbone.needs, SoundNeeds):
+        return np.asarray(places.sum(1) / 2 / backbone.needs.rate, np.float32)
+    if isinstance(clip, AvgzslError) or clip.times is None:
+        return np.zeros(len(places), np.float32)
+    begin = (clip.info.get("span") or (0.0,))[0]
+    return np.array([clip.times[first:last].mean() - begin for first, last in places], np.float32)
 
 
 def _content(clip: Decoded | AvgzslError, modality: Modality) -> np.ndarray | None:

@@ -93,6 +93,7 @@ def extract(
     workers: int | None = None,
     batch: int = BATCH,
     engine: str = "local",
+    keep_sequence: bool = False,
     progress: Progress | None = None,
 ) -> Extraction:
     """Features of every clip in the folder `clips`, or of those that a manifest lists, into the store `out`.
@@ -102,8 +103,9 @@ def extract(
     Without a manifest clips have no label, unless `labels_from_folders` says that each subfolder is a class.
     With `merge_spellings`, labels that are one class written differently become the most usual of them. `workers` files
     are decoded at once, `batch` clips embedded together; with the same `batch`, every engine and every number of
-    workers gives the same bytes. There are more parameters than eight, for each is a choice of its own, and few are
-    ever given.
+    workers gives the same bytes. With `keep_sequence` the store has what the backbones give for each window or frame,
+    beside the means, which are the same; a backbone that gives no more has one step a clip. There are more parameters
+    than eight, for each is a choice of its own, and few are ever given.
 
     Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed, tries
     again what failed, and drops what is no longer listed. Clips that fail do not stop the others. The folder is noted
@@ -124,12 +126,13 @@ def extract(
     unnamed = [row for row in listed if not is_text(row.path)]
     classes = tuple(sorted({row.label for row in rows if row.label is not None}))
     text = _encode(classes, encoders, as_path(overrides))
-    how = (encoders.device, workers, encoders.precision, encoders.unit)
+    how = (encoders.device, workers, encoders.precision, encoders.unit, keep_sequence)
     setup = BackboneSetup(specs, as_path(encoders.models), *how)
     backbones = engines.load_backbones(setup)
     with open_journal(folder / JOURNAL) as journal:
         records: dict[Part, EncoderRecord] = {m: record(backbone) for m, backbone in backbones.items()}
         journal.require(records)
+        journal.keep_sequences(keep_sequence)
         if window is not None:
             rows = cut(rows, window, hop, measure(rows, journal, root, setup.processes))
         work = _Work([*rows, *unnamed], root, journal, {row.id: _UNNAMED for row in unnamed})
@@ -265,7 +268,8 @@ def _finish(
     _write_manifest_split(folder, named)
     columns = tuple(work.rows[0].more)
     vectors, parts = (None, ()) if text is None else text
-    return write(folder, work.root, encoders, classes, vectors, columns, len(stored), _stored(work, stored), parts)
+    clips, steps = _stored(work, stored), work.journal.step_totals(stored, encoders)
+    return write(folder, work.root, encoders, classes, vectors, columns, len(stored), clips, parts, steps)
 
 
 def _stored(work: _Work, rows: Sequence[Row]) -> Iterator[StoredClip]:
@@ -275,7 +279,7 @@ def _stored(work: _Work, rows: Sequence[Row]) -> Iterator[StoredClip]:
             raise RunError(f"{work.journal.path}: has lost {row.id}; run the same command again")
         columns = {name: getattr(row, name) for name in ("id", "path", "label", "split", "seen", "start", "end")}
         columns |= {"sha256": file.sha256, "size": file.size, "mtime_ns": file.mtime_ns, "info": features.info}
-        yield StoredClip({**row.more, **columns}, features.audio, features.video)
+        yield StoredClip({**row.more, **columns}, features.audio, features.video, features.sequences)
 
 
 def _write_failures(path: Path, work: _Work) -> None:

@@ -6,19 +6,34 @@ those that the manifest had besides, as text. `audio.npy`, `video.npy` are n x d
 modality; `text.npy` is c x t, in the order of `classes`, the parts of the text side by side. `splits/NAME.json` are
 class splits (`class_splits`), `failures.csv` the files that gave no row, `journal.sqlite` what lets an extraction go on
 (`journal`).
+
+Where sequences are kept, `audio.steps.npy` is s x d float32: the steps of all clips one after the other, of which the
+rows of `audio.npy` are means. `audio.times.npy` has the seconds of each from where its clip begins, `audio.lengths.npy`
+how many each clip has, int64. So it is of video.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
 from avgzsl.errors import DataError
+from avgzsl.features.clip_steps import ClipSteps, FlatSteps
 from avgzsl.features.encoder_record import EncoderRecord
+from avgzsl.features.store_arrays import (
+    AGAIN,
+    Arrays,
+    appended,
+    array_file,
+    array_files,
+    open_array,
+    open_steps,
+    remove_arrays,
+)
 from avgzsl.features.store_record import FileRecord, Part, StoreRecord, names_encoder
 from avgzsl.media.version import DECODER
 from avgzsl.support import records
@@ -28,7 +43,7 @@ from avgzsl.support.weights import identify
 from avgzsl.text.part_record import TextPart
 from avgzsl.types import MODALITIES, Modality
 
-FORMAT = 1
+FORMAT = 2  # 1 without sequences, which older versions can read
 RECORD, CLIPS, TEXT = "store.json", "clips.parquet", "text.npy"
 COLUMNS = (
     "id",  # of the clip, unique
@@ -54,6 +69,7 @@ class StoredClip(NamedTuple):
     about: Mapping[str, Any]
     audio: Float32[np.ndarray, " _a"] | None
     video: Float32[np.ndarray, " _v"] | None
+    sequences: Mapping[Modality, ClipSteps] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +85,7 @@ class Store:
     audio: Float32[np.ndarray, "_n _a"] | None
     video: Float32[np.ndarray, "_n _v"] | None
     text: Float32[np.ndarray, "_c _t"] | None
+    sequences: Mapping[Modality, FlatSteps] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.record.clips
@@ -80,11 +97,6 @@ class Store:
     def file(self, row: int) -> Path:
         """The media file of the clip in a row; it may have gone since."""
         return Path(self.record.root, self.clips["path"][row].as_py())
-
-
-def array_file(modality: Modality) -> str:
-    """The name of the file of features."""
-    return f"{modality}.npy"
 
 
 def is_store(folder: Path) -> bool:
@@ -106,34 +118,37 @@ def open_store(path: Path | str) -> Store:
         size = (folder / name).stat().st_size if (folder / name).is_file() else None
         if size != file.size:
             fault = "is not there" if size is None else f"has {size} bytes"
-            raise DataError(f"{folder / name}: {fault}; expected {file.size} bytes, as {RECORD} says. {_AGAIN}")
+            raise DataError(f"{folder / name}: {fault}; expected {file.size} bytes, as {RECORD} says. {AGAIN}")
     require_regular(folder / CLIPS, DataError)
     try:
         table = pyarrow.parquet.read_table(folder / CLIPS)
     except (OSError, ValueError) as problem:  # pyarrow's errors are of these
-        raise DataError(f"{folder / CLIPS}: cannot be read ({problem}). {_AGAIN}") from problem
+        raise DataError(f"{folder / CLIPS}: cannot be read ({problem}). {AGAIN}") from problem
     expected = [*COLUMNS, *record.columns]
     if table.num_rows != record.clips or table.column_names != expected:
         raise DataError(
             f"{folder / CLIPS}: {table.num_rows} clips with the columns {', '.join(table.column_names)}; expected "
-            f"{record.clips} with {', '.join(expected)}. {_AGAIN}"
+            f"{record.clips} with {', '.join(expected)}. {AGAIN}"
         )
     features = {
-        m: _open_array(folder / array_file(m), record.clips, record.encoders[m].dimension)
+        m: open_array(folder / array_file(m), record.clips, record.encoders[m].dimension)
         if m in record.encoders
         else None
         for m in MODALITIES
     }
     width = sum(part.width for part in record.text_parts)
-    text = _open_array(folder / TEXT, len(record.classes), width) if TEXT in record.files and width else None
-    return Store(folder, record, table, features["audio"], features["video"], text)
+    text = open_array(folder / TEXT, len(record.classes), width) if TEXT in record.files and width else None
+    sequences = {
+        m: open_steps(folder, m, record.clips, total, record.encoders[m].dimension) for m, total in record.steps.items()
+    }
+    return Store(folder, record, table, features["audio"], features["video"], text, sequences)
 
 
 def read_record(folder: Path) -> StoreRecord:
     """The record of a store, `store.json`. Raises DataError where there is none, or it is damaged or newer."""
     try:
         return records.read_record(
-            folder / RECORD, StoreRecord, "a store's record", _AGAIN[0].lower() + _AGAIN[1:], DataError, FORMAT
+            folder / RECORD, StoreRecord, "a store's record", AGAIN[0].lower() + AGAIN[1:], DataError, FORMAT
         )
     except (FileNotFoundError, NotADirectoryError) as problem:
         raise DataError(
@@ -146,7 +161,7 @@ def verify(store: Store) -> None:
     """Read every file. Raises DataError that names those which are not as they were written."""
     files = store.record.files.items()
     if wrong := [name for name, file in files if identify(store.folder / name).sha256 != file.sha256]:
-        raise DataError(f"{store.folder}: damaged: {', '.join(wrong)} (another SHA-256 than {RECORD} has). {_AGAIN}")
+        raise DataError(f"{store.folder}: damaged: {', '.join(wrong)} (another SHA-256 than {RECORD} has). {AGAIN}")
 
 
 def write(
@@ -159,30 +174,33 @@ def write(
     count: int,
     clips: Iterable[StoredClip],
     parts: tuple[TextPart, ...] = (),
+    steps: Mapping[Modality, int] = MappingProxyType({}),
 ) -> Store:
     """Write a store of `count` clips, which are taken one by one; the folder is no store until it is finished.
 
     `parts` are those of `text`; one that is an encoder of names and no more may stand among the `encoders` instead.
+    `steps` are how many steps the clips have in all, of each modality whose sequences are kept.
     Raises AvgzslError when the disk refuses, DataError when the clips are not `count`.
     """
     (folder / RECORD).unlink(missing_ok=True)
-    for name in (*map(array_file, MODALITIES), CLIPS, TEXT):
+    remove_arrays(folder)
+    for name in (CLIPS, TEXT):
         (folder / name).unlink(missing_ok=True)
     dimensions = {modality: encoders[modality].dimension for modality in MODALITIES if modality in encoders}
 
     def fill(table: Path) -> None:
-        with _arrays(folder, count, dimensions) as streams:
-            written = _write_clips(table, (*COLUMNS, *columns), _appending(clips, streams, dimensions))
+        with appended(folder, count, dimensions, steps) as arrays:
+            written = _write_clips(table, (*COLUMNS, *columns), _appending(clips, arrays, dimensions))
         if written != count:
-            raise DataError(f"{folder}: {written} clips to write; expected {count}. {_AGAIN}")
+            raise DataError(f"{folder}: {written} clips to write; expected {count}. {AGAIN}")
 
     write_whole(folder / CLIPS, fill)
-    names = [CLIPS, *map(array_file, dimensions)]
+    names = [CLIPS, *(name for modality in dimensions for name in array_files(modality, modality in steps))]
     if text is not None:
         write_whole(folder / TEXT, lambda temporary: _save(temporary, text))
         names.append(TEXT)
     record = StoreRecord(
-        format=FORMAT,
+        format=FORMAT if steps else 1,
         root=str(root.resolve()),
         clips=count,
         classes=classes,
@@ -191,57 +209,22 @@ def write(
         text=() if names_encoder(parts) else parts,
         files={name: _file_record(folder / name) for name in names},
         decoder=DECODER,
+        steps=dict(steps),
     )
     write_json(folder / RECORD, record.model_dump(mode="json"))
     return open_store(folder)
-
-
-_AGAIN = "Run the same `avgzsl extract` again: what it finished before is kept"
 
 
 def _file_record(path: Path) -> FileRecord:
     return FileRecord(size=path.stat().st_size, sha256=identify(path).sha256)
 
 
-def _open_array(path: Path, rows: int, width: int) -> Float32[np.ndarray, "_n _d"]:
-    shape = (rows, width)
-    require_regular(path, DataError)
-    try:
-        # an empty array cannot be memory-mapped
-        array = np.load(path, mmap_mode="r" if rows else None, allow_pickle=False)
-    except (OSError, ValueError) as problem:
-        raise DataError(f"{path}: cannot be read ({problem}). {_AGAIN}") from problem
-    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.dtype("<f4"):
-        raise DataError(f"{path}: {array.dtype} {array.shape}; expected float32 {shape}. {_AGAIN}")
-    return array
-
-
-@contextmanager
-def _arrays(folder: Path, count: int, dimensions: Mapping[Modality, int]) -> Iterator[Mapping[Modality, BinaryIO]]:
-    """Files of features of `count` rows, open for the rows to be appended; on disk at the end."""
-    with ExitStack() as stack:
-        streams = {m: stack.enter_context((folder / array_file(m)).open("wb")) for m in dimensions}
-        for modality, stream in streams.items():
-            _start_array(stream, (count, dimensions[modality]))
-        yield streams
-        for stream in streams.values():
-            _sync(stream)
-
-
-def _start_array(stream: BinaryIO, shape: tuple[int, int]) -> None:
-    # rows are appended, not written through a map: on a full disk that kills the process instead of raising
-    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
-
-
-def _appending(
-    clips: Iterable[StoredClip], streams: Mapping[Modality, BinaryIO], dimensions: Mapping[Modality, int]
-) -> Iterable[dict[str, Any]]:
-    """The row of the table for each clip; its features are appended to the streams on the way."""
-    zeros = {modality: np.zeros(size, dtype="<f4").tobytes() for modality, size in dimensions.items()}
+def _appending(clips: Iterable[StoredClip], arrays: Arrays, modalities: Iterable[Modality]) -> Iterable[dict[str, Any]]:
+    """The row of the table for each clip; its features are appended to the arrays on the way."""
     for clip in clips:
-        for modality, stream in streams.items():
+        for modality in modalities:
             row = clip.audio if modality == "audio" else clip.video
-            stream.write(zeros[modality] if row is None else row.astype("<f4", copy=False).tobytes())
+            arrays.append(modality, row, clip.sequences.get(modality))
         yield {**clip.about, "has_audio": clip.audio is not None, "has_video": clip.video is not None}
 
 
@@ -266,10 +249,3 @@ def _write_clips(path: Path, names: tuple[str, ...], rows: Iterable[dict[str, An
 def _save(path: Path, array: Float32[np.ndarray, "_c _t"]) -> None:
     with path.open("wb") as stream:
         np.save(stream, array.astype("<f4"), allow_pickle=False)
-
-
-def _sync(stream: BinaryIO) -> None:
-    import os
-
-    stream.flush()
-    os.fsync(stream.fileno())

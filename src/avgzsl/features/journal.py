@@ -1,6 +1,7 @@
 """What an extraction has finished, durable batch by batch: a SQLite file in the store, from which it goes on.
 
-A clip is known by its path and span; its file by path, size, modification time and hash. Removing the journal loses
+A clip is known by its path and span; its file by path, size, modification time and hash. Where the steps of clips are
+kept, they stand in a table of their own, which else is not there. Removing the journal loses
 nothing but the time to extract again.
 """
 
@@ -9,12 +10,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
 from avgzsl.errors import AvgzslError, MediaError, RunError, WeightsError
+from avgzsl.features.clip_steps import ClipSteps
 from avgzsl.features.embedding import Outcome
 from avgzsl.features.encoder_record import EncoderRecord
 from avgzsl.features.manifest import Row
@@ -22,9 +25,17 @@ from avgzsl.features.store_record import Part
 from avgzsl.media.version import DECODER
 from avgzsl.support.trust import require_own_journal, require_regular
 from avgzsl.support.weights import identify
+from avgzsl.types import MODALITIES, Modality
 
 JOURNAL = "journal.sqlite"
 FORMAT = 1
+_STEPS = """
+create table if not exists steps (
+    path text not null, start real not null, stop real not null, modality text not null, steps blob not null,
+    times blob not null, primary key (path, start, stop, modality));
+create trigger if not exists no_steps_without_their_clip after delete on clips begin
+    delete from steps where path = old.path and start = old.start and stop = old.stop; end;
+"""
 _TABLES = """
 create table if not exists about (key text primary key, value text not null);
 create table if not exists files (
@@ -51,6 +62,7 @@ class Finished(NamedTuple):
     audio: Float32[np.ndarray, " _a"] | None
     video: Float32[np.ndarray, " _v"] | None
     info: str
+    sequences: Mapping[Modality, ClipSteps] = MappingProxyType({})
 
 
 class Journal:
@@ -58,6 +70,7 @@ class Journal:
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.connection, self.path = connection, path
+        self.keeps_sequences = False
 
     def file(self, path: str) -> FileState | None:
         """The state in which a file was hashed last; None for a file that the journal does not know."""
@@ -93,8 +106,9 @@ class Journal:
         return state
 
     def has(self, row: Row) -> bool:
-        """Whether a clip is finished."""
-        cursor = self.connection.execute("select 1 from clips where path = ? and start = ? and stop = ?", _key(row))
+        """Whether a clip is finished; one of which the steps are to be kept is, when they are there."""
+        table = "steps" if self.keeps_sequences else "clips"
+        cursor = self.connection.execute(f"select 1 from {table} where path = ? and start = ? and stop = ?", _key(row))
         return cursor.fetchone() is not None
 
     def is_empty(self) -> bool:
@@ -103,18 +117,63 @@ class Journal:
 
     def add(self, finished: Iterable[tuple[Row, Outcome]]) -> None:
         """Keep what was extracted from these clips: all of it or, if the process is killed meanwhile, nothing."""
+        finished = list(finished)
         with self.connection:
             self.connection.executemany(
                 "insert or replace into clips values (?, ?, ?, ?, ?, ?)",
                 ((*_key(row), _bytes(out.audio), _bytes(out.video), json.dumps(out.info)) for row, out in finished),
             )
+            if self.keeps_sequences:
+                self.connection.executemany(
+                    "insert or replace into steps values (?, ?, ?, ?, ?, ?)",
+                    (
+                        (*_key(row), modality, _bytes(own.steps), _bytes(own.times))
+                        for row, out in finished
+                        for modality, own in out.sequences.items()
+                    ),
+                )
 
     def finished(self, row: Row) -> Finished | None:
         """What was extracted from a clip; None if it is not finished."""
         stored = self.connection.execute(
             "select audio, video, info from clips where path = ? and start = ? and stop = ?", _key(row)
         ).fetchone()
-        return None if stored is None else Finished(_array(stored[0]), _array(stored[1]), stored[2])
+        if stored is None:
+            return None
+        return Finished(_array(stored[0]), _array(stored[1]), stored[2], self._sequences(row))
+
+    def _sequences(self, row: Row) -> dict[Modality, ClipSteps]:
+        if not self.keeps_sequences:
+            return {}
+        stored = self.connection.execute(
+            "select modality, steps, times from steps where path = ? and start = ? and stop = ?", _key(row)
+        )
+        return {modality: _steps(steps, times) for modality, steps, times in stored}
+
+    def step_totals(self, rows: Iterable[Row], encoders: Mapping[Part, object]) -> dict[Modality, int]:
+        """How many steps these clips have in all, in each modality that is extracted; nothing where none are kept."""
+        if not self.keeps_sequences:
+            return {}
+        totals: dict[Modality, int] = {modality: 0 for modality in MODALITIES if modality in encoders}
+        for row in rows:
+            stored = self.connection.execute(
+                "select modality, length(times) / 4 from steps where path = ? and start = ? and stop = ?", _key(row)
+            )
+            for modality, count in stored:
+                totals[modality] += count
+        return totals
+
+    def keep_sequences(self, keep: bool) -> None:
+        """Say whether the steps of clips are kept. Raises RunError where they were, and now are not to be."""
+        tables = self.connection.execute("select 1 from sqlite_master where name = 'steps'")
+        if tables.fetchone() is not None and not keep:
+            raise RunError(
+                f"{self.path.parent}: keeps the steps of its clips, and a store of means alone was asked for; give "
+                "--keep-sequence again, or choose another folder"
+            )
+        if keep:
+            self.connection.executescript(_STEPS)
+            self.keeps_sequences = True
 
     def keep(self, rows: Iterable[Row]) -> None:
         """Forget every clip and file but these."""
@@ -193,8 +252,13 @@ def _key(row: Row) -> tuple[str, float, float]:
     return row.path, row.start, -1.0 if row.end is None else row.end  # NULLs of a key all differ
 
 
-def _bytes(features: Float32[np.ndarray, " d"] | None) -> bytes | None:
+def _bytes(features: Float32[np.ndarray, "..."] | None) -> bytes | None:
     return None if features is None else features.astype("<f4", copy=False).tobytes()
+
+
+def _steps(steps: bytes, times: bytes) -> ClipSteps:
+    seconds = np.frombuffer(times, dtype="<f4")
+    return ClipSteps(np.frombuffer(steps, dtype="<f4").reshape(len(seconds), -1), seconds)
 
 
 def _array(blob: bytes | None) -> Float32[np.ndarray, " d"] | None:

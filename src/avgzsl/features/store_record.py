@@ -1,12 +1,14 @@
 """`store.json`: what a store of features is, and which networks made it."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from avgzsl.features.encoder_record import EncoderRecord
 from avgzsl.support.weights import Encoder
 from avgzsl.text.part_record import TextPart
+from avgzsl.types import Modality
 
 Part = Literal["audio", "video", "text"]
 
@@ -35,6 +37,20 @@ class StoreRecord(BaseModel):
     """The parts of the text where there is more to say than the encoder of names, which else stands with the others."""
     decoder: int = Field(default=0, ge=0)
     """`media.version.DECODER` of the features; older stores did not say."""
+    steps: dict[Modality, Annotated[int, Field(ge=0)]] = {}
+    """How many steps there are in all, of each modality whose sequences are kept; written only where some are."""
+
+    @model_validator(mode="after")
+    def _steps_are_of_features(self) -> "StoreRecord":
+        if strange := self.steps.keys() - self.encoders.keys():
+            raise ValueError(f"steps of {', '.join(sorted(strange))}, of which there are no features")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _brief(self, write: Callable[["StoreRecord"], dict[str, Any]]) -> dict[str, Any]:
+        """A store of means alone has the record that it always had."""
+        fields: dict[str, Any] = write(self)
+        return {name: value for name, value in fields.items() if name != "steps" or value}
 
     @property
     def text_parts(self) -> tuple[TextPart, ...]:

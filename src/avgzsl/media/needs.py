@@ -47,7 +47,7 @@ class Decoded:
     `frames` are RGB, `times` their seconds from the start of the file; `waveform` is mono, in [-1, 1]. `info` has the
     facts of the file and of the streams that were used (`avgzsl.media.decode.probe`); it goes into JSON as it is.
     `inputs` have what a network is fed, u inputs of one shape, where that was made in place of frames or waveform
-    (`avgzsl.media.prepared`).
+    (`avgzsl.media.prepared`); `samples` are then those of the waveform.
     """
 
     frames: UInt8[np.ndarray, "t s s 3"] | None = None
@@ -55,3 +55,4 @@ class Decoded:
     waveform: Float[np.ndarray, " n"] | None = None
     info: dict[str, Any] = field(default_factory=dict)
     inputs: dict[Modality, Shaped[np.ndarray, "u ..."]] = field(default_factory=dict)
+    samples: int = 0

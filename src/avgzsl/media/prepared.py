@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from avgzsl.errors import DataError
 from avgzsl.media.decode import decode
@@ -18,7 +18,10 @@ from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
 from avgzsl.types import Modality
 
 Prepare = Callable[[np.ndarray], np.ndarray]
-"""The frames or the waveform of a clip to u inputs of one shape, u x …; it can be pickled."""
+"""The frames or the waveform of a clip to u inputs of one shape, u x …; it can be pickled.
+
+Those that cut a clip into several say where each lies by `places(length)`, see `places_of`.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class Pictures:
 
     def __call__(self, frames: UInt8[np.ndarray, "t s s 3"]) -> UInt8[np.ndarray, "t s s 3"]:
         return frames
+
+    def places(self, length: int) -> Int[np.ndarray, "t 2"]:
+        return np.arange(length)[:, None] + np.arange(2)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,9 @@ class SoundWindows:
         cut = windows(_finite(waveform), self.size)
         return np.stack([np.pad(window, (0, -len(window) % self.multiple), mode="reflect") for window in cut])
 
+    def places(self, length: int) -> Int[np.ndarray, "u 2"]:
+        return _places(length, self.size)
+
 
 @dataclass(frozen=True, eq=False)
 class MelWindows:
@@ -70,6 +79,9 @@ class MelWindows:
     def __call__(self, waveform: Float[np.ndarray, " n"]) -> Float[np.ndarray, "u t bands"]:
         """Raises DataError for a waveform that is not finite."""
         return np.stack([self._spectrogram(window) for window in windows(_finite(waveform), self.size)])
+
+    def places(self, length: int) -> Int[np.ndarray, "u 2"]:
+        return _places(length, self.size)
 
     def _spectrogram(self, window: Float[np.ndarray, " n"]) -> Float[np.ndarray, "t bands"]:
         if self.fill == "repeat":
@@ -98,7 +110,7 @@ def decode_prepared(
         decoded = replace(decoded, frames=None)
     if "audio" in prepare and decoded.waveform is not None:
         inputs["audio"] = prepare["audio"](decoded.waveform)
-        decoded = replace(decoded, waveform=None)
+        decoded = replace(decoded, waveform=None, samples=len(decoded.waveform))
     return replace(decoded, inputs=inputs)
 
 
@@ -109,9 +121,28 @@ def evenly(frames: UInt8[np.ndarray, "t s s 3"], count: int) -> UInt8[np.ndarray
 
 def windows(waveform: Float[np.ndarray, " n"], size: int) -> list[Float[np.ndarray, " _m"]]:
     """As few windows of `size` samples as cover the waveform, evenly spread; a shorter waveform is its own window."""
-    count = -(-len(waveform) // size)
-    starts = np.linspace(0, max(0, len(waveform) - size), count).round().astype(int)
-    return [waveform[start : start + size] for start in starts]
+    return [waveform[start : start + size] for start in _starts(len(waveform), size)]
+
+
+def places_of(prepare: Prepare, length: int, count: int) -> Int[np.ndarray, "u 2"]:
+    """Where the `count` inputs of a clip of `length` frames or samples lie: the first of each, and one behind the last.
+
+    Equal parts of the clip, where `prepare` does not say.
+    """
+    places: Callable[[int], Int[np.ndarray, "u 2"]] | None = getattr(prepare, "places", None)
+    if places is not None:
+        return places(length)
+    edges = np.arange(count + 1) * length // count
+    return np.stack([edges[:-1], np.maximum(edges[1:], edges[:-1] + 1)], axis=1)
+
+
+def _places(length: int, size: int) -> Int[np.ndarray, "u 2"]:
+    starts = _starts(length, size)
+    return np.stack([starts, np.minimum(starts + size, length)], axis=1)
+
+
+def _starts(length: int, size: int) -> Int[np.ndarray, " u"]:
+    return np.linspace(0, max(0, length - size), -(-length // size)).round().astype(int)
 
 
 def _finite(waveform: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -64,4 +64,9 @@ def check_instructions(content: bytes) -> None:
 
 def refuse(what: str) -> NoReturn:
     """Raises DataError: `what` is nothing that such a file may ask for."""
-    raise DataError(f"refused: it asks for {what}; such a file may hold arrays of numbers, dict, text and floats alone")
+    raise DataError(refusal(what))
+
+
+def refusal(what: str) -> str:
+    """The sentence that says so."""
+    return f"refused: it asks for {what}; such a file may hold arrays of numbers, dict, list, text and numbers alone"

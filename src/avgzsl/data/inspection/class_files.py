@@ -1,4 +1,4 @@
-"""The content of a data set of one HDF5 file a class, and everything that is wrong with it."""
+"""The content of a data set of one file of features a class, and everything that is wrong with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ class ClassFiles:
     """What a layout of such files knows; each call may raise DataError, which is told as a problem.
 
     `class_lists`, `source` (the files of features) and `vector_files` (of text vectors) are those of a class split, or
-    of the usual one for None. `remarks` is what one should know of a data set of this layout alone.
+    of the usual one for None. `remarks` is what one should know of a data set of this layout alone. `class_table` makes
+    the classes with their text of some files.
     """
 
     layout: str
@@ -34,6 +35,7 @@ class ClassFiles:
     source: Callable[[Path, str | None], FeatureSource]
     vector_files: Callable[[Path, str | None], list[Path]]
     remarks: Callable[[Path], list[str]] | None = None
+    class_table: Callable[[ClassLists, list[Path]], object] = class_table
 
 
 def inspect_class_files(path: Path, files: ClassFiles) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def _text(
     for name, split in lists.items():
         serving = [file for file in files[name] if file in readable]
         if split is not None and serving:
-            _try(problems, class_table, split, serving)
+            _try(problems, layout.class_table, split, serving)
     return described
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from avgzsl.data.reading.class_file import PICKLED
 from avgzsl.data.reading.pairing import FileContents, finite, mismatches, not_finite, read_files, some
 from avgzsl.data.reading.source import FeatureSource, StageClasses
 from avgzsl.errors import DataError
@@ -33,6 +34,8 @@ class Range:
 
     def add(self, rows: Float32[np.ndarray, "n d"], split: str, file: str) -> None:
         """Count the rows of one file."""
+        if not rows.shape[1]:  # a pickled file without clips has no dimension
+            return
         self.dimensions[rows.shape[1]] += 1
         self.sizes[file] = rows.shape[1]
         finite_rows = rows[finite(rows)]
@@ -62,11 +65,15 @@ class Range:
 
 @dataclass
 class Survey:
-    """Of a source: clips by class and stage, ranges by modality, (stage, class) pairs by id of a clip, and problems."""
+    """Of a source: clips by class and stage, ranges by modality, (stage, class) pairs by id of a clip, and problems.
+
+    `nameless` are pickled files that do not name their clips.
+    """
 
     clips: dict[str, dict[str, int]] = field(default_factory=dict)
     ranges: dict[Modality, Range] = field(default_factory=dict)
     places: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    nameless: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -97,6 +104,11 @@ def remarks(result: Survey) -> list[str]:
             sentences.append(f"{leaked} different rows of {modality} stand, number for number, in more than one split")
         if repeated := span.rows - span.zero - len(span.splits_of):
             sentences.append(f"{repeated} rows of {modality} repeat another row, number for number")
+    if result.nameless:
+        sentences.append(
+            f"{len(result.nameless)} files do not say which clip is which (they name none, or more than they hold): "
+            f"{some(result.nameless)}; clips are called CLASS/STAGE/ROW there, and row i of audio and video is one clip"
+        )
     return sentences
 
 
@@ -123,6 +135,8 @@ def _add(result: Survey, source: FeatureSource, stage: str, name: str) -> None:
             result.problems.append(str(problem))
             continue
         file_contents.append(contents)
+        if path.suffix == PICKLED and modality not in contents.ids:
+            result.nameless.append(str(path))
         result.ranges[modality].add(contents.features[modality], stage, str(path))
         for clip in contents.ids.get(modality, np.array([], np.str_)).tolist():
             result.places.setdefault(clip, set()).add((stage, name))

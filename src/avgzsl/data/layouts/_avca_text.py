@@ -1,17 +1,73 @@
 """Which text vector a class of the AVCA benchmark gets: its own, or the one that the published loaders give it.
 
-These sort the dict of vectors by the *manual* name and take row i for the i-th of the sorted *original* names. The two
-orders differ (UCF's CleanAndJerk is called `Weight Lifting`, which shifts all between C and W by one), so most classes
-of UCF and VGGSound get the vector of another class.
+These sort the dict of vectors by its names and take row i for the i-th of the sorted *original* names of classes. Where
+the dict has *manual* names the two orders differ (UCF's CleanAndJerk is called `Weight Lifting`, which shifts all
+between C and W by one), so most classes of UCF and VGGSound get the vector of another class. ClipClap's dicts for UCF
+have the names of `clip_class_name`, whose order is that of the original names.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from avgzsl.data.reading.avca_lists import TESTING, manual_names, stage_classes
+import torch
+
+from avgzsl.data.clips import ClassTable, TextPart
+from avgzsl.data.layouts._avca_folders import is_of_clap, text_files
+from avgzsl.data.reading.avca_lists import TESTING, clip_names, manual_names, stage_classes
 from avgzsl.data.reading.class_lists import ClassLists, read_names
+from avgzsl.data.reading.class_table import class_table
 from avgzsl.errors import DataError
 from avgzsl.text.class_vectors import read_class_vectors
+from avgzsl.text.spellings import class_key
+from avgzsl.types import TextOrder
+
+
+def read_text(lists: ClassLists, files: list[Path], order: TextOrder = "right") -> tuple[ClassTable, list[str]]:
+    """The classes of `lists` with their text, and notes on where it is from.
+
+    Vectors of CLIP (or of words) and of CLAP are joined, a part each; of several files of one kind the first that has
+    all classes is read. Raises DataError.
+    """
+    kinds = [group for clap in (False, True) if (group := [file for file in files if is_of_clap(file) is clap])]
+    read = [_of_one_kind(lists, group[:1] if order == "avca-published" else group, order) for group in kinds]
+    notes = [
+        f"text vectors from {used.name}, one of {len(group)} files"
+        for group, (_, used) in zip(kinds, read, strict=True)
+        if len(group) > 1
+    ]
+    (classes, _), *others = read
+    if others:
+        text = torch.cat([table.text for table, _ in read], dim=1)
+        classes = ClassTable(
+            classes.names, text, classes.seen, tuple(TextPart(table.text.shape[1]) for table, _ in read)
+        )
+        notes.append("text of two parts: " + ", then ".join(f"{file.name} ({t.text.shape[1]})" for t, file in read))
+    return classes, notes
+
+
+def _of_one_kind(lists: ClassLists, files: list[Path], order: TextOrder) -> tuple[ClassTable, Path]:
+    if order == "avca-published":
+        return class_table(replace(lists, called=_published(lists, files[0])), files)
+    fitted = [(replace(lists, called=_called(lists.folder.parent, read_class_vectors(file))), file) for file in files]
+    fitted.sort(key=lambda one: _lacking(*one) > 0)  # stable: the first that has all classes
+    return class_table(fitted[0][0], [fitted[0][1]])
+
+
+def _lacking(lists: ClassLists, file: Path) -> int:
+    vectors = read_class_vectors(file)
+    return sum(lists.called.get(name, name) not in vectors for name in lists.names)
+
+
+def _called(folder: Path, keys: Iterable[str]) -> dict[str, str]:
+    """What each class is called in a dict with these keys: the way of `folder` that finds most of them."""
+    known = set(keys)
+    ways = [way for way in (clip_names(folder), manual_names(folder)) if way]
+    return max(ways, key=lambda way: sum(key in known for key in way.values()))
+
+
+def _published(lists: ClassLists, file: Path) -> dict[str, str]:
+    return published_order(lists.folder.parent, list(read_class_vectors(file)))
 
 
 def published_order(folder: Path, names: list[str]) -> dict[str, str]:
@@ -23,11 +79,6 @@ def published_order(folder: Path, names: list[str]) -> dict[str, str]:
             "needs one for each: use text_order=right"
         )
     return dict(zip(every, sorted(names), strict=False))
-
-
-def published_names(root: Path, lists: ClassLists, vectors: Path) -> ClassLists:
-    """`lists` with the names that the published order looks up in `vectors`. Raises DataError."""
-    return replace(lists, called=published_order(root / "class-split", list(read_class_vectors(vectors))))
 
 
 def mislabelled(root: Path, class_split: str | None = None) -> tuple[int, int]:
@@ -44,11 +95,17 @@ def wrong_classes(root: Path, class_split: str | None = None) -> dict[str, bool]
     """
     folder = Path(root) / "class-split"
     manual = manual_names(folder)
-    files = sorted((Path(root) / "features").glob("*/text/*word_embeddings*.npy"))
+    files = text_files(Path(root), class_split)
     given = published_order(folder, list(read_class_vectors(files[0])) if files else list(manual.values()))
     counted = set(given) if class_split is None else stage_classes(folder / class_split, TESTING[1], sorted(given))
     if nameless := sorted(counted - manual.keys()):
         raise DataError(
             f"{folder}: no line of *_w2v_class_names.csv for {', '.join(nameless)} of all_class.txt; add it"
         )
-    return {name: given[name] != manual[name] for name in sorted(counted)}
+    owner = _owners(manual, clip_names(folder))
+    return {name: owner.get(class_key(given[name])) != name for name in sorted(counted)}
+
+
+def _owners(*ways: Mapping[str, str]) -> dict[str, str]:
+    """The class to which a key of a dict belongs, however it is spelled."""
+    return {class_key(key): name for way in ways for name, key in way.items()}

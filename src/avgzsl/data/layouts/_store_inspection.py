@@ -62,6 +62,10 @@ def _remarks(store: Store) -> Iterator[str]:
         lacking = len(store) - int(_has(store, modality).sum())
         if lacking and modality in store.record.encoders:
             yield f"{lacking} of {len(store)} clips have no {modality}"
+    for modality, flat in store.sequences.items():
+        own = flat.length[flat.length > 0]
+        spread = f", {own.min()} to {own.max()} a clip" if len(own) else ""
+        yield f"{modality}: kept as sequences, {len(flat.steps)} steps{spread}"
     if (store.folder / "failures.csv").is_file():
         yield "some clips could not be extracted: see failures.csv"
 

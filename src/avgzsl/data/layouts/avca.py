@@ -1,8 +1,9 @@
-"""The layout of the AVCA benchmark (UCF, ActivityNet, VGGSound): HDF5 files per stage and class, two class splits.
+"""The layout of the AVCA benchmark (UCF, ActivityNet, VGGSound): a file per stage and class, two class splits.
 
 `class_split` is `main_split` or `cls_split` for stage 2 (train: the three stages of training and validation; test),
 `main_split/stage-1` or `cls_split/stage-1` for stage 1 (train; val). Features of main_split are main_features, of
-cls_split cls_features. `text_order` is documented in docs/data.md.
+cls_split cls_features, or the pickled ones of TCaF and ClipClap (`_avca_folders`). `text_order` is documented in
+docs/data.md.
 """
 
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 from avgzsl.data.clips import Dataset
 from avgzsl.data.inspection.class_files import ClassFiles, inspect_class_files
-from avgzsl.data.layouts._avca_text import mislabelled, published_names
+from avgzsl.data.layouts._avca_folders import feature_folder, feature_folders, left_unread, suffix_of, text_files
+from avgzsl.data.layouts._avca_text import mislabelled, read_text
 from avgzsl.data.reading.assembly import assemble
 from avgzsl.data.reading.avca_lists import (
     FIRST,
@@ -23,7 +25,6 @@ from avgzsl.data.reading.avca_lists import (
     stage_classes,
 )
 from avgzsl.data.reading.class_lists import ClassLists, read_names
-from avgzsl.data.reading.class_table import class_table
 from avgzsl.data.reading.source import FeatureSource, merged
 from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.support.registry import unknown
@@ -32,7 +33,7 @@ from avgzsl.types import TEXT_ORDERS as EVERY_TEXT_ORDER
 
 NAME = "avca"
 DESCRIPTION = (
-    "features/{main,cls}_features/{audio,video}/STAGE/CLASS.h5, features/*/text/*word_embeddings*.npy, "
+    "features/{main,cls}_features*/{audio,video}/STAGE/CLASS.{h5,pkl}, features/*/text/*word_embeddings*.npy, "
     "class-split/{main,cls}_split/STAGE.{txt,csv}"
 )
 TEXT_ORDERS: tuple[TextOrder, ...] = EVERY_TEXT_ORDER
@@ -46,7 +47,7 @@ def recognise(path: Path) -> bool:
 def class_splits(path: Path) -> list[str]:
     """main_split and cls_split, as far as there are features for them (or both, if for neither), and their stages 1."""
     divisions = _divisions(path)
-    served = [name for name in divisions if (path / "features" / _part(name)).is_dir()] or divisions
+    served = [name for name in divisions if feature_folders(path, name)] or divisions
     return [name + stage for name in served for stage in ("", FIRST)]
 
 
@@ -57,22 +58,21 @@ def class_lists(path: Path, class_split: str | None) -> ClassLists:
 
 def vector_files(path: Path, class_split: str | None = None) -> list[Path]:
     """The files with word vectors beside the features of a class split. Raises DataError."""
-    part = _part(_chosen(path, class_split))
-    files = sorted((path / "features").glob(f"{part}/text/*word_embeddings*.npy"))
+    name = _chosen(path, class_split)
+    files = text_files(path, name)
     if not files:
-        raise DataError(
-            f"{path}/features/{part}/text: no *word_embeddings*.npy; expected the pickled dict of class name -> vector"
-        )
+        place = feature_folder(path, name) / "text"
+        raise DataError(f"{place}: no *word_embeddings*.npy; expected the pickled dict of class name -> vector")
     return files
 
 
 def source(path: Path, class_split: str | None = None) -> FeatureSource:
     """The feature files of a class split: one source for its two stages. Raises DataError."""
     name = _chosen(path, class_split).removesuffix(FIRST)
-    lists, features = path / "class-split", path / "features" / _part(name)
+    lists, features = path / "class-split", feature_folder(path, name)
     modalities: list[Modality] = [modality for modality in MODALITIES if (features / modality).is_dir()]
     if not modalities:
-        raise DataError(f"{features}: neither audio nor video; expected {{audio,video}}/STAGE/CLASS.h5 for {name}")
+        raise DataError(f"{features}: neither audio nor video; expected {{audio,video}}/STAGE/CLASS.h5 or .pkl")
     every = sorted(read_names(lists / "all_class.txt"))
     stages = [stage for stage in STAGES if (lists / name / f"{stage}.txt").is_file()]
     return FeatureSource(
@@ -81,8 +81,9 @@ def source(path: Path, class_split: str | None = None) -> FeatureSource:
         {stage: {modality: features / modality / stage for modality in modalities} for stage in stages},
         {stage: frozenset(stage_classes(lists / name, stage, every)) for stage in stages},
         {"stage_1": tuple(s for s in TRAINING if s in stages), "stage_2": tuple(s for s in TESTING if s in stages)},
-        _part(name),
+        features.name,
         other_spellings(lists, lists / name),
+        suffix_of(features),
     )
 
 
@@ -94,6 +95,7 @@ def remarks(path: Path) -> list[str]:
     among = [f"{name} {'{} of {}'.format(*mislabelled(path, name))}" for name in divisions]
     return [
         *(line for name in divisions for line in clips_outside(path / "class-split" / name, every)),
+        *(line for name in divisions for line in left_unread(path, name)),
         f"the order of text vectors in the published loaders gives {wrong} of {total} classes another class's vector "
         f"(unseen test classes: {', '.join(among)}); here each class gets its own, unless text_order is avca-published",
     ]
@@ -105,30 +107,25 @@ def read(path: Path, choice: DataChoice) -> Dataset:
     lists = class_lists(path, name)
     files = vector_files(path, name)
     every = sorted(read_names(path / "class-split" / "all_class.txt"))
-    notes = list(clips_outside(lists.folder, every, merged([lists.plan])))
+    notes = [*clips_outside(lists.folder, every, merged([lists.plan])), *left_unread(path, name)]
     if choice.text_order == "avca-published":
-        files = files[:1]
-        lists = published_names(path, lists, files[0])
         wrong, total = mislabelled(path)
         notes.append(f"text vectors in AVCA's published order: {wrong} of {total} classes have another class's vector")
-    classes, used = class_table(lists, files)
-    if len(files) > 1:
-        notes.append(f"text vectors from {used.name}, one of {len(files)} files")
+    classes, about_text = read_text(lists, files, choice.text_order)
+    notes += about_text
     return assemble(source(path, name), lists, classes, name, choice.drop_bad_rows, tuple(notes))
 
 
 def inspect(path: Path) -> dict[str, Any]:
     """See `Layout`."""
-    return inspect_class_files(path, ClassFiles(NAME, class_splits, class_lists, source, vector_files, remarks))
+    return inspect_class_files(
+        path, ClassFiles(NAME, class_splits, class_lists, source, vector_files, remarks, read_text)
+    )
 
 
 def _divisions(path: Path) -> list[str]:
     found = [file.parent.name for file in (path / "class-split").glob("*_split/stage_1_train.txt")]
     return sorted(found, key=lambda name: (name != "main_split", name))
-
-
-def _part(class_split: str) -> str:
-    return class_split.removesuffix(FIRST).removesuffix("_split") + "_features"
 
 
 def _chosen(path: Path, class_split: str | None) -> str:

@@ -14,7 +14,9 @@ from avgzsl.data.reading import cache
 from avgzsl.data.reading.cache_entry import GroupEntry, RowSpan, unit
 from avgzsl.data.reading.class_lists import ClassLists
 from avgzsl.data.reading.source import FeatureSource, Plan, merged, plan_of, require_files
+from avgzsl.data.sequences import Sequences
 from avgzsl.errors import DataError
+from avgzsl.features.clip_steps import FlatSteps
 from avgzsl.types import MODALITIES, Modality
 
 
@@ -115,10 +117,23 @@ def _clip_set(part: SplitPieces, ids: Shaped[np.ndarray, " n"]) -> ClipSet:
     features: dict[Modality, Float[Tensor, "n d"]] = {
         modality: torch.from_numpy(_take(_mapped_anew(rows), pieces)) for modality, rows in part.entry.features.items()
     }
-    return ClipSet(features.get("audio"), features.get("video"), torch.from_numpy(labels.astype(np.int64)), ids)
+    return ClipSet(
+        features.get("audio"),
+        features.get("video"),
+        torch.from_numpy(labels.astype(np.int64)),
+        ids,
+        sequences={modality: _sequences(flat, pieces) for modality, flat in part.entry.sequences.items()},
+    )
 
 
-def _mapped_anew(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+def _sequences(flat: FlatSteps, pieces: list[Piece]) -> Sequences:
+    """Those of the clips of these pieces; the steps of all clips of the entry stay where they are, mapped."""
+    first, length = (torch.from_numpy(np.array(_take(each, pieces))) for each in (flat.first, flat.length))
+    steps, times = (torch.from_numpy(_mapped_anew(each)) for each in (flat.steps, flat.times))
+    return Sequences(steps, first, length, times)
+
+
+def _mapped_anew(rows: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     if not isinstance(rows, np.memmap):  # no rows, no map
         return rows
     return np.memmap(str(rows.filename), dtype=rows.dtype, mode="c", offset=rows.offset, shape=rows.shape)

@@ -67,12 +67,28 @@ def other_spellings(folder: Path, base: Path) -> dict[str, str]:
 
 
 def manual_names(folder: Path) -> dict[str, str]:
-    """The name of each class in the text vectors: `original,manual` of *_w2v_class_names.csv. Raises DataError."""
-    files = sorted(folder.glob("*_w2v_class_names.csv"))
+    """The name of each class in the text vectors: `original,manual` of *_w2v_class_names.csv. Raises DataError.
+
+    ClipClap's *_clip_class_names.csv has them, too.
+    """
+    files = [*sorted(folder.glob("*_w2v_class_names.csv")), *_clip_files(folder)]
     if not files:
         raise DataError(f"{folder}: no *_w2v_class_names.csv; expected the columns original,manual of class names")
     rows = read_rows(files[0], ("original", "manual"))
     return {row["original"]: row["manual"] for row in rows}
+
+
+def clip_names(folder: Path) -> dict[str, str]:
+    """What ClipClap calls the classes of UCF: `original,clip_class_name` of *_clip_class_names.csv; {} without one.
+
+    Raises DataError.
+    """
+    rows = [row for file in _clip_files(folder)[:1] for row in read_rows(file, ("original", "clip_class_name"))]
+    return {row["original"]: row["clip_class_name"] for row in rows}
+
+
+def _clip_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*_clip_class_names.csv"))
 
 
 def clips_outside(base: Path, every: list[str], stages: Iterable[str] = STAGES) -> Iterator[str]:

@@ -7,6 +7,7 @@ is built in a temporary folder and put in place by a rename, so it is whole or a
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from avgzsl.data.reading.cache_entry import VERSION, GroupEntry, open_entry, unit, write_group, write_manifest
-from avgzsl.data.reading.feature_files import shape_of
+from avgzsl.data.reading.class_file import dimension_of
 from avgzsl.data.reading.pairing import ClassClips, read_clips
 from avgzsl.data.reading.source import FeatureSource, StageClasses
 from avgzsl.errors import AvgzslError, DataError
@@ -99,7 +100,7 @@ def _clips(
     """The units of a stage, one at a time, without those that cannot be read but are not needed."""
     for name in sorted(source.listed[stage] | set(needed)):
         try:
-            clips = read_clips(source.files(stage, name), f"{name}/{stage}", drop_bad_rows)
+            clips = _sized(read_clips(source.files(stage, name), f"{name}/{stage}", drop_bad_rows), dimensions)
             for modality, rows in clips.features.items():
                 if rows.shape[1] != dimensions[modality]:
                     raise DataError(
@@ -112,14 +113,23 @@ def _clips(
         yield unit(stage, name), clips
 
 
+def _sized(clips: ClassClips, dimensions: dict[Modality, int]) -> ClassClips:
+    """A pickled file without clips does not say how many numbers one would have."""
+    if all(rows.shape[1] for rows in clips.features.values()):
+        return clips
+    features = {m: rows if rows.shape[1] else rows.reshape(0, dimensions[m]) for m, rows in clips.features.items()}
+    return replace(clips, features=features)
+
+
 def _dimensions(source: FeatureSource, needed: StageClasses) -> dict[Modality, int]:
     """The dimension that most of the needed files of a modality have."""
     sizes_of: dict[Modality, list[int]] = {modality: [] for modality in source.modalities}
     for stage, names in needed.items():
         for name in names:
             for modality, path in source.files(stage, name).items():
-                sizes_of[modality].append(shape_of(path)[1])
-    return {modality: max(sorted(set(sizes)), key=sizes.count) for modality, sizes in sizes_of.items()}
+                if size := dimension_of(path):
+                    sizes_of[modality].append(size)
+    return {modality: max(sorted(set(sizes)), key=sizes.count, default=0) for modality, sizes in sizes_of.items()}
 
 
 def _other_dimension(source: FeatureSource, stage: str, name: str, modality: Modality, size: int, expected: int) -> str:

@@ -1,45 +1,53 @@
 """The clips of one class in one split: rows of audio and of video brought together, or refused."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, permutations
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 
-from avgzsl.data.reading.feature_files import read_features
+from avgzsl.data.reading.class_file import read_features
 from avgzsl.errors import DataError
+from avgzsl.features.clip_steps import ClipSteps
 from avgzsl.types import Modality
 
 
 @dataclass(frozen=True, eq=False)
 class FileContents:
-    """The content of the files of one class in one split, by modality; `ids` only of files that have them."""
+    """The content of the files of one class in one split, by modality; `ids` only of files that have them.
+
+    `sequences` has the steps of each clip where files have them; the features are their means.
+    """
 
     files: Mapping[Modality, Path]
     features: Mapping[Modality, Float32[np.ndarray, "_n _d"]]
     ids: Mapping[Modality, Shaped[np.ndarray, " _n"]]
+    sequences: Mapping[Modality, tuple[ClipSteps, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class ClassClips:
     """The clips of one class in one split: row i of every modality is clip `ids[i]`.
 
-    `aligned` is whether rows of video were reordered, `dropped` how many clips were left out.
+    `aligned` is whether rows of video were reordered, `dropped` how many clips were left out. Where clips are
+    sequences, `sequences[modality][i]` has the steps of clip i.
     """
 
     features: Mapping[Modality, Float32[np.ndarray, "_n _d"]]
     ids: Shaped[np.ndarray, " _n"]
     aligned: bool
     dropped: int
+    sequences: Mapping[Modality, tuple[ClipSteps, ...]] = field(default_factory=dict)
 
 
 def read_files(files: Mapping[Modality, Path]) -> FileContents:
     """Read the file of each modality. Raises DataError for one that is damaged."""
-    read = {modality: read_features(path) for modality, path in files.items()}
-    ids = {modality: file_ids for modality, (_, file_ids) in read.items() if file_ids is not None}
-    return FileContents(files, {modality: rows for modality, (rows, _) in read.items()}, ids)
+    read = {modality: read_features(path, modality) for modality, path in files.items()}
+    ids = {modality: file.ids for modality, file in read.items() if file.ids is not None}
+    sequences = {modality: file.steps for modality, file in read.items() if file.steps is not None}
+    return FileContents(files, {modality: file.rows for modality, file in read.items()}, ids, sequences)
 
 
 def read_clips(files: Mapping[Modality, Path], place: str, drop_bad_rows: bool) -> ClassClips:
@@ -52,18 +60,22 @@ def read_clips(files: Mapping[Modality, Path], place: str, drop_bad_rows: bool) 
     problems = chain(mismatches(contents), () if drop_bad_rows else not_finite(contents))
     if (problem := next(problems, None)) is not None:
         raise DataError(problem)
-    features, aligned = dict(contents.features), False
+    features, sequences, aligned = dict(contents.features), dict(contents.sequences), False
     if len(contents.ids) == 2 and not np.array_equal(contents.ids["audio"], contents.ids["video"]):
-        features["video"], aligned = features["video"][_rows_of(contents.ids["audio"], contents.ids["video"])], True
+        rows, aligned = _rows_of(contents.ids["audio"], contents.ids["video"]), True
+        features["video"] = features["video"][rows]
+        if "video" in sequences:
+            sequences["video"] = _taken(sequences["video"], rows)
     count = len(next(iter(features.values())))
     ids = next(iter(contents.ids.values()), None)
     if ids is None:
         ids = np.array([f"{place}/{row}" for row in range(count)], dtype=np.str_)
     is_finite = np.logical_and.reduce([finite(rows) for rows in features.values()])
     if is_finite.all():
-        return ClassClips(features, ids, aligned, 0)
+        return ClassClips(features, ids, aligned, 0, sequences)
     features_left = {modality: rows[is_finite] for modality, rows in features.items()}
-    return ClassClips(features_left, ids[is_finite], aligned, int((~is_finite).sum()))
+    left = {modality: _taken(clips, np.flatnonzero(is_finite)) for modality, clips in sequences.items()}
+    return ClassClips(features_left, ids[is_finite], aligned, int((~is_finite).sum()), left)
 
 
 def mismatches(contents: FileContents) -> Iterator[str]:
@@ -105,6 +117,10 @@ def finite(rows: Float32[np.ndarray, "n d"]) -> Bool[np.ndarray, " n"]:
 def some(values: Sequence[object]) -> str:
     """The first few of a list."""
     return ", ".join(map(str, values[:10])) + (", …" if len(values) > 10 else "")
+
+
+def _taken(clips: Sequence[ClipSteps], rows: Shaped[np.ndarray, " k"]) -> tuple[ClipSteps, ...]:
+    return tuple(clips[row] for row in rows.tolist())
 
 
 def _rows_of(clips: Shaped[np.ndarray, " n"], ids: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:

@@ -17,7 +17,7 @@ FOLDERS = {"train": "trn", "val": "val", "test": "tst"}  # of AudioSetZSL, by sp
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """`folders[stage][modality]` holds a file `{class}.h5` per class; a modality that is absent has no folder at all.
+    """`folders[stage][modality]` holds a file `{class}{suffix}` per class; an absent modality has no folder at all.
 
     A stage is what one folder holds: a split, or a part of splits. `listed[stage]` is every class that any class split
     lists there: what is worth caching. The stages of a group are cached one after the other in one file, so that a
@@ -32,6 +32,7 @@ class FeatureSource:
     groups: Mapping[str, tuple[str, ...]]
     part: str = ""
     spelled: Mapping[str, str] = field(default_factory=dict)
+    suffix: str = ".h5"
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -43,7 +44,7 @@ class FeatureSource:
         stems = [name, *(stem for stem, class_ in self.spelled.items() if class_ == name)]
 
         def file(folder: Path) -> Path:
-            paths = [folder / f"{stem}.h5" for stem in stems]
+            paths = [folder / f"{stem}{self.suffix}" for stem in stems]
             return next((path for path in paths[1:] if path.exists() and not paths[0].exists()), paths[0])
 
         return {modality: file(folder) for modality, folder in self.folders[stage].items()}
@@ -52,7 +53,7 @@ class FeatureSource:
         """The files of a modality in a stage, by class."""
         folder = self.folders[stage][modality]
         files = sorted(folder.iterdir()) if folder.is_dir() else []
-        feature_files = [file for file in files if file.suffix == ".h5" and not file.name.startswith(".")]
+        feature_files = [file for file in files if file.suffix == self.suffix and not file.name.startswith(".")]
         return {self.spelled.get(file.stem, file.stem): file for file in feature_files}
 
     def all_files(self) -> list[Path]:
@@ -102,16 +103,19 @@ def missing_files(source: FeatureSource, needed: StageClasses) -> list[str]:
             if not folder.is_dir():
                 problems.append(f"{folder}: not there; expected a folder with the {modality} of the split {stage}")
             elif absent:
-                problems.append(f"{folder}: no file for {', '.join(_with_hint(name, present) for name in absent)}")
+                problems.append(
+                    f"{folder}: no file for {', '.join(_with_hint(name, present, source.suffix) for name in absent)}"
+                )
     return problems
 
 
 def require_files(source: FeatureSource, needed: StageClasses) -> None:
     """Raises DataError when a needed class lacks a file."""
     if problems := missing_files(source, needed):
-        raise DataError("; ".join(problems) + ". Add the files (CLASS.h5), or take the classes out of the class lists.")
+        remedy = f"Add the files (CLASS{source.suffix}), or take the classes out of the class lists."
+        raise DataError(f"{'; '.join(problems)}. {remedy}")
 
 
-def _with_hint(name: str, present: Iterable[str]) -> str:
+def _with_hint(name: str, present: Iterable[str], suffix: str) -> str:
     near = difflib.get_close_matches(name, present, n=2, cutoff=0.6)
-    return f"{name!r} (there is {' and '.join(f'{similar}.h5' for similar in near)})" if near else repr(name)
+    return f"{name!r} (there is {' and '.join(f'{similar}{suffix}' for similar in near)})" if near else repr(name)

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Int
 
 from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.data.sequences import Sequences
 from avgzsl.features.class_splits import ClassSplit
 from avgzsl.features.feature_store import Store
-from avgzsl.types import MODALITIES
+from avgzsl.types import MODALITIES, Modality
 
 SPLITS = ("train", "val", "test")
 _BLOCK = 4096
@@ -50,8 +51,18 @@ def not_finite(store: Store) -> np.ndarray:
     return bad
 
 
+def stored_sequences(store: Store, modality: Modality, rows: Int[np.ndarray, " n"]) -> Sequences:
+    """Those of the clips in these rows; the steps of all stay on disk, mapped."""
+    flat = store.sequences[modality]
+    first, length = (torch.from_numpy(each[rows]) for each in (flat.first, flat.length))
+    return Sequences(torch.from_numpy(flat.steps), first, length, torch.from_numpy(flat.times))
+
+
 class StoredSplits(Mapping[str, ClipSet]):
-    """Splits of a store, in order of class, each copied into memory anew when it is asked for; `rows` are theirs."""
+    """Splits of a store, in order of class, each copied into memory anew when it is asked for; `rows` are theirs.
+
+    Sequences stay on disk, mapped.
+    """
 
     def __init__(
         self,
@@ -81,6 +92,7 @@ class StoredSplits(Mapping[str, ClipSet]):
             np.array(self.store.clips["id"].take(rows).to_pylist(), dtype=np.str_),
             torch.from_numpy(self.has["audio"][rows]),
             torch.from_numpy(self.has["video"][rows]),
+            {m: stored_sequences(self.store, m, rows) for m in self.store.sequences if m in features},
         )
 
     def __iter__(self) -> Iterator[str]:

@@ -23,7 +23,10 @@ Run = Callable[[Iterable[list[Task]], "BackboneSetup", Backbones], Iterator[list
 
 @dataclass(frozen=True)
 class BackboneSetup:
-    """Which backbones to load and where to run them; `workers` clips are decoded, and on CPUs embedded, at once."""
+    """Which backbones to load and where to run them; `workers` clips are decoded, and on CPUs embedded, at once.
+
+    With `keep_sequence` the steps of clips are kept, too.
+    """
 
     specs: Mapping[Modality, str]
     models: Path | None = None
@@ -31,6 +34,7 @@ class BackboneSetup:
     workers: int | None = None
     precision: Precision = "float32"
     unit: bool = True
+    keep_sequence: bool = False
 
     @property
     def processes(self) -> int:

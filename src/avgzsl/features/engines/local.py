@@ -34,7 +34,7 @@ def run(batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Backbone
             return []  # the extraction was stopped: no outcome is needed
         copy = free.get()
         try:
-            return embed_batch(decoded, copy)
+            return embed_batch(decoded, copy, setup.keep_sequence)
         finally:
             free.put(copy)
 

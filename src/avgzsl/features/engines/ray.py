@@ -38,7 +38,8 @@ class Worker:
     def embed(self, batch: list[Task]) -> list[Outcome]:
         """The outcomes of a batch."""
         with one_thread():
-            return embed_batch(list(self.decoders.map(requests(batch, self.backbones))), self.backbones)
+            decoded = list(self.decoders.map(requests(batch, self.backbones)))
+            return embed_batch(decoded, self.backbones, self.setup.keep_sequence)
 
 
 def run(batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Backbones) -> Iterator[list[Outcome]]:
