@@ -13,7 +13,7 @@ import pytest
 
 from avgzsl.data.layouts import open_dataset
 from avgzsl.data.reading import cache as cache_module
-from avgzsl.data.reading import feature_files, pairing
+from avgzsl.data.reading import feature_files
 from avgzsl.errors import AvgzslError, DataError
 from tests.small_set import ORDER, SEEN, UNSEEN, change, feature_file, write_lists, write_set, write_vectors
 
@@ -39,7 +39,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         seen.append(path)
         return real(path)
 
-    monkeypatch.setattr(pairing, "read_features", spy)
+    monkeypatch.setattr(feature_files, "read_features", spy)
     return seen
 
 

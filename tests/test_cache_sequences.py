@@ -1,7 +1,7 @@
 """Clips that are sequences, through the cache into a data set, held against what was put in, clip by clip."""
 
 import json
-from collections.abc import Mapping
+import pickle
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import torch
 from avgzsl.data.layouts import open_dataset
 from avgzsl.data.reading import cache_entry, pairing
 from avgzsl.data.reading.cache_entry import open_entry
-from avgzsl.data.reading.pairing import FileContents
+from avgzsl.data.reading.class_file import ClassFile, read_features
 from avgzsl.errors import DataError
 from avgzsl.features.clip_steps import ClipSteps
+from avgzsl.types import Modality
+from tests.small_pickles import pickled, write_pickles
 from tests.small_set import ORDER, change, feature_file, write_set
 
 SPLITS = ("train", "val", "test")
@@ -38,17 +40,13 @@ def steps_of(modality: str, clip: str, mean: np.ndarray) -> ClipSteps:
 @pytest.fixture
 def sequences(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on a file has sequences, whose means are the rows of the file."""
-    real = pairing.read_files
 
-    def with_steps(files: Mapping[str, Path]) -> FileContents:
-        read = real(files)
-        steps = {
-            modality: tuple(steps_of(modality, clip, row) for clip, row in zip(read.ids[modality], rows, strict=True))
-            for modality, rows in read.features.items()
-        }
-        return FileContents(read.files, read.features, read.ids, steps)
+    def with_steps(path: Path, modality: Modality) -> ClassFile:
+        rows, ids, _ = read_features(path, modality)
+        assert ids is not None
+        return ClassFile(rows, ids, tuple(steps_of(modality, *each) for each in zip(ids.tolist(), rows, strict=True)))
 
-    monkeypatch.setattr(pairing, "read_files", with_steps)
+    monkeypatch.setattr(pairing, "read_features", with_steps)
 
 
 def check(root: Path) -> None:
@@ -129,16 +127,46 @@ def test_classes_of_which_some_have_sequences_and_others_none_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sequences: None
 ) -> None:
     root = write_set(tmp_path / "set")
-    with_steps = pairing.read_files
+    with_steps = pairing.read_features
 
-    def some(files: Mapping[str, Path]) -> FileContents:
-        read = with_steps(files)
-        bare = ORDER[1] in next(iter(files.values())).name
-        return FileContents(read.files, read.features, read.ids, {} if bare else read.sequences)
+    def some(path: Path, modality: Modality) -> ClassFile:
+        return read_features(path, modality) if path.stem == ORDER[1] else with_steps(path, modality)
 
-    monkeypatch.setattr(pairing, "read_files", some)
+    monkeypatch.setattr(pairing, "read_features", some)
     with pytest.raises(DataError, match=r"dog: its clips have neither .* expected the same of all classes"):
         open_dataset(root)
+
+
+@pytest.mark.parametrize(("folder", "seconds"), [("cls", (0.96, 0.64)), ("main", (1.0, 1.0))])
+def test_pickled_clips_keep_their_steps_and_times(tmp_path: Path, folder: str, seconds: tuple[float, float]) -> None:
+    """Read once more by plain pickle, clip by clip; rows of one file are moved, so that sound and picture differ."""
+    root = write_pickles(tmp_path / "set", steps=True, sets=(folder,))
+    files = root / "features" / f"{folder}_features_non_averaged"
+    moved = sorted((files / "video").glob("*/*.pkl"))[0]
+    content = pickle.loads(moved.read_bytes())  # noqa: S301 (our own)
+    pickled(moved, content["features"][::-1], [name.decode() for name in content["video_names"][::-1]])
+    data = open_dataset(root)
+    found = 0
+    for modality, each in zip(("audio", "video"), seconds, strict=True):
+        expected = {}
+        for file in files.glob(f"{modality}/*/*.pkl"):
+            content = pickle.loads(file.read_bytes())  # noqa: S301 (our own)
+            for name, steps in zip(content["video_names"], content["features"], strict=True):
+                expected[name.decode()] = steps
+        for split in data.splits:
+            clips = data.split(split)
+            for row, name in enumerate(clips.ids.tolist()):
+                steps, times = clips.sequences[modality].clip(row)
+                own = expected[name.split("/")[-1]]
+                assert np.array_equal(steps.numpy(), own)
+                assert times.tolist() == pytest.approx([each * (step + 0.5) for step in range(len(own))])
+                found += 1
+    assert found > 20
+
+
+def test_pickled_vectors_are_no_sequences(tmp_path: Path) -> None:
+    data = open_dataset(write_pickles(tmp_path / "set", steps=False))
+    assert not any(data.split(split).sequences for split in data.splits)
 
 
 def test_the_version_of_entries_did_not_rise() -> None:

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.backbones import PLUGINS, Backbone, BackbonePlugin, PreparingBackbone, load, text_encoder_of, trained_on
+from avgzsl.backbones import (
+    PLUGINS,
+    Backbone,
+    BackbonePlugin,
+    PreparingBackbone,
+    SteppingBackbone,
+    load,
+    text_encoder_of,
+    trained_on,
+)
 from avgzsl.errors import ConfigError, DataError, ModalityError, WeightsError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.support.weights import nothing_fetched
@@ -78,6 +87,22 @@ class BackboneSuite:
         clips = sample_clips(backbone.needs)
         prepare = pickle.loads(pickle.dumps(backbone.prepare))  # noqa: S301 -- our own
         assert torch.equal(backbone.embed_prepared([prepare(clip) for clip in clips]), backbone.embed(clips))
+
+    def test_the_steps_of_a_clip_have_its_row_as_their_mean(self, backbone: Backbone) -> None:
+        if not isinstance(backbone, SteppingBackbone):
+            return
+        clips = sample_clips(backbone.needs)
+        prepare = backbone.prepare if isinstance(backbone, PreparingBackbone) else None
+        inputs = clips if prepare is None else [prepare(clip) for clip in clips]
+        made = backbone.embed_steps(inputs, [len(clip) for clip in clips])
+        for row, steps, clip in zip(backbone.embed(clips), made, clips, strict=True):
+            assert torch.equal(steps.row, row)
+            assert steps.vectors.dtype == torch.float32 and not steps.vectors.requires_grad
+            assert steps.vectors.shape == (len(steps.places), backbone.dimension) and len(steps.places) >= 1
+            largest = float(steps.vectors.abs().max())
+            assert torch.allclose(steps.vectors.double().mean(0).float(), row, rtol=1e-4, atol=1e-5 * largest)
+            first, last = steps.places.T
+            assert ((first >= 0) & (first < last) & (last <= len(clip))).all() and (np.diff(first) >= 0).all()
 
     def test_it_says_what_it_is(self, backbone: Backbone, tmp_path: Path) -> None:
         assert isinstance(backbone, Backbone)

@@ -1,22 +1,36 @@
 """The file of features of one class in one stage and modality, of any kind that a layout may have: HDF5, pickled."""
 
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from jaxtyping import Float32, Shaped
-from numpy import ndarray
 
 from avgzsl.data.reading import feature_files
-from avgzsl.data.reading.pickled_features import means, read_pickled_features
+from avgzsl.data.reading.pickled_features import PickledClips, means, read_pickled_features
+from avgzsl.features.clip_steps import ClipSteps
+from avgzsl.types import Modality
 
 PICKLED = ".pkl"
 
 
-def read_features(path: Path) -> tuple[Float32[ndarray, "n d"], Shaped[ndarray, " n"] | None]:
-    """A row a clip, the mean of its steps, and the ids of clips where the file has them. Raises DataError."""
+class ClassFile(NamedTuple):
+    """What a file holds: a row a clip, ids where it has them, and, where its clips are sequences, their steps.
+
+    The row of a sequence is the mean of its steps.
+    """
+
+    rows: Float32[np.ndarray, "n _d"]
+    ids: Shaped[np.ndarray, " n"] | None
+    steps: tuple[ClipSteps, ...] | None = None
+
+
+def read_features(path: Path, modality: Modality) -> ClassFile:
+    """The content of a file. Raises DataError."""
     if path.suffix != PICKLED:
-        return feature_files.read_features(path)
-    clips = read_pickled_features(path, "audio")  # seconds are not asked for
-    return means(clips), clips.ids
+        return ClassFile(*feature_files.read_features(path))
+    clips = read_pickled_features(path, modality)
+    return ClassFile(means(clips), clips.ids, None if clips.vectors else tuple(_timed(clips)))
 
 
 def dimension_of(path: Path) -> int | None:
@@ -24,3 +38,11 @@ def dimension_of(path: Path) -> int | None:
     if path.suffix != PICKLED:
         return feature_files.shape_of(path)[1]
     return read_pickled_features(path, "audio").dimension or None
+
+
+def _timed(clips: PickledClips) -> list[ClipSteps]:
+    """The steps of each clip with the seconds of their middles: one follows the other from the clip's begin on."""
+    return [
+        ClipSteps(rows, ((np.arange(len(rows)) + 0.5) * seconds).astype(np.float32))
+        for rows, seconds in zip(clips.steps, clips.seconds.tolist(), strict=True)
+    ]

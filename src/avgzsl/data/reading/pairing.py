@@ -44,9 +44,10 @@ class ClassClips:
 
 def read_files(files: Mapping[Modality, Path]) -> FileContents:
     """Read the file of each modality. Raises DataError for one that is damaged."""
-    read = {modality: read_features(path) for modality, path in files.items()}
-    ids = {modality: file_ids for modality, (_, file_ids) in read.items() if file_ids is not None}
-    return FileContents(files, {modality: rows for modality, (rows, _) in read.items()}, ids)
+    read = {modality: read_features(path, modality) for modality, path in files.items()}
+    ids = {modality: file.ids for modality, file in read.items() if file.ids is not None}
+    sequences = {modality: file.steps for modality, file in read.items() if file.steps is not None}
+    return FileContents(files, {modality: file.rows for modality, file in read.items()}, ids, sequences)
 
 
 def read_clips(files: Mapping[Modality, Path], place: str, drop_bad_rows: bool) -> ClassClips:
