@@ -91,23 +91,23 @@ def overview(by_text: Mapping[str, Sequence[Result]], calibration: str) -> str:
         for row in result.rows
         if row["task"] == "classification" and row["fusion"] in (None, "equal")
     }
-    both_ways = ("HM both ways",) if calibration == "val" else ()
-    head = ["method", "test", *(f"HM, {text}" for text in by_text), "AUSUC", "ZSL", *both_ways]
+    figures = {"AUSUC": "AUSUC", "ZSL": "ZSL"} | ({"both_ways": "HM both ways"} if calibration == "val" else {})
+    head = ["method", "test", *(f"HM, {text}" for text in by_text), *figures.values()]
     lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
     for label, modality, fusion in modes:
         test = modality, fusion
         cells = [spread(results, label, test, "HM") for results in by_text.values()]
-        cells += [
-            spread(rich, label, test, figure) for figure in ("AUSUC", "ZSL", *(["both_ways"] if both_ways else []))
-        ]
+        cells += [spread(rich, label, test, figure) for figure in figures]
         lines.append("| " + " | ".join([label, modality, *cells]) + " |")
     return "\n".join(lines)
 
 
 def report(data: Path, settings: Mapping[str, Any], descriptions: Path, work: Path, processes: int | None) -> str:
     """All tables of a data set, as Markdown."""
-    splits = list(open_splits(data))
-    names = [name for name in methods() if not method_class(name).untrained or (data / "store.json").exists()]
+    datasets = open_splits(data)
+    splits = list(datasets)
+    told = any("video" in dataset.encoders for dataset in datasets.values())  # else `frozen` knows no text encoder
+    names = [name for name in methods() if told or not method_class(name).untrained]
     parts: list[str] = []
     for calibration in CALIBRATIONS:
         entries = entries_of(names, settings.get(calibration, {}), splits)
@@ -124,8 +124,8 @@ def report(data: Path, settings: Mapping[str, Any], descriptions: Path, work: Pa
     folds, trials = settings["folds"], settings["trials"]
     parts += [
         f"Mean class accuracy in %, mean ± standard deviation over {len(splits)} class splits of the means over seeds. "
-        f"Tuned with {trials} trials a method and class split, the first of them the preset for a thousand clips or the "
-        f"defaults ({folds} pseudo-unseen folds). AUSUC, ZSL and both ways with sentences. Both ways: the penalty from "
+        f"Tuned with {trials} trials a method and class split, the first of them the preset for a thousand clips or "
+        f"the defaults ({folds} pseudo-unseen folds). AUSUC, ZSL, both ways: with sentences. Both ways: the penalty from "
         "val for test and from test for val, averaged, a guard against a lucky division."
     ]
     return "\n".join(parts)
