@@ -125,8 +125,8 @@ def report(data: Path, settings: Mapping[str, Any], descriptions: Path, work: Pa
     parts += [
         f"Mean class accuracy in %, mean ± standard deviation over {len(splits)} class splits of the means over seeds. "
         f"Tuned with {trials} trials a method and class split, the first of them the preset for a thousand clips or "
-        f"the defaults ({folds} pseudo-unseen folds). AUSUC, ZSL, both ways: with sentences. Both ways: the penalty from "
-        "val for test and from test for val, averaged, a guard against a lucky division."
+        f"the defaults ({folds} pseudo-unseen folds). AUSUC, ZSL, both ways: with sentences. Both ways: the penalty "
+        "from val for test and from test for val, averaged, a guard against a lucky division."
     ]
     return "\n".join(parts)
 
