@@ -1,87 +1,150 @@
-"""Every method on a data set: tuned without any unseen label and tuned with `val`, all class splits, three seeds.
+"""Every method on a data set, from settings that were tuned before: two calibrations, three texts, all class splits.
 
-    python -m benchmarks.results DATA --work out/results --document docs/results.md [--judge pseudo-unseen]
-    python -m benchmarks.results DATA --work out/results --document docs/results.md --preset realset
+    python -m benchmarks.results DATA --settings benchmarks/settings/realset.yaml --descriptions FILE.csv
+        --work out/results --document docs/results.md --mark realset
 
-The second tunes nothing: methods that have the preset use it, the others their defaults; calibration `val`.
-Each method is tuned on each class split by itself (a class that is unseen in one split is seen in another), then all
-cells run. Methods trained over epochs get --trained-trials, the others, which cost next to nothing, --trials. Trials
-and cells are kept in --work, so that an interrupted run goes on.
+Settings come from `benchmarks.tuning` (`make tune`), which searched with the text of --descriptions beside the word
+vectors of the data; they serve the other texts, too. Tuned and calibrated by pseudo-unseen folds, which use no label of
+an unseen class, and by `val`, which does. Three seeds, one where chance plays no part. Cells are kept in --work, so
+that an interrupted run goes on. Prompts and sentences are encoded by MiniLM (extra `minilm`).
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from statistics import fmean, stdev
+from typing import Any
 
 from avgzsl.experiments.benchmark import Entry, benchmark, open_splits
-from avgzsl.experiments.trial import Judge
-from avgzsl.experiments.tuning import tune
+from avgzsl.experiments.cells import Result
+from avgzsl.learning.training import Schedule
 from avgzsl.methods import method_class, methods
-from avgzsl.reports.entries import paper_entry
 from avgzsl.reports.summary import summary_markdown
-from avgzsl.types import Calibration
+from avgzsl.types import Calibration, DataChoice
+from benchmarks.search import read_tuned, start_of
 from benchmarks.tables import put
 
 SEEDS = 3
-# what is held in every trial: the family of AVGZSLNet is searched around the preset for about a thousand clips
-AROUND, SEARCHED = "realset", ("dropout", "margin", "weight_decay")
+BASE = "avgzslnet"
+CALIBRATIONS: tuple[Calibration, ...] = ("pseudo-unseen", "val")
+SENTENCE = "+ sentence"
 
 
-def tune_all(data: Path, work: Path, judge: Judge, trials: int, trained_trials: int, folds: int) -> Path:
-    """Presets of every method with ranges on every class split, as METHOD/CLASS-SPLIT/preset.yaml."""
-    tuned = work / f"tuned-{judge}"
-    for split, dataset in open_splits(data).items():
-        for method in methods():
-            kind = method_class(method)
-            if not kind.ranges:
-                continue
-            count = trained_trials if "epochs" in {name for name, _, _ in kind.settings()} else trials
-            preset = kind.presets.get(AROUND, {})
-            search = {
-                "trials": count,
-                "folds": None if judge == "val" else folds,
-                "preset": AROUND if preset else None,
-                "fixed": {key: value for key, value in preset.items() if key not in SEARCHED},
-            }
-            best = tune(dataset, method, tuned / method / split, judge=judge, **search).settings
-            print(f"tuned by {judge}: {method}, {split}: {best}", flush=True)
-    return tuned
+def texts(descriptions: Path) -> dict[str, tuple[str, ...]]:
+    """The texts of classes, by what they are called in the tables."""
+    return {
+        "word2vec": (),
+        "+ prompts": ("own", "minilm+prompts=video"),
+        SENTENCE: ("own", f"minilm+descriptions={descriptions}"),
+    }
 
 
-def table(data: Path, entries: list[Entry], work: Path, calibration: Calibration, processes: int | None) -> str:
-    """The comparison, and what failed."""
-    results = benchmark(data, entries, work, seeds=range(SEEDS), calibration=calibration, processes=processes)
-    failed = [f"- failed: {r.label}, {r.cell.class_split}, seed {r.cell.seed}: {r.error}" for r in results if r.error]
-    return "\n".join([summary_markdown(results, calibration, "avgzslnet"), *failed])
+def entries_of(names: Sequence[str], settings: Mapping[str, Any], splits: Sequence[str]) -> list[Entry]:
+    """Each method with its tuned settings on each class split, or as it starts where it was not tuned."""
+    entries = []
+    for name in names:
+        start = start_of(method_class(name))
+        tuned = settings.get(name, {})
+        entries.append(Entry(name, name, {split: {**start, **tuned.get(split, {})} for split in splits}))
+    return entries
+
+
+def measure(
+    data: Path,
+    entries: Sequence[Entry],
+    choice: DataChoice,
+    calibration: Calibration,
+    work: Path,
+    processes: int | None,
+) -> list[Result]:
+    """All cells; one seed where chance plays no part."""
+    results: list[Result] = []
+    for trained, seeds in ((True, SEEDS), (False, 1)):
+        chosen = [entry for entry in entries if issubclass(method_class(str(entry.method)), Schedule) == trained]
+        if chosen:
+            how = {"choice": choice, "seeds": seeds, "calibration": calibration, "processes": processes}
+            results += benchmark(data, chosen, work, **how)
+    order = [entry.label for entry in entries]
+    return sorted(results, key=lambda result: order.index(result.label))
+
+
+def spread(results: Sequence[Result], label: str, test: tuple[str, str | None], figure: str) -> str:
+    """Mean over class splits of the means over seeds, and their deviation, in %; `–` where there are none."""
+    by_split: dict[str, list[float]] = {}
+    for result in results:
+        for row in result.rows if result.label == label else ():
+            plain = row["task"] == "classification" and not row["stretch"]
+            if plain and (row["modality"], row["fusion"]) == test and row.get(figure) is not None:
+                by_split.setdefault(result.cell.class_split, []).append(100 * row[figure])
+    means = [fmean(values) for values in by_split.values()]
+    if not means:
+        return "–"
+    return f"{fmean(means):.1f}" + (f" ± {stdev(means):.1f}" if len(means) > 1 else "")
+
+
+def overview(by_text: Mapping[str, Sequence[Result]], calibration: str) -> str:
+    """HM of every method and test mode by text; AUSUC, ZSL and the check both ways with sentences."""
+    rich = by_text[SENTENCE]
+    modes = {
+        (result.label, row["modality"], row["fusion"]): None
+        for result in rich
+        for row in result.rows
+        if row["task"] == "classification" and row["fusion"] in (None, "equal")
+    }
+    figures = {"AUSUC": "AUSUC", "ZSL": "ZSL"} | ({"both_ways": "HM both ways"} if calibration == "val" else {})
+    head = ["method", "test", *(f"HM, {text}" for text in by_text), *figures.values()]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
+    for label, modality, fusion in modes:
+        test = modality, fusion
+        cells = [spread(results, label, test, "HM") for results in by_text.values()]
+        cells += [spread(rich, label, test, figure) for figure in figures]
+        lines.append("| " + " | ".join([label, modality, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def report(data: Path, settings: Mapping[str, Any], descriptions: Path, work: Path, processes: int | None) -> str:
+    """All tables of a data set, as Markdown."""
+    datasets = open_splits(data)
+    splits = list(datasets)
+    told = any("video" in dataset.encoders for dataset in datasets.values())  # else `frozen` knows no text encoder
+    names = [name for name in methods() if told or not method_class(name).untrained]
+    parts: list[str] = []
+    for calibration in CALIBRATIONS:
+        entries = entries_of(names, settings.get(calibration, {}), splits)
+        by_text = {
+            text: measure(data, entries, DataChoice(text=chosen), calibration, work, processes)
+            for text, chosen in texts(descriptions).items()
+        }
+        how = "no label of an unseen class" if calibration == "pseudo-unseen" else "labels of validation clips"
+        parts += [f"### Tuned and calibrated by {calibration} ({how})", "", overview(by_text, calibration), ""]
+        parts += [f"With {SENTENCE.removeprefix('+ ')}s, in full:", ""]
+        parts += [summary_markdown(by_text[SENTENCE], calibration, BASE), ""]
+        failed = {(r.label, str(r.error)): None for results in by_text.values() for r in results if r.error}
+        parts += [f"- {label}: {error}" for label, error in failed]
+    folds, trials = settings["folds"], settings["trials"]
+    parts += [
+        f"Mean class accuracy in %, mean ± standard deviation over {len(splits)} class splits of the means over seeds. "
+        f"Tuned with {trials} trials a method and class split, the first of them the preset for a thousand clips or "
+        f"the defaults ({folds} pseudo-unseen folds). AUSUC, ZSL, both ways: with sentences. Both ways: the penalty "
+        "from val for test and from test for val, averaged, a guard against a lucky division."
+    ]
+    return "\n".join(parts)
 
 
 def main() -> None:
-    """Put one table for each way of tuning into --document."""
+    """Put the tables into --document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--settings", type=Path, required=True)
+    parser.add_argument("--descriptions", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--document", type=Path, required=True)
-    parser.add_argument("--judge", choices=get_args(Judge), help="only this way of tuning")
-    parser.add_argument("--trials", type=int, default=24)
-    parser.add_argument("--trained-trials", type=int, default=4)
-    parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--mark", required=True)
     parser.add_argument("--processes", type=int)
-    parser.add_argument("--preset")
     options = parser.parse_args()
-    splits = open_splits(options.data)
-    if options.preset:
-        entries = [paper_entry(name, splits, options.preset, None) for name in methods()]
-        put(options.document, "results-preset", table(options.data, entries, options.work, "val", options.processes))
-        return
-    counts = options.trials, options.trained_trials, options.folds
-    for judge in [options.judge] if options.judge else get_args(Judge):
-        tuned = tune_all(options.data, options.work, judge, *counts)
-        calibration: Calibration = "val" if judge == "val" else "pseudo-unseen"
-        entries = [paper_entry(name, splits, None, tuned) for name in methods()]
-        found = table(options.data, entries, options.work, calibration, options.processes)
-        folds = "" if judge == "val" else f", {counts[2]} folds"
-        budget = f"Tuned with {counts[0]} trials ({counts[1]} for methods trained over epochs){folds}."
-        put(options.document, f"results-{judge}", f"{found}\n\n{budget}")
+    settings = read_tuned(options.settings)
+    made = report(options.data, settings, options.descriptions, options.work, options.processes)
+    put(options.document, f"results-{options.mark}", made)
 
 
 if __name__ == "__main__":

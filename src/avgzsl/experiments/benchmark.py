@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -193,7 +194,14 @@ def _compute_beside(threads: int, *arguments: Any) -> Result:
     import torch
 
     torch.set_num_threads(threads)
-    return _compute(*arguments)
+    entry, cell, path, choice, folder = arguments
+    return _compute(entry, cell, _opened(path, choice), None, folder)
+
+
+@lru_cache(maxsize=8)
+def _opened(path: Path, choice: DataChoice | None) -> Dataset:
+    """A data set that a process of the grid meets cell after cell: its text is encoded once."""
+    return as_dataset(path, choice)
 
 
 def _compute(entry: Entry, cell: Cell, data: Path | Dataset, choice: DataChoice | None, folder: Path) -> Result:

@@ -80,14 +80,15 @@ def tune(
     seed: int = 0,
     preset: str | Path | None = None,
     fixed: Mapping[str, Any] | None = None,
+    ranges: Mapping[str, Sequence[Any]] | None = None,
     progress: Progress | None = None,
 ) -> Tuned:
     """Search the method's ranges and give the best settings, also written to `out/preset.yaml`.
 
     The first trial is the method's defaults, or the `preset`, from which the others then differ by what they draw;
-    `fixed` settings hold in every trial. Trials that `out/trials.jsonl` has already are not run again, unless they were
-    made by other code (`left_aside`). `folds` (3 if None) are those of pseudo-unseen classes. `progress` hears of every
-    trial, with its HM.
+    `fixed` settings hold in every trial; `ranges` are searched in place of the method's own. Trials that
+    `out/trials.jsonl` has already are not run again, unless they were made by other code (`left_aside`). `folds` (3 if
+    None) are those of pseudo-unseen classes. `progress` hears of every trial, with its HM.
 
     Parameters are many since each is a question of its own about the search: on which data, from where it starts, what
     it may change, how a trial is judged, how many there are. Raises ConfigError for a method without ranges, for folds
@@ -104,9 +105,12 @@ def tune(
     own = settings_of(method) if isinstance(method, Method) else {}
     base = {**own, **kind.preset(preset), **fixed}
     build(kind, settings=base)
-    candidates = list(itertools.islice(_candidates(kind, base, fixed, seed), trials))
+    searched = {key: tuple(values) for key, values in (kind.ranges if ranges is None else ranges).items()}
+    searched = {key: values for key, values in searched.items() if key not in fixed}
+    candidates = list(itertools.islice(_candidates(kind, base, searched, seed), trials))
     dataset = as_dataset(data, choice)
     search = {"method": kind.name, "judge": judge, "folds": folds, "seed": seed, "base": base, "fixed": fixed}
+    search |= {} if ranges is None else {"ranges": {key: list(values) for key, values in searched.items()}}
     _claim(folder, {**search, "data": dataset.fingerprint})
     kept = _read(folder / TRIALS)
     code = code_version(kind)
@@ -136,12 +140,13 @@ def _shown(settings: Mapping[str, Any]) -> str:
 
 
 def _candidates(
-    kind: type[Method], base: Mapping[str, Any], fixed: Mapping[str, Any], seed: int
+    kind: type[Method], base: Mapping[str, Any], ranges: Mapping[str, tuple[Any, ...]], seed: int
 ) -> Iterator[dict[str, Any]]:
     """The base, then distinct draws from the ranges; the whole grid, shuffled, where it is small."""
-    ranges = {key: values for key, values in kind.ranges.items() if key not in fixed}
     if not ranges:
-        raise ConfigError(f"{kind.name} declares no ranges to search" + (" beside what is fixed" if fixed else ""))
+        raise ConfigError(
+            f"{kind.name} declares no ranges to search" + (" beside what is fixed" if kind.ranges else "")
+        )
     yield dict(base)
     for place in _places(math.prod(len(values) for values in ranges.values()), random.Random(seed)):
         settings = dict(base)
