@@ -58,6 +58,8 @@ class Method(ABC):
     untrained: ClassVar[bool] = False  # no weights: encoders as they are; of the package's own methods, one
     # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is
     text_by_modality: ClassVar[bool] = False
+    # reads the steps of clips where they are kept (`data.clips.as_sequences`); others take their mean
+    sequences: ClassVar[bool] = False
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
