@@ -19,6 +19,7 @@ from torch import Tensor
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError, ModalityError, NotFittedError, UnknownNameError
 from avgzsl.learning.training import SETTINGS, Job
+from avgzsl.methods._class_vectors import ALL_NAMES, TextPrepare
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, concatenate, present, video_weight
 from avgzsl.methods._inputs import check_training, columns_of
 from avgzsl.methods._text import TextPreparation, TextScale, without_text
@@ -45,6 +46,9 @@ class Method(ABC):
 
     text_scale: TextScale = "unit"
     """Scaling of each part of the text of classes: raw, unit, or centred on the seen classes and then unit."""
+    text_prepare: TextPrepare = "none"
+    """Vectors in the place of the scaled text: none; ez, optimised of seen classes alone, and any other name placed
+    afterwards; ez-all-names, the published form, the names of unseen classes optimised along."""
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -58,6 +62,7 @@ class Method(ABC):
     untrained: ClassVar[bool] = False  # no weights: encoders as they are; of the package's own methods, one
     # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is
     text_by_modality: ClassVar[bool] = False
+    no_class_vectors: ClassVar[str] = ""  # where `text_prepare` cannot serve it, why, in one line
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
@@ -130,9 +135,25 @@ class Method(ABC):
         self.text_ = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
         if not self.text_by_modality:
             self._require_one_text(classes)
+        if self.text_prepare != "none":
+            self.text_ = self._with_class_vectors(classes, job or Job())
+        if not self.text_by_modality:
             classes = replace(classes, text=self.text_(classes.text, self.text_modality), parts=())
         self.learn_from(train, classes, job or Job())
         return self
+
+    def _with_class_vectors(self, classes: ClassTable, job: Job) -> TextPreparation:
+        """Raises ConfigError where the method cannot be served, or the names of unseen classes are not given."""
+        if self.no_class_vectors:
+            raise ConfigError(f"{self.name} has no text_prepare={self.text_prepare}: {self.no_class_vectors}; set none")
+        if self.text_prepare != ALL_NAMES:
+            return self.text_.optimised(classes.text, self.text_modality, job.seed)
+        if job.all_text is None:
+            raise ConfigError(
+                f"text_prepare={ALL_NAMES} optimises the text of unseen classes along, and the job has none; give "
+                "Job(all_text=dataset.classes.text), or set text_prepare=ez, which needs the seen ones alone"
+            )
+        return self.text_.optimised(classes.text, self.text_modality, job.seed, job.all_text)
 
     def _require_one_text(self, classes: ClassTable) -> None:
         """Raises ConfigError for a part of the text that serves one modality, of a method that reads it for both."""
@@ -161,7 +182,7 @@ class Method(ABC):
 
     def restore(self: Fitted, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Fitted:
         """Take over what another instance learned; `sizes` are the dimensions of audio, video and text features."""
-        self.text_ = TextPreparation.restored(state, self.text_scale)
+        self.text_ = TextPreparation.restored(state, self.text_scale, self.text_prepare)
         width = sizes["text"] if self.text_by_modality else self.text_.width(sizes["text"], self.text_modality)
         self.restore_learned(without_text(state), {**sizes, "text": width})
         return self
