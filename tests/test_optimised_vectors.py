@@ -1,4 +1,4 @@
-"""Class vectors: loss and gradient against loops, placing against the batch, what a run keeps, and every kind of method.
+"""Class vectors: loss and gradient against loops, placing against the batch, what a run keeps, and every method.
 
 (`test_class_vectors.py` is of files of text vectors.)
 """
@@ -10,13 +10,25 @@ import numpy as np
 import pytest
 import torch
 
+from avgzsl.archive.indexing import index
+from avgzsl.archive.search import search
+from avgzsl.data.clips import ClipSet
 from avgzsl.errors import ConfigError
+from avgzsl.experiments.cells import Cell, Comparison, Result
+from avgzsl.experiments.run import load_run
+from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.learning.training import Job
-from avgzsl.methods import build, dimensions
-from avgzsl.methods._class_vectors import ALPHA, LR, MARGIN, ClassVectors, _distances, _neighbours, loss, slope
+from avgzsl.methods import DAGGER, FOOTNOTE, build, dimensions
+from avgzsl.methods._class_vectors import ALPHA, LR, MARGIN, ClassVectors, _triples, drawn_triples, gradient
+from avgzsl.reports.comparison import as_csv, as_latex, as_markdown, measured_lines
+from avgzsl.reports.evaluation_files import write_evaluation
+from avgzsl.reports.published import TABLES
+from avgzsl.reports.summary import summary_markdown
 from avgzsl.testing import MethodSuite
 from avgzsl.testing.scores import all_scores, assert_same
 from avgzsl.testing.worlds import in_parts, small_world, some_world
+from avgzsl.text.encoders import load as load_text
+from tests import clip_runs
 
 QUICK = {"epochs": 3, "batch_size": 64, "attention_epochs": 1}
 
@@ -26,65 +38,61 @@ def unit(count, width, seed):
     return rows / rows.norm(dim=1, keepdim=True)
 
 
-def by_loops(w, t):
-    """The published formula, one triple at a time."""
+def d(x, y):
+    return math.sqrt(sum((a - b) ** 2 for a, b in zip(x, y, strict=True)))
 
-    def d(x, c, k):
-        return math.sqrt(sum((x[c][i] - x[k][i]) ** 2 for i in range(len(x[c]))))
 
-    total = 0.0
-    for c in range(len(w)):
-        others = [k for k in range(len(w)) if k != c]
-        total -= ALPHA * min(d(w, c, k) for k in others)
-        for i in others:
-            for j in others:
-                if i != j:
-                    sign = np.sign(d(t, c, i) - d(t, c, j))
-                    total += (1 - ALPHA) * max(0.0, MARGIN - sign * (d(w, c, i) - d(w, c, j)))
+def terms(w, t, ws, ts):
+    """Those of one class, at w with the text t, among others at ws with the texts ts, one triple at a time."""
+    total = -ALPHA * min(d(w, other) for other in ws)
+    for i in range(len(ws)):
+        for j in range(len(ws)):
+            if i != j:
+                sign = np.sign(d(t, ts[i]) - d(t, ts[j]))
+                total += (1 - ALPHA) * max(0.0, MARGIN - sign * (d(w, ws[i]) - d(w, ws[j])))
     return total
 
 
-def of_all(text):
-    """What the loss of classes among each other asks for, with all pairs."""
-    itself = torch.eye(len(text), dtype=torch.bool)
-    return _neighbours(_distances(text, text), itself, torch.Generator())
+def by_loops(w, t):
+    """The published formula, of all classes."""
+    return sum(terms(w[c], t[c], [*w[:c], *w[c + 1 :]], [*t[:c], *t[c + 1 :]]) for c in range(len(w)))
 
 
-def test_the_loss_is_that_of_the_paper():
+def by_differences(value, w):
+    """The gradient of a value at w."""
+    found = np.zeros(w.shape)
+    for c, i in np.ndindex(*w.shape):
+        ends = []
+        for step in (1e-6, -1e-6):
+            moved = w.clone()
+            moved[c, i] += step
+            ends.append(value(moved.tolist()))
+        found[c, i] = (ends[0] - ends[1]) / 2e-6
+    return found
+
+
+def test_the_gradient_is_that_of_the_published_loss():
     t, w = unit(6, 5, 0), unit(6, 5, 1)
-    assert float(loss(_distances(w, w), of_all(t), ALPHA, MARGIN).sum()) == pytest.approx(
-        by_loops(w.tolist(), t.tolist())
+    expected = by_differences(lambda rows: by_loops(rows, t.tolist()), w)
+    found = gradient(w, None, next(drawn_triples(t, None, 0)))
+    assert found.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_gradient_of_a_name_is_that_of_its_own_terms():
+    t, w, known, standing = unit(2, 5, 0), unit(2, 5, 1), unit(6, 5, 2), unit(6, 5, 3)
+    expected = by_differences(
+        lambda rows: sum(terms(rows[n], t[n].tolist(), standing.tolist(), known.tolist()) for n in range(2)), w
     )
+    found = gradient(w, standing, next(drawn_triples(t, known, 0)))
+    assert found.numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_slope_is_that_of_the_loss():
-    t, w = unit(6, 5, 0), unit(6, 5, 1)
-    distance, near = _distances(w, w), of_all(t)
-    for c, k in [(0, 1), (2, 5), (4, 3)]:
-        step = torch.zeros_like(distance)
-        step[c, k] = 1e-6
-        ends = [loss(distance + sign * step, near, ALPHA, MARGIN).sum() for sign in (1, -1)]
-        assert float(slope(distance, near, ALPHA, MARGIN)[c, k]) == pytest.approx(
-            float(ends[0] - ends[1]) / 2e-6, abs=1e-6
-        )
-
-
-def test_a_first_step_is_adams_along_the_gradient_of_the_loops():
-    """Adam's first step is the rate against the sign of each part of the gradient; here by finite differences."""
+def test_a_first_step_is_adams_and_ends_on_the_sphere():
+    """Adam's first step is the rate against the sign of each part of the gradient."""
     t = unit(5, 4, 2)
-    gradient = np.zeros(t.shape)
-    for c in range(5):
-        for i in range(4):
-            ends = []
-            for sign in (1, -1):
-                moved = t.clone()
-                moved[c, i] += sign * 1e-6
-                ends.append(by_loops(moved.tolist(), t.tolist()))
-            gradient[c, i] = (ends[0] - ends[1]) / 2e-6
-    expected = t.numpy() - LR * np.sign(gradient)
+    expected = t.numpy() - LR * np.sign(by_differences(lambda rows: by_loops(rows, t.tolist()), t))
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    found = ClassVectors.of(t, seed=0, steps=1).vectors.numpy()
-    assert found == pytest.approx(expected, abs=1e-6)
+    assert ClassVectors.of(t, seed=0, steps=1).vectors.numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_optimising_lowers_the_loss_and_keeps_the_length():
@@ -98,9 +106,10 @@ def test_optimising_lowers_the_loss_and_keeps_the_length():
 def test_placing_lowers_the_own_terms_of_a_name_and_moves_no_other():
     made, name = ClassVectors.of(unit(12, 8, 3), seed=0), unit(1, 8, 4)
     placed = made(name.float())
-    near = _neighbours(_distances(name, made.text.double()), torch.zeros(1, 12, dtype=torch.bool), torch.Generator())
-    before, after = (loss(_distances(w, made.vectors.double()), near, ALPHA, MARGIN) for w in (name, placed.double()))
-    assert float(after) < float(before)
+    before, after = (
+        terms(w[0].tolist(), name[0].tolist(), made.vectors.tolist(), made.text.tolist()) for w in (name, placed)
+    )
+    assert after < before
     assert torch.equal(made(torch.cat([made.text, name.float()]))[:12], made.vectors)
 
 
@@ -119,8 +128,19 @@ def test_drawn_pairs_hang_on_the_seed_and_stand_for_all():
     text = unit(80, 16, 5)
     one, again, other = (ClassVectors.of(text.float(), seed=seed).vectors for seed in (0, 0, 1))
     assert torch.equal(one, again) and not torch.equal(one, other)
-    near = _neighbours(_distances(text, text), torch.eye(80, dtype=torch.bool), torch.Generator().manual_seed(0))
-    assert near.pairs.shape[1] * near.scale == pytest.approx(80 * 79)
+    steps = drawn_triples(text, None, 0)
+    first, second = next(steps), next(steps)
+    assert not torch.equal(first.first, second.first)
+    assert len(first.first) * first.scale == pytest.approx(80 * 79)
+
+
+def test_drawn_pairs_come_to_the_gradient_of_all():
+    t, w = unit(70, 6, 0), unit(70, 6, 1)
+    steps = drawn_triples(t, None, 0)
+    mean = torch.stack([gradient(w, None, next(steps)) for _ in range(300)]).mean(0)
+    pairs = torch.combinations(torch.arange(70)).T
+    every = gradient(w, None, _triples(torch.cdist(t, t), pairs, 2.0, True))
+    assert float((mean - every).norm() / every.norm()) < 0.05
 
 
 def test_rows_without_a_direction_and_equal_texts_stay_finite():
@@ -165,7 +185,6 @@ def test_without_it_a_state_has_nothing_of_it():
 def test_a_run_of_it_is_restored_as_it_was(name):
     data = small_world()
     method = prepared(name)
-    again = build(name, settings={key: getattr(method, key) for key in ("text_prepare",)})
     again = replace(method).restore(method.state(), dimensions(data.split("train"), data.classes))
     assert_same(
         all_scores(method, data.split("test"), data.classes), all_scores(again, data.split("test"), data.classes)
@@ -220,6 +239,50 @@ def test_encoders_as_they_are_take_none():
     data = some_world()
     with pytest.raises(ConfigError, match="frozen has no text_prepare=ez"):
         build("frozen", settings={"text_prepare": "ez", "space": "shared"}).fit(*data.training())
+
+
+def cell(label, way):
+    """A finished cell of a comparison, on made-up figures."""
+    row = {"task": "classification", "retrieval": None, "modality": "both", "fusion": "equal", "calibration": "val"}
+    figures = dict.fromkeys(("S", "U", "HM", "ZSL", "AUSUC"), 0.5)
+    rows = [{**row, "gamma": 0.1, "stretch": None, "clips": 3, **figures}]
+    return Result(label, Cell("avgzslnet", {"text_prepare": way}, "a", 0, "val", "", ""), rows)
+
+
+def test_tables_of_a_grid_mark_the_published_form():
+    plain, along = cell("gcca", "ez"), cell("avgzslnet", "ez-all-names")
+    told = summary_markdown([plain, along], "val", "gcca")
+    assert f"| avgzslnet{DAGGER} | both (eq wt) |" in told and "| gcca | both (eq wt) |" in told and FOOTNOTE in told
+    assert DAGGER not in summary_markdown([plain], "val", "gcca")
+    assert [row["label"] for row in Comparison((plain, along)).rows()] == ["gcca", f"avgzslnet{DAGGER}"]
+    for form, mark in ((as_markdown, DAGGER), (as_latex, r"$\dagger$"), (as_csv, DAGGER)):
+        told, without = (
+            form(TABLES["table1"], measured_lines(TABLES["table1"], cells)) for cells in ([along], [plain])
+        )
+        assert mark in told and mark not in without
+    assert FOOTNOTE in as_markdown(TABLES["table1"], measured_lines(TABLES["table1"], [along]))
+
+
+@pytest.mark.parametrize("way", ["ez", "ez-all-names"])
+def test_a_run_an_evaluation_and_an_index_with_it(way, tmp_path):
+    files = clip_runs.clips(tmp_path / "clips")
+    settings = {"text_prepare": way}
+    run = train(clip_runs.dataset(files), "least-squares", out=tmp_path / "run", settings=settings)
+    evaluation = evaluate(run, clip_runs.dataset(files))
+    write_evaluation(evaluation, tmp_path / "told")
+    told = (tmp_path / "told" / "tables.md").read_text()
+    assert (f"least-squares{DAGGER} (" in told) == (FOOTNOTE in told) == (way == "ez-all-names")
+    index(run.folder, tmp_path / "clips", tmp_path / "index", engine="memory")
+    clips = [clip_runs.features(files[name]) for name in clip_runs.NAMES]
+    audio, video = (torch.from_numpy(np.stack([row[m] for row in clips])) for m in ("audio", "video"))
+    rows = ClipSet(audio, video, torch.arange(len(files)), np.array([files[name].name for name in clip_runs.NAMES]))
+    for phrase in (clip_runs.NAMES[0], clip_runs.UNSEEN[0], "a red thing"):
+        text = load_text("hashed-words:64").encode([phrase])
+        scores = dict(
+            zip(rows.ids.tolist(), load_run(run.folder).method.scores(rows, text)[:, 0].tolist(), strict=True)
+        )
+        hits = search(tmp_path / "index", phrase, modality="both", fusion="equal", retrieval="plain")
+        assert {hit.id: hit.score for hit in hits} == pytest.approx(scores, abs=1e-5)
 
 
 class Suite(MethodSuite):

@@ -16,12 +16,13 @@ its own vector, its own terms (c alone) against the vectors that stand. Each nam
 hangs on no other name that is asked for. A name whose unit text is that of a class has the vector of the class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice, repeat
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int, Int8
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Generator, Tensor
 
 from avgzsl.learning.nets import unit_rows
@@ -34,20 +35,20 @@ FOOTNOTE = f"{DAGGER} The names of unseen classes were known in training: text_p
 ALPHA, MARGIN, LR, STEPS = 0.5, 0.1, 1e-3, 100
 _PAIRS = 2048  # of neighbours in a step: all, up to 64 classes
 _SAME = 1e-5  # unit texts, or vectors, that lie nearer are one; distances to texts that differ by less are equal
-_TIE = 1e-9  # of distances between vectors: the choice between two that are as near is not to hang on rounding
+_TIE = 1e-9  # distances between vectors that differ by less are equal: nothing is to hang on rounding
 _CHUNK = 256
 
 
-class Neighbours(NamedTuple):
-    """Rows c and the k vectors about them: which of these is the row itself, and which of a pair the text has nearer.
+class Triples(NamedTuple):
+    """Of n rows c and the k vectors about them: the p pairs (i, j) of a step, and which of the two is nearer in text.
 
-    `order` is sign(d(t_c, t_i) - d(t_c, t_j)) for the p `pairs` (i, j) of a step, 0 where i or j is the row itself;
-    `scale` is how many triples each of them stands for.
+    `order` is sign(d(t_c, t_i) - d(t_c, t_j)), and 0 where one of them is c itself; `scale` is how many triples each
+    stands for.
     """
 
-    itself: Bool[Tensor, "n k"]
-    pairs: Int[Tensor, "2 p"]
-    order: Int8[Tensor, "n p"]
+    first: Int[Tensor, " p"]
+    second: Int[Tensor, " p"]
+    order: Float64[Tensor, "p n"]
     scale: float
 
 
@@ -103,29 +104,31 @@ def marked_label(label: str, settings: Mapping[str, Any]) -> str:
     return f"{label}{DAGGER}" if seen_all_names(settings) else label
 
 
-def loss(distance: Float64[Tensor, "n k"], near: Neighbours, alpha: float, margin: float) -> Float64[Tensor, " n"]:
-    """The terms of each row c, from its distances to the k vectors."""
-    first, second = near.pairs
-    gap = near.order * (distance[:, first] - distance[:, second])
-    rank = ((margin - gap).clamp(min=0) * _triples(near)).sum(1)
-    return (1 - alpha) * rank - alpha * distance.masked_fill(near.itself, torch.inf).amin(1)
+def gradient(
+    w: Float64[Tensor, "n w"], standing: Float64[Tensor, "k w"] | None, triples: Triples
+) -> Float64[Tensor, "n w"]:
+    """Of the loss by the rows: of that of all classes, or, among vectors that stand, of the terms of each row alone."""
+    about = w if standing is None else standing
+    distance = _distances(w, about)
+    itself = torch.eye(len(w), dtype=torch.bool) if standing is None else torch.zeros_like(distance, dtype=torch.bool)
+    others = distance.masked_fill(itself, torch.inf)
+    nearest = (others <= others.amin(1, keepdim=True) + _TIE).double()  # several share it
+    by_distance = _slope_of_rank(distance, triples) - ALPHA * nearest / nearest.sum(1, keepdim=True)
+    if standing is None:  # a row moves also as the neighbour of the others
+        by_distance = by_distance + by_distance.T
+    pull = torch.where(distance > _SAME, by_distance / distance.clamp(min=_SAME), 0.0)  # equal ones stay equal
+    return pull.sum(1, keepdim=True) * w - pull @ about
 
 
-def slope(distance: Float64[Tensor, "n k"], near: Neighbours, alpha: float, margin: float) -> Float64[Tensor, "n k"]:
-    """The derivative of `loss` by each distance."""
-    first, second = near.pairs
-    gap = near.order * (distance[:, first] - distance[:, second])
-    pull = (1 - alpha) * near.order * _triples(near) * (margin - gap > _TIE)
-    others = distance.masked_fill(near.itself, torch.inf)
-    nearest = (others <= others.amin(1, keepdim=True) + _TIE).to(torch.uint8).argmax(1, keepdim=True)
-    by_distance = torch.zeros_like(distance).scatter_(1, nearest, -alpha)
-    return by_distance.index_add_(1, first, pull, alpha=-1).index_add_(1, second, pull)
-
-
-def _triples(near: Neighbours) -> Float64[Tensor, "n p"]:
-    """How many triples each row's pair stands for: none where i or j is the row itself."""
-    own = near.itself[:, near.pairs[0]] | near.itself[:, near.pairs[1]]
-    return near.scale * (~own).double()
+def _slope_of_rank(distance: Float64[Tensor, "n k"], triples: Triples) -> Float64[Tensor, "n k"]:
+    """The derivative of (1 - a) L_rank by each distance."""
+    by_neighbour = distance.T.contiguous()  # whole rows are picked: several times faster
+    gap = by_neighbour.index_select(0, triples.first).sub_(by_neighbour.index_select(0, triples.second))
+    active = gap.mul_(triples.order) < MARGIN - _TIE
+    pull = (1 - ALPHA) * triples.scale * triples.order * active
+    slope = torch.zeros_like(by_neighbour)
+    slope.index_add_(0, triples.first, pull, alpha=-1).index_add_(0, triples.second, pull)
+    return slope.T.contiguous()
 
 
 def _optimised(
@@ -136,34 +139,38 @@ def _optimised(
     steps: int,
 ) -> Float64[Tensor, "n w"]:
     """The rows after so many steps: among vectors that stand, with the texts `known`, or, without these, each other."""
-    generator = Generator().manual_seed(seed)
-    of_text = _distances(text, text if known is None else known)
-    itself = torch.eye(*of_text.shape, dtype=torch.bool) & (known is None)
     moves = text.abs().amax(1, keepdim=True) > 0  # a text of zeros says nothing, and stays
     w = text.clone()
     optimiser = torch.optim.Adam([w], LR)
-    for _ in range(steps):
-        about = w if standing is None else standing
-        distance = _distances(w, about)
-        by_distance = slope(distance, _neighbours(of_text, itself, generator), ALPHA, MARGIN)
-        if standing is None:  # a row moves also as the neighbour of the others
-            by_distance = by_distance + by_distance.T
-        pull = torch.where(distance > _SAME, by_distance / distance.clamp(min=_SAME), 0.0)  # equal ones stay equal
-        w.grad = torch.where(moves, pull.sum(1, keepdim=True) * w - pull @ about, 0.0)
+    for triples in islice(drawn_triples(text, known, seed), steps):
+        w.grad = torch.where(moves, gradient(w, standing, triples), 0.0)
         optimiser.step()
         w.copy_(unit_rows(w))
     return w
 
 
-def _neighbours(of_text: Float64[Tensor, "n k"], itself: Bool[Tensor, "n k"], generator: Generator) -> Neighbours:
-    """With the pairs of a step: all, or so many that are drawn."""
-    pairs = torch.combinations(torch.arange(of_text.shape[1])).T
+def drawn_triples(text: Float64[Tensor, "n w"], known: Float64[Tensor, "k w"] | None, seed: int) -> Iterator[Triples]:
+    """Those of one step after another: all pairs of the texts about the rows, or so many that are drawn."""
+    generator = Generator().manual_seed(seed)
+    distance = _distances(text if known is None else known, text)
+    pairs = torch.combinations(torch.arange(len(distance))).T
     total = pairs.shape[1]
-    if total > _PAIRS:
-        pairs = pairs[:, torch.randperm(total, generator=generator)[:_PAIRS]]
-    gap = of_text[:, pairs[0]] - of_text[:, pairs[1]]
-    order = torch.where(gap.abs() > _SAME, gap.sign(), 0.0).to(torch.int8)
-    return Neighbours(itself, pairs, order, 2 * total / max(pairs.shape[1], 1))  # (i, j) and (j, i) are two triples
+    if total <= _PAIRS:
+        yield from repeat(_triples(distance, pairs, 2.0, known is None))  # (i, j) and (j, i) are two triples
+    while True:
+        chosen = pairs[:, torch.randperm(total, generator=generator)[:_PAIRS]]
+        yield _triples(distance, chosen, 2 * total / _PAIRS, known is None)
+
+
+def _triples(distance: Float64[Tensor, "k n"], pairs: Int[Tensor, "2 p"], scale: float, among: bool) -> Triples:
+    """With the order that the texts say; `among` says that row c is also the c-th of the vectors about it."""
+    first, second = pairs
+    gap = distance.index_select(0, first).sub_(distance.index_select(0, second))
+    order = gap.sign() * (gap.abs() > _SAME)
+    if among:
+        each = torch.arange(len(first))
+        order[each, first] = order[each, second] = 0.0
+    return Triples(first, second, order, scale)
 
 
 def _distances(x: Float64[Tensor, "n w"], y: Float64[Tensor, "k w"]) -> Float64[Tensor, "n k"]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from avgzsl.experiments.cells import Result
+from avgzsl.methods import DAGGER, FOOTNOTE
 from avgzsl.reports.published import UNPUBLISHED, PaperTable, TableLine
 from avgzsl.scores.metrics import spread
 from avgzsl.support.spreadsheet import escaped
@@ -48,10 +49,13 @@ def measured_lines(table: PaperTable, results: Sequence[Result]) -> list[Measure
     """Mean over class splits of means over seeds, and the standard deviation over class splits of these means.
 
     With a single class split the spread is the standard deviation over its seeds. A line whose rows come once more,
-    corrected or stretched, is followed by one of these, which nobody has published.
+    corrected or stretched, is followed by one of these, which nobody has published. Models bear the dagger of
+    `Result.shown`.
     """
-    lines = []
+    lines, daggered = [], {result.label for result in results if result.shown != result.label}
     for line in table.lines:
+        if line.entry in daggered:
+            line = line._replace(model=f"{line.model}{DAGGER}")
         lines.append(_measure(table, line, results, None))
         marked = _measure(table, line, results, MARKS[table.task])
         if marked.runs:
@@ -115,7 +119,7 @@ def as_markdown(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
         for measured in lines
     ]
     text = ["| " + " | ".join(cells) + " |" for cells in [head, ["---", "---", *["---:"] * 6], *rows]]
-    return f"**{table.title}**\n\n" + "\n".join(text) + "\n"
+    return f"**{table.title}**\n\n" + "\n".join(text) + "\n" + (f"\n{FOOTNOTE}\n" if _daggered(lines) else "")
 
 
 def as_latex(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
@@ -123,7 +127,7 @@ def as_latex(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
     body = []
     for line in lines:
         cells = [*_names(table, line.line), *_cells(line, r"$\pm$"), *map(_plain, line.line.published)]
-        body.append(" & ".join(cell.replace("→", r"$\to$").replace("_", r"\_") for cell in cells) + r" \\")
+        body.append(" & ".join(map(_latex, cells)) + r" \\")
     return "\n".join(
         [
             r"\begin{tabular}{llrrrrrr}",
@@ -133,10 +137,19 @@ def as_latex(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
             r"\midrule",
             *body,
             r"\bottomrule",
+            *([rf"\multicolumn{{8}}{{l}}{{{_latex(FOOTNOTE)}}} \\"] if _daggered(lines) else []),
             r"\end{tabular}",
             "",
         ]
     )
+
+
+def _latex(cell: str) -> str:
+    return cell.replace("→", r"$\to$").replace("_", r"\_").replace(DAGGER, r"$\dagger$")
+
+
+def _daggered(lines: Sequence[MeasuredLine]) -> bool:
+    return any(DAGGER in line.line.model for line in lines)
 
 
 def _names(table: PaperTable, line: TableLine) -> tuple[str, str]:

@@ -1,10 +1,11 @@
 """A benchmark in one table: every method in every test mode, and its paired difference to one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from avgzsl.experiments.cells import FIGURES, Comparison, Result
+from avgzsl.methods import DAGGER, FOOTNOTE
 from avgzsl.reports.comparison import mark_of, spread_of
 from avgzsl.reports.significance import bootstrap_difference
 from avgzsl.reports.tables import CORRECTED
@@ -49,12 +50,14 @@ def summary_markdown(results: Sequence[Result], calibration: str, against: str) 
     splits = sorted({result.cell.class_split for result in results})
     seeds = sorted({result.cell.seed for result in results})
     over = "class splits of the means over seeds" if len(splits) > 1 else "seeds"
+    shown = {result.label: result.shown for result in results}
     head = ["method", "test", *FIGURES, f"HM paired with {against} [95 %]"]
     lines = [
-        [*_line(key, measured, FIGURES), _paired(key, classified, against)] for key, measured in classified.items()
+        [*_line(key, shown, measured, FIGURES), _paired(key, classified, against)]
+        for key, measured in classified.items()
     ]
     head2 = ["method", "query", "S", "U", "HM"]
-    lines2 = [_line(key, line, ("S", "U", "HM")) for key, line in retrieved.items()]
+    lines2 = [_line(key, shown, line, ("S", "U", "HM")) for key, line in retrieved.items()]
     return "\n".join(
         [
             f"**Classification, mean class accuracy in %** (calibration {calibration}; {len(splits)} class splits, "
@@ -66,6 +69,7 @@ def summary_markdown(results: Sequence[Result], calibration: str, against: str) 
             "",
             *_table(head2, lines2),
             "",
+            *([FOOTNOTE, ""] if any(DAGGER in name for name in shown.values()) else []),
             *([CORRECTED, ""] if any(key.mark is not None for key in retrieved) else []),
         ]
     )
@@ -81,7 +85,9 @@ def write_summary(
     return files
 
 
-def _line(key: Key, measured: dict[str, dict[str, dict[int, float]]], columns: Sequence[str]) -> list[str]:
+def _line(
+    key: Key, shown: Mapping[str, str], measured: dict[str, dict[str, dict[int, float]]], columns: Sequence[str]
+) -> list[str]:
     cells = []
     for figure in columns:
         if figure not in measured:
@@ -89,7 +95,8 @@ def _line(key: Key, measured: dict[str, dict[str, dict[int, float]]], columns: S
             continue
         mean, sd = spread_of({split: list(by_seed.values()) for split, by_seed in measured[figure].items()})
         cells.append(f"{mean:.1f}" + ("" if sd != sd else f" ± {sd:.1f}"))
-    return [key.label if key.mark is None else f"{key.label}, {key.mark}", _NAMES[key.modality, key.fusion], *cells]
+    name = shown[key.label]
+    return [name if key.mark is None else f"{name}, {key.mark}", _NAMES[key.modality, key.fusion], *cells]
 
 
 def _paired(key: Key, table: dict[Key, dict[str, dict[str, dict[int, float]]]], against: str) -> str:

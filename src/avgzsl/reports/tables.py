@@ -3,12 +3,14 @@
 A row is a mapping with `task` (classification | retrieval), `retrieval` (plain | corrected), `modality` (audio | video
 | both), `fusion` (equal | attention | weighted, for both), `calibration`, `gamma`, `stretch`, and S, U, HM, ZSL, AUSUC
 as fractions or None, and `clips`; the rows of baselines say their `model`. Rows of older versions have neither
-`retrieval` nor `stretch`: they are plain.
+`retrieval` nor `stretch`: they are plain. A method whose name bears a dagger (`marked_label`) has its footnote.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from avgzsl.methods import DAGGER, FOOTNOTE
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,7 +87,11 @@ def sheets(rows: Sequence[Mapping[str, Any]], method: str) -> list[Sheet]:
             caption += f" {CORRECTED}"
         lines = [_line(row, method) for row in retrieved]
         drawn.append(Sheet("Table 2: retrieval by class name, mAP (%)", header, lines, caption))
-    return drawn
+    return [_with_footnote(sheet) for sheet in drawn] if DAGGER in method else drawn
+
+
+def _with_footnote(sheet: Sheet) -> Sheet:
+    return sheet._replace(caption=f"{sheet.caption} {FOOTNOTE}")
 
 
 def _caption(calibration: str | None, stretched: bool) -> str:
