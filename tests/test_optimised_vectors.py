@@ -71,8 +71,9 @@ def by_differences(value, w):
     return found
 
 
-def test_the_gradient_is_that_of_the_published_loss():
-    t, w = unit(6, 5, 0), unit(6, 5, 1)
+@pytest.mark.parametrize("apart", [1.0, 0.03], ids=["far", "nearer than the margin"])
+def test_the_gradient_is_that_of_the_published_loss(apart):
+    t, w = unit(6, 5, 0), unit(1, 5, 2) + apart * unit(6, 5, 1)
     expected = by_differences(lambda rows: by_loops(rows, t.tolist()), w)
     found = gradient(w, None, next(drawn_triples(t, None, 0)))
     assert found.numpy() == pytest.approx(expected, abs=1e-5)
