@@ -4,9 +4,8 @@ A method of the family says which networks it has, what its loss on a batch is, 
 and text are embedded, kept and restored is written here once.
 """
 
-from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -14,24 +13,23 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
-from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.data.clips import ClipSet
 from avgzsl.learning.attention import AttentionSettings, both_present, train_posthoc, video_weight
 from avgzsl.learning.losses import Distance
 from avgzsl.learning.nets import Attention, Projection, linear_layer
-from avgzsl.learning.sampling import PairSampler
-from avgzsl.learning.train_set import TrainSet, load_train_set
-from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
-from avgzsl.methods._base import Method, fitted
+from avgzsl.learning.train_set import TrainSet
+from avgzsl.learning.training import SETTINGS
+from avgzsl.methods._base import fitted
 from avgzsl.methods._embeddings import Embeddings, late
-from avgzsl.methods._inputs import clip_features, dimensions
+from avgzsl.methods._inputs import clip_features
+from avgzsl.methods._networks import NetworkMethod, Networks, Setup
 from avgzsl.scores.similarity import Name
-from avgzsl.support.device import pick_device
 from avgzsl.types import MODALITIES, Fusion, Modality
 
 _CHUNK = 8192
 
 
-class Encoders(nn.Module):
+class Encoders(Networks):
     """One projection for each of the method's inputs, by name, and F_T; `sizes` are those of what it learns from.
 
     What a method adds is drawn from the same generator afterwards: these here come first, in this order.
@@ -63,26 +61,14 @@ class Encoders(nn.Module):
         return nn.ModuleList([module for name, module in self.named_children() if name != "attention"])
 
 
-class Setup(NamedTuple):
-    """What a fit starts from."""
-
-    networks: Encoders
-    data: TrainSet
-    sampler: PairSampler
-    generator: Generator
-    job: Job
-
-
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
-class ProjectionMethod(Schedule, Method):
+class ProjectionMethod(NetworkMethod[Encoders]):
     """Hyper-parameters, embeddings and state of a method that projects features and text into one space."""
 
     distance: Distance = "euclidean"
     """Distance in the triplets and at test time: euclidean (official code) or mse (the paper's text)."""
     margin: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """The delta of every triplet."""
-    normalise: bool = True
-    """Scale audio and video features to length 1 before anything else."""
     embedding: int = Field(default=64, ge=1)
     """Dimension of the common space."""
     hidden: int = Field(default=256, ge=1)
@@ -116,9 +102,6 @@ class ProjectionMethod(Schedule, Method):
         "embedding": (64, 128, 256),
     }
 
-    def __post_init__(self) -> None:
-        self.networks_: Encoders | None = None
-
     @property
     def similarity(self) -> Name:
         """The distance of the triplets, negated."""
@@ -135,29 +118,6 @@ class ProjectionMethod(Schedule, Method):
     def inputs(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> dict[str, Float[Tensor, "n _e"]]:
         """What each projection is fed, from the features of the modalities."""
         return {modality: features[modality] for modality in self.learns_from if modality in features}
-
-    def prepare(self, train: ClipSet, classes: ClassTable, job: Job) -> Setup:
-        """Networks, data on the device, sampler and generator, all from the job's seed. Raises ConfigError."""
-        device = pick_device(job.device)
-        # weights are drawn on the CPU, so that every device starts from the same
-        sizes = dimensions(train, classes)
-        networks = self.build(sizes, Generator().manual_seed(job.seed)).to(device)
-        data = load_train_set(train, classes, self.normalise, device, self.feature_type, job.overwrite)
-        sampler = PairSampler(data.labels, len(classes), self.batch_size, self.class_prior)
-        return Setup(networks, data, sampler, Generator(device).manual_seed(job.seed), job)
-
-    @abstractmethod
-    def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
-        """The terms of the loss by name, on the tuples of clips p (row 0) and q (row 1)."""
-
-    def fit_networks(self, setup: Setup, trained: nn.Module) -> None:
-        """The first stage of a fit: the weights of `trained`, some or all of the networks."""
-        self.networks_ = setup.networks
-
-        def loss(pairs: Tensor) -> dict[str, Tensor]:
-            return self.loss(setup.data, pairs, setup.generator)
-
-        train(Stage(0, "networks", setup.networks, trained, setup.sampler, loss, self, setup.generator), setup.job)
 
     def embed_pairs(
         self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None
@@ -190,21 +150,6 @@ class ProjectionMethod(Schedule, Method):
         out: Tensor = networks.text(text)
         return out.cpu()
 
-    def learned(self) -> dict[str, Tensor]:
-        """Weights of all networks."""
-        networks: Encoders = fitted(self.networks_, self)
-        return {name: value.detach().cpu() for name, value in networks.state_dict().items()}
-
-    def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
-        """Weights of all networks, from `state`: none are made, of whatever size, before those there are fit."""
-        with torch.device("meta"):
-            networks = self.build(sizes, Generator())
-        own = networks.state_dict()
-        if strange := [name for name, value in state.items() if name in own and value.dtype != own[name].dtype]:
-            raise RuntimeError(f"{strange[0]} has {state[strange[0]].dtype} in place of {own[strange[0]].dtype}")
-        networks.load_state_dict(dict(state), assign=True)
-        self.networks_ = networks
-
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
 class AttendedMethod(AttentionSettings, ProjectionMethod):
@@ -222,7 +167,7 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
         """What the networks' stage trains: the attention along with the rest only if it is `joint`."""
         return networks if self.attention == "joint" else networks.without_attention()
 
-    def fit_attention(self, setup: Setup) -> None:
+    def fit_attention(self, setup: Setup[Encoders]) -> None:
         """The post-hoc stage, where it is asked for: the finished networks stay as they are."""
         networks, data = setup.networks, setup.data
         if self.attention != "posthoc" or networks.attention is None:
