@@ -19,9 +19,9 @@ from torch import Tensor
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError, ModalityError, NotFittedError, UnknownNameError
 from avgzsl.learning.training import SETTINGS, Job
-from avgzsl.methods._class_vectors import ALL_NAMES, TextPrepare
+from avgzsl.methods._class_vectors import TextPrepare
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, concatenate, present, video_weight
-from avgzsl.methods._inputs import check_training, columns_of
+from avgzsl.methods._inputs import check_training, columns_of, names_along
 from avgzsl.methods._text import TextPreparation, TextScale, without_text
 from avgzsl.scores.evidence import TAGGER_LINES, Z_LINES, Lines
 from avgzsl.scores.scoring import fuse
@@ -132,28 +132,21 @@ class Method(ABC):
         Raises DataError, ModalityError, and ConfigError for text that the method cannot use.
         """
         check_training(train, classes)
+        job = job or Job()
         self.text_ = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
         if not self.text_by_modality:
             self._require_one_text(classes)
         if self.text_prepare != "none":
-            self.text_ = self._with_class_vectors(classes, job or Job())
+            if self.no_class_vectors:
+                raise ConfigError(
+                    f"{self.name} has no text_prepare={self.text_prepare}: {self.no_class_vectors}; set none"
+                )
+            others = names_along(self.text_prepare, job)
+            self.text_ = self.text_.optimised(classes.text, self.text_modality, job.seed, others)
         if not self.text_by_modality:
             classes = replace(classes, text=self.text_(classes.text, self.text_modality), parts=())
-        self.learn_from(train, classes, job or Job())
+        self.learn_from(train, classes, job)
         return self
-
-    def _with_class_vectors(self, classes: ClassTable, job: Job) -> TextPreparation:
-        """Raises ConfigError where the method cannot be served, or the names of unseen classes are not given."""
-        if self.no_class_vectors:
-            raise ConfigError(f"{self.name} has no text_prepare={self.text_prepare}: {self.no_class_vectors}; set none")
-        if self.text_prepare != ALL_NAMES:
-            return self.text_.optimised(classes.text, self.text_modality, job.seed)
-        if job.all_text is None:
-            raise ConfigError(
-                f"text_prepare={ALL_NAMES} optimises the text of unseen classes along, and the job has none; give "
-                "Job(all_text=dataset.classes.text), or set text_prepare=ez, which needs the seen ones alone"
-            )
-        return self.text_.optimised(classes.text, self.text_modality, job.seed, job.all_text)
 
     def _require_one_text(self, classes: ClassTable) -> None:
         """Raises ConfigError for a part of the text that serves one modality, of a method that reads it for both."""
