@@ -233,13 +233,16 @@ def index_evaluate(
     from avgzsl.archive.collection import open_index
     from avgzsl.archive.retrieval import index_evaluate as evaluate
     from avgzsl.cli import show
+    from avgzsl.methods import marked_label, settings_of
     from avgzsl.reports.tables import render
 
-    evaluation = evaluate(open_index(index, url, method), split, retrieval=retrieval)
+    collection = open_index(index, url, method)
+    evaluation = evaluate(collection, split, retrieval=retrieval)
     if json:
         show.json(evaluation)
         return
-    Console().print(*render(evaluation.results, evaluation.method))
+    name = marked_label(evaluation.method, settings_of(collection.run.method))
+    Console().print(*render(evaluation.results, name))
     if evaluation.retrieval == "corrected":
         print("by corrected scores, without the bias to seen classes; --retrieval plain gives those of the paper")
     print(f"{evaluation.unlabelled} clips without a label were not counted")

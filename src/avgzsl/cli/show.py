@@ -37,10 +37,11 @@ def tables(evaluation: "Evaluation", method: str, beside: "Baselines | None" = N
     """Print the paper's two tables for one run, baselines beside it, and what the reader should know of the data."""
     from rich.console import Console
 
+    from avgzsl.methods import marked_label
     from avgzsl.reports.pretraining import met_before
     from avgzsl.reports.tables import render
 
-    console = Console()
+    console, method = Console(), marked_label(method, evaluation.provenance["settings"])
     rows = [*evaluation.results, *(beside.results if beside else [])]
     for table in render(rows, method, evaluation.dataset.generated):
         console.print(table)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 from avgzsl.errors import RunError
+from avgzsl.methods import marked_label
 from avgzsl.support.files import write_json
 from avgzsl.support.showing import Shown
 from avgzsl.support.trust import read_json
@@ -46,6 +47,11 @@ class Result(NamedTuple):
     cell: Cell
     rows: list[dict[str, Any]]
     error: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The label as tables show it, with a dagger where the names of unseen classes took part in the training."""
+        return marked_label(self.label, self.cell.settings)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -86,8 +92,9 @@ class Comparison(Shown, Sequence[Result]):
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """One row a cell, task and test mode, figures as fractions; one with its error for a cell that failed."""
         rows: list[dict[str, Any]] = []
-        for label, cell, tested, error in self.results:
-            cell_name = {"label": label, "class_split": cell.class_split, "seed": cell.seed}
+        for result in self.results:
+            cell, tested, error = result.cell, result.rows, result.error
+            cell_name = {"label": result.shown, "class_split": cell.class_split, "seed": cell.seed}
             if error is not None:
                 rows.append({**cell_name, "error": error})
             for row in tested:

@@ -116,7 +116,8 @@ class Config(BaseModel):
     @classmethod
     def _text_scale_is_there(cls, settings: dict[str, Any]) -> dict[str, Any]:
         """Runs from before there was a choice scaled the text as `normalise` said, where they had that."""
-        return {"text_scale": "raw" if settings.get("normalise") is False else "unit", **settings}
+        scale = "raw" if settings.get("normalise") is False else "unit"
+        return {"text_scale": scale, "text_prepare": "none", **settings}
 
 
 def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config:

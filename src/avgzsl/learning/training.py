@@ -80,7 +80,8 @@ class Job:
     figures are the numbers that enter the history. `checkpoint` is a file to resume from if it is there, written at
     most every `checkpoint_seconds`. With `overwrite` the caller gives its clips away: training may scale them where
     they stand, which spares a copy. `encoders` are those of `audio`, `video` and `text`, where the data knows them, and
-    `models` the folder of their weights: a method that learns little looks at what the features are.
+    `models` the folder of their weights: a method that learns little looks at what the features are. `all_text` is the
+    text of all classes that the data names, unseen ones included, one row each: for `text_prepare=ez-all-names` alone.
     """
 
     seed: int = 0
@@ -94,6 +95,7 @@ class Job:
     history: list[Record] = field(default_factory=list)
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     models: Path | None = None
+    all_text: Tensor | None = field(default=None, compare=False)
 
 
 @runtime_checkable

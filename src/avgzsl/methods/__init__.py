@@ -11,6 +11,7 @@ from typing import Any, Literal
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import Method, fitted
 from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
+from avgzsl.methods._class_vectors import DAGGER, FOOTNOTE, marked_label
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present, video_weight
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._inputs import by_modality, check_training, clip_features, dimensions
@@ -22,6 +23,8 @@ from avgzsl.scores.similarity import Name as SimilarityName
 from avgzsl.support.registry import Plugins
 
 __all__ = [
+    "DAGGER",
+    "FOOTNOTE",
     "PLUGINS",
     "SETTINGS",
     "Embeddings",
@@ -46,6 +49,7 @@ __all__ = [
     "fitted",
     "late",
     "marked",
+    "marked_label",
     "method_class",
     "methods",
     "parse_override",

@@ -19,8 +19,9 @@ from torch import Tensor
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError, ModalityError, NotFittedError, UnknownNameError
 from avgzsl.learning.training import SETTINGS, Job
+from avgzsl.methods._class_vectors import TextPrepare
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, concatenate, present, video_weight
-from avgzsl.methods._inputs import check_training, columns_of
+from avgzsl.methods._inputs import check_training, columns_of, names_along
 from avgzsl.methods._text import TextPreparation, TextScale, without_text
 from avgzsl.scores.evidence import TAGGER_LINES, Z_LINES, Lines
 from avgzsl.scores.scoring import fuse
@@ -45,6 +46,9 @@ class Method(ABC):
 
     text_scale: TextScale = "unit"
     """Scaling of each part of the text of classes: raw, unit, or centred on the seen classes and then unit."""
+    text_prepare: TextPrepare = "none"
+    """Vectors in the place of the scaled text: none; ez, optimised of seen classes alone, and any other name placed
+    afterwards; ez-all-names, the published form, the names of unseen classes optimised along."""
 
     name: ClassVar[str]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -64,6 +68,7 @@ class Method(ABC):
     packable: ClassVar[str] = ""  # why it cannot be packed, in one line; empty: it can
     # reads the steps of clips where they are kept (`data.clips.as_sequences`); others take their mean
     sequences: ClassVar[bool] = False
+    no_class_vectors: ClassVar[str] = ""  # where `text_prepare` cannot serve it, why, in one line
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
@@ -133,11 +138,20 @@ class Method(ABC):
         Raises DataError, ModalityError, and ConfigError for text that the method cannot use.
         """
         check_training(train, classes)
+        job = job or Job()
         self.text_ = TextPreparation.of(classes.text, columns_of(classes), self.text_scale)
         if not self.text_by_modality:
             self._require_one_text(classes)
+        if self.text_prepare != "none":
+            if self.no_class_vectors:
+                raise ConfigError(
+                    f"{self.name} has no text_prepare={self.text_prepare}: {self.no_class_vectors}; set none"
+                )
+            others = names_along(self.text_prepare, job)
+            self.text_ = self.text_.optimised(classes.text, self.text_modality, job.seed, others)
+        if not self.text_by_modality:
             classes = replace(classes, text=self.text_(classes.text, self.text_modality), parts=())
-        self.learn_from(train, classes, job or Job())
+        self.learn_from(train, classes, job)
         return self
 
     def _require_one_text(self, classes: ClassTable) -> None:
@@ -167,7 +181,7 @@ class Method(ABC):
 
     def restore(self: Fitted, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Fitted:
         """Take over what another instance learned; `sizes` are the dimensions of audio, video and text features."""
-        self.text_ = TextPreparation.restored(state, self.text_scale)
+        self.text_ = TextPreparation.restored(state, self.text_scale, self.text_prepare)
         width = sizes["text"] if self.text_by_modality else self.text_.width(sizes["text"], self.text_modality)
         self.restore_learned(without_text(state), {**sizes, "text": width})
         return self

@@ -44,6 +44,7 @@ class FrozenEncoders(UntrainedMethod):
     """How features meet words: auto asks the encoders that made them; shared says that both stand in one space."""
 
     text_by_modality = True
+    no_class_vectors = "clips and text are compared as their encoders made them"
 
     def __post_init__(self) -> None:
         self.spaces_: dict[Modality, Space] | None = None
@@ -106,6 +107,10 @@ class FrozenEncoders(UntrainedMethod):
         models: Path | None = None,
     ) -> Untrained:
         """See `UntrainedMethod`. Raises ConfigError also for centred text, whose mean is that of seen classes."""
+        if self.text_prepare != "none":
+            raise ConfigError(
+                f"text_prepare={self.text_prepare} learns from seen classes, and there are none; set none"
+            )
         if self.text_scale == "centred":
             raise ConfigError("text_scale=centred takes the mean of seen classes off, and there are none; leave it out")
         columns = [Columns(part.width, part.modality) for part in parts]

@@ -9,8 +9,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet, restrict
-from avgzsl.errors import DataError, ModalityError
+from avgzsl.errors import ConfigError, DataError, ModalityError
 from avgzsl.learning.nets import unit_rows
+from avgzsl.learning.training import Job
+from avgzsl.methods._class_vectors import ALL_NAMES, TextPrepare
 from avgzsl.methods._embeddings import TextEmbeddings
 from avgzsl.methods._text import Columns, TextPreparation
 from avgzsl.types import MODALITIES, Modality
@@ -63,6 +65,18 @@ def usable(method: str, train: ClipSet, classes: ClassTable, needed: Sequence[Mo
 def columns_of(classes: ClassTable) -> list[Columns]:
     """The parts of the text of classes."""
     return [Columns(part.width, part.modality) for part in classes.parts]
+
+
+def names_along(way: TextPrepare, job: Job) -> Float[Tensor, "c t"] | None:
+    """The text of all classes, where the published form of class vectors asks for it. Raises ConfigError without it."""
+    if way != ALL_NAMES:
+        return None
+    if job.all_text is None:
+        raise ConfigError(
+            f"text_prepare={way} optimises the text of unseen classes along, and the job has none; give "
+            "Job(all_text=dataset.classes.text), or set text_prepare=ez, which needs the seen ones alone"
+        )
+    return job.all_text
 
 
 def by_modality(

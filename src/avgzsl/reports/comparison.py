@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from avgzsl.experiments.cells import Result
+from avgzsl.methods import DAGGER
 from avgzsl.reports.published import UNPUBLISHED, PaperTable, TableLine
-from avgzsl.reports.sheet import MISSING, Sheet, explained, titled
+from avgzsl.reports.sheet import MISSING, Sheet, explained, footnoted, titled
 from avgzsl.scores.metrics import spread
 from avgzsl.support.spreadsheet import escaped
 from avgzsl.types import TEST_MODALITIES, Fusion
@@ -49,10 +50,13 @@ def measured_lines(table: PaperTable, results: Sequence[Result]) -> list[Measure
     """Mean over class splits of means over seeds, and the standard deviation over class splits of these means.
 
     With a single class split the spread is the standard deviation over its seeds. A line whose rows come once more,
-    corrected or stretched, is followed by one of these, which nobody has published.
+    corrected or stretched, is followed by one of these, which nobody has published. Models bear the dagger of
+    `Result.shown`.
     """
-    lines = []
+    lines, daggered = [], {result.label for result in results if result.shown != result.label}
     for line in table.lines:
+        if line.entry in daggered:
+            line = line._replace(model=f"{line.model}{DAGGER}")
         lines.append(_measure(table, line, results, None))
         marked = _measure(table, line, results, MARKS[table.task])
         if marked.runs:
@@ -133,7 +137,7 @@ def as_sheet(table: PaperTable, lines: Sequence[MeasuredLine], label: str = "", 
         f"seeds ({' or '.join(map(str, runs)) or 'no'} runs a line); {MISSING} where there is none. Published: by the "
         "paper's authors on their features."
     )
-    return Sheet(titled(table.title, generated), header, rows, explained(caption, generated), label)
+    return footnoted(Sheet(titled(table.title, generated), header, rows, explained(caption, generated), label))
 
 
 def _names(table: PaperTable, line: TableLine) -> tuple[str, str]:

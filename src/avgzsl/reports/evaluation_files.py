@@ -8,6 +8,7 @@ from avgzsl.errors import ConfigError
 from avgzsl.experiments.baselines import Baselines, write_baselines
 from avgzsl.experiments.gallery import Measured
 from avgzsl.experiments.train_evaluate import Evaluation
+from avgzsl.methods import marked_label
 from avgzsl.reports.plots import per_class_chart, seen_unseen_curve
 from avgzsl.reports.predictions import write_predictions
 from avgzsl.reports.sheet import titled
@@ -29,7 +30,8 @@ def write_evaluation(
     """
     if predictions not in _FORMATS:
         raise ConfigError(unknown("format of predictions", predictions, _FORMATS))
-    method, provenance = evaluation.provenance["method"], evaluation.provenance
+    provenance = evaluation.provenance
+    method = marked_label(provenance["method"], provenance["settings"])
     generated = evaluation.dataset.generated
     title = titled(f"{method}, {evaluation.split} clips, calibration {provenance['calibration']}", generated)
     results, tables = folder / "results.json", folder / "tables.md"

@@ -10,7 +10,7 @@ from avgzsl.errors import AvgzslError, RunError
 from avgzsl.experiments.calibration import Recognition
 from avgzsl.experiments.run import RESULTS
 from avgzsl.experiments.run_record import Config, DataRecord
-from avgzsl.methods import methods
+from avgzsl.methods import marked_label, methods
 from avgzsl.reports.pretraining import met_before
 from avgzsl.reports.tables import markdown
 from avgzsl.support.trust import read_json
@@ -54,7 +54,7 @@ def model_card(
         f"Licences of its clips: {licensed or 'not known'}.\n",
         f"## Classes\n\nSeen: {_names(data.seen)}\n\nUnseen: {_names(data.unseen)}\n",
         "## Results\n",
-        _results(config.method, results),
+        _results(marked_label(config.method, config.settings), results),
         _calibration(recognition),
         _INTENDED,
     ]

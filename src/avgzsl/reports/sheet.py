@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from avgzsl.methods import DAGGER, FOOTNOTE
 from avgzsl.reports.latex import latex_table
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ def titled(title: str, generated: str) -> str:
 def explained(caption: str, generated: str) -> str:
     """A caption, which says what is made up of the data it is about."""
     return f"{caption} The data are generated, and compare with nothing real. {generated}" if generated else caption
+
+
+def footnoted(sheet: Sheet) -> Sheet:
+    """With the note to the daggers, if a line has one."""
+    daggered = any(DAGGER in cell for line in sheet.lines for cell in line[: sheet.texts])
+    return sheet._replace(caption=f"{sheet.caption} {FOOTNOTE}") if daggered else sheet
 
 
 def as_markdown(sheet: Sheet) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from avgzsl.experiments.cells import FIGURES, Result
 from avgzsl.reports.comparison import all_same, mark_of, spread_of, with_spread
-from avgzsl.reports.sheet import MISSING, Sheet, as_markdown, explained, titled
+from avgzsl.reports.sheet import MISSING, Sheet, as_markdown, explained, footnoted, titled
 from avgzsl.reports.significance import Interval, bootstrap_difference
 from avgzsl.reports.tables import CORRECTED
 from avgzsl.support.spreadsheet import escaped
@@ -41,7 +41,7 @@ def figures(results: Sequence[Result], task: str) -> dict[Key, ByFigure]:
         for row in result.rows:
             if row["task"] != task:
                 continue
-            line = table.setdefault(Key(result.label, row["modality"], row["fusion"], mark_of(row)), {})
+            line = table.setdefault(Key(result.shown, row["modality"], row["fusion"], mark_of(row)), {})
             for figure in FIGURES:
                 if row[figure] is not None:
                     by_split = line.setdefault(figure, {})
@@ -65,7 +65,7 @@ def summary_sheets(results: Sequence[Result], calibration: str, against: str, ge
         f"interval; {MISSING} where one value alone is there."
     )
     corrected = f" {CORRECTED}" if any(key.mark is not None for key in retrieved) else ""
-    return [
+    made = [
         Sheet(
             titled("Classification, mean class accuracy in %", generated),
             ("method", "test", *FIGURES, f"HM paired with {against} [95 %]"),
@@ -81,6 +81,7 @@ def summary_sheets(results: Sequence[Result], calibration: str, against: str, ge
             "retrieval",
         ),
     ]
+    return list(map(footnoted, made))
 
 
 def summary_markdown(results: Sequence[Result], calibration: str, against: str, generated: str = "") -> str:

@@ -3,14 +3,14 @@
 A row is a mapping with `task` (classification | retrieval), `retrieval` (plain | corrected), `modality` (audio | video
 | both), `fusion` (equal | attention | weighted, for both), `calibration`, `gamma`, `stretch`, and S, U, HM, ZSL, AUSUC
 as fractions or None, and `clips`; the rows of baselines say their `model`. Rows of older versions have neither
-`retrieval` nor `stretch`: they are plain.
+`retrieval` nor `stretch`: they are plain. A method whose name bears a dagger (`marked_label`) has its footnote.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from avgzsl.reports.sheet import MISSING, Sheet, as_markdown, drawn, explained, titled
+from avgzsl.reports.sheet import MISSING, Sheet, as_markdown, drawn, explained, footnoted, titled
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,7 +56,7 @@ def sheets(rows: Sequence[Mapping[str, Any]], method: str, generated: str = "") 
         lines = [_line(row, method) for row in retrieved]
         title = titled("Table 2: retrieval by class name, mAP (%)", generated)
         made.append(Sheet(title, header, lines, explained(caption, generated), "retrieval"))
-    return made
+    return list(map(footnoted, made))
 
 
 def _caption(calibration: str | None, stretched: bool) -> str:
