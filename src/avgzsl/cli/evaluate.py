@@ -25,6 +25,10 @@ def evaluate(
         Calibration, typer.Option(help="val, pseudo-unseen, none or oracle (an upper bound).")
     ] = "val",
     stretch: Stretch = False,
+    vggsounder: Annotated[
+        Path | None,
+        typer.Option(help="A csv of the package vggsounder: score by its labels, several a clip, too (VGGSound)."),
+    ] = None,
     baselines: Baselines = None,
     models: Annotated[Path | None, typer.Option(help="Where the baselines look for weights of encoders.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the files written; by default inside the run.")] = None,
@@ -55,6 +59,7 @@ def evaluate(
             fusion=fusion,
             calibration=calibration,
             stretch=stretch,
+            relabelled=vggsounder,
             progress=progress,
         )
     seconds = time.monotonic() - started

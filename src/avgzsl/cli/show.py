@@ -37,13 +37,16 @@ def tables(evaluation: "Evaluation", method: str, beside: "Baselines | None" = N
     from rich.console import Console
 
     from avgzsl.reports.pretraining import met_before
-    from avgzsl.reports.tables import render
+    from avgzsl.reports.relabelled_tables import relabelled_sheets
+    from avgzsl.reports.tables import draw, sheets
 
-    console = Console()
-    for table in render([*evaluation.results, *(beside.results if beside else [])], method):
+    console, again = Console(), evaluation.relabelled
+    drawn = sheets([*evaluation.results, *(beside.results if beside else [])], method)
+    for table in draw([*drawn, *(relabelled_sheets(again, method) if again else [])]):
         console.print(table)
     met = met_before(evaluation.dataset.encoders)
-    notes([*evaluation.provenance["notes"], *met, *(beside.notes if beside else [])])
+    more = [*(again.notes if again else []), *(beside.notes if beside else [])]
+    notes([*evaluation.provenance["notes"], *met, *more])
 
 
 def json(result: "Shown") -> None:

@@ -17,6 +17,7 @@ from avgzsl.experiments.gallery import Measured, gallery_of
 from avgzsl.experiments.jobs import job_of
 from avgzsl.experiments.numbers import validate
 from avgzsl.experiments.protocol import ModeNumbers, choose_modes
+from avgzsl.experiments.relabelled import Relabelled, by_labels, look_up
 from avgzsl.experiments.run_data import data_of
 from avgzsl.experiments.run_record import describe, start
 from avgzsl.experiments.trial import calibration_galleries, measured_with, result_rows
@@ -35,13 +36,17 @@ LOG = logging.getLogger("avgzsl")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation(Shown):
-    """What a run is worth: `results` rows and their `provenance` as in the JSON, and the measurements behind them."""
+    """What a run is worth: `results` rows and their `provenance` as in the JSON, and the measurements behind them.
+
+    `relabelled` has the scores by labels of others, where they were given.
+    """
 
     results: list[dict[str, Any]]
     provenance: dict[str, Any]
     measured: list[Measured]
     dataset: Dataset
     split: str
+    relabelled: Relabelled | None = None
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """One row a task and test mode, figures as fractions; those of single classes are left to `results`."""
@@ -49,7 +54,8 @@ class Evaluation(Shown):
 
     def json(self) -> dict[str, Any]:
         """The object that `--json` writes."""
-        return {"results": self.results, "provenance": self.provenance}
+        more = {} if self.relabelled is None else {"relabelled": self.relabelled.json()}
+        return {"results": self.results, "provenance": self.provenance, **more}
 
 
 def train(
@@ -166,20 +172,23 @@ def evaluate(
     fusion: Fusion | None = None,
     calibration: Calibration = "val",
     stretch: bool = False,
+    relabelled: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Classification and retrieval of a run on a split of its data, in every test mode or in those asked for.
 
     `data` says where the data lies now, if it moved, or is the opened set; its fingerprint must be the run's. With
     `stretch`, classification comes once more, with a stretch of the scores of seen classes beside the penalty.
-    `progress` hears of the folds of pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError,
-    DataError.
+    `relabelled` is a csv with several labels a clip (`data.relabelling`, VGGSounder's), by which all is scored once
+    more; penalties stay those of the data set's own labels. `progress` hears of the folds of pseudo-unseen calibration.
+    Raises RunError, ModalityError, UnknownNameError, DataError.
     """
     check_arguments(progress=progress)
     if calibration not in CALIBRATIONS:
         raise ConfigError(unknown("calibration", calibration, CALIBRATIONS))
     run = runs.load_run(run)
     dataset = data_of(run, data)
+    found = None if relabelled is None else look_up(relabelled, dataset, split)
     gallery = gallery_of(run.method, dataset.split(split), dataset.classes)
     asked = None if modality == "all" else modality
     modes = choose_modes(run.method, gallery.modes, asked, fusion, f"{dataset.source} ({split})")
@@ -189,7 +198,11 @@ def evaluate(
         calibration = "none"
     known = calibration_galleries(gallery, dataset, calibration, run.config.seed, run.config.device, progress)
     measured, numbers = measured_with(gallery, known, modes, stretch)
-    return evaluation_of(run, dataset, split, measured, numbers, calibration, notes)
+    evaluation = evaluation_of(run, dataset, split, measured, numbers, calibration, notes)
+    if found is None:
+        return evaluation
+    again = by_labels(found, measured, gallery.labels, dataset.classes, calibration)
+    return replace(evaluation, relabelled=again)
 
 
 def evaluation_of(

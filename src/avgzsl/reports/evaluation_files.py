@@ -10,7 +10,8 @@ from avgzsl.experiments.gallery import Measured
 from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.reports.plots import per_class_chart, seen_unseen_curve
 from avgzsl.reports.predictions import write_predictions
-from avgzsl.reports.tables import markdown
+from avgzsl.reports.relabelled_tables import relabelled_sheets
+from avgzsl.reports.tables import sheets, written
 from avgzsl.scores.scoring import top
 from avgzsl.support.files import write_json, write_text
 from avgzsl.support.registry import unknown
@@ -32,17 +33,19 @@ def write_evaluation(
     title = f"{method}, {evaluation.split} clips, calibration {provenance['calibration']}"
     results, tables = folder / "results.json", folder / "tables.md"
     write_json(results, evaluation.json())
-    write_text(tables, markdown([*evaluation.results, *(beside.results if beside else [])], method))
-    written = [results, tables, *(write_baselines(folder, beside) if beside else [])]
+    drawn = sheets([*evaluation.results, *(beside.results if beside else [])], method)
+    again = relabelled_sheets(evaluation.relabelled, method) if evaluation.relabelled else []
+    write_text(tables, written([*drawn, *again]))
+    files = [results, tables, *(write_baselines(folder, beside) if beside else [])]
     curved = {measured.name: measured for measured in evaluation.measured if measured.curve is not None}
     if curved:
-        written.append(folder / "seen-unseen.png")
+        files.append(folder / "seen-unseen.png")
         points = {name: (measured.classification.U, measured.classification.S) for name, measured in curved.items()}
         curves = {name: measured.curve for name, measured in curved.items() if measured.curve is not None}
-        seen_unseen_curve(written[-1], curves, points, title)
+        seen_unseen_curve(files[-1], curves, points, title)
     for measured in evaluation.measured:
-        written += _write_mode(evaluation, measured, folder, predictions, title)
-    return written
+        files += _write_mode(evaluation, measured, folder, predictions, title)
+    return files
 
 
 def _write_mode(evaluation: Evaluation, measured: Measured, folder: Path, form: str, title: str) -> list[Path]:

@@ -26,27 +26,33 @@ SHARES = {"classification": ("S", "U", "HM", "ZSL", "AUSUC"), "retrieval": ("S",
 
 
 class Sheet(NamedTuple):
-    """The content of a table: texts by line, for a terminal or markdown."""
+    """The content of a table: texts by line, for a terminal or markdown; the first `words` columns are no figures."""
 
     title: str
     header: tuple[str, ...]
     lines: list[tuple[str, ...]]
     caption: str
+    words: int = 2
 
 
 def render(rows: Sequence[Mapping[str, Any]], method: str) -> list["Table"]:
     """The tables for a terminal: one per calibration for classification, then one for retrieval."""
+    return draw(sheets(rows, method))
+
+
+def draw(sheets: Iterable[Sheet]) -> list["Table"]:
+    """Tables for a terminal."""
     from rich.markup import escape
     from rich.table import Table
 
     tables = []
-    for sheet in sheets(rows, method):
+    for sheet in sheets:
         others = sum(max(map(len, column)) + 3 for column in list(zip(sheet.header, *sheet.lines, strict=True))[1:])
         # figures are not cut, so the name of the model would be: blanks go first
         padding = (0, 1) if others + _MODEL + 4 <= _TERMINAL else (0, 0)
         table = Table(title=escape(sheet.title), caption=escape(sheet.caption), padding=padding)
         for place, name in enumerate(sheet.header):
-            table.add_column(name, justify="left" if place < 2 else "right", no_wrap=place > 0)
+            table.add_column(name, justify="left" if place < sheet.words else "right", no_wrap=place > 0)
         for line in sheet.lines:
             table.add_row(*map(escape, line))
         tables.append(table)
@@ -55,9 +61,14 @@ def render(rows: Sequence[Mapping[str, Any]], method: str) -> list["Table"]:
 
 def markdown(rows: Sequence[Mapping[str, Any]], method: str) -> str:
     """The same tables in markdown, each with its title above and its caption below."""
+    return written(sheets(rows, method))
+
+
+def written(sheets: Iterable[Sheet]) -> str:
+    """Tables in markdown."""
     parts = []
-    for sheet in sheets(rows, method):
-        rule = ["---", "---", *["---:"] * (len(sheet.header) - 2)]
+    for sheet in sheets:
+        rule = ["---"] * sheet.words + ["---:"] * (len(sheet.header) - sheet.words)
         lines = "\n".join(_markdown_line(line) for line in (sheet.header, rule, *sheet.lines))
         parts.append(f"**{sheet.title}**\n\n{lines}\n\n{sheet.caption}\n")
     return "\n".join(parts)
@@ -99,16 +110,21 @@ def _caption(calibration: str | None, stretched: bool) -> str:
 
 
 def _line(row: Mapping[str, Any], method: str) -> tuple[str, ...]:
-    task, modality = row["task"], row["modality"]
+    task = row["task"]
+    shares = [percent(row.get(column)) for column in SHARES[task]]
+    penalty = [number(row.get("gamma"), "{:.4g}")] if task == "classification" else []
+    return *model_and_test(row, method), *shares, *penalty, number(row.get("clips"), "{:,}")
+
+
+def model_and_test(row: Mapping[str, Any], method: str) -> tuple[str, str]:
+    """What a row is of: the model, with what sets the row apart, and what it is tested on."""
+    modality = row["modality"]
     fusion = row.get("fusion") if modality == "both" else None
     marks = [FUSION.get(fusion, fusion)] if fusion else []
     marks += [mark] if (mark := _mark(row)) else []
     model = row.get("model", method)
     name = f"{model} ({', '.join(marks)})" if marks else model
-    shares = [_percent(row.get(column)) for column in SHARES[task]]
-    test = RETRIEVAL_TEST[modality] if task == "retrieval" else modality
-    penalty = [_number(row.get("gamma"), "{:.4g}")] if task == "classification" else []
-    return name, test, *shares, *penalty, _number(row.get("clips"), "{:,}")
+    return name, RETRIEVAL_TEST[modality] if row["task"] == "retrieval" else modality
 
 
 def _mark(row: Mapping[str, Any]) -> str | None:
@@ -118,9 +134,11 @@ def _mark(row: Mapping[str, Any]) -> str | None:
     return "corrected" if row.get("retrieval") == "corrected" else None
 
 
-def _percent(fraction: int | float | None) -> str:
-    return _number(None if fraction is None else 100 * fraction, "{:.2f}")
+def percent(fraction: int | float | None) -> str:
+    """A fraction in per cent, with two digits."""
+    return number(None if fraction is None else 100 * fraction, "{:.2f}")
 
 
-def _number(value: int | float | None, form: str) -> str:
+def number(value: int | float | None, form: str) -> str:
+    """A number in its form; what is missing, or NaN, is a dash."""
     return MISSING if value is None or math.isnan(value) else form.format(value)

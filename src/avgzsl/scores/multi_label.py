@@ -1,4 +1,4 @@
-"""The numbers of the task where a clip may have several right labels, pure; `carried[i, c]` says that clip i has class c.
+"""The numbers of the task where a clip may have several right labels, pure; `carried[i, c]`: clip i has class c.
 
 The decision is that of one label: calibrated stacking over all classes, one answer a clip. With Y_i the classes of clip
 i and y_i the answer, over the n clips that have a class:
@@ -9,10 +9,10 @@ i and y_i the answer, over the n clips that have a class:
     hit   = the share of clips with y_i in Y_i                 (hit_rate@1 of VGGSounder, Zverev et al. 2025)
     F1    = mean over classes of 2 TP / (2 TP + FP + FN)       (its f1_macro@1, over the classes that have clips)
 
-With one label a clip, S, U, HM and ZSL are those of `scores.metrics`. The group matters: of VGGSound's unseen clips that
-VGGSounder labels, most carry a seen class too, and a model that never says an unseen name would else reach a U of 65 %.
-A clip of both groups is so right for S or for U, never for both, and counts for hit either way. All are fractions; a
-group without clips gives NaN.
+With one label a clip, S, U, HM and ZSL are those of `scores.metrics`. The group matters: most clips of VGGSound's
+unseen classes have a seen class, too, and an answer with that, always, would make a U of 65 % without one unseen name
+(AVCA's main_split, labels of VGGSounder 1.0). So an answer to a clip of both groups counts for S or for U, never for
+both; for hit it counts either way. All are fractions; a group without clips gives NaN.
 """
 
 from dataclasses import dataclass
