@@ -10,6 +10,7 @@ from typing import Any
 import avgzsl
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import as_dataset
+from avgzsl.data.relabelling import RelabelledClips
 from avgzsl.errors import AvgzslError, ConfigError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
@@ -198,11 +199,7 @@ def evaluate(
         calibration = "none"
     known = calibration_galleries(gallery, dataset, calibration, run.config.seed, run.config.device, progress)
     measured, numbers = measured_with(gallery, known, modes, stretch)
-    evaluation = evaluation_of(run, dataset, split, measured, numbers, calibration, notes)
-    if found is None:
-        return evaluation
-    again = by_labels(found, measured, gallery.labels, dataset.classes, calibration)
-    return replace(evaluation, relabelled=again)
+    return evaluation_of(run, dataset, split, measured, numbers, calibration, notes, found)
 
 
 def evaluation_of(
@@ -213,8 +210,12 @@ def evaluation_of(
     numbers: ModeNumbers,
     calibration: str,
     notes: Sequence[str],
+    found: RelabelledClips | None = None,
 ) -> Evaluation:
-    """What was measured on a split, with all that it was made with; `numbers` are those without a stretch."""
+    """What was measured on a split, with all that it was made with; `numbers` are those without a stretch.
+
+    With `found` labels of others, the scores by these, too.
+    """
     chosen = {str(one.scored.mode): one.numbers for one in measured if not one.stretched}
     chosen |= {str(mode): one for mode, one in numbers.items()}
     provenance = {
@@ -228,7 +229,9 @@ def evaluation_of(
         "tie_rule": "classification: unseen before seen, then class order; retrieval: a seeded random order (seed 0)",
         "notes": list(notes),
     }
-    return Evaluation(result_rows(measured, dataset.classes.names, calibration), provenance, measured, dataset, split)
+    rows, labels = result_rows(measured, dataset.classes.names, calibration), dataset.split(split).labels
+    again = None if found is None else by_labels(found, measured, labels, dataset.classes, calibration)
+    return Evaluation(rows, provenance, measured, dataset, split, again)
 
 
 def save_results(folder: Path, evaluation: Evaluation) -> None:

@@ -10,13 +10,13 @@ _KINDS = (
 )
 _TASKS = {
     "classification": (
-        "classification by all labels of {} (%)",
+        "classification by the labels of {} (%)",
         ("S", "U", "HM", "ZSL", "hit", "F1"),
         "S, U: an answer is right for a class of the clip if it is one of the clip's classes, of the same group (seen "
         "or unseen); hit: share of clips answered with any of their classes; F1: mean over classes. ",
     ),
     "retrieval": (
-        "retrieval by class name, by all labels of {}, mAP (%)",
+        "retrieval by class name, by the labels of {}, mAP (%)",
         ("S", "U", "HM"),
         "A clip is right for the name of each of its classes. ",
     ),
