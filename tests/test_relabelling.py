@@ -111,6 +111,7 @@ def test_clips_are_found_by_the_name_of_their_file(file, written):
 
 def test_classes_are_found_in_another_spelling_and_others_are_counted(file):
     ids = np.array(["--Bu2xe4OSo_000430", "-0pJqpNjft4_000267"])
+    file.write_text(file.read_text().replace("cow lowing", "cow-lowing"))
     found = relabelled_clips(read_relabelling(file), ids, ["Cow_Lowing", "air horn"], "here")
     assert found.carried.tolist() == [[False, False], [True, False]]
     assert found.outside == {"bird chirping, tweeting": 1, "wind noise": 1}
@@ -159,7 +160,7 @@ def csv_file(data, marks, tmp_path_factory) -> Path:
         writer.writerow(HEADER.strip().split(","))
         for i, c in zip(*np.nonzero(marks != ""), strict=True):
             writer.writerow([ids[i], data.classes.names[c], marks[i, c], False, False, False])
-        writer.writerow([ids[1], "an unknown class", "AV", False, False, False])
+        writer.writerow([ids[0], "an unknown class", "AV", False, False, False])
         writer.writerow(["elsewhere", data.classes.names[0], "AV", False, False, False])
     return path
 
@@ -223,7 +224,8 @@ def test_counts_are_those_of_the_marks(evaluation, marks, data):
         assert counts[f"labelled_{group}"] == (of & labelled).sum()
         assert counts[f"lost_label_{group}"] == (of & labelled & ~own).sum() > 0
     listed = labelled.copy()
-    listed[1] = True
+    assert not listed[0]  # its only label is of an unknown class
+    listed[0] = True
     assert counts["listed_seen"] + counts["listed_unseen"] == listed.sum()
     both = (marks[:, seen] != "").any(1) & (marks[:, ~seen] != "").any(1)
     assert counts["both_groups"] == both.sum() > 0
