@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from avgzsl.cli.options import Baselines, MethodOfRun, Stretch
+from avgzsl.cli.options import Baselines, MethodOfRun, Stretch, Vggsounder
 from avgzsl.types import Calibration, Fusion
 
 
@@ -25,6 +25,7 @@ def evaluate(
         Calibration, typer.Option(help="val, pseudo-unseen, none or oracle (an upper bound).")
     ] = "val",
     stretch: Stretch = False,
+    vggsounder: Vggsounder = None,
     baselines: Baselines = None,
     models: Annotated[Path | None, typer.Option(help="Where the baselines look for weights of encoders.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the files written; by default inside the run.")] = None,
@@ -55,6 +56,7 @@ def evaluate(
             fusion=fusion,
             calibration=calibration,
             stretch=stretch,
+            relabelled=vggsounder,
             progress=progress,
         )
     seconds = time.monotonic() - started

@@ -104,6 +104,11 @@ Stretch = Annotated[
     ),
 ]
 
+Vggsounder = Annotated[
+    Path | None,
+    typer.Option(help="A csv of the package vggsounder: scores by its labels, several a clip, too (VGGSound)."),
+]
+
 Models = Annotated[Path | None, typer.Option(help="Folder where the weights of encoders are looked for.")]
 
 _FIELDS: dict[type, dict[str, Any]] = {

@@ -39,14 +39,19 @@ def tables(evaluation: "Evaluation", method: str, beside: "Baselines | None" = N
 
     from avgzsl.methods import marked_label
     from avgzsl.reports.pretraining import met_before
-    from avgzsl.reports.tables import render
+    from avgzsl.reports.relabelled_tables import relabelled_sheets
+    from avgzsl.reports.sheet import drawn
+    from avgzsl.reports.tables import sheets as sheets_of
 
     console, method = Console(), marked_label(method, evaluation.provenance["settings"])
     rows = [*evaluation.results, *(beside.results if beside else [])]
-    for table in render(rows, method, evaluation.dataset.generated):
-        console.print(table)
+    again, generated = evaluation.relabelled, evaluation.dataset.generated
+    made = [*sheets_of(rows, method, generated), *(relabelled_sheets(again, method, generated) if again else [])]
+    for sheet in made:
+        console.print(*drawn(sheet), sep="\n")
     met = met_before(evaluation.dataset.encoders)
-    notes([*evaluation.provenance["notes"], *met, *(beside.notes if beside else [])])
+    more = [*(again.notes if again else []), *(beside.notes if beside else [])]
+    notes([*evaluation.provenance["notes"], *met, *more])
 
 
 def sheets(made: "Iterable[Sheet]") -> None:

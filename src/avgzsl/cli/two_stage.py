@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from avgzsl.cli.options import Data, Device, Method, Preset, Resume, Seed, Settings, with_options
+from avgzsl.cli.options import Data, Device, Method, Preset, Resume, Seed, Settings, Vggsounder, with_options
 from avgzsl.types import DataChoice
 
 
@@ -25,6 +25,7 @@ def two_stage(
     seed: Seed = 0,
     device: Device = "auto",
     resume: Resume = False,
+    vggsounder: Vggsounder = None,
 ) -> None:
     """Choose epoch and penalties on stage 1, train on train and validation, test."""
     from avgzsl.cli import show
@@ -44,6 +45,7 @@ def two_stage(
             seed=seed,
             device=device,
             resume=resume,
+            relabelled=vggsounder,
             progress=progress,
         )
     show.tables(evaluation, evaluation.provenance["method"])

@@ -100,6 +100,7 @@ class Run(Shown):
         fusion: Fusion | None = None,
         calibration: Calibration = "val",
         stretch: bool = False,
+        relabelled: str | Path | None = None,
         progress: Progress | None = None,
     ) -> "avgzsl.Evaluation":
         """What the run is worth on a split of its data; see `avgzsl.evaluate`."""
@@ -111,6 +112,7 @@ class Run(Shown):
             fusion=fusion,
             calibration=calibration,
             stretch=stretch,
+            relabelled=relabelled,
             progress=progress,
         )
 

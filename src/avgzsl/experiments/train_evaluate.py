@@ -10,6 +10,7 @@ from typing import Any
 import avgzsl
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import as_dataset
+from avgzsl.data.relabelling import RelabelledClips
 from avgzsl.errors import AvgzslError, ConfigError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
@@ -17,6 +18,7 @@ from avgzsl.experiments.gallery import Measured, gallery_of
 from avgzsl.experiments.jobs import job_of
 from avgzsl.experiments.numbers import validate
 from avgzsl.experiments.protocol import ModeNumbers, choose_modes
+from avgzsl.experiments.relabelled import Relabelled, by_labels, look_up
 from avgzsl.experiments.run_data import data_of
 from avgzsl.experiments.run_record import describe, start
 from avgzsl.experiments.trial import calibration_galleries, measured_with, result_rows
@@ -35,13 +37,17 @@ LOG = logging.getLogger("avgzsl")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation(Shown):
-    """What a run is worth: `results` rows and their `provenance` as in the JSON, and the measurements behind them."""
+    """What a run is worth: `results` rows and their `provenance` as in the JSON, and the measurements behind them.
+
+    `relabelled` has the scores by labels of others, where they were given.
+    """
 
     results: list[dict[str, Any]]
     provenance: dict[str, Any]
     measured: list[Measured]
     dataset: Dataset
     split: str
+    relabelled: Relabelled | None = None
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """One row a task and test mode, figures as fractions; those of single classes are left to `results`."""
@@ -49,7 +55,8 @@ class Evaluation(Shown):
 
     def json(self) -> dict[str, Any]:
         """The object that `--json` writes."""
-        return {"results": self.results, "provenance": self.provenance}
+        more = {} if self.relabelled is None else {"relabelled": self.relabelled.json()}
+        return {"results": self.results, "provenance": self.provenance, **more}
 
 
 def train(
@@ -167,20 +174,23 @@ def evaluate(
     fusion: Fusion | None = None,
     calibration: Calibration = "val",
     stretch: bool = False,
+    relabelled: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Classification and retrieval of a run on a split of its data, in every test mode or in those asked for.
 
     `data` says where the data lies now, if it moved, or is the opened set; its fingerprint must be the run's. With
     `stretch`, classification comes once more, with a stretch of the scores of seen classes beside the penalty.
-    `progress` hears of the folds of pseudo-unseen calibration. Raises RunError, ModalityError, UnknownNameError,
-    DataError.
+    `relabelled` is a csv with several labels a clip (`data.relabelling`, VGGSounder's), by which all is scored once
+    more; penalties stay those of the data set's own labels. `progress` hears of the folds of pseudo-unseen calibration.
+    Raises RunError, ModalityError, UnknownNameError, DataError.
     """
     check_arguments(progress=progress)
     if calibration not in CALIBRATIONS:
         raise ConfigError(unknown("calibration", calibration, CALIBRATIONS))
     run = runs.load_run(run)
     dataset = data_of(run, data)
+    found = None if relabelled is None else look_up(relabelled, dataset, split)
     gallery = gallery_of(run.method, dataset.split(split), dataset.classes)
     asked = None if modality == "all" else modality
     modes = choose_modes(run.method, gallery.modes, asked, fusion, f"{dataset.source} ({split})")
@@ -190,7 +200,7 @@ def evaluate(
         calibration = "none"
     known = calibration_galleries(gallery, dataset, calibration, run.config.seed, run.config.device, progress)
     measured, numbers = measured_with(gallery, known, modes, stretch)
-    return evaluation_of(run, dataset, split, measured, numbers, calibration, notes)
+    return evaluation_of(run, dataset, split, measured, numbers, calibration, notes, found)
 
 
 def evaluation_of(
@@ -201,8 +211,12 @@ def evaluation_of(
     numbers: ModeNumbers,
     calibration: str,
     notes: Sequence[str],
+    found: RelabelledClips | None = None,
 ) -> Evaluation:
-    """What was measured on a split, with all that it was made with; `numbers` are those without a stretch."""
+    """What was measured on a split, with all that it was made with; `numbers` are those without a stretch.
+
+    With `found` labels of others, the scores by these, too.
+    """
     chosen = {str(one.scored.mode): one.numbers for one in measured if not one.stretched}
     chosen |= {str(mode): one for mode, one in numbers.items()}
     provenance = {
@@ -217,7 +231,9 @@ def evaluation_of(
         "notes": list(notes),
         **({"generated": dataset.generated} if dataset.generated else {}),
     }
-    return Evaluation(result_rows(measured, dataset.classes.names, calibration), provenance, measured, dataset, split)
+    rows, labels = result_rows(measured, dataset.classes.names, calibration), dataset.split(split).labels
+    again = None if found is None else by_labels(found, measured, labels, dataset.classes, calibration)
+    return Evaluation(rows, provenance, measured, dataset, split, again)
 
 
 def save_results(folder: Path, evaluation: Evaluation) -> None:

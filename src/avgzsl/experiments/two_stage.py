@@ -23,11 +23,13 @@ from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet, Dataset
 from avgzsl.data.layouts import as_dataset, class_splits, place_of
+from avgzsl.data.relabelling import RelabelledClips
 from avgzsl.errors import ConfigError, RunError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.gallery import gallery_of
 from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode, ModeNumbers, Numbers, choose_modes
+from avgzsl.experiments.relabelled import look_up
 from avgzsl.experiments.train_evaluate import Evaluation, evaluation_of, save_results, train
 from avgzsl.learning.training import Schedule
 from avgzsl.methods import Method, MethodChoice, build
@@ -61,12 +63,13 @@ def two_stage(
     seed: int = 0,
     device: str = "auto",
     resume: bool = False,
+    relabelled: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Train both stages into `out/stage-1` and `out/stage-2`, and test the second.
 
-    Parameters are those of `train`, of which this is two, and the `penalty`. Raises ConfigError for a class split
-    without a first stage, and what `train` raises.
+    Parameters are those of `train`, of which this is two, the `penalty`, and `relabelled` as in `evaluate`. Raises
+    ConfigError for a class split without a first stage, and what `train` raises.
     """
     check_arguments(choice=choice, settings=settings, seed=seed, progress=progress)
     if penalty not in PENALTIES:
@@ -76,6 +79,8 @@ def two_stage(
     first = replace(second, class_split=f"{second.class_split}/{FIRST}")
     asked = dict(settings or {})
     stopping = {**asked, **_keep_the_best(build(method, preset, asked))}
+    # looked up before hours of training, not after
+    found = None if relabelled is None else look_up(relabelled, as_dataset(path, second), "test")
     folder = Path(out)
     how: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "resume": resume, "progress": progress}
     run = train(path, method, out=folder / FIRST, choice=first, settings=stopping, validate_every=1, **how)
@@ -85,7 +90,7 @@ def two_stage(
     again = {**asked, "epochs": epochs, "patience": 0} if epochs else asked
     looks: dict[str, Any] = {"validate_every": int(_has_plateaus(run.method)), "validate_on": stage_1}
     run = train(path, method, out=folder / "stage-2", choice=second, settings=again, **looks, **how)
-    evaluation = _test(run, as_dataset(path, second), numbers, penalty, epochs)
+    evaluation = _test(run, as_dataset(path, second), numbers, penalty, epochs, found)
     save_results(folder, evaluation)
     return evaluation
 
@@ -157,10 +162,15 @@ def _has_plateaus(method: Method) -> bool:
 
 
 def _test(
-    run: runs.Run, dataset: Dataset, numbers: ModeNumbers, penalty: Penalty | str, epochs: int | None
+    run: runs.Run,
+    dataset: Dataset,
+    numbers: ModeNumbers,
+    penalty: Penalty | str,
+    epochs: int | None,
+    found: RelabelledClips | None,
 ) -> Evaluation:
     gallery = gallery_of(run.method, dataset.split("test"), dataset.classes)
     modes = choose_modes(run.method, gallery.modes, None, None, f"{dataset.source} (test)")
     measured = gallery.measure(modes, numbers)
-    evaluation = evaluation_of(run, dataset, "test", measured, numbers, f"stage 1, {penalty}", dataset.notes)
+    evaluation = evaluation_of(run, dataset, "test", measured, numbers, f"stage 1, {penalty}", dataset.notes, found)
     return replace(evaluation, provenance=evaluation.provenance | {"epochs": epochs})

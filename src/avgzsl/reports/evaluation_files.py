@@ -11,8 +11,9 @@ from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.methods import marked_label
 from avgzsl.reports.plots import per_class_chart, seen_unseen_curve
 from avgzsl.reports.predictions import write_predictions
-from avgzsl.reports.sheet import titled
-from avgzsl.reports.tables import markdown
+from avgzsl.reports.relabelled_tables import relabelled_sheets
+from avgzsl.reports.sheet import as_markdown, titled
+from avgzsl.reports.tables import sheets
 from avgzsl.scores.scoring import top
 from avgzsl.support.files import write_json, write_text
 from avgzsl.support.registry import unknown
@@ -36,7 +37,9 @@ def write_evaluation(
     title = titled(f"{method}, {evaluation.split} clips, calibration {provenance['calibration']}", generated)
     results, tables = folder / "results.json", folder / "tables.md"
     write_json(results, evaluation.json())
-    write_text(tables, markdown([*evaluation.results, *(beside.results if beside else [])], method, generated))
+    made = sheets([*evaluation.results, *(beside.results if beside else [])], method, generated)
+    again = relabelled_sheets(evaluation.relabelled, method, generated) if evaluation.relabelled else []
+    write_text(tables, "\n".join(map(as_markdown, [*made, *again])))
     written = [results, tables, *(write_baselines(folder, beside) if beside else [])]
     curved = {measured.name: measured for measured in evaluation.measured if measured.curve is not None}
     if curved:

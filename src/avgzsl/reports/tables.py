@@ -70,16 +70,21 @@ def _caption(calibration: str | None, stretched: bool) -> str:
 
 
 def _line(row: Mapping[str, Any], method: str) -> tuple[str, ...]:
-    task, modality = row["task"], row["modality"]
+    task = row["task"]
+    shares = [percent(row.get(column)) for column in SHARES[task]]
+    penalty = [number(row.get("gamma"), "{:.4g}")] if task == "classification" else []
+    return *model_and_test(row, method), *shares, *penalty, number(row.get("clips"), "{:,}")
+
+
+def model_and_test(row: Mapping[str, Any], method: str) -> tuple[str, str]:
+    """What a row is of: the model, with what sets the row apart, and what it is tested on."""
+    modality = row["modality"]
     fusion = row.get("fusion") if modality == "both" else None
     marks = [FUSION.get(fusion, fusion)] if fusion else []
     marks += [mark] if (mark := _mark(row)) else []
     model = row.get("model", method)
     name = f"{model} ({', '.join(marks)})" if marks else model
-    shares = [_percent(row.get(column)) for column in SHARES[task]]
-    test = RETRIEVAL_TEST[modality] if task == "retrieval" else modality
-    penalty = [_number(row.get("gamma"), "{:.4g}")] if task == "classification" else []
-    return name, test, *shares, *penalty, _number(row.get("clips"), "{:,}")
+    return name, RETRIEVAL_TEST[modality] if row["task"] == "retrieval" else modality
 
 
 def _mark(row: Mapping[str, Any]) -> str | None:
@@ -89,9 +94,11 @@ def _mark(row: Mapping[str, Any]) -> str | None:
     return "corrected" if row.get("retrieval") == "corrected" else None
 
 
-def _percent(fraction: int | float | None) -> str:
-    return _number(None if fraction is None else 100 * fraction, "{:.2f}")
+def percent(fraction: int | float | None) -> str:
+    """A fraction in per cent, with two digits."""
+    return number(None if fraction is None else 100 * fraction, "{:.2f}")
 
 
-def _number(value: int | float | None, form: str) -> str:
+def number(value: int | float | None, form: str) -> str:
+    """A number in its form; what is missing, or NaN, is a dash."""
     return MISSING if value is None or math.isnan(value) else form.format(value)

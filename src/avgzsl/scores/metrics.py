@@ -62,8 +62,8 @@ def classification(
     Raises DataError for scores that are not finite or labels that are no class, ConfigError for a bad penalty.
     """
     per_class = class_accuracy(predict(scores, seen, gamma, stretch), labels, len(seen))
-    s, u = _means(per_class, seen)
-    _, zsl = _means(class_accuracy(best_of(scores, ~seen)[0], labels, len(seen)), seen)
+    s, u = group_means(per_class, seen)
+    _, zsl = group_means(class_accuracy(best_of(scores, ~seen)[0], labels, len(seen)), seen)
     return Classification(s, u, harmonic_mean(s, u), zsl, ausuc(sweep(scores, labels, seen, gamma, stretch)), per_class)
 
 
@@ -83,12 +83,16 @@ def average_precision(scores: Float[Tensor, "n c"], labels: Int[Tensor, " n"], s
     n_classes = scores.shape[1]
     require_labels(labels, n_classes)
     classes = torch.arange(n_classes, device=labels.device)
-    relevant = labels[rank(scores, seed).T] == classes[:, None]
+    return ranked_precision(labels[rank(scores, seed).T] == classes[:, None])
+
+
+def ranked_precision(relevant: Bool[Tensor, "c n"]) -> Float64[Tensor, " c"]:
+    """Average precision of each query whose clips, best first, are `relevant` or not; NaN where none is."""
     query, position = relevant.nonzero(as_tuple=True)  # by query, then by rank
-    sizes = torch.bincount(labels, minlength=n_classes)
-    earlier = torch.arange(len(query), device=labels.device) - (sizes.cumsum(0) - sizes)[query]
+    sizes = relevant.sum(1)
+    earlier = torch.arange(len(query), device=relevant.device) - (sizes.cumsum(0) - sizes)[query]
     precision = (earlier + 1).double() / (position + 1)
-    return precision.new_zeros(n_classes).index_add(0, query, precision) / sizes
+    return precision.new_zeros(len(relevant)).index_add(0, query, precision) / sizes
 
 
 def retrieval(
@@ -96,7 +100,7 @@ def retrieval(
 ) -> Retrieval:
     """Mean average precision over the whole gallery, without any penalty. Raises as `average_precision`."""
     per_class = average_precision(scores, labels, seed)
-    s, u = _means(per_class, seen)
+    s, u = group_means(per_class, seen)
     return Retrieval(s, u, harmonic_mean(s, u), per_class)
 
 
@@ -113,6 +117,6 @@ def spread(values: Mapping[str, Sequence[float]]) -> tuple[float, float]:
     return float(means.mean()), float(means.std()) if len(means) > 1 else float("nan")
 
 
-def _means(per_class: Float64[Tensor, " c"], seen: Bool[Tensor, " c"]) -> tuple[float, float]:
+def group_means(per_class: Float64[Tensor, " c"], seen: Bool[Tensor, " c"]) -> tuple[float, float]:
     """Means over seen and over unseen classes, of those that have clips."""
     return float(per_class[seen].nanmean()), float(per_class[~seen].nanmean())
