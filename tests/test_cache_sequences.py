@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from avgzsl.data.inspection.inspect import inspect
 from avgzsl.data.layouts import open_dataset
 from avgzsl.data.reading import cache_entry, pairing
 from avgzsl.data.reading.cache_entry import open_entry
@@ -91,6 +92,8 @@ def test_steps_follow_clips_that_are_brought_into_order_and_stay_where_others_ar
 def test_steps_are_mapped_and_writing_into_them_changes_no_file(tmp_path: Path) -> None:
     root = write_set(tmp_path / "set")
     first = open_dataset(root).split("train").sequences["audio"]
+    maps = Path("/proc/self/maps")
+    assert not maps.exists() or "audio.steps.f32" in maps.read_text()  # a set that does not fit into memory can be read
     before = first.steps.clone()
     first.steps.zero_()
     assert torch.equal(open_dataset(root).split("train").sequences["audio"].steps, before)
@@ -162,6 +165,14 @@ def test_pickled_clips_keep_their_steps_and_times(tmp_path: Path, folder: str, s
                 assert times.tolist() == pytest.approx([each * (step + 0.5) for step in range(len(own))])
                 found += 1
     assert found > 20
+
+
+def test_inspection_of_a_tree_counts_its_steps(tmp_path: Path) -> None:
+    root = write_pickles(tmp_path / "set", steps=True)
+    files = (root / "features").glob("*/audio/*/*.pkl")
+    lengths = [len(x) for file in files for x in pickle.loads(file.read_bytes())["features"]]  # noqa: S301 (our own)
+    line = f"audio: kept as sequences, {sum(lengths)} steps, {min(lengths)} to {max(lengths)} a clip"
+    assert line in inspect(root).remarks
 
 
 def test_pickled_vectors_are_no_sequences(tmp_path: Path) -> None:

@@ -46,6 +46,13 @@ def test_a_batch_is_padded_to_its_longest() -> None:
             assert float(seconds[place, step]) == (float(times[row][step]) if there else 0.0)
 
 
+def test_what_another_clip_has_does_not_come_into_the_padding() -> None:
+    sequences = Sequences.of(*ragged())
+    sequences.steps[0] = torch.nan
+    x, mask = sequences.padded(torch.tensor([1, 3, 2]))
+    assert x.isfinite().all() and not x[~mask].any()
+
+
 def test_a_batch_without_steps_has_one_place_that_is_empty() -> None:
     sequences = Sequences.of(*ragged())
     for rows in ([2], [2, 2]):

@@ -1,6 +1,7 @@
 """One pass over every feature file of a source, class by class, that collects what is wrong instead of stopping."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -20,7 +21,8 @@ class Range:
     """Statistics of the rows of one modality; rows that are not finite are not counted.
 
     `zero` counts rows of zeros, `norms` sums their lengths; `dimensions` counts files by dimension, and `sizes` has
-    that of each file. `splits_of` has the splits in which a row stands, by a hash of its bytes.
+    that of each file. `splits_of` has the splits in which a row stands, by a hash of its bytes. `lengths` counts clips
+    by their steps, where they are sequences.
     """
 
     rows: int = 0
@@ -31,6 +33,7 @@ class Range:
     dimensions: Counter[int] = field(default_factory=Counter)
     sizes: dict[str, int] = field(default_factory=dict)
     splits_of: dict[bytes, set[str]] = field(default_factory=dict)
+    lengths: Counter[int] = field(default_factory=Counter)
 
     def add(self, rows: Float32[np.ndarray, "n d"], split: str, file: str) -> None:
         """Count the rows of one file."""
@@ -102,6 +105,8 @@ def remarks(result: Survey) -> list[str]:
         leaked = sum(1 for splits in span.splits_of.values() if len(splits) > 1)
         if leaked:
             sentences.append(f"{leaked} different rows of {modality} stand, number for number, in more than one split")
+        if span.lengths:
+            sentences.append(f"{modality}: {kept_as_sequences(span.lengths)}")
         if repeated := span.rows - span.zero - len(span.splits_of):
             sentences.append(f"{repeated} rows of {modality} repeat another row, number for number")
     if result.nameless:
@@ -110,6 +115,13 @@ def remarks(result: Survey) -> list[str]:
             f"{some(result.nameless)}; clips are called CLASS/STAGE/ROW there, and row i of audio and video is one clip"
         )
     return sentences
+
+
+def kept_as_sequences(lengths: Mapping[int, int]) -> str:
+    """How many steps there are in all, and a clip, of clips counted by their steps."""
+    there = [length for length in lengths if length]
+    spread = f", {min(there)} to {max(there)} a clip" if there else ""
+    return f"kept as sequences, {sum(length * count for length, count in lengths.items())} steps{spread}"
 
 
 def shared_ids(result: Survey) -> list[str]:
@@ -138,6 +150,7 @@ def _add(result: Survey, source: FeatureSource, stage: str, name: str) -> None:
         if path.suffix == PICKLED and modality not in contents.ids:
             result.nameless.append(str(path))
         result.ranges[modality].add(contents.features[modality], stage, str(path))
+        result.ranges[modality].lengths.update(map(len, contents.sequences.get(modality, ())))
         for clip in contents.ids.get(modality, np.array([], np.str_)).tolist():
             result.places.setdefault(clip, set()).add((stage, name))
     pair = FileContents(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from avgzsl.data.inspection.by_reading import Read, range_of, read_class_splits, seen_and_unseen
+from avgzsl.data.inspection.survey import kept_as_sequences
 from avgzsl.data.reading.stored_splits import SPLITS, not_finite
 from avgzsl.errors import AvgzslError
 from avgzsl.features.class_splits import class_splits
@@ -63,9 +64,7 @@ def _remarks(store: Store) -> Iterator[str]:
         if lacking and modality in store.record.encoders:
             yield f"{lacking} of {len(store)} clips have no {modality}"
     for modality, flat in store.sequences.items():
-        own = flat.length[flat.length > 0]
-        spread = f", {own.min()} to {own.max()} a clip" if len(own) else ""
-        yield f"{modality}: kept as sequences, {len(flat.steps)} steps{spread}"
+        yield f"{modality}: {kept_as_sequences(Counter(flat.length.tolist()))}"
     if (store.folder / "failures.csv").is_file():
         yield "some clips could not be extracted: see failures.csv"
 
