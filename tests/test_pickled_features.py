@@ -220,3 +220,9 @@ def test_only_plain_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pkl")
     with pytest.raises(DataError, match="no plain file"):
         read_pickled_features(tmp_path / "pipe.pkl", "audio")
+
+
+def test_what_memory_does_not_hold_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avgzsl.data.reading.own_dataset._free_memory", lambda: 1 << 10)
+    with pytest.raises(DataError, match=r"Archery\.pkl: it takes 0\.0 GB of memory to read.*divide the class"):
+        read(tmp_path, whole(features=[np.ones((100, 4), np.float32), *STEPS[1:]]))

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64, Shaped
 
+from avgzsl.data.reading.own_dataset import require_memory
 from avgzsl.errors import DataError
 from avgzsl.support.trust import read_regular
 from avgzsl.text.restricted_pickle import PickledArray, kind, load_plain
@@ -22,6 +23,7 @@ from avgzsl.types import Modality
 STEPS, NAMES, RATE = "features", "video_names", "fps"
 LONGEST_ID = 4096  # letters
 _LARGEST_FILE = 16 << 30
+_TIMES_IN_MEMORY = 3  # the file, the arrays in it, and these as float32
 _MOST_RATE = 1000  # frames a second
 # seconds a step: of VGGish and of SeLaVi in TCaF; C3D takes 16 frames, of 25 a second unless `fps` says
 _VGGISH_SECONDS, _SELAVI_SECONDS, _C3D_FRAMES, _C3D_RATE = 0.96, 1.0, 16, 25.0
@@ -52,12 +54,7 @@ def read_pickled_features(path: Path, modality: Modality, part: str | None = Non
     `part` names the folder of the set of features, by default the third above the file
     (PART/{audio,video}/STAGE/CLASS.pkl): `main…` and `cls…` have different seconds a step. Raises DataError.
     """
-    try:
-        content = read_regular(path, DataError, _LARGEST_FILE)
-    except OSError as problem:
-        raise DataError(f"{path}: not readable ({problem.strerror or problem})") from problem
-    except MemoryError as problem:
-        raise DataError(f"{path}: takes more memory to read than there is; divide the class among files") from problem
+    content = _content(path)
     loaded = load_plain(path, content)
     if not isinstance(loaded, dict) or STEPS not in loaded:
         raise DataError(
@@ -76,6 +73,14 @@ def read_pickled_features(path: Path, modality: Modality, part: str | None = Non
     rates = _rates(path, loaded.get(RATE), len(steps)) if _counts_frames(folder, modality) else np.ones(len(steps))
     each = np.array([seconds_a_step(folder, modality, rate) for rate in rates.tolist()], dtype=np.float64)
     return PickledClips(steps, ids, each, all(array.ndim == 1 for array in arrays))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        require_memory(path, "it", _TIMES_IN_MEMORY * path.stat().st_size)
+        return read_regular(path, DataError, _LARGEST_FILE)
+    except OSError as problem:
+        raise DataError(f"{path}: not readable ({problem.strerror or problem})") from problem
 
 
 def seconds_a_step(part: str, modality: Modality, frames_a_second: float = _C3D_RATE) -> float:
