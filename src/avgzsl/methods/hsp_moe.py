@@ -80,11 +80,10 @@ class HSPMoE(ClipClapMethod[Networks], name="hsp-moe"):
         # for about a thousand clips whose features and text share no space: the best of a few by pseudo-unseen folds
         "realset": {
             "lr": 3e-3,
-            "epochs": 60,
+            "epochs": 30,
             "steps": 0,
-            "milestones": (30, 50),
+            "milestones": (15, 25),
             "plateau": 0,
-            "hidden": 256,
             "temperature": 0.2,
             "space": "apart",
             "dp_weight": 0.0,
