@@ -38,7 +38,15 @@ class APN(Ported, name="apn"):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "avca-main": {"scale": "none"},
         # for about a thousand clips
-        "realset": {"scale": "l2", "text_scale": "unit", "twice": False, "steps": 5, "epochs": 100, "plateau": 0},
+        "realset": {
+            "scale": "l2",
+            "text_scale": "unit",
+            "twice": False,
+            "batch_size": 64,
+            "steps": 5,
+            "epochs": 100,
+            "plateau": 0,
+        },
     }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lr": (1e-3, 1e-2, 0.1),

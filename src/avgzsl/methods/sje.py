@@ -31,7 +31,15 @@ class SJE(Ported, name="sje"):
         "avca-main": {"scale": "none"},
         "dot": {"scale": "l2", "text_scale": "unit", "compare_by": "dot", "steps": 0, "epochs": 100, "plateau": 0},
         # for about a thousand clips
-        "realset": {"scale": "l2", "text_scale": "unit", "compare_by": "dot", "steps": 5, "epochs": 100, "plateau": 0},
+        "realset": {
+            "scale": "l2",
+            "text_scale": "unit",
+            "compare_by": "dot",
+            "batch_size": 64,
+            "steps": 5,
+            "epochs": 100,
+            "plateau": 0,
+        },
     }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lr": (1e-3, 1e-2, 0.1),
