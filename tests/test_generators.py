@@ -130,7 +130,7 @@ def test_bad_numbers_are_named(tmp_path: Path, scale: float, seed: int, options:
 
 
 def test_kinds_are_listed_and_unknown_ones_named(tmp_path: Path) -> None:
-    assert list(generators()) == ["audioset-zsl", "avca", "clips"]
+    assert list(generators()) == ["audioset-zsl", "avca", "clipclap", "clips", "tcaf"]
     with pytest.raises(UnknownNameError, match="did you mean audioset-zsl"):
         generate("audioset", tmp_path / "out")
 

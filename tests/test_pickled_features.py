@@ -176,7 +176,7 @@ def test_torch_is_refused_by_name(tmp_path: Path) -> None:
 ONE = np.ones((1000, 100), np.float32)
 NESTED = b"]" * 500_000 + b"a" * 499_999
 BOMBS = {
-    "one array for many clips": (whole(features=[ONE] * 500_000, video_names=None), "repeat what the file holds"),
+    "one array for many clips": (whole(features=[ONE] * 2_000, video_names=None), "repeat what the file holds"),
     "nested lists as features": (
         b"\x80\x04}X\x08\x00\x00\x00features" + NESTED + b"s.",
         "clip 0 of 'features' is a list",
@@ -220,3 +220,9 @@ def test_only_plain_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pkl")
     with pytest.raises(DataError, match="no plain file"):
         read_pickled_features(tmp_path / "pipe.pkl", "audio")
+
+
+def test_what_memory_does_not_hold_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avgzsl.data.reading.own_dataset._free_memory", lambda: 1 << 10)
+    with pytest.raises(DataError, match=r"Archery\.pkl: it takes 0\.0 GB of memory to read.*divide the class"):
+        read(tmp_path, whole(features=[np.ones((100, 4), np.float32), *STEPS[1:]]))

@@ -83,10 +83,15 @@ def _check_size(path: Path, name: str, dataset: h5py.Dataset) -> None:
             f"{path}: {name!r} declares {_gigabytes(declared)}, but the file holds {stored:,} bytes of it: most of its "
             f"rows were never written; {_AGAIN}"
         )
-    needed, free = cells * (size + 4), _free_memory()
+    require_memory(path, repr(name), cells * (size + 4))
+
+
+def require_memory(path: Path, what: str, needed: int) -> None:
+    """Raises DataError where reading would take more memory than is free, as far as the system tells."""
+    free = _free_memory()
     if free is not None and needed > free:
         raise DataError(
-            f"{path}: {name!r} takes {_gigabytes(needed)} of memory to read, and {_gigabytes(free)} are free; use a "
+            f"{path}: {what} takes {_gigabytes(needed)} of memory to read, and {_gigabytes(free)} are free; use a "
             "larger machine, or divide the class among several files"
         )
 

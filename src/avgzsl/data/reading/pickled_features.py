@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64, Shaped
 
+from avgzsl.data.reading.own_dataset import require_memory
 from avgzsl.errors import DataError
 from avgzsl.support.trust import read_regular
 from avgzsl.text.restricted_pickle import PickledArray, kind, load_plain
@@ -22,6 +23,7 @@ from avgzsl.types import Modality
 STEPS, NAMES, RATE = "features", "video_names", "fps"
 LONGEST_ID = 4096  # letters
 _LARGEST_FILE = 16 << 30
+_TIMES_IN_MEMORY = 3  # the file, the arrays in it, and these as float32
 _MOST_RATE = 1000  # frames a second
 # seconds a step: of VGGish and of SeLaVi in TCaF; C3D takes 16 frames, of 25 a second unless `fps` says
 _VGGISH_SECONDS, _SELAVI_SECONDS, _C3D_FRAMES, _C3D_RATE = 0.96, 1.0, 16, 25.0
@@ -52,12 +54,7 @@ def read_pickled_features(path: Path, modality: Modality, part: str | None = Non
     `part` names the folder of the set of features, by default the third above the file
     (PART/{audio,video}/STAGE/CLASS.pkl): `main…` and `cls…` have different seconds a step. Raises DataError.
     """
-    try:
-        content = read_regular(path, DataError, _LARGEST_FILE)
-    except OSError as problem:
-        raise DataError(f"{path}: not readable ({problem.strerror or problem})") from problem
-    except MemoryError as problem:
-        raise DataError(f"{path}: takes more memory to read than there is; divide the class among files") from problem
+    content = _content(path)
     loaded = load_plain(path, content)
     if not isinstance(loaded, dict) or STEPS not in loaded:
         raise DataError(
@@ -72,9 +69,25 @@ def read_pickled_features(path: Path, modality: Modality, part: str | None = Non
     steps = tuple(array[None] if array.ndim == 1 else array for array in arrays)
     if len(sizes := sorted({rows.shape[1] for rows in steps})) > 1 or 0 in sizes:
         raise DataError(f"{path}: {STEPS} of {sizes} numbers a step; expected one dimension for all clips")
-    seconds = _fixed_seconds(part or path.parents[2].name, modality)
-    each = np.full(len(steps), seconds) if seconds else _C3D_FRAMES / _rates(path, loaded.get(RATE), len(steps))
+    folder = part or path.parents[2].name
+    rates = _rates(path, loaded.get(RATE), len(steps)) if _counts_frames(folder, modality) else np.ones(len(steps))
+    each = np.array([seconds_a_step(folder, modality, rate) for rate in rates.tolist()], dtype=np.float64)
     return PickledClips(steps, ids, each, all(array.ndim == 1 for array in arrays))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        require_memory(path, "it", _TIMES_IN_MEMORY * path.stat().st_size)
+        return read_regular(path, DataError, _LARGEST_FILE)
+    except OSError as problem:
+        raise DataError(f"{path}: not readable ({problem.strerror or problem})") from problem
+
+
+def seconds_a_step(part: str, modality: Modality, frames_a_second: float = _C3D_RATE) -> float:
+    """The seconds that a step takes of a clip, in a folder of features of this name."""
+    if _counts_frames(part, modality):
+        return _C3D_FRAMES / frames_a_second
+    return _VGGISH_SECONDS if part.startswith("cls") else _SELAVI_SECONDS
 
 
 def means(clips: PickledClips) -> Float32[np.ndarray, "n d"]:
@@ -154,8 +167,6 @@ def _says_nothing(rate: object) -> bool:
     return rate is None or (isinstance(rate, int | float) and (rate == 0 or math.isnan(rate)))
 
 
-def _fixed_seconds(part: str, modality: Modality) -> float | None:
-    """Seconds that a step takes in a folder of features; None where that hangs on the frames a second."""
-    if not part.startswith("cls"):
-        return _SELAVI_SECONDS
-    return _VGGISH_SECONDS if modality == "audio" else None
+def _counts_frames(part: str, modality: Modality) -> bool:
+    """Whether the steps of a folder of features are so many frames of the video, rather than so many seconds."""
+    return part.startswith("cls") and modality == "video"
