@@ -103,9 +103,8 @@ def extract(
     Without a manifest clips have no label, unless `labels_from_folders` says that each subfolder is a class.
     With `merge_spellings`, labels that are one class written differently become the most usual of them. `workers` files
     are decoded at once, `batch` clips embedded together; with the same `batch`, every engine and every number of
-    workers gives the same bytes. With `keep_sequence` the store has what the backbones give for each window or frame,
-    beside the means, which are the same; a backbone that gives no more has one step a clip. There are more parameters
-    than eight, for each is a choice of its own, and few are ever given.
+    workers gives the same bytes. With `keep_sequence` the store has what a backbone gives for each window or frame, if
+    it gives any, beside the same means. More than eight parameters: each is a choice of its own, and few are given.
 
     Each finished batch is durable: the same call goes on after any end, extracts what is new or has changed, tries
     again what failed, and drops what is no longer listed. Clips that fail do not stop the others. The folder is noted
@@ -213,8 +212,7 @@ def _is_done(work: _Work, row: Row) -> bool:
             work.journal.current(work.root, row.path)
     except MediaError as problem:
         work.failures[row.id] = str(problem)
-    done = row.id in work.failures or work.journal.has(row)
-    work.done += done
+    work.done += (done := row.id in work.failures or work.journal.has(row))
     return done
 
 
@@ -266,9 +264,9 @@ def _finish(
     named = [row for row in work.rows if is_text(row.path)]
     work.journal.keep(named)
     _write_manifest_split(folder, named)
-    columns = tuple(work.rows[0].more)
     vectors, parts = (None, ()) if text is None else text
-    clips, steps = _stored(work, stored), work.journal.step_totals(stored, encoders)
+    columns, clips = tuple(work.rows[0].more), _stored(work, stored)
+    steps = work.journal.step_totals(stored, encoders)
     return write(folder, work.root, encoders, classes, vectors, columns, len(stored), clips, parts, steps)
 
 
