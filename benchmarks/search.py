@@ -17,9 +17,9 @@ PRESET = "realset"
 # of a method that has the preset, only these are searched: the schedule and sizes are the preset's
 SEARCHED = (
     "dropout",
-    "dropout_encoder",
-    "dropout_projection",
-    "dropout_decoder",
+    "encoder_dropout",
+    "projection_dropout",
+    "decoder_dropout",
     "margin",
     "weight_decay",
     "temperature",

@@ -107,11 +107,11 @@ def tune(
     build(kind, settings=base)
     searched = {key: tuple(values) for key, values in (kind.ranges if ranges is None else ranges).items()}
     searched = {key: values for key, values in searched.items() if key not in fixed}
-    candidates = list(itertools.islice(_candidates(kind, base, searched, seed), trials))
+    candidates = [_plain(settings) for settings in itertools.islice(_candidates(kind, base, searched, seed), trials)]
     dataset = as_dataset(data, choice)
     search = {"method": kind.name, "judge": judge, "folds": folds, "seed": seed, "base": base, "fixed": fixed}
-    search |= {} if ranges is None else {"ranges": {key: list(values) for key, values in searched.items()}}
-    _claim(folder, {**search, "data": dataset.fingerprint})
+    search |= {} if ranges is None else {"ranges": searched}
+    _claim(folder, _plain({**search, "data": dataset.fingerprint}))
     kept = _read(folder / TRIALS)
     code = code_version(kind)
     tried: list[Trial] = []
@@ -133,6 +133,12 @@ def tune(
         raise ConfigError(f"{kind.name}: every trial failed, the first with: {best.error}")
     write_text(folder / PRESET, yaml.safe_dump(best.settings, sort_keys=True))
     return Tuned(best.settings, best.hm, folder / PRESET, tuple(tried))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as a file gives them back, where a tuple is a list: else a search would not know itself again."""
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
 
 
 def _shown(settings: Mapping[str, Any]) -> str:
@@ -188,7 +194,7 @@ def _claim(folder: Path, search: dict[str, Any]) -> None:
         recorded = dict(read_json(path, RunError))
     except (OSError, ValueError, TypeError) as problem:
         raise RunError(f"{path}: not the record of a search ({problem}); choose another folder") from problem
-    differ = [key for key in search if search[key] != recorded.get(key)]
+    differ = [key for key in {**search, **recorded} if search.get(key) != recorded.get(key)]
     if differ:
         raise RunError(f"{folder}: holds a search with other {', '.join(differ)}; choose another folder")
 
