@@ -73,7 +73,7 @@ def spread(results: Sequence[Result], label: str, test: tuple[str, str | None], 
     by_split: dict[str, list[float]] = {}
     for result in results:
         for row in result.rows if result.label == label else ():
-            plain = row["task"] == "classification" and not row["stretch"]
+            plain = row["task"] == "classification" and row["stretch"] is None
             if plain and (row["modality"], row["fusion"]) == test and row.get(figure) is not None:
                 by_split.setdefault(result.cell.class_split, []).append(100 * row[figure])
     means = [fmean(values) for values in by_split.values()]

@@ -59,7 +59,8 @@ def tune_split(
         except AvgzslError as problem:
             print(f"{judge}, {dataset.class_split}, {name}: {problem}", flush=True)
             continue
-        found[name] = {key: value for key, value in best.settings.items() if value != start_of(kind)[key]}
+        chosen = settings_of(kind(**best.settings))  # as the method has them: a list of a file is a tuple again
+        found[name] = {key: value for key, value in chosen.items() if value != start_of(kind)[key]}
         print(f"{judge}, {dataset.class_split}, {name}: HM {100 * best.hm:.1f}: {found[name]}", flush=True)
     return found
 

@@ -154,3 +154,24 @@ def test_a_trial_that_fails_is_kept_and_stops_nothing(data, tmp_path, monkeypatc
     assert json.loads((tmp_path / "a" / "trials.jsonl").read_text().splitlines()[0])["error"].startswith("the loss")
     with pytest.raises(ConfigError, match="every trial failed"):
         tune(data, "least-squares", tmp_path / "b", trials=1)
+
+
+def test_ranges_take_the_place_of_the_methods_own(data, tmp_path):
+    ranges = {"ridge": (0.02, 0.05)}
+    tuned = tune(data, "least-squares", tmp_path, trials=9, ranges=ranges)
+    assert tuned.trials[0].settings == {}
+    assert sorted(trial.settings["ridge"] for trial in tuned.trials[1:]) == [0.02, 0.05]
+    assert all(trial.settings.keys() <= {"ridge"} for trial in tuned.trials)
+    assert tune(data, "least-squares", tmp_path, trials=9, ranges=ranges).trials == tuned.trials
+    for others in ({"ridge": (0.02, 0.06)}, None):
+        with pytest.raises(RunError, match="other ranges"):
+            tune(data, "least-squares", tmp_path, trials=9, ranges=others)
+    with pytest.raises(ConfigError, match="no ranges to search"):
+        tune(data, "least-squares", tmp_path / "none", ranges={})
+
+
+def test_a_search_over_lists_goes_on(data, tmp_path):
+    how = {"trials": 2, "judge": "val", "fixed": {"epochs": 2, "batch_size": 64}}
+    for folder, more in (("preset", {"preset": "realset"}), ("ranges", {"ranges": {"milestones": [(1,)]}})):
+        first, again = (tune(data, "avgzslnet", tmp_path / folder, **how, **more) for _ in range(2))
+        assert again.trials == first.trials and again.settings == first.settings

@@ -53,7 +53,7 @@ def add_both_ways(rows: Sequence[dict[str, Any]], tested: Gallery, val: Gallery)
     back = {(*mode,): val.classify(val.score(mode, swapped)) for mode in modes}
     for row in rows:
         figures = back.get((row["modality"], row["fusion"] or "equal"))
-        if row["task"] == "classification" and not row["stretch"] and figures is not None:
+        if row["task"] == "classification" and row["stretch"] is None and figures is not None:
             row["both_ways"] = (row["HM"] + figures.HM) / 2
 
 
