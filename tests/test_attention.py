@@ -127,14 +127,14 @@ def test_settings_out_of_range_are_refused(key, wrong):
         AttentionSettings(**{key: wrong})
 
 
-def test_a_weight_of_one_half_is_audio_when_hard():
+def test_a_weight_of_one_half_is_video_when_hard():
     net = Attention(5, torch.Generator().manual_seed(0))
     net.linear.weight.data.zero_()
     net.linear.bias.data.zero_()
     audio, video = torch.zeros(2, 3), torch.zeros(2, 2)
-    assert video_weight(net, audio, video, AttentionSettings(attention_mode="hard")).tolist() == [0, 0]
-    net.linear.bias.data.fill_(1e-3)
     assert video_weight(net, audio, video, AttentionSettings(attention_mode="hard")).tolist() == [1, 1]
+    net.linear.bias.data.fill_(-1e-3)
+    assert video_weight(net, audio, video, AttentionSettings(attention_mode="hard")).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("left", [0, 1, 2])

@@ -83,7 +83,10 @@ def test_methods_and_layouts():
     printed = avgzsl("methods")[1]
     assert "avgzslnet: " in printed and printed.count(" [default]\n") == 1
     assert "official, paper, realset" in printed
-    assert "momentum=0.9  Momentum of sgd" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "momentum=0.9  Momentum of sgd" in avgzsl("methods", "avgzslnet")[1]
+    about = {one["name"]: one for one in json.loads(avgzsl("methods", "--json")[1])}
+    assert about["cjme"]["cite"] == ["cjme"] and about["cjme"]["formulas"] == "docs/methods.md#cjme"
     assert "audioset-zsl: " in avgzsl("layouts")[1]
 
 

@@ -18,8 +18,9 @@ from avgzsl.experiments.trial import measured_with, result_rows
 from avgzsl.methods import Method, TextEmbeddings, build
 from avgzsl.methods.least_squares import LeastSquares
 from avgzsl.recognition.answers import answer
-from avgzsl.reports.comparison import as_csv, as_markdown, measured_lines
+from avgzsl.reports.comparison import as_csv, as_sheet, measured_lines
 from avgzsl.reports.published import TABLES
+from avgzsl.reports.sheet import as_markdown
 from avgzsl.reports.summary import summary_markdown
 from avgzsl.reports.tables import markdown
 from avgzsl.scores.choosing import STRETCHES, Problem, choose_energy, choose_stacking
@@ -260,7 +261,7 @@ def test_the_papers_tables_have_corrected_and_stretched_lines_that_nobody_publis
             assert one.figures[2][0] == pytest.approx(np.mean(values))
         ours = next(one for one in lines if one.line.model == f"AVGZSLNet (eq wt), {mark}")
         assert math.isnan(ours.line.published[0]) and ours.figures is not None
-        text = as_markdown(TABLES[name], lines)
+        text = as_markdown(as_sheet(TABLES[name], lines))
         assert f"| exemplars, {mark} | " in text and "nan" not in text + as_csv(TABLES[name], lines)
     plain = results(data, stretch=False)
     assert not any("stretched" in one.line.model for one in measured_lines(TABLES["table1"], plain))

@@ -74,7 +74,7 @@ def drawn(monkeypatch, path, draw):
 
 
 @pytest.mark.parametrize("name", DRAW)
-@pytest.mark.parametrize("ending", [".png", ".svg"])
+@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
 def test_the_same_figure_has_the_same_bytes(tmp_path, name, ending):
     before = dict(matplotlib.rcParams)
     one, two = tmp_path / f"one{ending}", tmp_path / f"two{ending}"
@@ -85,8 +85,19 @@ def test_the_same_figure_has_the_same_bytes(tmp_path, name, ending):
     assert sorted(tmp_path.iterdir()) == [one, two]
     if ending == ".png":
         assert min(imread(one).shape[:2]) > 400
-    else:
+    elif ending == ".svg":
         assert "<svg" in one.read_text()
+    else:
+        content = one.read_bytes()
+        assert content.startswith(b"%PDF-") and b"CreationDate" not in content
+        assert b"/Type3" not in content and b"/FontFile2" in content  # fonts as they are, no drawings of them
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_a_figure_for_a_paper_has_no_title(tmp_path, monkeypatch, name):
+    titled = drawn(monkeypatch, tmp_path / "f.png", DRAW[name])
+    bare = drawn(monkeypatch, tmp_path / "f.pdf", DRAW[name])
+    assert titled.get_suptitle() and not bare.get_suptitle()
 
 
 @pytest.mark.parametrize("name", ["cd-2", "cd-12", "cd-few", "retrieval"])
@@ -127,10 +138,10 @@ def test_texts_stay_on_their_cards(tmp_path, monkeypatch):
 
 def test_an_ending_that_is_no_figure_is_refused(tmp_path):
     for name in ("cd-2", "retrieval"):
-        with pytest.raises(ConfigError, match=r"\.png or \.svg"):
-            DRAW[name](tmp_path / "f.pdf")
-    with pytest.raises(ConfigError, match=r"\.png or \.svg"):
-        tsne.tsne_figure(tmp_path / "f.pdf", panels(1, clips=4))
+        with pytest.raises(ConfigError, match=r"\.png, \.svg or \.pdf"):
+            DRAW[name](tmp_path / "f.gif")
+    with pytest.raises(ConfigError, match=r"\.png, \.svg or \.pdf"):
+        tsne.tsne_figure(tmp_path / "f.gif", panels(1, clips=4))
     assert list(tmp_path.iterdir()) == []
 
 

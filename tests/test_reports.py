@@ -142,8 +142,8 @@ def test_another_ending_is_refused_before_anything_is_written(tmp_path):
     classes, scores = predictions_case()
     with pytest.raises(ConfigError, match=r"p\.xlsx.*\.csv or \.parquet"):
         write_predictions(tmp_path / "p.xlsx", IDS, NAMES, torch.tensor([0, 2, 1]), classes, scores)
-    with pytest.raises(ConfigError, match=r"p\.pdf.*\.png or \.svg"):
-        per_class_chart(tmp_path / "p.pdf", *chart_case(2), "title")
+    with pytest.raises(ConfigError, match=r"p\.gif.*\.png, \.svg or \.pdf"):
+        per_class_chart(tmp_path / "p.gif", *chart_case(2), "title")
     assert list(tmp_path.iterdir()) == []
 
 

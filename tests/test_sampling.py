@@ -143,3 +143,16 @@ def test_clip_sampler_shows_every_clip_once():
     rows = torch.tensor([3, 5, 8, 13, 21])
     batches = ClipSampler(rows, 2).epoch(torch.Generator().manual_seed(0))
     assert sorted(torch.cat(batches).tolist()) == rows.tolist() and [len(b) for b in batches] == [2, 2, 1]
+
+
+def test_with_replacement_a_clip_may_come_twice_before_another_comes() -> None:
+    labels = labels_of(4, 40)
+    sampler = PairSampler(labels, 2, 64, "uniform", steps=3, replacement=True)
+    batches = sampler.epoch(torch.Generator().manual_seed(0))
+    assert [tuple(batch.shape) for batch in batches] == [(2, 64)] * 3
+    assert all((labels[batch[0]] != labels[batch[1]]).all() for batch in batches)
+    drawn = torch.cat([batch[0] for batch in batches])
+    often = torch.bincount(drawn, minlength=44)[labels == 1]
+    assert often.max() - often.min() > 1  # without replacement, counts differ by one at most
+    half = float((labels[drawn] == 0).float().mean())
+    assert 0.35 < half < 0.65

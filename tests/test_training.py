@@ -1,6 +1,7 @@
 """The loop: schedule, precision, early stopping, checkpoints."""
 
 import json
+import random
 from dataclasses import replace
 from itertools import count
 
@@ -10,7 +11,7 @@ import torch
 from avgzsl.data.clips import Dataset
 from avgzsl.errors import ConfigError, RunError
 from avgzsl.learning.checkpoint import read_checkpoint
-from avgzsl.learning.training import Job, Schedule, Stage, learning_rate, train
+from avgzsl.learning.training import Job, Schedule, Stage, learning_rate, plateaus, train
 from avgzsl.methods import Method, build, method_class
 from avgzsl.support.device import pick_device
 from avgzsl.support.progress import Step
@@ -418,3 +419,21 @@ def test_a_file_that_is_no_checkpoint_is_a_clear_error(tmp_path):
     file.write_bytes(b"half a file")
     with pytest.raises(RunError, match="not a checkpoint"):
         read_checkpoint(file)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_plateaus_are_those_of_pytorch(patience: int) -> None:
+    draw = random.Random(patience)
+    looks = [draw.choice([0.0, 0.3, 0.30001, 0.5]) for _ in range(60)]
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, "max", 0.5, patience)
+    for n, look in enumerate(looks, 1):
+        theirs.step(look)
+        assert 0.5 ** plateaus(looks[:n], patience) == pytest.approx(optimiser.param_groups[0]["lr"], abs=1e-7)
+    assert plateaus(looks, 0) == 0
+
+
+def test_a_plateau_lowers_the_rate_of_the_epochs_after_it() -> None:
+    schedule = Schedule(lr=1.0, decay=0.1, milestones=(), plateau=1)
+    assert learning_rate(schedule, 3, [0.2, 0.2]) == 1.0
+    assert learning_rate(schedule, 3, [0.2, 0.2, 0.2]) == pytest.approx(0.1)

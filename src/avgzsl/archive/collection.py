@@ -21,7 +21,7 @@ from avgzsl.archive.addends import addends_of, seen_text
 from avgzsl.archive.clip_table import IndexedClip, State
 from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, scans
 from avgzsl.archive.fused import Space
-from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_shape
+from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_searchable, require_shape
 from avgzsl.archive.standard_record import apply_standard
 from avgzsl.archive.vectors import vectors_of
 from avgzsl.archive.where import Condition
@@ -170,6 +170,7 @@ def open_index(
     where = None if url is None else address(record.engine, url)
     run = load_run(folder / RUN, method)
     require_run(folder, record, run)
+    require_searchable(run)
     require_shape(folder, record, run)
     apply_standard(folder, run)
     with clip_database.opened(folder) as db:

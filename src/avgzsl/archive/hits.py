@@ -14,9 +14,8 @@ from avgzsl.archive.nearest import NearestClips
 from avgzsl.errors import ConfigError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
-from avgzsl.methods import Embeddings, TextEmbeddings
+from avgzsl.methods import Embeddings, Method, TextEmbeddings
 from avgzsl.recognition.answers import distance
-from avgzsl.scores.similarity import SIMILARITIES, Name
 from avgzsl.support import own_folders
 from avgzsl.support.showing import ShownItems
 from avgzsl.types import MODALITIES, Modality
@@ -114,9 +113,9 @@ def hits_of(
 
     `weight` is that of video in the fusion `weighted`.
     """
-    similarity = run.method.similarity
+    method = run.method
     seen = dict.fromkeys(run.config.data.seen, True) | dict.fromkeys(run.config.data.unseen, False)
-    alone = {m: _alone(nearest.embeddings, point, m, similarity) for m in MODALITIES}
+    alone = {m: _alone(nearest.embeddings, point, m, method) for m in MODALITIES}
     weights = _weights(nearest.embeddings, mode, weight)
     addends = nearest.addends.tolist()
     hits, folders = [], own_folders.remembered()
@@ -136,7 +135,7 @@ def hits_of(
                 licence=clip.licence,
                 source=clip.source,
                 score=score,
-                distance=distance(score - addends[i], similarity),
+                distance=distance(score - addends[i], method.similarity),
                 distances={m: of_clips[i] for m, of_clips in alone.items()},
                 weights={m: of_clips[i] for m, of_clips in weights.items()},
                 addend=addends[i],
@@ -154,13 +153,13 @@ def _state(path: str, file: IndexedFile | None, folders: Sequence[Path]) -> File
     return state_of(path, file, _HASHED if own else 0)
 
 
-def _alone(clips: Embeddings, point: TextEmbeddings, modality: Modality, similarity: Name) -> list[float | None]:
+def _alone(clips: Embeddings, point: TextEmbeddings, modality: Modality, method: Method) -> list[float | None]:
     """The distance of each clip by one modality."""
     z, text, has = clips.of(modality), point.of(modality), clips.has(modality).tolist()
     if z is None or text is None:
         return [None] * len(clips)
-    scores = SIMILARITIES[similarity](z, text)[:, 0].tolist()
-    return [distance(score, similarity) if present else None for score, present in zip(scores, has, strict=True)]
+    scores = method.near(z, text)[:, 0].tolist()
+    return [distance(score, method.similarity) if present else None for score, present in zip(scores, has, strict=True)]
 
 
 def _weights(clips: Embeddings, mode: Mode, weight: float) -> dict[Modality, list[float | None]]:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from avgzsl.archive.numbers import mode_energy, mode_weight
 from avgzsl.data.clips import ClipSet
-from avgzsl.errors import DataError
+from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments.calibration import ModeName
 from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import Run, run_id
@@ -102,7 +102,8 @@ WHOLE = Cut()
 
 
 def describe(run: Run, engine: str, url: Address | None, decoder: int, cut: Cut = WHOLE) -> IndexRecord:
-    """The record of a new index."""
+    """The record of a new index. Raises ConfigError for a method that no index can serve."""
+    require_searchable(run)
     return IndexRecord(
         format=FORMAT,
         id=secrets.token_hex(8),
@@ -126,6 +127,15 @@ def energy_of(run: Run) -> dict[str, EnergyRecord]:
     if not run.config.data.seen or not any(share for share, _ in numbers.values()):
         return {}
     return {str(mode): EnergyRecord(share=share, temperature=warmth) for mode, (share, warmth) in numbers.items()}
+
+
+def require_searchable(run: Run) -> None:
+    """Raises ConfigError, with the method's own reason, where no index can serve it."""
+    if run.method.searchable:
+        raise ConfigError(
+            f"{run.folder}: {run.config.method} can be neither indexed nor searched with: {run.method.searchable}; "
+            "`avgzsl predict --classes` recognises clips with it, and `avgzsl methods` says what can be searched"
+        )
 
 
 def require_shape(folder: Path, record: IndexRecord, run: Run) -> None:

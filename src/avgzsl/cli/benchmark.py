@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Baselines, Calibrations, Data, Preset, Processes, Seeds, Stretch, Tuned, with_options
+from avgzsl.cli.options import (
+    Baselines,
+    Calibrations,
+    Cite,
+    Data,
+    Preset,
+    Processes,
+    Seeds,
+    Stretch,
+    Tuned,
+    with_options,
+)
 from avgzsl.types import DataChoice
 
 
@@ -31,6 +42,7 @@ def benchmark(
     choice: DataChoice,
     processes: Processes = None,
     baselines: Baselines = None,
+    cite: Cite = False,
 ) -> None:
     """Run the grid of methods, class splits and seeds; print the comparison and what failed (exit code 1)."""
     from avgzsl.cli import show
@@ -38,9 +50,11 @@ def benchmark(
     from avgzsl.experiments.benchmark import open_splits
     from avgzsl.experiments.grid_baselines import Grid, grid_baselines, write_grid_baselines
     from avgzsl.methods import PLUGINS, find_method
+    from avgzsl.reports.benchmark_report import generated_of, write_benchmark
+    from avgzsl.reports.citing import cite as references
     from avgzsl.reports.entries import check_preset, paper_entry
     from avgzsl.reports.pretraining import met_before_any
-    from avgzsl.reports.summary import summary_markdown, write_summary
+    from avgzsl.reports.summary import summary_sheets
 
     if methods == "all":
         loaded, broken = PLUGINS.load_all()
@@ -70,9 +84,14 @@ def benchmark(
         seconds = time.monotonic() - started
         grid = Grid(data, splits, out, choice, range(seeds), calibration, processes, seconds)
         beside = grid_baselines(grid, comparison, baselines, progress)
-    print(summary_markdown([*comparison, *beside.results], calibration, paired))
-    show.notes([*met_before_any(one.encoders for one in splits.values()), *beside.notes, *beside.verdict])
-    show.files(
-        [*write_summary(out, comparison, calibration, paired, beside.results), *write_grid_baselines(out, beside)]
+    results = [*comparison, *beside.results]
+    show.sheets(summary_sheets(results, calibration, paired, generated_of(splits)))
+    met = met_before_any(one.encoders for one in splits.values())
+    files, missing = write_benchmark(
+        out, comparison, splits, calibration, paired, beside.results, [*met, *beside.verdict]
     )
+    show.notes([*met, *beside.notes, *beside.verdict, *missing])
+    show.files([*files, *write_grid_baselines(out, beside)])
+    if cite:
+        print(references(sorted({result.cell.method for result in results}), splits.values()))
     sys.exit(show.failures(comparison))

@@ -75,6 +75,7 @@ Calibrated = Annotated[
     bool, typer.Option("--calibrated/--no-calibrated", help="With the penalty on classes seen in training.")
 ]
 Top = Annotated[int, typer.Option("-k", "--top", help="How many, the best first.", min=1)]
+Cite = Annotated[bool, typer.Option("--cite", help="Print what to cite, of methods and data, as BibTeX.")]
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 # clips and their index

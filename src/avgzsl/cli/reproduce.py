@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import Baselines, Calibrations, Data, Preset, Processes, Seeds, Stretch, Tuned, with_options
+from avgzsl.cli.options import (
+    Baselines,
+    Calibrations,
+    Cite,
+    Data,
+    Preset,
+    Processes,
+    Seeds,
+    Stretch,
+    Tuned,
+    with_options,
+)
 from avgzsl.types import DataChoice
 
 
@@ -27,6 +38,7 @@ def reproduce(
     choice: DataChoice,
     processes: Processes = None,
     baselines: Baselines = None,
+    cite: Cite = False,
 ) -> None:
     """Make the paper's tables and figures, published beside measured, and a report of all."""
     from avgzsl.cli import show
@@ -47,9 +59,9 @@ def reproduce(
             baselines=baselines,
             progress=progress,
         )
-    for file in reproduction.files:
-        if file.suffix == ".md":
-            print(file.read_text())
+    show.sheets(reproduction.sheets)
     show.notes(reproduction.notes)
     show.files(reproduction.files)
+    if cite:
+        print(reproduction.references)
     sys.exit(show.failures(reproduction.comparison))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from avgzsl.experiments.cells import Comparison
     from avgzsl.experiments.train_evaluate import Evaluation
     from avgzsl.reports.progress_bar import ProgressBar
+    from avgzsl.reports.sheet import Sheet
     from avgzsl.support.showing import Shown
 
 
@@ -40,10 +41,25 @@ def tables(evaluation: "Evaluation", method: str, beside: "Baselines | None" = N
     from avgzsl.reports.tables import render
 
     console = Console()
-    for table in render([*evaluation.results, *(beside.results if beside else [])], method):
+    rows = [*evaluation.results, *(beside.results if beside else [])]
+    for table in render(rows, method, evaluation.dataset.generated):
         console.print(table)
     met = met_before(evaluation.dataset.encoders)
     notes([*evaluation.provenance["notes"], *met, *(beside.notes if beside else [])])
+
+
+def sheets(made: "Iterable[Sheet]") -> None:
+    """Print tables: drawn on a terminal, as Markdown for anything else."""
+    from avgzsl.reports.sheet import as_markdown, drawn
+
+    if not sys.stdout.isatty():
+        print("\n".join(map(as_markdown, made)))
+        return
+    from rich.console import Console
+
+    console = Console()
+    for sheet in made:
+        console.print(*drawn(sheet, console.width), sep="\n")
 
 
 def json(result: "Shown") -> None:

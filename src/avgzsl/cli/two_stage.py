@@ -18,7 +18,8 @@ def two_stage(
     method: Method = None,
     preset: Preset = None,
     penalty: Annotated[
-        Literal["per-modality", "avca-published"], typer.Option(help="Exact for each test mode, or one from a grid.")
+        Literal["per-modality", "avca-published", "clipclap-published"],
+        typer.Option(help="Exact for each test mode, or one from a grid."),
     ] = "per-modality",
     choice: DataChoice,
     seed: Seed = 0,

@@ -64,6 +64,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     validate_every: int = 10,
+    validate_on: Dataset | None = None,
     checkpoint_seconds: float = 10.0,
     progress: Progress | None = None,
 ) -> runs.Run:
@@ -72,8 +73,8 @@ def train(
     `data` is a folder, read by `choice`, or an opened data set. `method` is a name, `path/to/file.py:Class`, a class or
     an object whose settings are taken (it stays unfitted); None is the default method. With `resume`, goes on where a
     killed training stood and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history
-    every `validate_every` epochs (0: never) and changes no weight unless the method's `patience` asks for early
-    stopping. Validation clips also give the run the penalties and thresholds with which it recognises clips. What the
+    every `validate_every` epochs (0: never), of the data set's own validation clips or those of `validate_on`, and
+    changes no weight unless the method's `patience` or `plateau` goes by it. Validation clips also give the run the penalties and thresholds with which it recognises clips. What the
     reader should know of the data goes to the log `avgzsl` before training begins. `progress` hears of every epoch of a
     stage, with its numbers.
 
@@ -97,7 +98,7 @@ def train(
     history: list[Record] = []
     job = replace(
         job_of(dataset, seed, device),
-        monitor=validation_monitor(unfitted, dataset) if validate_every else None,
+        monitor=validation_monitor(unfitted, validate_on or dataset) if validate_every else None,
         monitor_every=max(validate_every, 1),
         progress=_keep_history(folder, history, checkpoint_seconds, progress),
         checkpoint=folder / runs.CHECKPOINT,

@@ -22,6 +22,7 @@ from avgzsl.features.store_record import Part
 from avgzsl.features.window_clips import cut, measure
 from avgzsl.support import own_folders
 from avgzsl.support.arguments import as_path, check_arguments
+from avgzsl.support.generated import pass_mark_on
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.showing import Shown
 from avgzsl.support.spreadsheet import write_table
@@ -137,6 +138,7 @@ def extract(
         work = _Work([*rows, *unnamed], root, journal, {row.id: _UNNAMED for row in unnamed})
         _embed_all(work, run(_batches(work, batch), setup, backbones), progress)
         store = _finish(folder, work, records, classes, text)
+        pass_mark_on(root, folder)
     notes = [*spelling_notes(classes), *([] if text is None else vector_notes(classes, text.vectors))]
     notes += [] if classes else [NO_LABELS]
     return Extraction(store, work.extracted, work.failures, tuple(notes))

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.support.arguments import check_arguments
-from avgzsl.support.files import whole_folder
+from avgzsl.support.files import whole_folder, write_text
+from avgzsl.support.generated import MARK
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.registry import Plugins, keeps
 
-REPORT = "generated.txt"  # in the folder of a kind that mixes published and generated content: which is which
+REPORT = MARK
+"""In every generated folder: what of it is made up."""
 
 
 class Generator(Protocol):
@@ -62,6 +64,8 @@ def generate(
 
     with whole_folder(out) as temporary:
         module.write(temporary, scale, seed, written, **options)
+        if not (temporary / REPORT).exists():
+            write_text(temporary / REPORT, f"Made up: every clip ({kind}, seed {seed}, scale {scale:g}).\n")
     return out
 
 

@@ -29,7 +29,7 @@ class AttentionSettings:
     attention: Literal["none", "posthoc", "joint"] = "posthoc"
     """Weights of the modalities per clip: none, fitted to the finished networks, or trained with them."""
     attention_mode: Literal["soft", "hard"] = "soft"
-    """At test time use the weight as it is, or the one modality that it favours."""
+    """At test time use the weight as it is, or the one modality that it favours (video at 1/2)."""
     attention_loss: Literal["mse", "bce"] = "mse"
     """Penalty on the weight's distance from its target."""
     attention_threshold: float = Field(default=0.1, ge=0, allow_inf_nan=False)
@@ -98,7 +98,7 @@ def video_weight(
 ) -> Float[Tensor, " n"]:
     """The weight of video at test time."""
     alpha: Tensor = attention(audio, video)
-    return (alpha > 0.5).to(alpha.dtype) if settings.attention_mode == "hard" else alpha
+    return (alpha >= 0.5).to(alpha.dtype) if settings.attention_mode == "hard" else alpha
 
 
 def both_present(data: TrainSet) -> Int[Tensor, " k"]:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy
+from torch.nn.functional import binary_cross_entropy, normalize
 
 Distance = Literal["euclidean", "mse"]
 
@@ -57,9 +57,11 @@ def clip_anchored(d: PairDistances, margin: float) -> Float[Tensor, " b"]:
     return hinge(d.pp, d.pq, margin)
 
 
-def reconstruction(decoded: Float[Tensor, "b t"], text: Float[Tensor, "b t"]) -> Float[Tensor, " b"]:
+def reconstruction(
+    decoded: Float[Tensor, "b t"], text: Float[Tensor, "b t"], distance: Distance = "mse"
+) -> Float[Tensor, " b"]:
     """One of the three parts of L_REC, eq. 3: mean squared difference of D(·) and the text vector x^t_p."""
-    return mse(decoded, text)
+    return DISTANCES[distance](decoded, text)
 
 
 def decoded_triplet(
@@ -109,3 +111,9 @@ def attention_loss(
         return (alpha - target).square()
     with torch.autocast(alpha.device.type, enabled=False):  # which refuses cross-entropy of what is a probability
         return binary_cross_entropy(alpha, target, reduction="none")
+
+
+def relation(x: Float[Tensor, "b d"], y: Float[Tensor, "b e"]) -> Float[Tensor, ""]:
+    """Mean squared difference of the cosines among the rows of x and of those among the rows of y."""
+    x, y = normalize(x, dim=1), normalize(y, dim=1)
+    return (x @ x.T - y @ y.T).square().mean()

@@ -9,14 +9,16 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 from torch.nn.functional import linear
 
+_LARGEST = 1e6
 
-def linear_layer(n_in: int, n_out: int, generator: Generator) -> nn.Linear:
+
+def linear_layer(n_in: int, n_out: int, generator: Generator, bias: bool = True) -> nn.Linear:
     """A linear layer with PyTorch's default weights, U(±1/sqrt(n_in)), drawn from an explicit generator."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, device=torch.get_default_device())
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias, device=torch.get_default_device())
     bound = n_in**-0.5
     with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.uniform_(-bound, bound, generator=generator)
+        for weight in layer.parameters():
+            weight.uniform_(-bound, bound, generator=generator)
     return layer
 
 
@@ -34,6 +36,18 @@ def take_rows(x: Float[Tensor, "m d"], rows: Int[Tensor, " n"]) -> Float[Tensor,
     On a GPU the gradient of `index_select` sums them in the order in which threads happen to come.
     """
     return x[rows] if x.is_cuda else x.index_select(0, rows)
+
+
+def bounded(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Features that are not scaled to length 1: numbers beyond ±1e6 count as that, so that their squares are finite."""
+    return x.clamp(-_LARGEST, _LARGEST)
+
+
+def dropout(x: Float[Tensor, "*n d"], p: float, generator: Generator | None) -> Float[Tensor, "*n d"]:
+    """Inverted dropout of x; no generator means none."""
+    if generator is None or p == 0:
+        return x
+    return x * (torch.rand(x.shape, generator=generator, device=x.device) >= p).to(x.dtype) / (1 - p)
 
 
 class _DropoutReLU(torch.autograd.Function):

@@ -99,19 +99,35 @@ def deal(
 
 
 class PairSampler:
-    """The tuples of one epoch after another; its state is two small tensors."""
+    """The tuples of one epoch after another; its state is two small tensors.
 
-    def __init__(self, labels: Int[Tensor, " n"], n_classes: int, batch_size: int, prior: ClassPrior) -> None:
+    `steps` of an epoch are ceil(n / batch_size) where they are 0. With `replacement` each clip of a class is drawn
+    anew, else every clip comes once before any comes again.
+    """
+
+    def __init__(
+        self,
+        labels: Int[Tensor, " n"],
+        n_classes: int,
+        batch_size: int,
+        prior: ClassPrior,
+        steps: int = 0,
+        replacement: bool = False,
+    ) -> None:
         self.index = index_classes(labels, n_classes)
         self.deck = new_deck(self.index)
         self.batch_size = batch_size
         self.prior: ClassPrior = prior
-        self.steps = -(-len(labels) // batch_size)
+        self.steps = steps or -(-len(labels) // batch_size)
+        self.replacement = replacement
 
     def epoch(self, generator: Generator) -> list[Int[Tensor, "2 b"]]:
-        """ceil(n / batch_size) batches of rows: positives in row 0, negatives in row 1."""
+        """Batches of rows: positives in row 0, negatives in row 1."""
         positive, negative = draw_class_pairs(self.index, self.steps * self.batch_size, self.prior, generator)
-        rows, self.deck = deal(self.index, self.deck, positive, generator)
+        if self.replacement:
+            rows = draw_clips(self.index, positive, generator)
+        else:
+            rows, self.deck = deal(self.index, self.deck, positive, generator)
         pairs = torch.stack([rows, draw_clips(self.index, negative, generator)])
         return list(pairs.split(self.batch_size, dim=1))
 
@@ -123,6 +139,14 @@ class PairSampler:
         """Go on from `state`."""
         device = self.index.rows.device
         self.deck = Deck(state["order"].to(device), state["dealt"].to(device))
+
+
+class BalancedSampler(PairSampler):
+    """Full batches of clips, each class as often as any other: the positives of the tuples."""
+
+    def epoch(self, generator: Generator) -> list[Int[Tensor, " b"]]:
+        """Batches of rows."""
+        return [pairs[0] for pairs in super().epoch(generator)]
 
 
 class ClipSampler:

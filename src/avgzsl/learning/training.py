@@ -6,7 +6,7 @@ attention) resumes as a whole.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import isfinite
@@ -26,6 +26,8 @@ from avgzsl.support.weights import Encoder
 
 SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
 Record = dict[str, Any]
+_SECOND_BETA = 0.999  # of adam
+_THRESHOLD = 1e-4  # of the best HM, which a look has to exceed
 
 
 @settings(config=SETTINGS, kw_only=True)
@@ -37,19 +39,27 @@ class Schedule:
     lr: float = Field(default=0.3, gt=0, allow_inf_nan=False)
     """Learning rate of the first epoch."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Momentum of sgd; adam keeps its own (0.9, 0.999)."""
+    """Momentum of sgd, and the first beta of adam (the second is 0.999)."""
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """L2 penalty of the optimiser."""
     batch_size: int = Field(default=4096, ge=1)
     """Tuples in a step."""
     epochs: int = Field(default=200, ge=1)
-    """An epoch is ceil(training clips / batch_size) steps."""
+    """An epoch is `steps` steps."""
+    steps: int = Field(default=0, ge=0)
+    """Steps of an epoch, however many clips there are; 0 is ceil(training clips / batch_size)."""
     milestones: tuple[int, ...] = (75, 125, 175)
     """Epochs (counted from 0) from which the learning rate is multiplied by `decay` once more."""
+    plateau: int = Field(default=0, ge=0)
+    """Multiply the rate by `decay` when validation HM has not risen for more than so many looks at it; 0 is off.
+
+    Without validation the rate stays."""
     decay: float = Field(default=0.1, gt=0, le=1)
-    """Factor at each milestone."""
+    """Factor at each milestone and plateau."""
     class_prior: ClassPrior = "uniform"
     """How often a class is drawn: each alike, or in proportion to its clips."""
+    replacement: bool = False
+    """Draw each clip of a class anew (AVCA's batches), instead of every clip once before any comes again."""
     precision: Literal["float32", "bf16"] = "float32"
     """bf16 runs matrix products in bfloat16 (autocast); weights stay float32."""
     patience: int = Field(default=0, ge=0)
@@ -145,14 +155,33 @@ def train(stage: Stage, job: Job) -> None:
     loop.save(force=True)
 
 
-def learning_rate(schedule: Schedule, epoch: int) -> float:
-    """The rate of an epoch counted from 0."""
-    return schedule.lr * schedule.decay ** sum(epoch >= milestone for milestone in schedule.milestones)
+def learning_rate(schedule: Schedule, epoch: int, looks: Sequence[float] = ()) -> float:
+    """The rate of an epoch counted from 0, after these looks at validation HM."""
+    drops = sum(epoch >= milestone for milestone in schedule.milestones) + plateaus(looks, schedule.plateau)
+    return schedule.lr * schedule.decay**drops
+
+
+def plateaus(looks: Sequence[float], patience: int) -> int:
+    """How often a rate was lowered: each time that more than `patience` looks in a row were none above the best.
+
+    As PyTorch's ReduceLROnPlateau in mode max with its threshold of 1e-4 of the best; from the history alone, so that
+    a training that goes on needs no state of a scheduler. A patience of 0 is never.
+    """
+    best, bad, drops = float("-inf"), 0, 0
+    for value in looks if patience else ():
+        if value > best * (1 + _THRESHOLD):
+            best, bad = value, 0
+        else:
+            bad += 1
+        if bad > patience:
+            bad, drops = 0, drops + 1
+    return drops
 
 
 def _optimiser(schedule: Schedule, module: nn.Module) -> torch.optim.Optimizer:
     if schedule.optimiser == "adam":
-        return torch.optim.Adam(module.parameters(), schedule.lr, weight_decay=schedule.weight_decay)
+        betas = (schedule.momentum, _SECOND_BETA)
+        return torch.optim.Adam(module.parameters(), schedule.lr, betas, weight_decay=schedule.weight_decay)
     return torch.optim.SGD(
         module.parameters(), schedule.lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay
     )
@@ -201,13 +230,16 @@ class _Loop:
     def records(self) -> list[Record]:
         return [record for record in self.job.history if record["stage"] == self.stage.name]
 
+    def looks(self) -> list[float]:
+        return [record["val_HM"] for record in self.records() if "val_HM" in record]
+
     def best_hm(self) -> float:
-        return max((record["val_HM"] for record in self.records() if "val_HM" in record), default=float("-inf"))
+        return max(self.looks(), default=float("-inf"))
 
     def run_epoch(self) -> Record:
         """Train for an epoch and look at validation where it is time; the record, which is in the history."""
         stage, job, schedule = self.stage, self.job, self.stage.schedule
-        rate = learning_rate(schedule, self.epoch)
+        rate = learning_rate(schedule, self.epoch, self.looks())
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         terms = _step_through(stage, self.optimiser)

@@ -14,6 +14,7 @@ from avgzsl.methods._choice import MethodChoice, chosen_class, plugin_class
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, late, present, video_weight
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._inputs import by_modality, check_training, clip_features, dimensions
+from avgzsl.methods._references import bibtex, citation_keys, references
 from avgzsl.methods._settings import check_settings, parse_override, settings_of
 from avgzsl.methods._single import SingleFeature
 from avgzsl.methods._untrained import Standard, UntrainedMethod
@@ -33,10 +34,12 @@ __all__ = [
     "Standard",
     "TextEmbeddings",
     "UntrainedMethod",
+    "bibtex",
     "build",
     "by_modality",
     "check_settings",
     "check_training",
+    "citation_keys",
     "clip_features",
     "dimensions",
     "find_method",
@@ -47,6 +50,7 @@ __all__ = [
     "methods",
     "parse_override",
     "present",
+    "references",
     "settings_of",
     "untrained",
     "variants",

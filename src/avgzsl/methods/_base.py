@@ -58,6 +58,10 @@ class Method(ABC):
     untrained: ClassVar[bool] = False  # no weights: encoders as they are; of the package's own methods, one
     # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is
     text_by_modality: ClassVar[bool] = False
+    citation: ClassVar[str] = ""  # keys of `references.bib`, with commas between, or a BibTeX entry of its own
+    chosen_on_test: ClassVar[str] = ""  # what its authors selected on test clips, in one line; nothing known: empty
+    searchable: ClassVar[str] = ""  # why no index can serve it, in one line; empty: one can
+    packable: ClassVar[str] = ""  # why it cannot be packed, in one line; empty: it can
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""
@@ -215,7 +219,7 @@ class Method(ABC):
     ) -> Float[Tensor, "n c"]:
         """`scores` from embeddings that are there already; `weight` is that of video in the fusion `weighted`."""
         self.check_serves(modality, fusion)
-        near = SIMILARITIES[self.similarity]
+        near = self.near
         if modality != "both":
             z, has = clips.of(modality), clips.has(modality)
             if z is None or not bool(has.all()):
@@ -230,6 +234,13 @@ class Method(ABC):
             return near(clips.joint, present(text.joint, "both"))
         audio, video = (None if (z := clips.of(m)) is None else near(z, present(text.of(m), m)) for m in MODALITIES)
         return fuse(audio, video, clips.has_audio, clips.has_video, video_weight(clips, text, fusion, weight))
+
+    def near(self, clips: Float[Tensor, "n d"], text: Float[Tensor, "c d"]) -> Float[Tensor, "n c"]:
+        """How near embeddings of clips are to those of text in one space, as `similarity` says.
+
+        A method may override it by what is nowhere higher than that similarity: an index goes by this bound.
+        """
+        return SIMILARITIES[self.similarity](clips, text)
 
     def check_serves(self, modality: TestModality, fusion: Fusion) -> None:
         """Raises ModalityError, saying what the method can do."""

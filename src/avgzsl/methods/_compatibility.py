@@ -13,20 +13,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
-from avgzsl.learning.sampling import ClassPrior, ClipSampler, PairSampler
+from avgzsl.learning.sampling import BalancedSampler, ClassPrior, ClipSampler
 from avgzsl.learning.training import SETTINGS, Job, Sampler, Schedule, Stage, train
 from avgzsl.methods._examples import Examples
 from avgzsl.methods._single import SingleFeature
 from avgzsl.scores.similarity import Name
 from avgzsl.support.device import pick_device
-
-
-class BalancedSampler(PairSampler):
-    """Every class as often as any other: the positives of the tuples."""
-
-    def epoch(self, generator: Generator) -> list[Int[Tensor, " b"]]:
-        """ceil(n / batch_size) full batches of rows."""
-        return [pairs[0] for pairs in super().epoch(generator)]
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
@@ -70,8 +62,8 @@ class Compatibility(Schedule, SingleFeature):
         generator = Generator(device).manual_seed(job.seed)
         sampler: Sampler = (
             ClipSampler(torch.arange(len(labels), device=device), self.batch_size)
-            if self.class_prior == "empirical"
-            else BalancedSampler(labels, len(text), self.batch_size, self.class_prior)
+            if self.class_prior == "empirical" and not (self.steps or self.replacement)
+            else BalancedSampler(labels, len(text), self.batch_size, self.class_prior, self.steps, self.replacement)
         )
 
         def loss(rows: Tensor) -> dict[str, Tensor]:

@@ -1,12 +1,14 @@
 """What goes into a method: training data that was checked, features as the model was trained on them, and the text."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet, restrict
 from avgzsl.errors import DataError, ModalityError
 from avgzsl.learning.nets import unit_rows
 from avgzsl.methods._embeddings import TextEmbeddings
@@ -36,6 +38,26 @@ def _all_finite(feature: Float[Tensor, "n d"], has: Bool[Tensor, " n"]) -> bool:
     """In chunks: `isfinite` makes several copies of what it looks at."""
     parts = zip(feature.split(_CHUNK), has.split(_CHUNK), strict=True)
     return all(bool(torch.isfinite(rows[present]).all()) for rows, present in parts)
+
+
+def usable(method: str, train: ClipSet, classes: ClassTable, needed: Sequence[Modality]) -> tuple[ClipSet, ClassTable]:
+    """The clips that have every modality that is read, without the others' features, and the classes of these.
+
+    Raises ModalityError when fewer than two classes are left.
+    """
+    absent = torch.zeros(len(train), dtype=torch.bool)
+    without: dict[str, Any] = {}
+    for other in set(MODALITIES) - set(needed):
+        without |= {other: None, f"has_{other}": absent}
+    full = torch.stack([train.has(modality) for modality in needed]).all(0)
+    clips = replace(train, **without).where(full)
+    left = torch.bincount(clips.labels, minlength=len(classes)) > 0
+    if int(left.sum()) < 2:
+        raise ModalityError(
+            f"{method} learns from clips with {' and '.join(needed)}; {len(clips)} training clips of "
+            f"{int(left.sum())} classes have that, and learning to tell classes apart needs two"
+        )
+    return restrict(clips, classes, left)
 
 
 def columns_of(classes: ClassTable) -> list[Columns]:

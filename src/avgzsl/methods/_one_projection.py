@@ -3,23 +3,19 @@
 They learn from the clips that have every modality they read, so no term is ever undefined.
 """
 
-from dataclasses import replace
-from typing import Any
-
-import torch
 from jaxtyping import Int
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
-from avgzsl.data.clips import ClassTable, ClipSet, restrict
-from avgzsl.errors import ModalityError
+from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.learning.losses import DISTANCES, hinge
 from avgzsl.learning.nets import take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import fitted
+from avgzsl.methods._inputs import usable
 from avgzsl.methods._projections import Encoders, ProjectionMethod
-from avgzsl.types import MODALITIES, Modality
+from avgzsl.types import Modality
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
@@ -28,7 +24,7 @@ class OneProjection(ProjectionMethod):
 
     def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Train on seen clips that have what is needed, and seen text. Raises DataError, ModalityError, ConfigError."""
-        setup = self.prepare(*self.usable(train, classes), job)
+        setup = self.prepare(*usable(self.name, train, classes, self.learns_from), job)
         self.fit_networks(setup, setup.networks)
 
     @property
@@ -36,29 +32,10 @@ class OneProjection(ProjectionMethod):
         """The one that is read, of audio-only and video-only."""
         return self.learns_from[0] if len(self.learns_from) == 1 else None
 
-    def usable(self, train: ClipSet, classes: ClassTable) -> tuple[ClipSet, ClassTable]:
-        """The clips that have every modality that is read, without the others' features, and the classes of these.
-
-        Raises ModalityError when fewer than two classes are left.
-        """
-        absent = torch.zeros(len(train), dtype=torch.bool)
-        without: dict[str, Any] = {}
-        for other in set(MODALITIES) - set(self.learns_from):
-            without |= {other: None, f"has_{other}": absent}
-        full = torch.stack([train.has(modality) for modality in self.learns_from]).all(0)
-        clips = replace(train, **without).where(full)
-        left = torch.bincount(clips.labels, minlength=len(classes)) > 0
-        if int(left.sum()) < 2:
-            raise ModalityError(
-                f"{self.name} learns from clips with {' and '.join(self.learns_from)}; {len(clips)} training clips of "
-                f"{int(left.sum())} classes have that, and learning to tell classes apart needs two"
-            )
-        return restrict(clips, classes, left)
-
     def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
         """Eq. 7 or 9 for the one embedding: the mean of [d(z_p, t_p) - d(z_q, t_p) + margin]_+."""
         networks: Encoders = fitted(self.networks_, self)
-        t_p = take_rows(networks.text(data.text).float(), data.labels[pairs[0]])
+        t_p = take_rows(networks.embed_text(data.text).float(), data.labels[pairs[0]])
         ((p, q),) = self.embed_pairs(data, pairs, generator).values()
         d = DISTANCES[self.distance]
         return {"triplet": hinge(d(p, t_p), d(q, t_p), self.margin).mean()}

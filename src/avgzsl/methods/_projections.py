@@ -4,9 +4,8 @@ A method of the family says which networks it has, what its loss on a batch is, 
 and text are embedded, kept and restored is written here once.
 """
 
-from abc import abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -14,24 +13,24 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
-from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.data.clips import ClipSet
 from avgzsl.learning.attention import AttentionSettings, both_present, train_posthoc, video_weight
+from avgzsl.learning.blocks import NormedProjection
 from avgzsl.learning.losses import Distance
 from avgzsl.learning.nets import Attention, Projection, linear_layer
-from avgzsl.learning.sampling import PairSampler
-from avgzsl.learning.train_set import TrainSet, load_train_set
-from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
-from avgzsl.methods._base import Method, fitted
+from avgzsl.learning.train_set import TrainSet
+from avgzsl.learning.training import SETTINGS
+from avgzsl.methods._base import fitted
 from avgzsl.methods._embeddings import Embeddings, late
-from avgzsl.methods._inputs import clip_features, dimensions
+from avgzsl.methods._inputs import clip_features
+from avgzsl.methods._networks import NetworkMethod, Networks, Setup
 from avgzsl.scores.similarity import Name
-from avgzsl.support.device import pick_device
 from avgzsl.types import MODALITIES, Fusion, Modality
 
 _CHUNK = 8192
 
 
-class Encoders(nn.Module):
+class Encoders(Networks):
     """One projection for each of the method's inputs, by name, and F_T; `sizes` are those of what it learns from.
 
     What a method adds is drawn from the same generator afterwards: these here come first, in this order.
@@ -42,12 +41,18 @@ class Encoders(nn.Module):
         self.sizes = {name: size for name, size in sizes.items() if name in (*method.learns_from, "text")}
         self.project = nn.ModuleDict(
             {
-                name: Projection(size, method.hidden, method.embedding, method.dropout, generator)
+                name: method.projection(size, method.hidden, generator)
                 for name, size in method.input_sizes(self.sizes).items()
             }
         )
-        self.text = linear_layer(sizes["text"], method.embedding, generator)
+        self.text = method.text_projection(sizes["text"], generator)
         self.attention: Attention | None = None
+
+    def embed_text(self, text: Float[Tensor, "c t"], generator: Generator | None = None) -> Float[Tensor, "c e"]:
+        """F_T; with a generator in training."""
+        plain = isinstance(self.text, nn.Linear)
+        out: Tensor = self.text(text) if plain else self.text(text, generator=generator)
+        return out
 
     def projections(self) -> dict[str, nn.Module]:
         """The projections there are: F_A and F_V, or what the method has in their place."""
@@ -63,26 +68,28 @@ class Encoders(nn.Module):
         return nn.ModuleList([module for name, module in self.named_children() if name != "attention"])
 
 
-class Setup(NamedTuple):
-    """What a fit starts from."""
+class Texts(NamedTuple):
+    """Text vectors in the loss: embedded, in which rows those of the classes of clips p and of clips q stand.
 
-    networks: Encoders
-    data: TrainSet
-    sampler: PairSampler
-    generator: Generator
-    job: Job
+    `raw` are the first of them before the projection, those of clips p among them; `classes` all training classes,
+    embedded, where they are at hand.
+    """
+
+    raw: Float[Tensor, "r t"]
+    embedded: Float[Tensor, "m e"]
+    p: Int[Tensor, " b"]
+    q: Int[Tensor, " b"]
+    classes: Float[Tensor, "c e"] | None
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
-class ProjectionMethod(Schedule, Method):
+class ProjectionMethod(NetworkMethod[Encoders]):
     """Hyper-parameters, embeddings and state of a method that projects features and text into one space."""
 
     distance: Distance = "euclidean"
     """Distance in the triplets and at test time: euclidean (official code) or mse (the paper's text)."""
     margin: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """The delta of every triplet."""
-    normalise: bool = True
-    """Scale audio and video features to length 1 before anything else."""
     embedding: int = Field(default=64, ge=1)
     """Dimension of the common space."""
     hidden: int = Field(default=256, ge=1)
@@ -116,9 +123,6 @@ class ProjectionMethod(Schedule, Method):
         "embedding": (64, 128, 256),
     }
 
-    def __post_init__(self) -> None:
-        self.networks_: Encoders | None = None
-
     @property
     def similarity(self) -> Name:
         """The distance of the triplets, negated."""
@@ -128,6 +132,14 @@ class ProjectionMethod(Schedule, Method):
         """The method's networks, with weights from the generator."""
         return Encoders(sizes, self, generator)
 
+    def projection(self, n_in: int, hidden: int, generator: Generator) -> nn.Module:
+        """F_A or F_V, or what the method has in their place."""
+        return Projection(n_in, hidden, self.embedding, self.dropout, generator)
+
+    def text_projection(self, n_in: int, generator: Generator) -> nn.Module:
+        """F_T."""
+        return linear_layer(n_in, self.embedding, generator)
+
     def input_sizes(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Dimension of each projection's input; a modality that no training clip has gets no projection."""
         return {modality: sizes[modality] for modality in self.learns_from if modality in sizes}
@@ -135,29 +147,6 @@ class ProjectionMethod(Schedule, Method):
     def inputs(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> dict[str, Float[Tensor, "n _e"]]:
         """What each projection is fed, from the features of the modalities."""
         return {modality: features[modality] for modality in self.learns_from if modality in features}
-
-    def prepare(self, train: ClipSet, classes: ClassTable, job: Job) -> Setup:
-        """Networks, data on the device, sampler and generator, all from the job's seed. Raises ConfigError."""
-        device = pick_device(job.device)
-        # weights are drawn on the CPU, so that every device starts from the same
-        sizes = dimensions(train, classes)
-        networks = self.build(sizes, Generator().manual_seed(job.seed)).to(device)
-        data = load_train_set(train, classes, self.normalise, device, self.feature_type, job.overwrite)
-        sampler = PairSampler(data.labels, len(classes), self.batch_size, self.class_prior)
-        return Setup(networks, data, sampler, Generator(device).manual_seed(job.seed), job)
-
-    @abstractmethod
-    def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
-        """The terms of the loss by name, on the tuples of clips p (row 0) and q (row 1)."""
-
-    def fit_networks(self, setup: Setup, trained: nn.Module) -> None:
-        """The first stage of a fit: the weights of `trained`, some or all of the networks."""
-        self.networks_ = setup.networks
-
-        def loss(pairs: Tensor) -> dict[str, Tensor]:
-            return self.loss(setup.data, pairs, setup.generator)
-
-        train(Stage(0, "networks", setup.networks, trained, setup.sampler, loss, self, setup.generator), setup.job)
 
     def embed_pairs(
         self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None
@@ -173,7 +162,7 @@ class ProjectionMethod(Schedule, Method):
     def embed_chunk(self, clips: ClipSet) -> Embeddings:
         """Each projection's embedding, and the attention's weight where there is one."""
         networks: Encoders = fitted(self.networks_, self)
-        features = clip_features(clips, networks.sizes, self.normalise, networks.text.weight.device)
+        features = clip_features(clips, networks.sizes, self.normalise, next(networks.parameters()).device)
         inputs = self.inputs(features)
         z = {name: net(inputs[name]).cpu() for name, net in networks.projections().items() if name in inputs}
         return late(z, clips, self.weigh(features))
@@ -186,31 +175,69 @@ class ProjectionMethod(Schedule, Method):
     def embed_prepared(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c d"]:
         """F_T."""
         networks: Encoders = fitted(self.networks_, self)
-        text = text.to(networks.text.weight.device, torch.float32)
-        out: Tensor = networks.text(text)
-        return out.cpu()
-
-    def learned(self) -> dict[str, Tensor]:
-        """Weights of all networks."""
-        networks: Encoders = fitted(self.networks_, self)
-        return {name: value.detach().cpu() for name, value in networks.state_dict().items()}
-
-    def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
-        """Weights of all networks, from `state`: none are made, of whatever size, before those there are fit."""
-        with torch.device("meta"):
-            networks = self.build(sizes, Generator())
-        own = networks.state_dict()
-        if strange := [name for name, value in state.items() if name in own and value.dtype != own[name].dtype]:
-            raise RuntimeError(f"{strange[0]} has {state[strange[0]].dtype} in place of {own[strange[0]].dtype}")
-        networks.load_state_dict(dict(state), assign=True)
-        self.networks_ = networks
+        text = text.to(next(networks.parameters()).device, torch.float32)
+        return networks.embed_text(text).cpu()
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
 class AttendedMethod(AttentionSettings, ProjectionMethod):
     """A method of the family with one projection a modality, whose fusion may be learned."""
 
+    body: Literal["plain", "batchnorm"] = "plain"
+    """Hidden layers: dropout and ReLU, or, as in the AVCA benchmark, batch normalisation, ReLU and dropout."""
+    text_hidden: int = Field(default=0, ge=0)
+    """Hidden units of F_T; 0 is a linear layer alone."""
+
     modalities = ("audio", "video", "both")
+    # what the AVCA benchmark's CJME and AVGZSLNet have in common
+    avca: ClassVar[Mapping[str, Any]] = {
+        "text_scale": "raw",
+        "normalise": False,
+        "body": "batchnorm",
+        "hidden": 1024,
+        "text_hidden": 300,
+        "optimiser": "adam",
+        "lr": 0.001,
+        "batch_size": 256,
+        "steps": 500,
+        "epochs": 50,
+        "milestones": (),
+        "plateau": 3,
+        "replacement": True,
+    }
+
+    def projection(self, n_in: int, hidden: int, generator: Generator) -> nn.Module:
+        """F_A, F_V, and F_T where it has a hidden layer."""
+        plain = self.body == "plain"
+        make = Projection if plain else NormedProjection
+        return make(n_in, hidden, self.embedding, self.dropout, generator)
+
+    def text_projection(self, n_in: int, generator: Generator) -> nn.Module:
+        """F_T."""
+        if self.text_hidden:
+            return self.projection(n_in, self.text_hidden, generator)
+        return super().text_projection(n_in, generator)
+
+    def texts(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> Texts:
+        """The text of the classes of clips p and q: encoded once a class, or with a hidden layer once a clip.
+
+        For a hidden layer has dropout, and perhaps statistics, which are those of the clips.
+        """
+        networks: Encoders = fitted(self.networks_, self)
+        p, q = data.labels[pairs[0]], data.labels[pairs[1]]
+        if not self.text_hidden:
+            embedded = networks.embed_text(data.text).float()
+            return Texts(data.text, embedded, p, q, embedded)
+        embedded = torch.cat([networks.embed_text(data.text[of], generator).float() for of in (p, q)])
+        p_rows, q_rows = torch.arange(len(embedded), device=p.device).chunk(2)
+        return Texts(data.text[p], embedded, p_rows, q_rows, None)
+
+    def class_text(self, data: TrainSet, texts: Texts, generator: Generator | None) -> Float[Tensor, "c e"]:
+        """The embedded text of all training classes."""
+        if texts.classes is not None:
+            return texts.classes
+        networks: Encoders = fitted(self.networks_, self)
+        return networks.embed_text(data.text, generator).float()
 
     @property
     def fusions(self) -> tuple[Fusion, ...]:
@@ -222,14 +249,14 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
         """What the networks' stage trains: the attention along with the rest only if it is `joint`."""
         return networks if self.attention == "joint" else networks.without_attention()
 
-    def fit_attention(self, setup: Setup) -> None:
+    def fit_attention(self, setup: Setup[Encoders]) -> None:
         """The post-hoc stage, where it is asked for: the finished networks stay as they are."""
         networks, data = setup.networks, setup.data
         if self.attention != "posthoc" or networks.attention is None:
             return
         rows = both_present(data)
         with torch.no_grad():
-            text = networks.text(data.text)
+            text = networks.embed_text(data.text)
             audio, video = (_embed(networks.project[m], data.feature[m], rows) for m in MODALITIES)
         train_posthoc(networks, networks.attention, (audio, video), text, data, self, setup.generator, setup.job)
 
@@ -243,11 +270,3 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
 
 def _embed(net: nn.Module, feature: Float[Tensor, "n d"], rows: Int[Tensor, " k"]) -> Float[Tensor, "k e"]:
     return torch.cat([net(feature[part].float()) for part in rows.split(_CHUNK)])
-
-
-def summed(parts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    """The terms of a loss by name, in the order in which they first come; parts of one name are added."""
-    by_name: dict[str, list[Tensor]] = {}
-    for name, value in parts:
-        by_name.setdefault(name, []).append(value)
-    return {name: torch.stack(values).sum() for name, values in by_name.items()}

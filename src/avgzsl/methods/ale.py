@@ -26,6 +26,7 @@ class ALE(Compatibility, name="ale"):
     margin: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """By how much the right class is to win."""
 
+    citation: ClassVar[str] = "ale"
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lr": (1e-3, 0.01, 0.04, 0.1, 0.3),
         "margin": (0.1, 1.0, 3.0),

@@ -12,13 +12,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from jaxtyping import Float, Int
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
+from torch.nn.functional import normalize
 
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError
 from avgzsl.learning.attention import joint_weights
+from avgzsl.learning.blocks import NormedProjection
 from avgzsl.learning.losses import (
     DISTANCES,
+    Distance,
     PairDistances,
     clip_anchored,
     decoded_triplet,
@@ -30,7 +33,8 @@ from avgzsl.learning.nets import Decoder, take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._base import fitted
-from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod, summed
+from avgzsl.methods._networks import summed
+from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod
 from avgzsl.types import Modality
 
 Term = Literal["rec", "cta", "ctv", "ta", "at", "tv", "vt"]
@@ -49,7 +53,7 @@ class Networks(Encoders):
 
     def __init__(self, sizes: Mapping[str, int], method: "AVGZSLNet", generator: Generator) -> None:
         super().__init__(sizes, method, generator)
-        self.decoder = Decoder(method.embedding, method.decoder_hidden, sizes["text"], generator)
+        self.decoder = method.decoder(sizes["text"], generator)
         self.add_attention(method, generator)
 
 
@@ -63,7 +67,14 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
     """Use ta, at, tv, vt with positive and negative clip exchanged, too (official code)."""
     decoder_hidden: int = Field(default=128, ge=1)
     """Hidden units of the decoder."""
+    decoder_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout in the decoder; it needs `body=batchnorm`."""
+    decoded_unit: bool = False
+    """Scale what the decoder gives to length 1."""
+    rec_distance: Distance = "mse"
+    """Distance in rec: the mean squared difference, or euclidean (the AVCA benchmark)."""
 
+    citation: ClassVar[str] = "avgzslnet"
     default: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # Tables 3 and 4 of the paper leave out one term each
         f"without-{term}": {"attention": "none", "terms": tuple(other for other in ALL_TERMS if other != term)}
@@ -73,11 +84,38 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
         "official": {},
         "paper": {"distance": "mse", "symmetric": False},
         **ProjectionMethod.presets,
+        "avca": {
+            **AttendedMethod.avca,
+            "dropout": 0.8,
+            "decoder_hidden": 64,
+            "decoder_dropout": 0.5,
+            "decoded_unit": True,
+            "rec_distance": "euclidean",
+            "symmetric": False,
+            "attention": "none",
+        },
     }
 
     def build(self, sizes: Mapping[str, int], generator: Generator) -> Networks:
         """The method's networks, with weights from the generator."""
         return Networks(sizes, self, generator)
+
+    def decoder(self, n_out: int, generator: Generator) -> nn.Module:
+        """D, of the same kind of hidden layer as the projections. Raises ConfigError for dropout in a plain one."""
+        if self.body == "batchnorm":
+            return NormedProjection(self.embedding, self.decoder_hidden, n_out, self.decoder_dropout, generator)
+        if self.decoder_dropout:
+            raise ConfigError(
+                f"decoder_dropout={self.decoder_dropout} is of the decoder with batch normalisation; set it to 0, or "
+                "body=batchnorm"
+            )
+        return Decoder(self.embedding, self.decoder_hidden, n_out, generator)
+
+    def decode(self, z: Float[Tensor, "n e"], generator: Generator | None) -> Float[Tensor, "n t"]:
+        """D(z), of length 1 if asked for; with a generator in training."""
+        net = fitted(self.networks_, self).decoder
+        out: Tensor = (net(z) if isinstance(net, Decoder) else net(z, generator=generator)).float()
+        return normalize(out, dim=1) if self.decoded_unit else out
 
     def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Train on seen clips and seen text. Raises DataError, ConfigError."""
@@ -94,25 +132,25 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
         Distinct clips meet the first layer once, and text is encoded once a class, not once a tuple.
         """
         networks: Networks = fitted(self.networks_, self)
-        label_p, label_q = data.labels[pairs[0]], data.labels[pairs[1]]
-        text = networks.text(data.text).float()
-        decoded_text = networks.decoder(text).float()
+        texts = self.texts(data, pairs, generator)
+        decoded_text = self.decode(texts.embedded[: len(texts.raw)], generator)
         embedded = self.embed_pairs(data, pairs, generator)
         weights: dict[str, Tensor] = {}
         parts: list[tuple[str, Tensor]] = []
         if self.attention == "joint" and networks.attention is not None:
             z = (embedded["audio"].flatten(0, 1), embedded["video"].flatten(0, 1))
-            alpha, penalty = joint_weights(networks.attention, z, text, pairs.reshape(-1), data, self)
+            classes = self.class_text(data, texts, generator)
+            alpha, penalty = joint_weights(networks.attention, z, classes, pairs.reshape(-1), data, self)
             weights = {"audio": 2 * (1 - alpha).view_as(pairs), "video": 2 * alpha.view_as(pairs)}
             parts.append(("attention", penalty))
         if "rec" in self.terms:
-            parts.append(("rec", reconstruction(decoded_text, data.text)[label_p].mean()))
+            parts.append(("rec", reconstruction(decoded_text, texts.raw, self.rec_distance)[texts.p].mean()))
         for modality in data.feature:
             z_m, presence = embedded[modality], data.presence(modality, pairs)
-            t = take_rows(text, label_p), take_rows(text, label_q)
+            t = take_rows(texts.embedded, texts.p), take_rows(texts.embedded, texts.q)
             parts += self._triplets(modality, z_m, t, presence, weights.get(modality))
-            decoded_p, text_p = take_rows(decoded_text, label_p), take_rows(data.text, label_p)
-            parts += self._decoding(modality, z_m, decoded_p, text_p, presence)
+            decoded_p, text_p = take_rows(decoded_text, texts.p), take_rows(texts.raw, texts.p)
+            parts += self._decoding(modality, z_m, decoded_p, text_p, presence, generator)
         return summed(parts)
 
     def _triplets(
@@ -147,19 +185,19 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
         decoded_text: Float[Tensor, "b t"],
         text: Float[Tensor, "b t"],
         presence: tuple[Tensor | None, Tensor | None],
+        generator: Generator | None,
     ) -> list[tuple[str, Tensor]]:
         """A modality's part of L_REC (eq. 3), and L_CTA or L_CTV (eqs. 4, 5)."""
-        networks: Networks = fitted(self.networks_, self)
         triplet = _TERMS[modality][2]
         has_p, has_q = presence
         has_both = None if has_p is None or has_q is None else has_p & has_q
         parts: list[tuple[str, Tensor]] = []
         if "rec" in self.terms or triplet in self.terms:
-            decoded_p = networks.decoder(z[0]).float()
+            decoded_p = self.decode(z[0], generator)
         if "rec" in self.terms:
-            parts.append(("rec", mean_where(reconstruction(decoded_p, text), has_p)))
+            parts.append(("rec", mean_where(reconstruction(decoded_p, text, self.rec_distance), has_p)))
         if triplet in self.terms:
-            decoded_q = networks.decoder(z[1]).float()
+            decoded_q = self.decode(z[1], generator)
             values = decoded_triplet(decoded_text, decoded_p, decoded_q, self.distance, self.margin)
             parts.append((triplet, mean_where(values, has_both)))
         return parts

@@ -20,11 +20,12 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Float, Int
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.errors import ConfigError
 from avgzsl.learning.attention import joint_weights
+from avgzsl.learning.blocks import NormedProjection
 from avgzsl.learning.losses import DISTANCES, Distance, hinge, mean_where
 from avgzsl.learning.nets import take_rows
 from avgzsl.learning.train_set import TrainSet
@@ -59,7 +60,12 @@ class CJME(AttendedMethod, name="cjme"):
     """The factor g2 of L_TA."""
     tv_weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """The factor g3 of L_TV."""
+    weigh_by: Literal["tuple", "batch"] = "tuple"
+    """Triplets are weighted by alpha of their own tuple, or all by the mean alpha of the batch (the public port)."""
+    end_relu: bool = False
+    """ReLU after the last layer of each projection (the AVCA benchmark); it needs `body=batchnorm`."""
 
+    citation: ClassVar[str] = "cjme"
     baseline: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "cjme": {"attention": "none"},
@@ -69,12 +75,30 @@ class CJME(AttendedMethod, name="cjme"):
         **ProjectionMethod.presets,
         "attention": {},
         "equal-weights": {"attention": "none"},
+        "avca": {
+            **AttendedMethod.avca,
+            "dropout": 0.2,
+            "end_relu": True,
+            "attention": "joint",
+            "attention_mode": "hard",
+            "weigh_by": "batch",
+            "ta_weight": 0.5,
+            "tv_weight": 0.5,
+        },
     }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {**ProjectionMethod.ranges, "avs_weight": (0.1, 1.0, 10.0)}
 
     def build(self, sizes: Mapping[str, int], generator: Generator) -> Networks:
         """The method's networks, with weights from the generator."""
         return Networks(sizes, self, generator)
+
+    def projection(self, n_in: int, hidden: int, generator: Generator) -> nn.Module:
+        """As the others' of the family, or with ReLU at the end. Raises ConfigError for that in a plain body."""
+        if not self.end_relu:
+            return super().projection(n_in, hidden, generator)
+        if self.body == "plain":
+            raise ConfigError("end_relu=True is of projections with batch normalisation; set body=batchnorm, or it off")
+        return NormedProjection(n_in, hidden, self.embedding, self.dropout, generator, relu=True)
 
     def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Train on seen clips and seen text. Raises DataError, ConfigError."""
@@ -91,8 +115,8 @@ class CJME(AttendedMethod, name="cjme"):
     def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
         """The terms of L by name, factors included, each the mean over the tuples (p, q) where it is defined."""
         networks: Networks = fitted(self.networks_, self)
-        text = networks.text(data.text).float()
-        t_p = take_rows(text, data.labels[pairs[0]])
+        texts = self.texts(data, pairs, generator)
+        t_p = take_rows(texts.embedded, texts.p)
         z = self.embed_pairs(data, pairs, generator)
         weights: dict[str, Tensor] = {}
         terms: dict[str, Tensor] = {}
@@ -100,7 +124,9 @@ class CJME(AttendedMethod, name="cjme"):
             terms["avs"] = self.avs_weight * self._agreement(data, pairs[0], z["audio"][0], z["video"][0])
         if self.attention == "joint" and networks.attention is not None:
             z_p = z["audio"][0], z["video"][0]
-            alpha, terms["attention"] = joint_weights(networks.attention, z_p, text, pairs[0], data, self)
+            classes = self.class_text(data, texts, generator)
+            alpha, terms["attention"] = joint_weights(networks.attention, z_p, classes, pairs[0], data, self)
+            alpha = alpha.mean().expand_as(alpha) if self.weigh_by == "batch" else alpha
             weights = {"audio": 2 * (1 - alpha), "video": 2 * alpha}
         d = DISTANCES[self.distance]
         for modality in data.feature:

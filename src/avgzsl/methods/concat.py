@@ -26,6 +26,7 @@ from avgzsl.types import MODALITIES, Modality
 class Concat(OneProjection, name="concat"):
     """Text-anchored triplets on both modalities joined; a clip that lacks one is neither learned from nor scored."""
 
+    citation: ClassVar[str] = "avgzslnet"
     modalities = ("both",)
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {**ProjectionMethod.ranges, "hidden": (256, 512)}
 

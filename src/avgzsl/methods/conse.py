@@ -38,6 +38,7 @@ class ConSE(SingleFeature, name="conse"):
     max_steps: int = Field(default=1000, ge=1)
     """Most steps of L-BFGS, whether or not the tolerance is met."""
 
+    citation: ClassVar[str] = "conse"
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "C": (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3),
         "T": (1, 2, 5, 10, 23),

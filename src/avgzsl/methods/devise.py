@@ -24,6 +24,7 @@ class DeViSE(Compatibility, name="devise"):
     margin: float = Field(default=0.1, gt=0, allow_inf_nan=False)
     """By how much the right class is to win."""
 
+    citation: ClassVar[str] = "devise"
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lr": (1e-3, 1e-2, 0.1, 1.0),
         "margin": (0.1, 1.0, 1.5, 3.0),

@@ -34,6 +34,7 @@ class ESZSL(SingleFeature, name="eszsl"):
     targets: Literal["signed", "binary"] = "signed"
     """Target of a wrong class: -1 (signed, the paper) or 0 (binary, the authors' scripts)."""
 
+    citation: ClassVar[str] = "eszsl"
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "gamma": _POWERS,
         "lamda": _POWERS,

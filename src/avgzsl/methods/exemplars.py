@@ -52,6 +52,7 @@ class Exemplars(Method, name="exemplars"):
     ridge: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Penalty on the squared weights by which the text of a class is made of those of the seen classes."""
 
+    citation: ClassVar[str] = "exemplars"
     modalities = ("audio", "video", "both")
     text_by_modality = True
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {

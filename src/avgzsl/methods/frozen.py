@@ -18,4 +18,5 @@ from avgzsl.methods._frozen import FrozenEncoders
 class Frozen(FrozenEncoders, name="frozen"):
     """Encoders that share a space with words, or taggers by their labels; nothing is trained."""
 
+    citation: ClassVar[str] = "clip, clap"
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {"text_scale": ("unit", "centred")}

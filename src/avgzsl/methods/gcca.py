@@ -48,6 +48,7 @@ class GCCA(Method, name="gcca"):
     compare_by: Literal["cosine", "euclidean"] = "cosine"
     """Similarity of projected clips and text."""
 
+    citation: ClassVar[str] = "gcca"
     modalities = ("audio", "video", "both")
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "k": (10, 16, 22, 64),

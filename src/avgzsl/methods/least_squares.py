@@ -41,6 +41,7 @@ class LeastSquares(Method, name="least-squares"):
     compare_by: Literal["cosine", "euclidean"] = "cosine"
     """Similarity of the mapped clip and a text vector."""
 
+    citation: ClassVar[str] = "least-squares"
     modalities = ("audio", "video", "both")
     text_by_modality = True
     yardstick: ClassVar[bool] = True

@@ -29,6 +29,7 @@ class Pretrained(SingleFeature, name="pretrained"):
     projection: Literal["pca", "random"] = "pca"
     """How features are brought to the dimension of the text."""
 
+    citation: ClassVar[str] = "avgzslnet"
     control: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "pretrained-audio": {"input": "audio"},

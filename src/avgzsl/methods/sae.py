@@ -33,6 +33,7 @@ class SAE(SingleFeature, name="sae"):
     direction: Literal["F->S", "S->F"] = "S->F"
     """Where clips and classes meet: as text (F->S) or as features (S->F)."""
 
+    citation: ClassVar[str] = "sae"
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lamda": (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6),
         "direction": ("F->S", "S->F"),

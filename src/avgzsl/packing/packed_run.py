@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from avgzsl.data.clips import Encoder
-from avgzsl.errors import RunError, WeightsError
+from avgzsl.errors import ConfigError, RunError, WeightsError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, read_recognition
 from avgzsl.experiments.run_record import CONFIG
@@ -39,13 +39,16 @@ def pack(
     With `weights`, those of its encoders come along, looked for where recognition looks for them, so that the folder
     recognises clips on any machine, offline. What a run names by a path is packed only if it lies in the folder of
     models or is `named`, too: somebody else may have made the run. Raises RunError, also for a run with links in it,
-    and WeightsError for weights that are not there, not named, or not those that the run was trained with.
+    ConfigError for a method that cannot be packed, and WeightsError for weights that are not there, not named, or not
+    those that the run was trained with.
     """
     check_list("named", named)
     folder, target = run.folder if isinstance(run, runs.Run) else Path(run), Path(out)
     require_no_links(folder, RunError)
     method = type(run.method) if isinstance(run, runs.Run) else None
     loaded = runs.load_run(folder, method)  # anew: what is packed is what lies there
+    if loaded.method.packable:
+        raise ConfigError(f"{folder}: a run of {loaded.config.method} cannot be packed: {loaded.method.packable}")
     extra = [Path(path) for path in named]
     if missing := [path for path in extra if not path.exists()]:
         raise WeightsError(f"{missing[0]}: was named to be packed, and is not there; give its path as it is now")

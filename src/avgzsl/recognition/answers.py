@@ -11,7 +11,7 @@ from avgzsl.data.clips import ClassTable
 from avgzsl.experiments.protocol import NOTHING, Mode, ModeNumbers
 from avgzsl.methods import Embeddings, Method, TextEmbeddings, video_weight
 from avgzsl.scores.scoring import top as nearest
-from avgzsl.scores.similarity import SIMILARITIES, Name
+from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 
@@ -129,4 +129,4 @@ def _alone(method: Method, clip: Embeddings, text: TextEmbeddings, modality: Mod
     z, names = clip.of(modality), text.of(modality)
     if z is None or names is None or not bool(clip.has(modality).all()):
         return None
-    return SIMILARITIES[method.similarity](z, names)[0].double()
+    return method.near(z, names)[0].double()

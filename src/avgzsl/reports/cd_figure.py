@@ -1,8 +1,9 @@
-"""The paper's Figure 7: a critical-difference diagram (Demsar 2006), as PNG or SVG.
+"""The paper's Figure 7: a critical-difference diagram (Demsar 2006), as PNG, SVG or PDF.
 
 Mean ranks on an axis, the best on the left; a thick bar joins methods that do not differ significantly.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE = PALETTE[:2]
 STEP = 0.32  # inches from one name to the next
+LABELS = 12  # of ranks that the axis has room for
 BAR = 0.2  # inches from one joining bar to the next
 
 
 def cd_figure(path: Path, comparison: RankComparison, title: str = "Critical difference of mean ranks") -> None:
     """Draw the mean ranks of a comparison, the critical difference, and what it does not tell apart.
 
-    Raises ConfigError for an ending other than .png and .svg, AvgzslError when the disk refuses.
+    Raises ConfigError for an ending that is none of `plots.ENDINGS`, AvgzslError when the disk refuses.
     """
     from matplotlib.figure import Figure
 
@@ -38,7 +40,7 @@ def cd_figure(path: Path, comparison: RankComparison, title: str = "Critical dif
     _draw_groups(axes, comparison, groups)
     subtitle = (
         f"Nemenyi at the level {comparison.alpha:g}; Friedman p = {comparison.p:.2g}\n"
-        f"over {comparison.n} classes of one test set, which are not independent data sets"
+        f"over {comparison.n} {comparison.units}, which are not independent data sets"
     )
     finish(path, figure, axes, f"{title}\n{subtitle}", legend_columns=2)
 
@@ -47,8 +49,11 @@ def _draw_axis(axes: "Axes", comparison: RankComparison) -> None:
     """The axis of ranks with its numbers above it, and above these the critical difference to scale."""
     axes.axis("off")
     axes.plot([1, comparison.k], [0, 0], color="black", linewidth=1.2)
+    step = math.ceil(comparison.k / LABELS)
     for tick in range(1, comparison.k + 1):
         axes.plot([tick, tick], [0, -0.08], color="black", linewidth=1.2)
+        if (tick - 1) % step:
+            continue
         axes.text(tick, -0.12, str(tick), ha="center", va="bottom", fontsize=9)
     axes.text((1 + comparison.k) / 2, -0.36, "mean rank (1 is best)", ha="center", va="bottom", fontsize=9)
     width = comparison.critical_difference

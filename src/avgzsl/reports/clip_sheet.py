@@ -22,7 +22,7 @@ class ShownClip(NamedTuple):
 
 
 def clip_sheet(path: Path, queries: Sequence[tuple[str, Sequence[ShownClip]]], title: str) -> None:
-    """One row a query, best clip first. PNG or SVG by the ending; raises ConfigError for another."""
+    """One row a query, best clip first. PNG, SVG or PDF by the ending; raises ConfigError for another."""
     from matplotlib.figure import Figure
 
     columns = max(len(clips) for _, clips in queries)

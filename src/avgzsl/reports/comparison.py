@@ -1,4 +1,4 @@
-"""A table of the paper beside what was measured: as Markdown, CSV and LaTeX. Published is never shown as measured."""
+"""A table of the paper beside what was measured, as a sheet and as CSV. Published is never shown as measured."""
 
 import csv
 import io
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from avgzsl.experiments.cells import Result
 from avgzsl.reports.published import UNPUBLISHED, PaperTable, TableLine
+from avgzsl.reports.sheet import MISSING, Sheet, explained, titled
 from avgzsl.scores.metrics import spread
 from avgzsl.support.spreadsheet import escaped
 from avgzsl.types import TEST_MODALITIES, Fusion
@@ -87,11 +88,19 @@ def _measure(table: PaperTable, line: TableLine, results: Sequence[Result], mark
 
 
 def spread_of(values: dict[str, list[float]]) -> tuple[float, float]:
-    """Mean and spread, over class splits if there are several, else over seeds."""
+    """Mean and spread, over class splits if there are several, else over seeds.
+
+    Seeds that change nothing, of a method without chance, are one value: they have no spread (NaN).
+    """
     if len(values) == 1:
         (seeds,) = values.values()
-        return spread({str(i): [value] for i, value in enumerate(seeds)})
+        return spread({str(i): [value] for i, value in enumerate(seeds[:1] if all_same(seeds) else seeds)})
     return spread(values)
+
+
+def all_same(values: Sequence[float]) -> bool:
+    """Whether figures differ by rounding at most."""
+    return max(values) - min(values) < 1e-9
 
 
 def as_csv(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
@@ -107,36 +116,24 @@ def as_csv(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
     return out.getvalue()
 
 
-def as_markdown(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
+def as_sheet(table: PaperTable, lines: Sequence[MeasuredLine], label: str = "", generated: str = "") -> Sheet:
     """Measured mean ± spread, then the published figures under their own heading."""
-    head = ["model", "test", *FIGURES, *(f"{figure} published" for figure in FIGURES)]
+    header = ("model", "test", *FIGURES, *(f"{figure} published" for figure in FIGURES))
     rows = [
-        [*_names(table, measured.line), *_cells(measured, "±"), *map(_plain, measured.line.published)]
+        (
+            *_names(table, measured.line),
+            *_cells(measured),
+            *(with_spread(value, None) for value in measured.line.published),
+        )
         for measured in lines
     ]
-    text = ["| " + " | ".join(cells) + " |" for cells in [head, ["---", "---", *["---:"] * 6], *rows]]
-    return f"**{table.title}**\n\n" + "\n".join(text) + "\n"
-
-
-def as_latex(table: PaperTable, lines: Sequence[MeasuredLine]) -> str:
-    """A booktabs table."""
-    body = []
-    for line in lines:
-        cells = [*_names(table, line.line), *_cells(line, r"$\pm$"), *map(_plain, line.line.published)]
-        body.append(" & ".join(cell.replace("→", r"$\to$").replace("_", r"\_") for cell in cells) + r" \\")
-    return "\n".join(
-        [
-            r"\begin{tabular}{llrrrrrr}",
-            r"\toprule",
-            r" & & \multicolumn{3}{c}{measured} & \multicolumn{3}{c}{published} \\",
-            r"model & test & S & U & HM & S & U & HM \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
+    runs = sorted({line.runs for line in lines if line.runs})
+    caption = (
+        "In %. Measured: mean ± standard deviation over class splits of the means over seeds, of one class split over "
+        f"seeds ({' or '.join(map(str, runs)) or 'no'} runs a line); {MISSING} where there is none. Published: by the "
+        "paper's authors on their features."
     )
+    return Sheet(titled(table.title, generated), header, rows, explained(caption, generated), label)
 
 
 def _names(table: PaperTable, line: TableLine) -> tuple[str, str]:
@@ -144,10 +141,17 @@ def _names(table: PaperTable, line: TableLine) -> tuple[str, str]:
     return line.model, (_QUERY if table.task == "retrieval" else _TEST)[line.modality]
 
 
-def _cells(line: MeasuredLine, sign: str) -> list[str]:
-    if line.figures is None:
-        return ["–"] * len(FIGURES)
-    return [_plain(mean) + ("" if math.isnan(sd) else f" {sign} {sd:.2f}") for mean, sd in line.figures]
+def _cells(line: MeasuredLine) -> list[str]:
+    return [MISSING] * len(FIGURES) if line.figures is None else [with_spread(*figure) for figure in line.figures]
+
+
+def with_spread(mean: float, sd: float | None, digits: int = 2) -> str:
+    """A figure and its spread, if it is one that has a spread; what is NaN is not there."""
+    if math.isnan(mean):
+        return MISSING
+    if sd is None:
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} ± " + (MISSING if math.isnan(sd) else f"{sd:.{digits}f}")
 
 
 def _plain(value: float) -> str:

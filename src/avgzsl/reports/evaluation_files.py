@@ -10,6 +10,7 @@ from avgzsl.experiments.gallery import Measured
 from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.reports.plots import per_class_chart, seen_unseen_curve
 from avgzsl.reports.predictions import write_predictions
+from avgzsl.reports.sheet import titled
 from avgzsl.reports.tables import markdown
 from avgzsl.scores.scoring import top
 from avgzsl.support.files import write_json, write_text
@@ -29,10 +30,11 @@ def write_evaluation(
     if predictions not in _FORMATS:
         raise ConfigError(unknown("format of predictions", predictions, _FORMATS))
     method, provenance = evaluation.provenance["method"], evaluation.provenance
-    title = f"{method}, {evaluation.split} clips, calibration {provenance['calibration']}"
+    generated = evaluation.dataset.generated
+    title = titled(f"{method}, {evaluation.split} clips, calibration {provenance['calibration']}", generated)
     results, tables = folder / "results.json", folder / "tables.md"
     write_json(results, evaluation.json())
-    write_text(tables, markdown([*evaluation.results, *(beside.results if beside else [])], method))
+    write_text(tables, markdown([*evaluation.results, *(beside.results if beside else [])], method, generated))
     written = [results, tables, *(write_baselines(folder, beside) if beside else [])]
     curved = {measured.name: measured for measured in evaluation.measured if measured.curve is not None}
     if curved:

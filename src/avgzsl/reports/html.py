@@ -1,14 +1,13 @@
 """One HTML file that needs nothing else: text, tables and pictures, readable on a telephone and on paper."""
 
 import base64
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from avgzsl.reports.comparison import FIGURES, MeasuredLine
-from avgzsl.reports.published import PaperTable
+from avgzsl.reports.comparison import FIGURES, MeasuredLine, with_spread
+from avgzsl.reports.sheet import MISSING, Sheet
 from avgzsl.support.files import write_text
 
 _STYLE = """
@@ -18,10 +17,12 @@ h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; font-size: 1.2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; }
+th:first-child, td:first-child { position: sticky; left: 0; background: Canvas; white-space: normal; }
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
 .published { background: var(--soft); font-style: italic; }
 figure { margin: 2rem 0; } img { max-width: 100%; height: auto; background: white; }
-figcaption { font-size: .9rem; }
+figcaption, .caption { font-size: .9rem; }
 """
 
 
@@ -34,7 +35,7 @@ class Page:
     sections: list[tuple[str, str]] = field(default_factory=list)
     figures: list[tuple[Path, str]] = field(default_factory=list)
 
-    def add_table(self, table: PaperTable, lines: Sequence[MeasuredLine]) -> None:
+    def add_table(self, lines: Sequence[MeasuredLine], title: str, caption: str) -> None:
         """Measured figures, and the published ones set apart."""
         names = "".join(f"<th scope='col'>{figure}</th>" for figure in FIGURES)
         shown = names.replace("<th ", "<th class='published' ")
@@ -43,16 +44,19 @@ class Page:
             f"<tr><th scope='col'>model</th><th scope='col'>test</th>{names}{shown}</tr>"
         )
         rows = "".join(map(_row, lines))
-        self.sections.append(
-            (table.title, f"<div class='scroll'><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>")
-        )
+        body = f"<div class='scroll'><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+        self.sections.append((title, f"{body}<p class='caption'>{escape(caption)}</p>"))
 
     def add_rows(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:
         """A table of texts."""
         head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in header)
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         table = f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        self.sections.append((title, f"{table}<p>{escape(caption)}</p>"))
+        self.sections.append((title, f"{table}<p class='caption'>{escape(caption)}</p>"))
+
+    def add_sheet(self, sheet: Sheet) -> None:
+        """A table of texts with its title and caption."""
+        self.add_rows(sheet.title, sheet.header, sheet.lines, sheet.caption)
 
     def add_figure(self, path: Path, caption: str) -> None:
         """A PNG that will be there when the page is written."""
@@ -75,16 +79,10 @@ def write_page(path: Path, page: Page) -> None:
 
 def _row(measured: MeasuredLine) -> str:
     line = measured.line
-    texts = ["–"] * 3 if measured.figures is None else [_spread(mean, sd) for mean, sd in measured.figures]
+    texts = [MISSING] * 3 if measured.figures is None else [with_spread(*figure) for figure in measured.figures]
     cells = "".join(f"<td>{text}</td>" for text in texts)
-    published = "".join(f"<td class='published'>{_spread(value, math.nan)}</td>" for value in line.published)
+    published = "".join(f"<td class='published'>{with_spread(value, None)}</td>" for value in line.published)
     return f"<tr><td>{escape(line.model)}</td><td>{line.modality}</td>{cells}{published}</tr>"
-
-
-def _spread(mean: float, sd: float) -> str:
-    if math.isnan(mean):
-        return "–"
-    return f"{mean:.2f}" + ("" if math.isnan(sd) else f" ± {sd:.2f}")
 
 
 def _heading(path: Path) -> str:

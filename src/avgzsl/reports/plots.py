@@ -1,4 +1,6 @@
-"""Figures to be read: the seen-unseen curve and the accuracy of every class. PNG, or SVG if the ending says so.
+"""Figures to be read: the seen-unseen curve and the accuracy of every class. PNG, SVG or PDF, as the ending says.
+
+A PDF is for a paper, which has a caption of its own: it has no title, and fonts that can be searched and edited.
 
 Colours are those of Okabe and Ito, told apart also by colour-blind readers; line style, hatch or marker says the same
 again. Figures are drawn off screen without pyplot, so that nothing outside this module changes.
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ENDINGS = (".png", ".svg")
+ENDINGS = (".png", ".svg", ".pdf")
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe-Ito, without yellow
 STYLES = ("-", "--", "-.", ":")  # 4 and 7 have no common divisor: 28 curves look different
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
@@ -91,7 +93,7 @@ def per_class_chart(
 ) -> None:
     """The accuracy of every class as a bar (%), best first, with its number of clips; in columns when there are many.
 
-    A class without clips (NaN) comes last and has no bar. Raises ConfigError for an ending other than .png and .svg,
+    A class without clips (NaN) comes last and has no bar. Raises ConfigError for an ending that is none of ENDINGS,
     AvgzslError when the disk refuses.
     """
     from matplotlib.figure import Figure
@@ -117,7 +119,7 @@ def _draw_bars(axes: "Axes", bars: Sequence[Bar], longest: float) -> None:
         axes.barh(row, width, height=0.72, linewidth=0.8, **(SEEN if bar.seen else UNSEEN))  # type: ignore[arg-type]
         text = "no clips" if bar.empty else f"{bar.percent:.1f}"
         axes.text(width + longest / 90, row, text, va="center", fontsize=7)
-    labels = [f"{_short(bar.name)} ({bar.clips:,})" for bar in bars]
+    labels = [f"{short(bar.name)} ({bar.clips:,})" for bar in bars]
     axes.set_yticks(range(len(bars)), labels, fontsize=8, parse_math=False)
     for name, bar in zip(axes.get_yticklabels(), bars, strict=True):
         if not bar.seen:  # a bar of no length shows neither colour nor hatch
@@ -136,17 +138,22 @@ def _legend_of_groups(axes: "Axes", bars: Sequence[Bar]) -> None:
             axes.barh([0], [0], label=f"{name}: mean {sum(values) / len(values):.1f} %", **look)  # type: ignore[arg-type]
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """The name of a class, cut where it would take the room of its bar."""
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
 
 
 def finish(path: Path, figure: "Figure", axes: "Axes", title: str, legend_columns: int) -> None:
-    """Title above, legend below, where neither can cover data; then the file, whole or not at all."""
+    """Title above (not in a PDF), legend below, where neither can cover data; then the file, whole or not at all."""
     from matplotlib import rc_context
 
     if path.suffix.lower() not in ENDINGS:
-        raise ConfigError(f"{path}: figures are written as {' or '.join(ENDINGS)}; give the file one of these endings")
-    figure.suptitle(title, fontsize=11, parse_math=False)
+        raise ConfigError(
+            f"{path}: figures are written as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; give the file one of these"
+        )
+    form = path.suffix.lower().removeprefix(".")
+    if form != "pdf":
+        figure.suptitle(title, fontsize=11, parse_math=False)
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         legend = figure.legend(
@@ -154,8 +161,7 @@ def finish(path: Path, figure: "Figure", axes: "Axes", title: str, legend_column
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
-    form = path.suffix.lower().removeprefix(".")
     # neither date nor random ids in the file: the same results give the same bytes
-    metadata = {"Date": None} if form == "svg" else None
-    with rc_context({"svg.hashsalt": "avgzsl"}):
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    with rc_context({"svg.hashsalt": "avgzsl", "pdf.fonttype": 42}):
         write_whole(path, lambda temporary: figure.savefig(temporary, format=form, dpi=DPI, metadata=metadata))

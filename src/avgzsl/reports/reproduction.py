@@ -19,13 +19,17 @@ from avgzsl.experiments.gallery import gallery_of
 from avgzsl.experiments.grid_baselines import Grid, grid_baselines, write_grid_baselines
 from avgzsl.experiments.jobs import job_of
 from avgzsl.methods import Method, build, marked
+from avgzsl.reports.benchmark_report import generated_of
 from avgzsl.reports.cd_figure import cd_figure
-from avgzsl.reports.comparison import as_csv, as_latex, as_markdown, measured_lines, with_baselines
+from avgzsl.reports.citing import cite
+from avgzsl.reports.comparison import as_csv, as_sheet, measured_lines, with_baselines
 from avgzsl.reports.entries import check_preset, needed, paper_entry
 from avgzsl.reports.html import Page, write_page
+from avgzsl.reports.plots import ENDINGS
 from avgzsl.reports.pretraining import met_before_any
 from avgzsl.reports.published import COMPARED, FIGURES, PAPER, TABLES
 from avgzsl.reports.retrieval_figure import retrieval_figure, top_retrieved
+from avgzsl.reports.sheet import Sheet, as_latex, as_markdown, explained, titled
 from avgzsl.reports.significance import compare_methods
 from avgzsl.reports.tables import CORRECTED
 from avgzsl.reports.tsne_figure import choose_clips, tsne_figure
@@ -49,11 +53,16 @@ _QUERIES = 4
 
 @dataclass(frozen=True, eq=False)
 class Reproduction(Shown):
-    """The files that were made, and the cells they were made of; `notes` say what the baselines do."""
+    """The files that were made, the tables among them, and the cells that all is made of.
+
+    `notes` say what the baselines do; `references` are BibTeX entries of the methods and the data.
+    """
 
     files: tuple[Path, ...]
     comparison: Comparison
     notes: tuple[str, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+    references: str = ""
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """One row a file."""
@@ -109,15 +118,22 @@ def reproduce(
     about = _about(datasets, entries, len(seeds), calibration, preset, tuned, comparison.failed)
     about += [f"{line[0].upper()}{line[1:]}." for line in met_before_any(d.encoders for d in datasets.values())]
     about += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in beside.verdict]
-    page = Page(f"{PAPER} reproduced", about)
-    tables = [name for name in chosen if name in TABLES]
-    files = [file for name in tables for file in _write_table(name, [*comparison, *beside.results], out, page)]
+    generated = generated_of(datasets)
+    page = Page(titled(f"{PAPER} reproduced", generated), about)
+    files: list[Path] = []
+    sheets = [
+        _write_table(name, [*comparison, *beside.results], out, page, files, generated)
+        for name in chosen
+        if name in TABLES
+    ]
     files += write_grid_baselines(out, beside)
     if any(name in FIGURES for name in chosen):
         files += _write_figures(chosen, comparison, next(iter(datasets.values())), entries, out, page)
     files.append(out / "report.html")
     write_page(files[-1], page)
-    return Reproduction(tuple(files), comparison, (*beside.notes, *beside.verdict))
+    used = sorted({result.cell.method for result in [*comparison, *beside.results]})
+    notes = (*beside.notes, *beside.verdict)
+    return Reproduction(tuple(files), comparison, notes, tuple(sheets), cite(used, datasets.values()))
 
 
 def _first_split(data: str | Path | Dataset, choice: DataChoice | None) -> DataChoice | None:
@@ -129,14 +145,18 @@ def _first_split(data: str | Path | Dataset, choice: DataChoice | None) -> DataC
     return replace(choice, class_split=names[0]) if names else choice
 
 
-def _write_table(name: str, results: Sequence[Result], out: Path, page: Page) -> list[Path]:
+def _write_table(
+    name: str, results: Sequence[Result], out: Path, page: Page, files: list[Path], generated: str
+) -> Sheet:
+    """A table of the paper in all its forms; its files are put to the others."""
     table = with_baselines(TABLES[name], [marked("yardstick")[0], marked("untrained")[0]], results)
     lines = measured_lines(table, results)
-    page.add_table(table, lines)
-    files = [out / f"{name}.{ending}" for ending in ("md", "csv", "tex")]
-    for file, text in zip(files, (as_markdown, as_csv, as_latex), strict=True):
-        write_text(file, text(table, lines))
-    return files
+    sheet = as_sheet(table, lines, name, generated)
+    page.add_table(lines, sheet.title, sheet.caption)
+    for ending, text in (("md", as_markdown(sheet)), ("csv", as_csv(table, lines)), ("tex", as_latex(sheet))):
+        files.append(out / f"{name}.{ending}")
+        write_text(files[-1], text)
+    return sheet
 
 
 def _write_figures(
@@ -144,16 +164,16 @@ def _write_figures(
 ) -> list[Path]:
     files: list[Path] = []
 
-    def both(name: str, caption: str) -> list[Path]:
-        paths = [out / f"{name}.png", out / f"{name}.svg"]
-        page.add_figure(paths[0], caption)
+    def every(name: str, caption: str) -> list[Path]:
+        paths = [out / f"{name}{ending}" for ending in ENDINGS]
+        page.add_figure(paths[0], explained(caption, data.generated))
         files.extend(paths)
         return paths
 
     if "figure7" in chosen:
         scores, labels = _per_class(results)
         comparison = compare_methods(scores, labels)
-        for file in both("figure7", comparison.sentence()):
+        for file in every("figure7", comparison.sentence()):
             cd_figure(file, comparison)
     if "figure5" in chosen or "figure6" in chosen:
         fitted = {}
@@ -163,9 +183,9 @@ def _write_figures(
                 fitted[COMPARED[entry.label]] = method.fit(*data.training(), job_of(data))
         where = f"{data.class_split}, seed 0"
         if "figure5" in chosen:
-            _figure5(fitted, data, both("figure5", f"{_FIGURE5} ({where})."))
+            _figure5(fitted, data, every("figure5", f"{_FIGURE5} ({where})."))
         if "figure6" in chosen:
-            _figure6(fitted, data, both("figure6", f"{_FIGURE6} ({where})."))
+            _figure6(fitted, data, every("figure6", f"{_FIGURE6} ({where})."))
     return files
 
 
@@ -242,8 +262,11 @@ def _about(
     rest = " (methods without them: their defaults)" if tuned is not None or preset else ""
     over = "class splits of the means over seeds" if len(datasets) > 1 else "seeds"
     return [
-        f"Data: {Path(first.source).name}, layout {first.layout}; class splits: {', '.join(datasets)}; "
-        f"fingerprints {', '.join(data.fingerprint[:12] for data in datasets.values())}.",
+        explained(
+            f"Data: {Path(first.source).name}, layout {first.layout}; class splits: {', '.join(datasets)}; "
+            f"fingerprints {', '.join(data.fingerprint[:12] for data in datasets.values())}.",
+            first.generated,
+        ),
         f"Settings: {settings}{rest}. Calibration: {calibration}. {seeds} seeds. "
         f"Code version {code_version(*dict.fromkeys(entry.method for entry in entries))}.",
         f"Measured: mean ± standard deviation over {over}. Published: from the paper, on the authors' AudioSetZSL "

@@ -1,4 +1,4 @@
-"""The paper's Figure 5: the clips that a class name finds first, methods side by side, as PNG or SVG.
+"""The paper's Figure 5: the clips that a class name finds first, methods side by side, as PNG, SVG or PDF.
 
 There are no pictures to show, so a clip is a small card with its class and its id.
 """
@@ -71,7 +71,7 @@ def retrieval_figure(path: Path, queries: Sequence[str], columns: Columns, title
     """For each query and test mode, the clips that each method (a column) finds first, right and wrong ones marked.
 
     `columns[method][mode]` holds a list for each query, best first. Raises DataError for methods that differ in their
-    modes or lists that are not one for each query, ConfigError for an ending other than .png and .svg.
+    modes or lists that are not one for each query, ConfigError for an ending that is none of `plots.ENDINGS`.
     """
     from matplotlib.figure import Figure
 

@@ -43,7 +43,8 @@ class Interval(NamedTuple):
 class RankComparison:
     """k methods on n classes: mean ranks (1 is best), Friedman and Iman-Davenport tests, Nemenyi's critical difference.
 
-    `iman_f` and `iman_p` are None for two methods. `pairs` holds the first method against each other one; their p are
+    `units` are what the methods are ranked on: classes, or class splits. `iman_f` and `iman_p` are None for two
+    methods. `pairs` holds the first method against each other one; their p are
     not corrected for the number of pairs.
     """
 
@@ -57,6 +58,7 @@ class RankComparison:
     iman_p: float | None
     critical_difference: float
     pairs: tuple[Pair, ...]
+    units: str = "classes"
 
     @property
     def k(self) -> int:
@@ -80,10 +82,12 @@ class RankComparison:
     def sentence(self) -> str:
         """The result in plain words, with the weakness of the test."""
         ranks = _two_methods(self) if self.k == 2 else _many_methods(self)
-        return (
-            f"{ranks} The {self.n} classes come from one test set and one training, so they are not the independent "
-            "data sets that these tests assume: the p-values are too optimistic."
-        )
+        return f"{ranks} {self.weakness()}: the p-values are too optimistic."
+
+    def weakness(self) -> str:
+        """Why the units are not the independent data sets that these tests assume."""
+        shared = "come from one test set and one training" if self.units == "classes" else "share their clips"
+        return f"The {self.n} {self.units} {shared}, so they are not the independent data sets that these tests assume"
 
 
 def average_ranks(scores: Float[Tensor, "n k"]) -> Float64[Tensor, " k"]:
@@ -109,8 +113,25 @@ def critical_difference(k: int, n: int, alpha: float = 0.05) -> float:
     return quantile * math.sqrt(k * (k + 1) / (6 * n))
 
 
-def compare_methods(scores: Float[Tensor, "n k"], names: Sequence[str], alpha: float = 0.05) -> RankComparison:
-    """Compare methods over classes by ranks (Demsar 2006); higher scores are better.
+def cannot_compare(n: int, k: int, units: str = "classes", alpha: float = 0.05) -> str | None:
+    """Why k methods cannot be told apart on n units, whatever their scores; None where they can."""
+    if k < 2:
+        return f"{k} method{'' if k == 1 else 's'} cannot be ranked; it takes two"
+    if n < 2:
+        return f"{'one' if n else 'none'} of the {units} cannot rank methods; it takes two"
+    difference = critical_difference(k, n, alpha)
+    if difference > k - 1:
+        return (
+            f"{n} {units} cannot tell {k} methods apart: mean ranks would have to differ by {difference:.1f}, and the "
+            f"best and the worst are at most {k - 1} apart"
+        )
+    return None
+
+
+def compare_methods(
+    scores: Float[Tensor, "n k"], names: Sequence[str], alpha: float = 0.05, units: str = "classes"
+) -> RankComparison:
+    """Compare methods over classes, or other `units`, by ranks (Demsar 2006); higher scores are better.
 
     Raises DataError for NaN or infinity, fewer than two classes or methods, or names that are not one for each method,
     all different; ConfigError for a level outside (0, 1).
@@ -137,6 +158,7 @@ def compare_methods(scores: Float[Tensor, "n k"], names: Sequence[str], alpha: f
         iman_p=None if iman is None else float(stats.f.sf(iman, k - 1, (k - 1) * (n - 1))),
         critical_difference=difference,
         pairs=tuple(_pair(name, scores[:, 0], scores[:, j]) for j, name in enumerate(names) if j),
+        units=units,
     )
 
 
@@ -226,9 +248,9 @@ def _two_methods(result: RankComparison) -> str:
     gap = abs(result.mean_ranks[0] - result.mean_ranks[1])
     differ = gap >= result.critical_difference
     return (
-        f"Of {result.n} classes, {first} is better than {second} on {pair.wins}, worse on {pair.losses}, equal on "
-        f"{pair.ties}. The mean ranks {result.mean_ranks[0]:.3f} and {result.mean_ranks[1]:.3f} differ by {gap:.3f}, "
-        f"{'at least' if differ else 'less than'} the critical difference {result.critical_difference:.4f}: the two "
+        f"Of {result.n} {result.units}, {first} is better than {second} on {pair.wins}, worse on {pair.losses}, equal "
+        f"on {pair.ties}. The mean ranks {result.mean_ranks[0]:.3f} and {result.mean_ranks[1]:.3f} differ by {gap:.3f}"
+        f", {'at least' if differ else 'less than'} the critical difference {result.critical_difference:.4f}: the two "
         f"{'differ' if differ else 'do not differ'} significantly at the level {result.alpha:g} (Nemenyi; Friedman "
         f"chi2 {result.chi2:.2f}, {_p(result.p)}; Wilcoxon {_p(pair.wilcoxon_p)})."
     )
@@ -242,7 +264,7 @@ def _many_methods(result: RankComparison) -> str:
     if with_best:
         unlike = f"not told apart from {result.names[best]}: {', '.join(result.names[m] for m in with_best[0][1:])}"
     return (
-        f"Over {result.n} classes, {result.names[best]} has the best mean rank of {result.k} methods "
+        f"Over {result.n} {result.units}, {result.names[best]} has the best mean rank of {result.k} methods "
         f"({result.mean_ranks[best]:.2f}) and {result.names[worst]} the worst ({result.mean_ranks[worst]:.2f}). Were "
         f"all equal, such ranks would have {_p(result.p)} (Friedman, chi2 {result.chi2:.2f}) and {_p(result.iman_p)} "
         f"(Iman-Davenport, F {result.iman_f:.2f}). Mean ranks differ significantly at the level {result.alpha:g} "

@@ -7,85 +7,56 @@ as fractions or None, and `clips`; the rows of baselines say their `model`. Rows
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from avgzsl.reports.sheet import MISSING, Sheet, as_markdown, drawn, explained, titled
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-MISSING = "–"
 RETRIEVAL_TEST = {"audio": "T→A", "video": "T→V", "both": "T→AV"}
 FUSION = {"equal": "eq wt", "attention": "w/ attn", "weighted": "one wt"}
 CORRECTED = (
     "Corrected: less a part of each clip's energy over the seen classes, chosen where the penalty is; the paper's "
     "figures are plain."
 )
-_TERMINAL = 80  # characters a line of a terminal, at least
-_MODEL = 14  # characters for the name of a model, else blanks around figures are left out
 SHARES = {"classification": ("S", "U", "HM", "ZSL", "AUSUC"), "retrieval": ("S", "U", "HM")}
 
 
-class Sheet(NamedTuple):
-    """The content of a table: texts by line, for a terminal or markdown."""
+def render(rows: Sequence[Mapping[str, Any]], method: str, generated: str = "") -> list["Table"]:
+    """The tables for a terminal: one per calibration for classification, then one for retrieval.
 
-    title: str
-    header: tuple[str, ...]
-    lines: list[tuple[str, ...]]
-    caption: str
-
-
-def render(rows: Sequence[Mapping[str, Any]], method: str) -> list["Table"]:
-    """The tables for a terminal: one per calibration for classification, then one for retrieval."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    tables = []
-    for sheet in sheets(rows, method):
-        others = sum(max(map(len, column)) + 3 for column in list(zip(sheet.header, *sheet.lines, strict=True))[1:])
-        # figures are not cut, so the name of the model would be: blanks go first
-        padding = (0, 1) if others + _MODEL + 4 <= _TERMINAL else (0, 0)
-        table = Table(title=escape(sheet.title), caption=escape(sheet.caption), padding=padding)
-        for place, name in enumerate(sheet.header):
-            table.add_column(name, justify="left" if place < 2 else "right", no_wrap=place > 0)
-        for line in sheet.lines:
-            table.add_row(*map(escape, line))
-        tables.append(table)
-    return tables
+    `generated` is what is made up of the data (`Dataset.generated`), which titles and captions then say.
+    """
+    return [table for sheet in sheets(rows, method, generated) for table in drawn(sheet)]
 
 
-def markdown(rows: Sequence[Mapping[str, Any]], method: str) -> str:
+def markdown(rows: Sequence[Mapping[str, Any]], method: str, generated: str = "") -> str:
     """The same tables in markdown, each with its title above and its caption below."""
-    parts = []
-    for sheet in sheets(rows, method):
-        rule = ["---", "---", *["---:"] * (len(sheet.header) - 2)]
-        lines = "\n".join(_markdown_line(line) for line in (sheet.header, rule, *sheet.lines))
-        parts.append(f"**{sheet.title}**\n\n{lines}\n\n{sheet.caption}\n")
-    return "\n".join(parts)
+    return "\n".join(map(as_markdown, sheets(rows, method, generated)))
 
 
-def _markdown_line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-
-
-def sheets(rows: Sequence[Mapping[str, Any]], method: str) -> list[Sheet]:
+def sheets(rows: Sequence[Mapping[str, Any]], method: str, generated: str = "") -> list[Sheet]:
     """Table 1 once per calibration, in the order given, since numbers of different calibrations do not compare."""
     classified = [row for row in rows if row["task"] == "classification"]
     retrieved = [row for row in rows if row["task"] == "retrieval"]
-    drawn = []
+    made = []
     for calibration in dict.fromkeys(row.get("calibration") for row in classified):
         of_it = [row for row in classified if row.get("calibration") == calibration]
         lines, stretched = [_line(row, method) for row in of_it], any(row.get("stretch") is not None for row in of_it)
         header = ("model", "test", *SHARES["classification"], "gamma", "clips")
-        title = "Table 1: classification, mean class accuracy (%)"
-        drawn.append(Sheet(title, header, lines, _caption(calibration, stretched)))
+        title, caption = "Table 1: classification, mean class accuracy (%)", _caption(calibration, stretched)
+        made.append(Sheet(titled(title, generated), header, lines, explained(caption, generated), "classification"))
     if retrieved:
         header = ("model", "test", *SHARES["retrieval"], "clips")
         caption = "Every class name is a query over all clips, seen and unseen; no seen-class penalty."
         if any(row.get("retrieval") == "corrected" for row in retrieved):
             caption += f" {CORRECTED}"
         lines = [_line(row, method) for row in retrieved]
-        drawn.append(Sheet("Table 2: retrieval by class name, mAP (%)", header, lines, caption))
-    return drawn
+        title = titled("Table 2: retrieval by class name, mAP (%)", generated)
+        made.append(Sheet(title, header, lines, explained(caption, generated), "retrieval"))
+    return made
 
 
 def _caption(calibration: str | None, stretched: bool) -> str:

@@ -1,4 +1,4 @@
-"""The paper's Figure 6: clips and class texts of a few seen classes in the plane, by t-SNE, as PNG or SVG."""
+"""The paper's Figure 6: clips and class texts of a few seen classes in the plane, by t-SNE, as PNG, SVG or PDF."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -70,7 +70,8 @@ def tsne_figure(path: Path, panels: Mapping[str, Panel], seed: int = 0, title: s
     `seed` is scikit-learn's; started from PCA, a picture of a few hundred points is the same for all seeds. Distances
     are Euclidean: for a method that compares by angle, give unit vectors. Panels go two in a row, as
     {method} x {audio, video}, and show the same classes. Raises DataError for panels that differ in their classes, hold
-    fewer than four points or two dimensions, or are not finite; ConfigError for an ending other than .png and .svg.
+    fewer than four points or two dimensions, or are not finite; ConfigError for an ending that is none of
+    `plots.ENDINGS`.
     """
     from matplotlib.figure import Figure
 

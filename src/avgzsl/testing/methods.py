@@ -12,7 +12,7 @@ from avgzsl.data.clips import Dataset
 from avgzsl.errors import ConfigError, DataError, ModalityError, NotFittedError
 from avgzsl.learning.attention import AttentionSettings
 from avgzsl.learning.training import Job, Schedule
-from avgzsl.methods import Method, MethodChoice, SingleFeature, build, dimensions, find_method, settings_of
+from avgzsl.methods import Method, MethodChoice, SingleFeature, bibtex, build, dimensions, find_method, settings_of
 from avgzsl.testing.scores import all_scores, assert_same, chunks_of
 from avgzsl.testing.worlds import features, in_parts, one_space_world, same_clips, some_world
 from avgzsl.types import MODALITIES, TEST_MODALITIES
@@ -29,8 +29,10 @@ class MethodSuite:
     quick: ClassVar[Mapping[str, Any]] = {
         "epochs": 30,
         "batch_size": 64,
+        "steps": 0,
         "milestones": (20,),
         "lr": 0.1,
+        "steps": 0,
         "attention_epochs": 2,
     }
 
@@ -285,6 +287,9 @@ class MethodSuite:
         assert own or not (self.kind.default or self.kind.baseline), "that is for a method of the package itself"
         for name, settings in self.kind.variants.items():
             assert build(self.kind, settings=settings).name == self.kind.name, name
+        assert self.kind.citation or not own, "a method of the package says what to cite"
+        bibtex([self.kind.citation])  # raises for a key that is not there
+        assert not any("\n" in said for said in (self.kind.chosen_on_test, self.kind.searchable, self.kind.packable))
 
     def test_text_in_parts_is_scaled_part_by_part(self) -> None:
         """Two parts for both are taken under each scaling; parts of one modality by methods with a text for each."""

@@ -15,6 +15,7 @@ from avgzsl.data.merging import merged
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.support import registry
 from avgzsl.support.arguments import as_path, check_arguments
+from avgzsl.support.generated import generated_mark
 from avgzsl.support.registry import Plugins, keeps
 from avgzsl.text.spellings import class_notes
 from avgzsl.types import TEXT_ORDERS, DataChoice, TextOrder
@@ -82,7 +83,7 @@ def as_dataset(data: str | Path | Dataset, choice: DataChoice | None = None) -> 
     classes = dataset.classes
     notes = class_notes(classes.names, classes.text.numpy(), classes.seen.numpy())
     as_read = replace(choice, layout=module.NAME, class_split=dataset.class_split)
-    return replace(dataset, notes=(*dataset.notes, *notes), choice=as_read)
+    return replace(dataset, notes=(*dataset.notes, *notes), choice=as_read, generated=generated_mark(root))
 
 
 def place_of(data: str | Path | Dataset, choice: DataChoice | None = None) -> tuple[Path, DataChoice]:
