@@ -177,3 +177,29 @@ def test_a_table_that_is_not_there(tmp_path: Path) -> None:
         read_descriptions("n.csv", models=tmp_path)
     table(tmp_path, "label,d\na,b\n")
     assert read_descriptions("s.csv", models=tmp_path).sentences == {"a": ("b",)}
+
+
+def test_the_name_counts_as_a_sentence_where_its_column_is_asked_for(tmp_path: Path) -> None:
+    """KDA's form: the name and three descriptions."""
+    path = table(tmp_path, "name,what,look,sound\nchurch bell,w,l,s\nDog,w,,\nCat,,,\n")
+    read = read_descriptions(path, ["name", "what", "look", "sound"])
+    assert read.record.columns == ("name", "what", "look", "sound")
+    assert read.of(["church-bell", "Dog"]) == {"church-bell": ("church bell", "w", "l", "s"), "Dog": ("Dog", "w")}
+    with pytest.raises(DataError, match="no sentence for 1 of 2 classes: 'Cat'"):
+        read.of(["Dog", "Cat"])
+    with pytest.raises(DataError, match="no column of text beside name"):
+        read_descriptions(path, ["name"])
+
+
+def test_classes_are_found_by_any_name_that_is_known(tmp_path: Path) -> None:
+    read = read_descriptions(table(tmp_path, "label,d\nWeight Lifting,a\nPull Ups,b\nZebra,c\n"))
+    others = {"CleanAndJerk": ("Weight Lifting",), "PullUps": ("Zebra",), "Swim": ("Swimming",)}
+    known = read.known_as(others)
+    assert known.of(["CleanAndJerk", "PullUps", "Zebra"]) == {
+        "CleanAndJerk": ("a",),
+        "PullUps": ("b",),
+        "Zebra": ("c",),
+    }
+    assert known.record == read.record
+    with pytest.raises(DataError, match="no sentence for 1 of 3 classes: 'Swim'"):
+        known.of(list(others))

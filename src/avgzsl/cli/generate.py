@@ -15,9 +15,11 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder to make.")],
     scale: Annotated[float, typer.Option(help="Fraction of the real data set's clips.")] = 0.05,
     seed: Seed = 0,
-    splits: Annotated[Path | None, typer.Option(help="avca: folder with the published class-split.")] = None,
-    w2v: Annotated[Path | None, typer.Option(help="avca: the published word vectors, or their folder.")] = None,
-    features: Annotated[Literal["main", "cls"] | None, typer.Option(help="avca: which set, main by default.")] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="Folder with the published class-split (avca, tcaf, clipclap).")
+    ] = None,
+    w2v: Annotated[Path | None, typer.Option(help="The published word vectors, or their folder.")] = None,
+    features: Annotated[Literal["main", "cls"] | None, typer.Option(help="avca, tcaf: which set of features.")] = None,
 ) -> None:
     """Generate features and word vectors, for trying things without a download."""
     from avgzsl import generators

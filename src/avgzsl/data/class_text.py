@@ -13,7 +13,7 @@ from avgzsl.data.clips import Dataset, TextPart
 from avgzsl.errors import ConfigError
 from avgzsl.text.part_record import written
 from avgzsl.text.part_spec import THEIRS, PartSpec, parse_parts
-from avgzsl.text.parts import PartEncoders, describe_classes, load_part, load_parts
+from avgzsl.text.parts import PartEncoder, PartEncoders, describe_classes, load_part, load_parts
 from avgzsl.text.same_space import require_same_space
 
 
@@ -28,7 +28,7 @@ def with_text(dataset: Dataset, specs: Sequence[str] = (), models: Path | None =
     if parsed == (THEIRS,):
         return dataset
     names = dataset.classes.names
-    made = {spec: load_part(spec, models, device) for spec in parsed if not spec.own}
+    made = {spec: _of(dataset, load_part(spec, models, device)) for spec in parsed if not spec.own}
     for part in made.values():  # before anything is encoded, which takes long
         if part.table is not None:
             part.table.of(names)
@@ -49,6 +49,11 @@ def with_vectors(dataset: Dataset, text: Float[Tensor, "c t"], parts: tuple[Text
     digest.update(text.float().contiguous().numpy().data)
     encoders = {kind: encoder for kind, encoder in dataset.encoders.items() if kind != "text"}
     return replace(dataset, classes=classes, encoders=encoders, fingerprint=digest.hexdigest())
+
+
+def _of(dataset: Dataset, part: PartEncoder) -> PartEncoder:
+    """The part, whose table of sentences may have any name by which the data know a class."""
+    return part if part.table is None else replace(part, table=part.table.known_as(dataset.also_called))
 
 
 def _own(dataset: Dataset, spec: PartSpec, models: Path | None, device: str) -> tuple[TextPart, ...]:

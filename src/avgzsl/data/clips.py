@@ -176,7 +176,8 @@ class Dataset:
     same fingerprint train the same model. `encoders` are those of `audio`, `video` and `text` where the data set knows
     them: what new clips and new names must go through to meet this data. `notes` says what the reader did beyond
     reading (aligned, dropped, ignored). `choice` is how it was read from the folder `source`, so that it can be opened
-    again; None for one that was made in memory. `generated` says what of it is made up, if anything is.
+    again; None for one that was made in memory. `generated` says what of it is made up, if anything is. `also_called`
+    has the other names of classes that its lists know.
     """
 
     classes: ClassTable
@@ -189,6 +190,7 @@ class Dataset:
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     choice: DataChoice | None = None
     generated: str = ""
+    also_called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def text_parts(self) -> tuple[TextPart, ...]:

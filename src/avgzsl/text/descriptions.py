@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -55,27 +55,40 @@ class DescriptionTable:
             )
         return found
 
+    def known_as(self, others: Mapping[str, Sequence[str]]) -> "DescriptionTable":
+        """The table in which a name without sentences also has those of the other names that are given for it."""
+        found = self.find(list(others))
+        more = {
+            name: sentences
+            for name, called in others.items()
+            if name not in found
+            for sentences in list(self.find(called).values())[:1]
+        }
+        return replace(self, sentences={**self.sentences, **more})
+
 
 def read_descriptions(file: str | Path, columns: Sequence[str] = (), models: Path | None = None) -> DescriptionTable:
     """The table in a file, or in one of that name in the models folder; `columns` none: all that hold text.
 
-    A name that has two lines must have the same sentences in both. Raises DataError, naming file and line, and
+    The column of names may be among the columns: then the name itself counts as one of the sentences. A name that has
+    two lines must have the same sentences in both. Raises DataError, naming file and line, and
     ConfigError for a column that is not there.
     """
     path = _find(str(file), models)
     header, rows, place, content = read_rows(path)
     key = header[place]
     texts = [column for column in header if column not in KEYS and _holds_text(rows, header.index(column))]
-    if strange := [column for column in columns if column not in header or column == key]:
+    if strange := [column for column in columns if column not in header]:
         raise ConfigError(f"{path}: {unknown('column', strange[0], texts)}")
     chosen = tuple(columns) or tuple(texts)
-    if not chosen:
+    if set(chosen) <= {key}:
         raise DataError(f"{path}: no column of text beside {key}; {_EXPECTED}")
     places = [header.index(column) for column in chosen]
     sentences: dict[str, tuple[str, ...]] = {}
     for number, row in rows.items():
         name = _checked(path, number, row[place])
         own = tuple(_sentence(path, number, row[one]) for one in places if row[one].strip())
+        own = own if any(row[one].strip() for one in places if one != place) else ()  # a name alone says nothing more
         if sentences.setdefault(name, own) != own:
             raise DataError(f"{path}: line {number}: {name!r} has other sentences already; keep one of the two")
     return DescriptionTable(path, Descriptions(path.name, sha256(content).hexdigest(), chosen), sentences)

@@ -46,6 +46,13 @@ def read_text(lists: ClassLists, files: list[Path], order: TextOrder = "right") 
     return classes, notes
 
 
+def other_names(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The names that the lists in `folder` (class-split) give these classes, besides their own. Raises DataError."""
+    ways = (manual_names(folder), clip_names(folder))
+    every = {name: dict.fromkeys(way[name] for way in ways if name in way) for name in names}
+    return {name: tuple(other for other in others if other != name) for name, others in every.items()}
+
+
 def _of_one_kind(lists: ClassLists, files: list[Path], order: TextOrder) -> tuple[ClassTable, Path]:
     if order == "avca-published":
         return class_table(replace(lists, called=_published(lists, files[0])), files)

@@ -6,13 +6,14 @@ cls_split cls_features, or the pickled ones of TCaF and ClipClap (`_avca_folders
 docs/data.md.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from avgzsl.data.clips import Dataset
 from avgzsl.data.inspection.class_files import ClassFiles, inspect_class_files
 from avgzsl.data.layouts._avca_folders import feature_folder, feature_folders, left_unread, suffix_of, text_files
-from avgzsl.data.layouts._avca_text import mislabelled, read_text
+from avgzsl.data.layouts._avca_text import mislabelled, other_names, read_text
 from avgzsl.data.reading.assembly import assemble
 from avgzsl.data.reading.avca_lists import (
     FIRST,
@@ -113,7 +114,8 @@ def read(path: Path, choice: DataChoice) -> Dataset:
         notes.append(f"text vectors in AVCA's published order: {wrong} of {total} classes have another class's vector")
     classes, about_text = read_text(lists, files, choice.text_order)
     notes += about_text
-    return assemble(source(path, name), lists, classes, name, choice.drop_bad_rows, tuple(notes))
+    dataset = assemble(source(path, name), lists, classes, name, choice.drop_bad_rows, tuple(notes))
+    return replace(dataset, also_called=other_names(path / "class-split", classes.names))
 
 
 def inspect(path: Path) -> dict[str, Any]:

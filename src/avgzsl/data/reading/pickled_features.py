@@ -72,9 +72,17 @@ def read_pickled_features(path: Path, modality: Modality, part: str | None = Non
     steps = tuple(array[None] if array.ndim == 1 else array for array in arrays)
     if len(sizes := sorted({rows.shape[1] for rows in steps})) > 1 or 0 in sizes:
         raise DataError(f"{path}: {STEPS} of {sizes} numbers a step; expected one dimension for all clips")
-    seconds = _fixed_seconds(part or path.parents[2].name, modality)
-    each = np.full(len(steps), seconds) if seconds else _C3D_FRAMES / _rates(path, loaded.get(RATE), len(steps))
+    folder = part or path.parents[2].name
+    rates = _rates(path, loaded.get(RATE), len(steps)) if _counts_frames(folder, modality) else np.ones(len(steps))
+    each = np.array([seconds_a_step(folder, modality, rate) for rate in rates.tolist()], dtype=np.float64)
     return PickledClips(steps, ids, each, all(array.ndim == 1 for array in arrays))
+
+
+def seconds_a_step(part: str, modality: Modality, frames_a_second: float = _C3D_RATE) -> float:
+    """The seconds that a step takes of a clip, in a folder of features of this name."""
+    if _counts_frames(part, modality):
+        return _C3D_FRAMES / frames_a_second
+    return _VGGISH_SECONDS if part.startswith("cls") else _SELAVI_SECONDS
 
 
 def means(clips: PickledClips) -> Float32[np.ndarray, "n d"]:
@@ -154,8 +162,6 @@ def _says_nothing(rate: object) -> bool:
     return rate is None or (isinstance(rate, int | float) and (rate == 0 or math.isnan(rate)))
 
 
-def _fixed_seconds(part: str, modality: Modality) -> float | None:
-    """Seconds that a step takes in a folder of features; None where that hangs on the frames a second."""
-    if not part.startswith("cls"):
-        return _SELAVI_SECONDS
-    return _VGGISH_SECONDS if modality == "audio" else None
+def _counts_frames(part: str, modality: Modality) -> bool:
+    """Whether the steps of a folder of features are so many frames of the video, rather than so many seconds."""
+    return part.startswith("cls") and modality == "video"
