@@ -53,6 +53,7 @@ def extract_media(
         labels_from_folders=labels_from_folders,
         window=cut.window,
         hop=cut.hop,
+        keep_sequence=bool(run.config.data.sequences),
         progress=progress,
     )
 

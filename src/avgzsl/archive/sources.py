@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,7 +16,7 @@ from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.data.clips import ClipSet, Dataset, Encoder
 from avgzsl.data.layouts import as_dataset, find_layout
-from avgzsl.data.reading.stored_splits import clip_splits, not_finite
+from avgzsl.data.reading.stored_splits import clip_splits, not_finite, stored_sequences
 from avgzsl.errors import DataError, RunError, UnknownNameError
 from avgzsl.experiments.run import Run
 from avgzsl.features.class_splits import ClassSplit, read_class_split
@@ -80,12 +81,13 @@ def open_source(run: Run, source: Path | str, split: str | None) -> ClipSource:
     if kind_of(path) == "store":
         store = open_store(path)
         _require_encoders(run, store)
+        _require_sequences(run, store.folder, store.sequences)
         if own:
             _, division = read_class_split(store.folder, trained_on.class_split)
-            return from_store(store, _splits_of(run, store, division), split, _classes_of(run, store, division))
-        return from_store(store, dict(enumerate(_column(store, "split"))), split)
+            return from_store(run, store, _splits_of(run, store, division), split, _classes_of(run, store, division))
+        return from_store(run, store, dict(enumerate(_column(store, "split"))), split)
     dataset = as_dataset(path, trained_on.own_choice if own else None)
-    return from_dataset(dataset, list(dataset.splits) if split is None else [split])
+    return from_dataset(run, dataset, list(dataset.splits) if split is None else [split])
 
 
 def _classes_of(run: Run, store: Store, division: ClassSplit) -> list[str | None]:
@@ -107,15 +109,20 @@ def _splits_of(run: Run, store: Store, division: ClassSplit) -> dict[int, str | 
     return {row: str(splits[row]) or None for row in np.flatnonzero(~dropped).tolist()}
 
 
-def from_dataset(dataset: Dataset, splits: Sequence[str]) -> ClipSource:
-    """The clips of some splits. Raises DataError for an id that comes twice."""
+def from_dataset(run: Run, dataset: Dataset, splits: Sequence[str]) -> ClipSource:
+    """The clips of some splits, as the run reads them.
+
+    Raises DataError for an id that comes twice, RunError for clips without the sequences that the run reads.
+    """
     parts = [(name, dataset.split(name)) for name in splits]
+    for _, clips in parts:
+        _require_sequences(run, dataset.source, clips.sequences)
     _require_unique(dataset.source, [clip for _, clips in parts for clip in clips.ids.tolist()])
 
     def batches() -> Iterator[Batch]:
         for split, clips in parts:
             for rows in torch.arange(len(clips)).split(_BATCH):
-                part = clips.take(rows)
+                part = _as_read(run, clips.take(rows))
                 labels = [dataset.classes.names[label] for label in part.labels.tolist()]
                 yield _batch(part, [{"label": label, "split": split} for label in labels])
 
@@ -123,6 +130,7 @@ def from_dataset(dataset: Dataset, splits: Sequence[str]) -> ClipSource:
 
 
 def from_store(
+    run: Run,
     store: Store,
     splits: Mapping[int, str | None],
     split: str | None = None,
@@ -148,7 +156,7 @@ def from_store(
                 known = _known(store, part)
                 for row, clip in zip(part.tolist(), known, strict=True):
                     clip |= {"label": labels[row], "split": name}
-                yield _batch(_features(store, part), known)
+                yield _batch(_as_read(run, _features(store, part)), known)
 
     return ClipSource(sum(len(rows) for _, rows in chosen), batches())
 
@@ -165,7 +173,14 @@ def _features(store: Store, rows: np.ndarray) -> ClipSet:
     has = {m: torch.tensor(table[f"has_{m}"].to_pylist(), dtype=torch.bool) for m in MODALITIES}
     ids = np.array(table["id"].to_pylist(), dtype=str)
     labels = torch.zeros(len(rows), dtype=torch.int64)  # embedding does not look at them
-    return ClipSet(features["audio"], features["video"], labels, ids, has["audio"], has["video"])
+    sequences = {m: stored_sequences(store, m, rows) for m in store.sequences}
+    return ClipSet(features["audio"], features["video"], labels, ids, has["audio"], has["video"], sequences)
+
+
+def _as_read(run: Run, clips: ClipSet) -> ClipSet:
+    """Without the sequences that the run's method does not read: to an index of vectors they are no change."""
+    read = {m: own for m, own in clips.sequences.items() if m in run.config.data.sequences}
+    return replace(clips, sequences=read)
 
 
 def _known(store: Store, rows: np.ndarray) -> list[dict[str, Any]]:
@@ -196,6 +211,7 @@ def _batch(part: ClipSet, known: list[dict[str, Any]]) -> Batch:
     for i, said in enumerate(known):
         flags = {f"has_{m}": has[m][i] for m in MODALITIES}
         features = [x[i] for m in MODALITIES if (x := part.feature(m)) is not None and has[m][i]]
+        features += [each for m in MODALITIES if m in part.sequences for each in part.sequences[m].clip(i)]
         fields = {"id": str(part.ids[i]), **said, **flags}
         clips.append(IndexedClip(hash=_content_hash(fields, features), **fields))
     return Batch(clips, part)
@@ -217,6 +233,15 @@ def _require_unique(source: str, ids: list[str]) -> None:
         f"{source}: {len(twice)} ids stand for several clips, as {twice[0]!r}; index one split with --split, or give "
         "each clip an id of its own"
     )
+
+
+def _require_sequences(run: Run, source: Path | str, kept: Collection[str]) -> None:
+    """The mean of a clip would be embedded without complaint, and not be what the run compares."""
+    if lacking := [modality for modality in run.config.data.sequences if modality not in kept]:
+        raise RunError(
+            f"{source}: has {' and '.join(lacking)} as means alone, and {run.folder} was trained on sequences; extract "
+            "the clips again with --keep-sequence, or index the files themselves"
+        )
 
 
 def _require_encoders(run: Run, store: Store) -> None:

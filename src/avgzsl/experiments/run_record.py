@@ -2,14 +2,14 @@
 
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
 import avgzsl
 from avgzsl.data.clips import Dataset, Encoder, TextPart
@@ -46,6 +46,14 @@ class DataRecord(BaseModel):
     text_asked: tuple[str, ...] = ()
     """The parts of the text as they were asked for; none were what the data brought."""
     models: str | None = None
+    sequences: tuple[Modality, ...] = ()
+    """The modalities whose steps the method read; written only where there are any."""
+
+    @model_serializer(mode="wrap")
+    def _brief(self, write: Callable[["DataRecord"], dict[str, Any]]) -> dict[str, Any]:
+        """A run on vectors has the record that it always had."""
+        fields: dict[str, Any] = write(self)
+        return {name: value for name, value in fields.items() if name != "sequences" or value}
 
     @model_validator(mode="after")
     def _text_is_told(self) -> "DataRecord":
@@ -114,7 +122,7 @@ class Config(BaseModel):
 def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config:
     """The record of a run that is about to start."""
     seen = dict(zip(dataset.classes.names, dataset.classes.seen.tolist(), strict=True))
-    choice = dataset.choice or DataChoice()
+    choice, train = dataset.choice or DataChoice(), dataset.split("train")
     return Config(
         format=FORMAT,
         method=method.name,
@@ -129,13 +137,14 @@ def describe(method: Method, dataset: Dataset, seed: int, device: str) -> Config
             drop_bad_rows=choice.drop_bad_rows,
             text_order=choice.text_order,
             merge_spellings=choice.merge_spellings,
-            dimensions=dimensions(dataset.split("train"), dataset.classes),
+            dimensions=dimensions(train, dataset.classes),
             seen=[name for name in seen if seen[name]],
             unseen=[name for name in seen if not seen[name]],
             encoders={kind: encoder for kind, encoder in dataset.encoders.items() if kind != "text"},
             text=dataset.text_parts,
             text_asked=choice.parts,
             models=None if choice.models is None or not choice.parts else str(choice.models),
+            sequences=tuple(train.sequences) if method.sequences else (),
         ),
         versions=_versions(method),
         git=_git_id(),

@@ -62,6 +62,8 @@ class Method(ABC):
     chosen_on_test: ClassVar[str] = ""  # what its authors selected on test clips, in one line; nothing known: empty
     searchable: ClassVar[str] = ""  # why no index can serve it, in one line; empty: one can
     packable: ClassVar[str] = ""  # why it cannot be packed, in one line; empty: it can
+    # reads the steps of clips where they are kept (`data.clips.as_sequences`); others take their mean
+    sequences: ClassVar[bool] = False
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         """A class without a name is a shared base of several methods. Raises ConfigError for a bad name."""

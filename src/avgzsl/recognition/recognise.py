@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.data.sequences import Sequences
 from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, RunError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run
@@ -141,6 +142,7 @@ def embed(recogniser: Recogniser, outcomes: Sequence[Outcome]) -> Embeddings:
         ids=np.arange(len(outcomes)),
         has_audio=torch.tensor([outcome.audio is not None for outcome in outcomes]),
         has_video=torch.tensor([outcome.video is not None for outcome in outcomes]),
+        sequences={m: _sequences(recogniser, outcomes, m) for m in recogniser.run.config.data.sequences},
     )
     return recogniser.run.method.embed_clips(clips)
 
@@ -152,7 +154,7 @@ def extract_clips(recogniser: Recogniser, clips: Iterable[str | Path | Task]) ->
         return
     with Decoders(min(len(tasks), os.cpu_count() or 1)) as decoders:
         for task, decoded in zip(tasks, decoders.map(requests(tasks, recogniser.backbones)), strict=True):
-            yield task, embed_batch([decoded], recogniser.backbones)[0]
+            yield task, embed_batch([decoded], recogniser.backbones, recogniser.keep_sequence)[0]
 
 
 def find_clips(paths: Iterable[str]) -> list[Path]:
@@ -177,6 +179,16 @@ def _expanded(path: str) -> list[Path]:
     if not matching:
         raise DataError(f"{path}: matches no file; give a file, a folder of clips, or another pattern")
     return matching
+
+
+def _sequences(recogniser: Recogniser, outcomes: Sequence[Outcome], modality: Modality) -> Sequences:
+    """The steps of clips, none of those that lack the modality."""
+    nothing = torch.zeros(0, recogniser.run.config.data.dimensions[modality])
+    kept = [outcome.sequences.get(modality) for outcome in outcomes]
+    return Sequences.of(
+        [nothing if own is None else torch.from_numpy(own.steps) for own in kept],
+        [nothing[:, 0] if own is None else torch.from_numpy(own.times) for own in kept],
+    )
 
 
 def _rows(recogniser: Recogniser, outcomes: Sequence[Outcome], modality: Modality) -> Float[Tensor, "n d"] | None:

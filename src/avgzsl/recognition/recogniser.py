@@ -36,6 +36,11 @@ class Recogniser:
     backbones: Mapping[Modality, Backbone]
     load_text: Callable[[], PartEncoders]
 
+    @property
+    def keep_sequence(self) -> bool:
+        """Whether the run's method reads the steps of clips."""
+        return bool(self.run.config.data.sequences)
+
     @cached_property
     def text(self) -> PartEncoders:
         """The encoders of the run's text, part by part."""

@@ -223,7 +223,7 @@ class CollectionArchive:
         recogniser = self.searcher.clips
         decoded = list(self.decoders.map(requests([Task(path, Span())], recogniser.backbones)))
         with self._embedding:
-            return embed(recogniser, embed_batch(decoded, recogniser.backbones))
+            return embed(recogniser, embed_batch(decoded, recogniser.backbones, recogniser.keep_sequence))
 
     def _reason(self, load: Callable[[], object]) -> str | None:
         """Why an encoder cannot be loaded; None where it can."""
