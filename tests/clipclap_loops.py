@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from avgzsl.learning.train_set import load_train_set
-from avgzsl.methods import build
+from avgzsl.data.clips import Dataset
+from avgzsl.learning.train_set import TrainSet, load_train_set
+from avgzsl.methods import build, dimensions
 from avgzsl.methods._clipclap import ClipClapMethod
-from avgzsl.testing.worlds import world
 
+Rows = list[list[float]]
 SMALL = {"hidden": 6, "embedding": 4, "epochs": 2, "steps": 3, "batch_size": 8, "plateau": 0}
 
 
@@ -20,17 +21,14 @@ class Oracle:
     def __init__(self, networks: nn.Module) -> None:
         self.networks = networks
 
-    def block(self, name: str, rows: list[list[float]]) -> list[list[float]]:
+    def block(self, name: str, rows: Rows) -> Rows:
         for layer in getattr(self.networks, name).layers:
             rows = self._layer(layer, rows)
         return rows
 
-    def _layer(self, layer: nn.Module, rows: list[list[float]]) -> list[list[float]]:
+    def _layer(self, layer: nn.Module, rows: Rows) -> Rows:
         weight, bias = layer.linear.weight.tolist(), layer.linear.bias.tolist()
-        out = [
-            [sum(a * b for a, b in zip(w, row, strict=True)) + c for w, c in zip(weight, bias, strict=True)]
-            for row in rows
-        ]
+        out = [[product + b for product, b in zip(products, bias, strict=True)] for products in dots(rows, weight)]
         gain, shift = layer.norm.weight.tolist(), layer.norm.bias.tolist()
         for j in range(len(weight)):
             column = [row[j] for row in out]
@@ -41,26 +39,25 @@ class Oracle:
         return out
 
 
-def mean_square(x: list[list[float]], y: list[list[float]]) -> float:
+def mean_square(x: Rows, y: Rows) -> float:
     return float(np.mean([(a - b) ** 2 for p, q in zip(x, y, strict=True) for a, b in zip(p, q, strict=True)]))
 
 
-def cross_entropy(scores: list[list[float]], labels: list[int]) -> float:
+def cross_entropy(scores: Rows, labels: list[int]) -> float:
     return float(np.mean([math.log(sum(map(math.exp, row))) - row[y] for row, y in zip(scores, labels, strict=True)]))
 
 
-def dots(x: list[list[float]], y: list[list[float]]) -> list[list[float]]:
+def dots(x: Rows, y: Rows) -> Rows:
     return [[sum(a * b for a, b in zip(p, q, strict=True)) for q in y] for p in x]
 
 
-def case(name: str, **settings: object) -> tuple[ClipClapMethod, object, Tensor]:
+def case(name: str, dataset: Dataset) -> tuple[ClipClapMethod, TrainSet, Tensor]:
     """A method with networks of random normalisations, its data, and rows of a batch: one class comes twice."""
-    train, classes = world(seen=4, clips=6).training()
-    method = build(name, settings={**SMALL, "dropout": 0.0, **settings})
+    train, classes = dataset.training()
+    method = build(name, settings={**SMALL, "dropout": 0.0})
     assert isinstance(method, ClipClapMethod)
-    method.text_ = None
     data = load_train_set(train, classes, True, torch.device("cpu"))
-    method.networks_ = method.build({"audio": 20, "video": 24, "text": 8}, Generator().manual_seed(0))
+    method.networks_ = method.build(dimensions(train, classes), Generator().manual_seed(0))
     g = Generator().manual_seed(1)
     for module in method.networks_.modules():
         if isinstance(module, nn.BatchNorm1d):

@@ -37,7 +37,7 @@ def test_the_published_networks_have_so_many_parameters(input_: str, sizes: dict
 
 
 def test_the_loss_is_that_of_loops() -> None:
-    method, data, rows = case("clipclap")
+    method, data, rows = case("clipclap", world(seen=4, clips=6))
     labels = data.labels[rows].tolist()
     assert len(set(labels)) < len(labels), "a class that comes twice tells the batch's statistics from the classes'"
     x = [data.feature["video"][i].tolist() + data.feature["audio"][i].tolist() for i in rows.tolist()]
@@ -58,7 +58,7 @@ def test_the_loss_is_that_of_loops() -> None:
 
 
 def test_the_target_of_the_reconstruction_learns_along() -> None:
-    method, data, rows = case("clipclap")
+    method, data, rows = case("clipclap", world(seen=4, clips=6))
     method.networks_.d_o.requires_grad_(False)
     method.loss(data, rows, Generator())["rec"].backward()
     alone = method.networks_.w_enc.layers[0].linear.weight.grad.clone()
@@ -71,7 +71,7 @@ def test_the_target_of_the_reconstruction_learns_along() -> None:
 
 def test_statistics_of_text_are_taken_twice_a_step_clips_first() -> None:
     """Momentum .1: after a step the mean is .9 (.1 of the batch's) + .1 of the classes'."""
-    method, data, rows = case("clipclap")
+    method, data, rows = case("clipclap", world(seen=4, clips=6))
     layer = method.networks_.w_enc.layers[0]
     of_batch, of_classes = (layer.linear(text).mean(0) for text in (data.text[data.labels[rows]], data.text))
     method.loss(data, rows, Generator())

@@ -71,12 +71,13 @@ class HSPMoE(ClipClapMethod[Networks], name="hsp-moe"):
         "raw distances are scaled by the mean distance of the tested clips (no labels); here by that of training clips"
     )
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "hsp-moe-raw-alone": {"far_weight": 1.0},
+        "hsp-moe-raw-alone": {"far_weight": 1.0, "space": "shared"},
         "hsp-moe-without-raw": {"far_weight": 0.0},
     }
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "vggsound": {"lr": 1e-4, "epochs": 15},
         "activitynet": {"lr": 1e-4, "epochs": 15},
+        "realset": {"steps": 0, "plateau": 0, "epochs": 20, "lr": 3e-3, "space": "apart"},
     }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lr": (7e-5, 1e-4, 3e-4, 1e-3),
