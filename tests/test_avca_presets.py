@@ -111,5 +111,5 @@ def test_halves_of_a_plain_body_are_refused():
     sizes, generator = {"audio": 3, "video": 3, "text": 3}, torch.Generator()
     with pytest.raises(ConfigError, match="set body=batchnorm"):
         build("cjme", settings={"end_relu": True}).build(sizes, generator)
-    with pytest.raises(ConfigError, match="decoder_dropout=0.5"):
+    with pytest.raises(ConfigError, match=r"decoder_dropout=0\.5"):
         build("avgzslnet", settings={"decoder_dropout": 0.5}).build(sizes, generator)

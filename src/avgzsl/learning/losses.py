@@ -117,3 +117,15 @@ def relation(x: Float[Tensor, "b d"], y: Float[Tensor, "b e"]) -> Float[Tensor, 
     """Mean squared difference of the cosines among the rows of x and of those among the rows of y."""
     x, y = normalize(x, dim=1), normalize(y, dim=1)
     return (x @ x.T - y @ y.T).square().mean()
+
+
+def distribution_gap(x: Float[Tensor, "b d"], y: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+    """KDA's distance of paired rows, each taken as a sample of numbers: by the means and deviations of these.
+
+    That is the square of (mean - mean)² + (deviation - deviation)², a Wasserstein distance of normal distributions.
+    """
+    means = (x.mean(1) - y.mean(1)).square()
+    deviations = (
+        x.var(1, correction=0).clamp(min=1e-12).sqrt() - y.var(1, correction=0).clamp(min=1e-12).sqrt()
+    ).square()
+    return (means + deviations).square()
