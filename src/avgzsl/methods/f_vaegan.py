@@ -40,7 +40,6 @@ from avgzsl.methods._vaegan import (
 from avgzsl.scores.similarity import Name
 from avgzsl.types import MODALITIES, Modality
 
-_CRITIC_STEPS = 5  # to one of the generator, where the schedule is as it was meant
 _SAME = 1e-5  # of the largest number of a text: as near are two texts of one class, made in lists of different length
 _PREFIX = "kept."
 
@@ -67,7 +66,9 @@ class FVAEGAN(JointMethod[Networks], name="f-vaegan"):
     normalise: bool = False
     """Scale audio and video features to length 1 by themselves; end to end they are of length 1 in any case."""
     updates: Literal["as-meant", "as-shipped"] = "as-shipped"
-    """An epoch: one step of critics and one of the generator (the public code), or all batches, five to one."""
+    """An epoch: one step of critics and one of the generator (the public code), or all batches."""
+    critic_steps: int = Field(default=5, ge=1)
+    """Steps of critics to one of the generator, where updates are as meant."""
     output: Literal["sigmoid", "linear"] = "sigmoid"
     """Made features: between 0 and 1, with cross-entropy to real ones, or of any sign, with squared differences."""
     latent: int = Field(default=300, ge=1)
@@ -153,7 +154,7 @@ class FVAEGAN(JointMethod[Networks], name="f-vaegan"):
         def loss(rows: Int[Tensor, " b"]) -> dict[str, Tensor]:
             return self.maker_loss(setup.data, rows, setup.generator)
 
-        return (Turn(setup.networks.makers, loss, 1 if self.updates == "as-shipped" else _CRITIC_STEPS),)
+        return (Turn(setup.networks.makers, loss, 1 if self.updates == "as-shipped" else self.critic_steps),)
 
     def loss(self, data: TrainSet, rows: Int[Tensor, " b"], generator: Generator | None) -> dict[str, Tensor]:
         """Of the critics: made features less real ones, and the gradient penalty. D2 has no text, and seen clips."""
@@ -255,7 +256,7 @@ class FVAEGAN(JointMethod[Networks], name="f-vaegan"):
         self.kept_ = kept
 
 
-def _joined(feature: Mapping[Modality, Float[Tensor, "n _d"]], rows: Int[Tensor, " b"]) -> Float[Tensor, "b n"]:
+def _joined(feature: Mapping[Modality, Float[Tensor, "n _d"]], rows: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
     """Both features of clips end to end, of length 1."""
     return unit_rows(torch.cat([feature[m][rows] for m in MODALITIES], 1).float())
 
