@@ -202,7 +202,7 @@ def numbered(lengths: list[int], width: int) -> Sequences:
 
 
 def test_crops_follow_the_public_code():
-    """60 steps of picture at 0.64 s, 37 of sound at 0.96 s, which begin where the picture begins, or as late as can be."""
+    """60 steps of picture at 0.64 s, 37 of sound at 0.96 s, which begin with the picture, or as late as can be."""
     crop = Crop.of(60, 0.96, 0.64, fixed=True)
     assert (crop.video, crop.audio, Crop.of(300, 0.96, 0.64, True).audio) == (60, 37, 184)
     steps = {"audio": numbered([10, 66, 40], 2), "video": numbered([20, 100, 90], 2)}

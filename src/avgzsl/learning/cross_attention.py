@@ -52,7 +52,8 @@ class CrossLayer(nn.Module):
         return out
 
     def _by_head(self, x: Float[Tensor, "b n _h"]) -> Float[Tensor, "b h n _p"]:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        parted: Tensor = x.unflatten(-1, (self.heads, -1))
+        return parted.transpose(1, 2)
 
 
 class CrossAttention(nn.Module):
