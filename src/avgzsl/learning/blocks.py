@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
 from avgzsl.errors import ConfigError
-from avgzsl.learning.nets import bounded, dropout_relu, linear_layer, take_rows
+from avgzsl.learning.nets import bounded, linear_layer, relu_dropout, take_rows
 
 
 class Layer(nn.Module):
@@ -32,7 +32,7 @@ class Layer(nn.Module):
         if generator is not None and len(x) < 2:
             raise ConfigError("batch normalisation learns from two rows or more in a step; set batch_size=2 or more")
         self.norm.train(generator is not None)
-        return dropout_relu(self.norm(x), self.dropout, generator)
+        return relu_dropout(self.norm(x), self.dropout, generator)
 
 
 class Block(nn.Module):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -21,6 +22,7 @@ from torch import Generator, Tensor, nn
 from avgzsl.errors import ConfigError
 from avgzsl.learning.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from avgzsl.learning.sampling import ClassPrior
+from avgzsl.learning.turns import Turn, optimiser_tensors, restore_optimisers, step_through
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.weights import Encoder
 
@@ -111,8 +113,9 @@ class Sampler(Protocol):
 class Stage:
     """A part of a fit: `loss` is minimised over the weights of `trained`, a part of `whole`, on batches of `sampler`.
 
-    `loss` gives its terms by name, which are added. Stages of a fit share a checkpoint, in the order of their `number`;
-    `generator` is all the randomness that sampler and loss have.
+    `loss` gives its terms by name, which are added; `further` turns of a step have weights and a loss of their own, and
+    an optimiser each. Stages of a fit share a checkpoint, in the order of their `number`; `generator` is all the
+    randomness that sampler and losses have.
     """
 
     number: int
@@ -123,6 +126,12 @@ class Stage:
     loss: Callable[[Any], Mapping[str, Tensor]]
     schedule: Schedule
     generator: Generator
+    further: tuple[Turn, ...] = ()
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """All turns of a step, in their order."""
+        return Turn(self.trained, self.loss), *self.further
 
 
 def train(stage: Stage, job: Job) -> None:
@@ -138,7 +147,7 @@ def train(stage: Stage, job: Job) -> None:
         raise ConfigError(
             f"patience={schedule.patience} stops by validation HM, but there is no validation; set it to 0"
         )
-    loop = _Loop(stage, job, _optimiser(schedule, stage.trained))
+    loop = _Loop(stage, job, [_optimiser(schedule, turn.trained) for turn in stage.turns])
     loop.resume()
     if loop.finished:
         return
@@ -183,29 +192,21 @@ def plateaus(looks: Sequence[float], patience: int) -> int:
 def _optimiser(schedule: Schedule, module: nn.Module) -> torch.optim.Optimizer:
     if schedule.optimiser == "adam":
         betas = (schedule.momentum, _SECOND_BETA)
-        return torch.optim.Adam(module.parameters(), schedule.lr, betas, weight_decay=schedule.weight_decay)
+        # fused: one pass over the weights, where the plain one takes ten
+        return torch.optim.Adam(module.parameters(), schedule.lr, betas, weight_decay=schedule.weight_decay, fused=True)
     return torch.optim.SGD(
         module.parameters(), schedule.lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay
     )
 
 
-def _step_through(stage: Stage, optimiser: torch.optim.Optimizer) -> dict[str, float]:
-    """One pass over the batches; the mean of each term over the steps. Raises ConfigError when the loss diverges."""
-    sums: dict[str, Tensor] = {}
-    steps = 0
+def _run_steps(stage: Stage, optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, float]:
+    """One pass over the batches; the mean of each term. Raises ConfigError when the loss diverges."""
     device, bf16 = stage.generator.device, stage.schedule.precision == "bf16"
-    for batch in stage.sampler.epoch(stage.generator):
-        with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
-            terms = stage.loss(batch)
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
-        optimiser.step()
-        steps += 1
-        for key, value in terms.items():
-            sums[key] = sums.get(key, torch.zeros((), device=device)) + value.detach()
-    means = {key: float(value) / steps for key, value in sums.items()}
+    precision = partial(torch.autocast, device.type, torch.bfloat16) if bf16 else nullcontext
+    means = step_through(stage.turns, optimisers, stage.sampler.epoch(stage.generator), precision, device)
     bad = [key for key, value in means.items() if not isfinite(value)]
-    if bad or not all(bool(torch.isfinite(weight).all()) for weight in stage.trained.parameters()):
+    weights = (weight for turn in stage.turns for weight in turn.trained.parameters())
+    if bad or not all(bool(torch.isfinite(weight).all()) for weight in weights):
         what, lr = ", ".join(bad) or "weights", stage.schedule.lr
         raise ConfigError(f"the loss is no longer finite ({what}); lr={lr} is too high here, lower it")
     return means
@@ -223,7 +224,7 @@ class _Loop:
 
     stage: Stage
     job: Job
-    optimiser: torch.optim.Optimizer
+    optimisers: list[torch.optim.Optimizer]
     epoch: int = 0
     finished: bool = False
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -242,9 +243,9 @@ class _Loop:
         """Train for an epoch and look at validation where it is time; the record, which is in the history."""
         stage, job, schedule = self.stage, self.job, self.stage.schedule
         rate = learning_rate(schedule, self.epoch, self.looks())
-        for group in self.optimiser.param_groups:
+        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
             group["lr"] = rate
-        terms = _step_through(stage, self.optimiser)
+        terms = _run_steps(stage, self.optimisers)
         self.epoch += 1
         record: Record = {"stage": stage.name, "epoch": self.epoch, "lr": rate, "loss": sum(terms.values()), **terms}
         if job.monitor is not None and (self.epoch == schedule.epochs or self.epoch % job.monitor_every == 0):
@@ -263,10 +264,8 @@ class _Loop:
             "best": self.best,
             "sampler": self.stage.sampler.state(),
             "generator": {"state": self.stage.generator.get_state()},
+            **optimiser_tensors(self.optimisers),
         }
-        optimiser = self.optimiser.state_dict()["state"]
-        slots = ((f"{i}/{key}", value) for i, part in optimiser.items() for key, value in part.items())
-        tensors["optimiser"] = {key: value for key, value in slots if value is not None}
         write_checkpoint(path, Checkpoint(self.stage.number, self.epoch, self.finished, self.job.history, tensors))
         self.saved_at = time.monotonic()
 
@@ -284,8 +283,4 @@ class _Loop:
         if saved.stage == stage.number:
             self.epoch, self.best = saved.epoch, saved.tensors["best"]
             stage.sampler.restore(saved.tensors["sampler"])
-            slots: dict[int, dict[str, Tensor]] = {}
-            for key, value in saved.tensors["optimiser"].items():
-                index, slot = key.split("/")
-                slots.setdefault(int(index), {})[slot] = value
-            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": slots})
+            restore_optimisers(self.optimisers, saved.tensors)

@@ -62,6 +62,8 @@ class Method(ABC):
     untrained: ClassVar[bool] = False  # no weights: encoders as they are; of the package's own methods, one
     # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is
     text_by_modality: ClassVar[bool] = False
+    # the embedding of a name hangs on the other names of its list: a list is embedded whole, never name by name
+    names_together: ClassVar[bool] = False
     citation: ClassVar[str] = ""  # keys of `references.bib`, with commas between, or a BibTeX entry of its own
     chosen_on_test: ClassVar[str] = ""  # what its authors selected on test clips, in one line; nothing known: empty
     searchable: ClassVar[str] = ""  # why no index can serve it, in one line; empty: one can

@@ -99,6 +99,16 @@ def dimensions(train: ClipSet, classes: ClassTable) -> dict[str, int]:
     return {**sizes, "text": classes.text.shape[1]}
 
 
+def check_widths(clips: ClipSet, sizes: Mapping[str, int]) -> None:
+    """Raises ModalityError for features of another dimension than the model was trained on."""
+    for modality in MODALITIES:
+        given = clips.feature(modality)
+        if given is not None and modality in sizes and given.shape[1] != sizes[modality]:
+            raise ModalityError(
+                f"{modality} features have {given.shape[1]} dimensions, the model was trained on {sizes[modality]}"
+            )
+
+
 def clip_features(
     clips: ClipSet, sizes: Mapping[str, int], normalise: bool, device: torch.device
 ) -> dict[Modality, Float[Tensor, "n _d"]]:
@@ -106,15 +116,12 @@ def clip_features(
 
     Raises ModalityError for another dimension than the model was trained on.
     """
+    check_widths(clips, sizes)
     features: dict[Modality, Tensor] = {}
     for modality in MODALITIES:
         given = clips.feature(modality)
         if given is None or modality not in sizes:
             continue
-        if given.shape[1] != sizes[modality]:
-            raise ModalityError(
-                f"{modality} features have {given.shape[1]} dimensions, the model was trained on {sizes[modality]}"
-            )
         x = torch.where(clips.has(modality)[:, None], given.to(torch.float32), 0.0).to(device)
         features[modality] = unit_rows(x) if normalise else x
     return features

@@ -18,6 +18,7 @@ from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.learning.sampling import PairSampler
 from avgzsl.learning.train_set import TrainSet, load_train_set
 from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
+from avgzsl.learning.turns import Turn
 from avgzsl.methods._base import Method, fitted
 from avgzsl.methods._inputs import dimensions
 from avgzsl.support.device import pick_device
@@ -75,6 +76,10 @@ class NetworkMethod(Schedule, Method, Generic[Nets]):
         sampler = self.sampler(data.labels, len(classes))
         return Setup(networks, data, sampler, Generator(device).manual_seed(job.seed), job)
 
+    def further(self, setup: Setup[Nets]) -> tuple[Turn, ...]:
+        """Turns of a step after the one of `loss`: other weights, by another loss. By default there are none."""
+        return ()
+
     def fit_networks(self, setup: Setup[Nets], trained: nn.Module | None = None) -> None:
         """The first stage of a fit: the weights of `trained`, some or (None) all of the networks."""
         self.networks_ = setup.networks
@@ -83,7 +88,11 @@ class NetworkMethod(Schedule, Method, Generic[Nets]):
             return self.loss(setup.data, batch, setup.generator)
 
         whole = setup.networks
-        train(Stage(0, "networks", whole, trained or whole, setup.sampler, loss, self, setup.generator), setup.job)
+        further = self.further(setup)
+        train(
+            Stage(0, "networks", whole, trained or whole, setup.sampler, loss, self, setup.generator, further),
+            setup.job,
+        )
 
     def learned(self) -> dict[str, Tensor]:
         """Weights of all networks."""

@@ -44,7 +44,7 @@ class APN(Ported, name="apn"):
             "twice": False,
             "batch_size": 64,
             "steps": 5,
-            "epochs": 100,
+            "epochs": 60,
             "plateau": 0,
         },
     }

@@ -105,7 +105,7 @@ class KDA(JointMethod[Networks], name="kda"):
     chosen_on_test: ClassVar[str] = "the penalty of seen classes"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {"loss_by": "paper"},
-        "realset": {"batch_size": 128, "steps": 10, "epochs": 15, "milestones": (10, 13), "plateau": 0},
+        "realset": {"batch_size": 128, "steps": 10, "epochs": 12, "milestones": (8,), "plateau": 0},
     }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lr": (3e-4, 1e-3, 3e-3),

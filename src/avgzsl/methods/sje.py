@@ -29,7 +29,7 @@ class SJE(Ported, name="sje"):
     citation: ClassVar[str] = "sje, avca"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "avca-main": {"scale": "none"},
-        "dot": {"scale": "l2", "text_scale": "unit", "compare_by": "dot", "steps": 0, "epochs": 100, "plateau": 0},
+        "dot": {"scale": "l2", "text_scale": "unit", "compare_by": "dot", "steps": 0, "epochs": 60, "plateau": 0},
         # for about a thousand clips
         "realset": {
             "scale": "l2",
@@ -37,7 +37,7 @@ class SJE(Ported, name="sje"):
             "compare_by": "dot",
             "batch_size": 64,
             "steps": 5,
-            "epochs": 100,
+            "epochs": 60,
             "plateau": 0,
         },
     }

@@ -238,7 +238,7 @@ def _figure6(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) ->
     panels = {}
     for label, method in fitted.items():
         embeddings = method.embed_clips(clips)
-        text = method.embed_text(classes.text[class_numbers])
+        text = method.embed_text(classes.text).take(class_numbers)  # a list of names is embedded whole
         for modality in MODALITIES:
             z, t = embeddings.of(modality), text.of(modality)
             if z is not None and t is not None:

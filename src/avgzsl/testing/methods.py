@@ -32,6 +32,7 @@ class MethodSuite:
         "batch_size": 64,
         "milestones": (20,),
         "lr": 0.1,
+        "depth": 1,
         "attention_epochs": 2,
     }
 
@@ -164,6 +165,17 @@ class MethodSuite:
         straight = all_scores(fitted, data.split("test"), data.classes)
         permuted = all_scores(fitted, data.split("test"), data.classes.take(order))
         assert_same({key: value[:, order] for key, value in straight.items()}, permuted, exactly=False)
+
+    def test_names_are_embedded_one_by_one_unless_it_says_together(self) -> None:
+        """What a name is embedded as hangs on no other name of the list, or the method says that it does."""
+        fitted, classes = self.fitted(), self.world().classes
+        some = torch.tensor([4, 1])
+        whole, part = fitted.embed_text(classes.text).take(some), fitted.embed_text(classes.text[some])
+        for modality in TEST_MODALITIES:
+            expected, found = whole.of(modality), part.of(modality)
+            if expected is not None and found is not None:
+                assert torch.allclose(expected, found, atol=1e-5) != self.kind.names_together, modality
+        assert self.kind.searchable or not self.kind.names_together, "an index meets names that come later"
 
     def test_state_restores_to_identical_scores(self) -> None:
         data, fitted = self.world(), self.fitted()
