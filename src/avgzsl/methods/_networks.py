@@ -90,7 +90,8 @@ class NetworkMethod(Schedule, Method, Generic[Nets]):
         whole = setup.networks
         further = self.further(setup)
         train(
-            Stage(0, "networks", whole, trained or whole, setup.sampler, loss, self, setup.generator, further), setup.job
+            Stage(0, "networks", whole, trained or whole, setup.sampler, loss, self, setup.generator, further),
+            setup.job,
         )
 
     def learned(self) -> dict[str, Tensor]:

@@ -53,8 +53,8 @@ def load_bank(words: Recogniser) -> Bank:
 def choose_lines(run: Run, dataset: Dataset, encoders: EncoderChoice | None = None) -> dict[ModeName, LinesRecord]:
     """The lines of likely hits, by mode, from the validation clips of the run's data; none where these cannot tell.
 
-    They tell with a bank, and with clips of at least five classes, of a method that can be searched with. What encoders the run knows are looked for as in a
-    search; one that is not at hand costs the lines, and the method's own hold.
+    They tell with a bank, and with clips of at least five classes, of a method that can be searched with. What encoders
+    the run knows are looked for as in a search; one that is not at hand costs the lines, and the method's own hold.
     """
     val = dataset.splits.get("val")
     if val is None or not len(val) or run.method.searchable:
