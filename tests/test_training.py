@@ -12,6 +12,7 @@ from avgzsl.data.clips import Dataset
 from avgzsl.errors import ConfigError, RunError
 from avgzsl.learning.checkpoint import read_checkpoint
 from avgzsl.learning.training import Job, Schedule, Stage, learning_rate, plateaus, train
+from avgzsl.learning.turns import Turn
 from avgzsl.methods import Method, build, method_class
 from avgzsl.support.device import pick_device
 from avgzsl.support.progress import Step
@@ -288,6 +289,38 @@ def test_a_finished_stage_is_not_trained_again(tmp_path):
     later = Job(checkpoint=file)
     train(Stage(0, "some", module, module, sampler, loss, Schedule(epochs=5), torch.Generator()), later)
     assert module[0].item() == 0.5  # as the later stage left it
+
+
+def test_turns_of_a_step_come_in_their_order_each_with_its_own_weights(tmp_path):
+    """Both losses have both weights; the second, in steps 0 and 2 of three, meets what the first made of its own."""
+    ours, theirs = (torch.nn.ParameterList([torch.nn.Parameter(torch.ones(1))]) for _ in range(2))
+    whole = torch.nn.ModuleList([ours, theirs])
+    job, met = Job(checkpoint=tmp_path / "c", checkpoint_seconds=0.0), []
+
+    class Three(Steps):
+        def epoch(self, generator):
+            return [0, 1, 2]
+
+    def first(batch):
+        return {"first": (2 * ours[0] + theirs[0]).sum()}
+
+    def second(batch):
+        met.append((batch, ours[0].item()))
+        return {"second": (ours[0] - theirs[0]).sum()}
+
+    schedule = Schedule(epochs=1, milestones=(), lr=0.125, momentum=0.0)
+    further = (Turn(theirs, second, every=2),)
+    train(Stage(0, "some", whole, ours, Three(), first, schedule, torch.Generator(), further), job)
+    assert (ours[0].item(), theirs[0].item()) == (1 - 3 * 0.25, 1 + 2 * 0.125)
+    assert met == [(0, 0.75), (2, 0.25)]
+    (record,) = job.history
+    # terms before the first step of each turn: 3, 2.625, 2.125 and -0.25, -0.875
+    assert record["first"] == pytest.approx((3 + 2.625 + 2.125) / 3) and record["second"] == (-0.25 - 0.875) / 2
+    assert {"optimiser", "optimiser-1"} <= read_checkpoint(tmp_path / "c").tensors.keys()
+    grown = Turn(theirs, lambda batch: {"b": 1e30 * theirs[0].sum()}, every=3)
+    still = Stage(0, "else", whole, ours, Three(), lambda batch: {"a": 0 * ours[0].sum()}, schedule, torch.Generator())
+    with pytest.raises(ConfigError, match=r"no longer finite \(weights\)"):
+        train(replace(still, schedule=replace(schedule, lr=1e38), further=(grown,)), Job())
 
 
 def test_an_unknown_device_is_a_clear_error():

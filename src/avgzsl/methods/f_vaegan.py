@@ -107,21 +107,29 @@ class FVAEGAN(JointMethod[Networks], name="f-vaegan"):
     searchable: ClassVar[str] = "its classifier is trained for one list of names at a time"
     chosen_on_test: ClassVar[str] = "in the port, the epochs of the generator and of the classifier"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        # for about a thousand clips
         "realset": {
             "updates": "as-meant",
+            "critic_steps": 1,
             "output": "linear",
+            "text_scale": "centred",
+            "latent": 16,
+            "hidden": 128,
             "adversarial": 10.0,
-            "epochs": 20,
+            "lr": 5e-3,
+            "epochs": 25,
             "synthetic": 100,
             "classifier_epochs": 10,
+            "classifier_lr": 1e-2,
         },
     }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "lr": (1e-4, 3e-4, 1e-3),
+        "lr": (3e-4, 1e-3, 5e-3),
         "updates": ("as-shipped", "as-meant"),
         "output": ("sigmoid", "linear"),
-        "adversarial": (1.0, 100.0, 1e5),
-        "synthetic": (100, 300, 1000),
+        "adversarial": (1.0, 10.0, 100.0, 1e5),
+        "latent": (16, 64, 300),
+        "classifier_lr": (1e-3, 3e-3, 1e-2),
     }
 
     def __post_init__(self) -> None:
