@@ -12,7 +12,6 @@ from avgzsl.testing import MethodSuite
 from avgzsl.testing.scores import chunks_of
 from avgzsl.types import TEST_MODALITIES
 
-
 QUICK = {"tcaf": {"lr": 0.01}}  # a transformer has no normalisation that would forgive steps of 0.1
 
 
