@@ -11,11 +11,12 @@ from avgzsl import pack, search
 from avgzsl.archive.indexing import index
 from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import ConfigError, UnknownNameError
-from avgzsl.experiments.train_evaluate import train
+from avgzsl.experiments.train_evaluate import evaluate, save_results, train
 from avgzsl.features.extract import extract
 from avgzsl.generators import generate
 from avgzsl.methods import bibtex, citation_keys, method_class, methods, references
 from avgzsl.reports.citing import cite, cited
+from avgzsl.reports.evaluation_files import write_evaluation
 from avgzsl.types import EncoderChoice
 from tests.small_set import write_set
 
@@ -97,6 +98,19 @@ def test_data_are_cited_by_their_layout(tmp_path):
     known = replace(data, layout="avca", source=str(tmp_path / "ucf"), generated="")
     assert cited(known) == ["avca", "ucf101"] and not cite([], [known]).startswith("%")
     assert cite([], [replace(known, layout="own")]).startswith("% ucf is no data set that is known here")
+
+
+def test_a_run_on_generated_data_says_so_in_its_tables_and_its_card(tmp_path):
+    made = generate("audioset-zsl", tmp_path / "set", scale=0.004, seed=3)
+    run = train(made, "least-squares", out=tmp_path / "run")
+    evaluation = evaluate(run)
+    save_results(run.folder, evaluation)
+    files = write_evaluation(evaluation, tmp_path / "files")
+    said = "The data are generated, and compare with nothing real. Made up: every clip (audioset-zsl, seed 3"
+    tables = next(file for file in files if file.name == "tables.md").read_text()
+    assert tables.count(said) == tables.count("(generated data)") == 2
+    pack(run, tmp_path / "packed")
+    assert (tmp_path / "packed" / "README.md").read_text().count(said) == 2
 
 
 def test_generated_data_say_so_and_so_does_a_store_of_their_features(tmp_path):

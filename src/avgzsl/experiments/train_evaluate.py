@@ -215,6 +215,7 @@ def evaluation_of(
         "stretched": {str(one.scored.mode): asdict(one.numbers) for one in measured if one.stretched},
         "tie_rule": "classification: unseen before seen, then class order; retrieval: a seeded random order (seed 0)",
         "notes": list(notes),
+        **({"generated": dataset.generated} if dataset.generated else {}),
     }
     return Evaluation(result_rows(measured, dataset.classes.names, calibration), provenance, measured, dataset, split)
 

@@ -83,7 +83,7 @@ def two_stage(
     stage_1 = as_dataset(path, first)
     numbers = find_numbers(run.method, stage_1.split("val"), stage_1.classes, penalty)
     again = {**asked, "epochs": epochs, "patience": 0} if epochs else asked
-    looks = {"validate_every": int(_has_plateaus(run.method)), "validate_on": stage_1}
+    looks: dict[str, Any] = {"validate_every": int(_has_plateaus(run.method)), "validate_on": stage_1}
     run = train(path, method, out=folder / "stage-2", choice=second, settings=again, **looks, **how)
     evaluation = _test(run, as_dataset(path, second), numbers, penalty, epochs)
     save_results(folder, evaluation)

@@ -42,7 +42,7 @@ def write_clip_report(folder: Path, store: Store, evaluation: Evaluation, recogn
             "words was; the numbers are of this small world and compare with nothing published.",
         ),
     )
-    for sheet in sheets(evaluation.results, evaluation.provenance["method"]):
+    for sheet in sheets(evaluation.results, evaluation.provenance["method"], evaluation.dataset.generated):
         page.add_rows(sheet.title, sheet.header, sheet.lines, sheet.caption)
     nearest = [(name.label, "seen" if name.seen else "unseen", f"{name.score:.3f}") for name in recognised.top]
     page.add_rows("The clip below, recognised", ("class", "in training", "score"), nearest, "Higher is nearer.")

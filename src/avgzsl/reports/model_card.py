@@ -123,7 +123,8 @@ def _results(method: str, results: Mapping[str, Any] | None) -> str:
         return "Not evaluated.\n"
     notes = [f"- {_line(note)}" for note in results["provenance"].get("notes", [])]
     split = results["provenance"].get("split", "test")
-    return "\n".join([f"On the {_line(split)} clips of its data.\n", markdown(results["results"], method), *notes, ""])
+    tables = markdown(results["results"], method, _line(str(results["provenance"].get("generated", ""))))
+    return "\n".join([f"On the {_line(split)} clips of its data.\n", tables, *notes, ""])
 
 
 def _calibration(recognition: Recognition | None) -> str:

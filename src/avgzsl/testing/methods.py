@@ -29,9 +29,9 @@ class MethodSuite:
     quick: ClassVar[Mapping[str, Any]] = {
         "epochs": 30,
         "batch_size": 64,
-        "steps": 0,
         "milestones": (20,),
         "lr": 0.1,
+        "steps": 0,
         "depth": 1,
         "attention_epochs": 2,
     }
@@ -45,9 +45,11 @@ class MethodSuite:
 
     def make(self, **settings: Any) -> Method:
         """A method that is not fitted, and will train quickly."""
-        names = {field.name for field in fields(self.kind)}
+        own = {field.name: field.default for field in fields(self.kind)}
         usual = {**self.quick, **({"space": "shared"} if self.kind.untrained else {})}
-        quick = {name: value for name, value in usual.items() if name in names}
+        quick = {name: value for name, value in usual.items() if name in own}
+        if "steps" in own and own.get("optimiser") == "adam":  # for which 0.1 is too much
+            quick["lr"] = min(quick["lr"], 0.01)
         return build(self.kind, settings={**quick, **settings})
 
     def world(self, missing: float = 0.0) -> Dataset:
