@@ -10,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from typer.testing import CliRunner
 
-from avgzsl.cli import show
+from avgzsl.cli import app, show
 from avgzsl.data.clips import ClassTable, Dataset
 from avgzsl.experiments.cells import Cell, Comparison, Result
 from avgzsl.reports.benchmark_report import write_benchmark
@@ -24,6 +25,7 @@ from avgzsl.reports.significance import cannot_compare, critical_difference
 from avgzsl.reports.summary import counted, summary_csv, summary_markdown, summary_sheets
 from avgzsl.reports.tables import markdown
 from tests.latex_reader import check, read_table
+from tests.small_set import write_set
 
 CLASSES = tuple(f"class {i}" for i in range(8))
 MADE_UP = "Made up: every clip (test, seed 0)."
@@ -249,3 +251,15 @@ def test_a_table_of_the_paper_in_all_forms():
     assert (own[2:5] == [r"40.00 $\pm$ --"] * 3 and own[5] == "54.76") or float(own[5]) > 0
     assert as_csv(TABLES["table1"], lines).splitlines()[0].startswith("model,modality,S,U,HM,S_sd")
     assert "nan" not in as_markdown(sheet) + as_csv(TABLES["table1"], lines)
+
+
+def test_the_command_prints_pipes_names_its_files_and_says_what_to_cite(tmp_path):
+    data = write_set(tmp_path / "set")
+    arguments = ["--methods", "least-squares,exemplars", "--seeds", "1", "--no-baselines", "--processes", "1", "--cite"]
+    done = CliRunner().invoke(app, ["benchmark", str(data), "--out", str(tmp_path / "out"), *arguments])
+    assert done.exit_code == 0, done.output
+    assert "| exemplars | both (eq wt) | " in done.stdout and "± –" in done.stdout
+    named = re.findall(r"^  (/.*)$", done.stdout, re.M)
+    assert {"summary.tex", "summary.csv", "per-class.csv", "report.html"} <= {name.rpartition("/")[2] for name in named}
+    assert done.stdout.rstrip().endswith("}") and "@inproceedings{exemplars," in done.stdout
+    assert "% set is no data set that is known here" in done.stdout
