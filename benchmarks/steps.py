@@ -86,7 +86,7 @@ def multiply(products: list[tuple[Tensor, Tensor, Tensor | None]]) -> None:
             torch.mm(x, y)
 
 
-def random_clips(sizes: tuple[int, int, int], sequences: bool, count: int = 2000) -> tuple[ClipSet, ClassTable]:
+def random_clips(sizes: tuple[int, int, int], sequences: bool, count: int = 1000) -> tuple[ClipSet, ClassTable]:
     """Clips and classes of these sizes; as sequences, as long as those of UCF-101: 7.2 seconds, 1 to 71."""
     g = torch.Generator().manual_seed(0)
     labels = torch.arange(count) % CLASSES
@@ -149,17 +149,14 @@ def rows_of(name: str) -> list[Row]:
         step(batch)
     ratios, shares, took = [], [], []
     for number in range(ROUNDS):
-        some = batches[2 + STEPS * number :][:STEPS]
-        collected = []
-        for batch in some:
-            with Collected() as one:
+        steps = products = loading = 0.0
+        for batch in batches[2 + STEPS * number :][:STEPS]:
+            with Collected() as own:
                 step(batch)
-            collected.append(one.products)
-        multiply(collected[0])
-        products = sum(seconds(lambda own=own: multiply(own)) for own in collected)
-        steps = sum(seconds(lambda batch=batch: step(batch)) for batch in some)
-        products = (products + sum(seconds(lambda own=own: multiply(own)) for own in collected)) / 2
-        loading = sum(seconds(lambda batch=batch: load(batch)) for batch in some)
+            before = seconds(lambda own=own: multiply(own.products))
+            steps += seconds(lambda batch=batch: step(batch))
+            products += (before + seconds(lambda own=own: multiply(own.products))) / 2
+            loading += seconds(lambda batch=batch: load(batch))
         ratios.append(steps / products)
         shares.append((loading / STEPS + sampling) / (steps / STEPS))
         took.append(steps / STEPS)
@@ -174,7 +171,7 @@ def main() -> None:
     """Put the table into --document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="*", help=f"of {', '.join(PUBLISHED)}; all, if none is given")
-    parser.add_argument("--document", type=Path)
+    parser.add_argument("--document", type=Path, help="put the table between its marks there")
     options = parser.parse_args()
     rows = [row for name in options.methods or PUBLISHED for row in rows_of(name)]
     head = f"{torch.get_num_threads()} threads, torch {torch.__version__}; medians of {ROUNDS} rounds of {STEPS} steps."
