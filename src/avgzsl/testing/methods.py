@@ -32,7 +32,6 @@ class MethodSuite:
         "batch_size": 64,
         "milestones": (20,),
         "lr": 0.1,
-        "steps": 0,
         "depth": 1,
         "attention_epochs": 2,
     }
