@@ -52,6 +52,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine --real $(REAL) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.closed_forms --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.seeds --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.steps --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.index --document docs/scale.md
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
 	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md

@@ -4,9 +4,12 @@ A sequence is a class token, the steps of sound, and the steps of picture. The t
 it; a step of sound sees the steps of picture, one of picture those of sound, and none its own modality, or itself.
 """
 
+from contextlib import nullcontext
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from avgzsl.learning.nets import add_dropout, dropout, linear_layer
@@ -45,15 +48,17 @@ class CrossLayer(nn.Module):
         query, key, value = (
             self._by_head(part) for part in (self.queries(normed[:, :wanted]), *self.keys_values(normed).chunk(2, -1))
         )
-        mixed = scaled_dot_product_attention(query, key, value, sees[:, None])
+        # on a GPU the gradients of the faster kernels have other bytes each time
+        with sdpa_kernel(SDPBackend.MATH) if x.is_cuda else nullcontext():
+            mixed = scaled_dot_product_attention(query, key, value, sees[:, None])
         x = add_dropout(x[:, :wanted], self.out(mixed.transpose(1, 2).flatten(2)), self.dropout, generator)
         inner = dropout(gelu(self.first(self.norm(x))), self.dropout, generator)
         out: Tensor = add_dropout(x, self.second(inner), self.dropout, generator)
         return out
 
     def _by_head(self, x: Float[Tensor, "b n _h"]) -> Float[Tensor, "b h n _p"]:
-        parted: Tensor = x.unflatten(-1, (self.heads, -1))
-        return parted.transpose(1, 2)
+        parted: Tensor = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return parted
 
 
 class CrossAttention(nn.Module):

@@ -21,7 +21,10 @@ from avgzsl.types import MODALITIES, Modality
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
 class ClipClap(ClipClapMethod[ClipClapNetworks], name="clipclap"):
-    """L = CE(theta_o . theta_w of all seen classes, y) + L_reg + L_rec, all weights 1."""
+    """Sound and picture end to end, drawn to the text of the class.
+
+    L = CE(theta_o . theta_w of all seen classes, y) + L_reg + L_rec, all weights 1.
+    """
 
     input: Input = "concat"
     """Feature of a clip: concat, both end to end, of clips that have both; or audio or video, with its text."""

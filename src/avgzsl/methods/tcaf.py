@@ -91,7 +91,10 @@ def _normal(size: int | tuple[int, int], generator: Generator) -> nn.Parameter:
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
 class TCaF(JointMethod[Networks], name="tcaf"):
-    """L = CE(theta_o . theta_w of all seen classes, y) + L_reg + L_rec, all weights 1."""
+    """Attention across the steps of sound and picture, drawn to the text of the class.
+
+    L = CE(theta_o . theta_w of all seen classes, y) + L_reg + L_rec, all weights 1.
+    """
 
     text_scale: TextScale = "raw"
     """Scaling of each part of the text of classes: raw, unit, or centred on the seen classes and then unit."""
