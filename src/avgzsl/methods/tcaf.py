@@ -30,6 +30,7 @@ from avgzsl.methods._inputs import check_widths, dimensions
 from avgzsl.methods._joint import JointMethod
 from avgzsl.methods._networks import Setup
 from avgzsl.methods._steps import Crop, Scaling, Steps, StepSet, steps_of
+from avgzsl.methods._tcaf_presets import PRESETS
 from avgzsl.methods._text import TextScale
 from avgzsl.support.device import pick_device
 from avgzsl.types import MODALITIES, Modality
@@ -165,68 +166,7 @@ class TCaF(JointMethod[Networks], name="tcaf"):
 
     sequences = True
     citation: ClassVar[str] = "tcaf"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "ucf-cls": {},
-        "activitynet-cls": {"attention_dropout": 0.4, "padding": "fixed", "longest_training": 60},
-        "vggsound-cls": {
-            "encoder_dropout": 0.2,
-            "depth": 8,
-            "attention_dropout": 0.5,
-            "place_dropout": 0.1,
-            "decoder_dropout": 0.2,
-            "lr": 6e-5,
-            "plateau": 0,
-        },
-        "ucf-main": {
-            "audio_seconds": 1.0,
-            "video_seconds": 1.0,
-            "hidden": 256,
-            "encoder_dropout": 0.4,
-            "depth": 5,
-            "decoder_dropout": 0.2,
-            "lr": 5e-5,
-            "plateau": 0,
-        },
-        "activitynet-main": {
-            "audio_seconds": 1.0,
-            "video_seconds": 1.0,
-            "padding": "fixed",
-            "longest_training": 60,
-            "hidden": 128,
-            "encoder_dropout": 0.2,
-            "depth": 8,
-            "heads": 3,
-            "per_head": 128,
-        },
-        "vggsound-main": {
-            "audio_seconds": 1.0,
-            "video_seconds": 1.0,
-            "hidden": 128,
-            "encoder_dropout": 0.2,
-            "depth": 8,
-            "heads": 6,
-            "per_head": 128,
-            "attention_dropout": 0.5,
-            "decoder_dropout": 0.2,
-            "text_dropout": 0.2,
-            "plateau": 0,
-        },
-        "realset": {
-            "normalise": True,
-            "test_times": "seconds",
-            "depth": 1,
-            "heads": 4,
-            "per_head": 32,
-            "width": 128,
-            "hidden": 256,
-            "decoder_hidden": 256,
-            "lr": 1e-3,
-            "steps": 20,
-            "epochs": 30,
-            "milestones": (20, 27),
-            "plateau": 0,
-        },
-    }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "lr": (7e-5, 3e-4, 1e-3),
         "depth": (1, 2, 4),
