@@ -65,12 +65,11 @@ bench: $(STAMP)
 TEXT = --text own --text minilm+descriptions=$(SENTENCES)
 tune: $(STAMP)
 	$(BIN)/python -m benchmarks.tuning $(REAL) $(TEXT) --work out/tune/realset --settings benchmarks/settings/realset.yaml
-	$(BIN)/python -m benchmarks.tuning out/realclips/store $(TEXT) --work out/tune/realclips --settings benchmarks/settings/realclips.yaml
 
 # all methods from tuned settings: docs/results.md
 results: $(STAMP)
 	$(BIN)/python -m benchmarks.results $(REAL) --settings benchmarks/settings/realset.yaml --descriptions $(SENTENCES) --work out/results --document docs/results.md --mark realset
-	$(BIN)/python -m benchmarks.results out/realclips/store --settings benchmarks/settings/realclips.yaml --descriptions $(SENTENCES) --work out/results --document docs/results.md --mark realclips
+	$(BIN)/python -m benchmarks.results out/realclips/store --settings benchmarks/settings/realset.yaml --descriptions $(SENTENCES) --only-sentences --models $(MODELS) --work out/results --document docs/results.md --mark realclips
 
 # the table of the README on real features: five class splits, three seeds, controls
 real: $(STAMP)

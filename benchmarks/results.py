@@ -104,8 +104,15 @@ def overview(by_text: Mapping[str, Sequence[Result]], calibration: str) -> str:
     return "\n".join(lines)
 
 
-def report(data: Path, settings: Mapping[str, Any], descriptions: Path, work: Path, processes: int | None) -> str:
-    """All tables of a data set, as Markdown."""
+def report(
+    data: Path,
+    settings: Mapping[str, Any],
+    by_name: Mapping[str, tuple[str, ...]],
+    models: Path | None,
+    work: Path,
+    processes: int | None,
+) -> str:
+    """All tables of a data set, as Markdown; `by_name` are the texts of classes."""
     datasets = open_splits(data)
     splits = list(datasets)
     told = any("video" in dataset.encoders for dataset in datasets.values())  # else `frozen` knows no text encoder
@@ -114,9 +121,11 @@ def report(data: Path, settings: Mapping[str, Any], descriptions: Path, work: Pa
     for calibration in CALIBRATIONS:
         entries = entries_of(names, settings.get(calibration, {}), splits)
         by_text: dict[str, list[Result]] = {}
-        for text, chosen in texts(descriptions).items():
+        for text, chosen in by_name.items():
             seeds = SEEDS[calibration] if text == SENTENCE else 1
-            by_text[text] = measure(data, entries, DataChoice(text=chosen), calibration, seeds, work, processes)
+            by_text[text] = measure(
+                data, entries, DataChoice(text=chosen, models=models), calibration, seeds, work, processes
+            )
         how = "no label of an unseen class" if calibration == "pseudo-unseen" else "labels of validation clips"
         parts += [f"### Tuned and calibrated by {calibration} ({how})", "", overview(by_text, calibration), ""]
         parts += [f"With {SENTENCE.removeprefix('+ ')}s, in full:", ""]
@@ -140,13 +149,17 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--descriptions", type=Path, required=True)
+    parser.add_argument("--only-sentences", action="store_true", help="not the other texts")
+    parser.add_argument("--models", type=Path, help="folder of the weights of what made the features, for `frozen`")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--document", type=Path, required=True)
     parser.add_argument("--mark", required=True)
     parser.add_argument("--processes", type=int)
     options = parser.parse_args()
     settings = read_tuned(options.settings)
-    made = report(options.data, settings, options.descriptions, options.work, options.processes)
+    by_name = texts(options.descriptions)
+    by_name = {SENTENCE: by_name[SENTENCE]} if options.only_sentences else by_name
+    made = report(options.data, settings, by_name, options.models, options.work, options.processes)
     put(options.document, f"results-{options.mark}", made)
 
 
