@@ -1,5 +1,6 @@
 """Kernel exemplars against loops over clips and classes, and what the trust in a clip does and does not change."""
 
+from dataclasses import replace
 from math import exp, sqrt
 
 import numpy as np
@@ -98,3 +99,19 @@ def test_a_class_without_the_modality_lends_no_trust_there():
     method = build("kernel-exemplars").fit(deaf, seen)
     scores = method.scores(data.split("test"), data.classes.text, "audio")
     assert bool(torch.isfinite(scores).all()) and bool(scores.abs().sum(1).all())
+
+
+def test_a_class_without_clips_of_a_modality_plays_no_part_there():
+    """Its text is zeros then, which a kernel of distances would take for a text like others."""
+    data, train, seen = problem()
+    bare = train.labels == 0
+    lacking = replace(train, has_audio=train.has_audio & ~bare)
+    without = train.where(~bare)
+    fewer = replace(without, labels=without.labels - 1)
+    classes = seen.take(torch.arange(1, len(seen)))
+    settings = {"text_scale": "unit"}  # no mean of the seen classes' texts, which would differ
+    left, right = (
+        build("kernel-exemplars", settings=settings).fit(*given).scores(data.split("test"), data.classes.text, "audio")
+        for given in ((lacking, seen), (fewer, classes))
+    )
+    torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)

@@ -15,8 +15,9 @@ from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments import train_evaluate as experiment
+from avgzsl.experiments import two_stage as protocol
 from avgzsl.experiments.gallery import gallery_of
-from avgzsl.experiments.numbers import choose_numbers
+from avgzsl.experiments.numbers import choose_numbers, validate
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.two_stage import GRIDS, best_epoch, find_numbers, grid_penalty, two_stage
 from avgzsl.learning.training import Job
@@ -162,6 +163,34 @@ def test_the_published_penalty_is_the_mean_of_three_from_a_grid(
     assert found.keys() == wanted.keys()
     assert all(found[mode].gamma == pytest.approx(wanted[mode], rel=0, abs=1e-12) for mode in wanted)
     assert mean > 0
+
+
+def test_of_hard_attention_both_is_the_modality_that_it_picks() -> None:
+    """As in the AVCA benchmark's CJME: in the published penalty, and where a training is looked at after an epoch."""
+    data = world(2)
+    few = {"epochs": 3, "steps": 4, "batch_size": 16, "hidden": 8, "text_hidden": 8, "embedding": 6}
+    method = build("cjme", "avca", {**few, "lr": 0.01})
+    method.fit(*data.training(), Job(seed=2))
+    val, seen = data.split("val"), data.classes.seen
+    audio, video = (method.scores(val, data.classes.text, modality).double() for modality in ("audio", "video"))
+    weight = method.embed_clips(val).video_weight
+    assert 0 < weight.sum() < len(weight)
+    picked = torch.where(weight[:, None] > 0.5, video, audio)
+    betas = [naive_grid(s.numpy(), val.labels.numpy(), seen.numpy()) for s in (audio, video, picked)]
+    found = find_numbers(method, val, data.classes, "avca-published")
+    assert found[Mode("both", "attention")].gamma == pytest.approx(sum(betas) / 3, rel=0, abs=1e-12)
+    best = classification(picked, val.labels, seen, calibrate(picked, val.labels, seen))
+    assert abs(validate(method, val, data.classes).HM - best.HM) < 1e-12
+
+
+@pytest.mark.parametrize(("penalty", "least"), [("avca-published", 1e-10), ("clipclap-published", 1e-10 / 3)])
+def test_a_published_penalty_is_never_zero(penalty: str, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their codes take a penalty of 0 for none at all, and so add a trace."""
+    monkeypatch.setattr(protocol, "grid_penalty", lambda *_: 0.0)
+    data = world(0)
+    method = build("least-squares").fit(*data.training())
+    found = find_numbers(method, data.split("val"), data.classes, penalty)
+    assert found[Mode("audio", "equal")].gamma == least
 
 
 def test_the_grid_takes_the_first_best_and_is_never_better_than_the_exact_one() -> None:

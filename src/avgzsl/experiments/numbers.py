@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.experiments.gallery import Gallery, gallery_of
-from avgzsl.experiments.protocol import Mode, Numbers, choose_modes
+from avgzsl.experiments.protocol import Mode, Numbers, choose_modes, main_fusion
 from avgzsl.methods import Method
 from avgzsl.scores.choosing import STRETCHES, Energy, Problem, choose_energy, choose_stacking, first_best
 from avgzsl.scores.metrics import Classification
@@ -53,11 +53,13 @@ def _choose(galleries: Sequence[Gallery], mode: Mode, energy: bool) -> Numbers:
 
 
 def validate(method: Method, clips: ClipSet, classes: ClassTable) -> Classification:
-    """How well clips are classified in the fullest mode with equal weights, at the penalty that is best for them.
+    """How well clips are classified in the fullest mode, at the penalty that is best for them.
 
-    Raises DataError as `choose_numbers`, ModalityError when the clips can be tested in no mode.
+    Weights of the modalities are equal, but where the method's attention picks one of them (`main_fusion`). Raises
+    DataError as `choose_numbers`, ModalityError when the clips can be tested in no mode.
     """
     gallery = gallery_of(method, clips, classes)
     modes = choose_modes(method, gallery.modes, None, None, "validation clips")
-    mode = [mode for mode in modes if mode.fusion == "equal"][-1]
+    wanted = ("equal", main_fusion(method))
+    mode = [mode for mode in modes if mode.fusion in wanted][-1]
     return gallery.classify(gallery.score(mode, choose_numbers([gallery], [mode], energy=False)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from avgzsl.errors import ConfigError, ModalityError, UnknownNameError
+from avgzsl.learning.attention import AttentionSettings
 from avgzsl.methods import Method
 from avgzsl.support.registry import unknown
 from avgzsl.types import MODALITIES, TEST_MODALITIES, Fusion, Modality, TestModality
@@ -79,6 +80,15 @@ def choose_modes(
             f"it can be tested on {', '.join(map(str, possible)) or 'nothing'}"
         )
     return chosen
+
+
+def main_fusion(method: Method) -> Fusion:
+    """The fusion by which a training is looked at: attention where the method takes one modality by it, else equal.
+
+    For a method whose attention is trained along and hard, as the AVCA benchmark's CJME, `both` is what that picks.
+    """
+    hard = isinstance(method, AttentionSettings) and (method.attention, method.attention_mode) == ("joint", "hard")
+    return "attention" if hard and "attention" in method.fusions else "equal"
 
 
 def choose_mode(

@@ -1,15 +1,15 @@
 """The two-stage protocol of the AVCA benchmark, on any class split that has a first stage.
 
 Stage 1 trains on `train` and is looked at after every epoch on the validation clips of seen and unseen classes: the
-epoch with the best HM (exact penalty, equal weights) is kept, and the penalty of each test mode is found there. Stage 2
-trains anew on train and validation together, for as many epochs, and is tested with those penalties. No test clip is
-looked at on the way. Where a method lowers its rate at a plateau, stage 2 looks at the validation clips of stage 1, as
-the published code does, though it now trains on them.
+epoch with the best HM (exact penalty; equal weights, or what hard attention picks) is kept, and the penalty of each
+test mode is found there. Stage 2 trains anew on train and validation together, for as many epochs, and is tested with
+those penalties. No test clip is looked at on the way. Where a method lowers its rate at a plateau, stage 2 looks at the
+validation clips of stage 1, as the published code does, though it now trains on them.
 
 `per-modality` takes the exact best-HM penalty of each mode. `avca-published` is the published choice: for audio, for
-video and for both the best of 16 penalties from 0 to 3, on distances (of both: the sum of audio's and video's), and
-then the mean of the three for all of them. `clipclap-published` is the same with ClipClap's grid, 76 penalties from 0
-to 5.
+video and for both the best of 16 penalties from 0 to 3, on distances (of both: the sum of audio's and video's, or the
+one that hard attention picks), and then the mean of the three for all of them, 1e-10 in the place of 0.
+`clipclap-published` is the same with ClipClap's grid, 76 penalties from 0 to 5, and 1e-10 / 3 more.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from avgzsl.errors import ConfigError, RunError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.gallery import gallery_of
 from avgzsl.experiments.numbers import choose_numbers
-from avgzsl.experiments.protocol import Mode, ModeNumbers, Numbers, choose_modes
+from avgzsl.experiments.protocol import Mode, ModeNumbers, Numbers, choose_modes, main_fusion
 from avgzsl.experiments.relabelled import look_up
 from avgzsl.experiments.train_evaluate import Evaluation, evaluation_of, save_results, train
 from avgzsl.learning.training import Schedule
@@ -47,7 +47,7 @@ GRIDS: Mapping[str, Float64[Tensor, " _k"]] = {
     "avca-published": torch.linspace(0, 3, 16, dtype=torch.float64),
     "clipclap-published": torch.linspace(0, 5, 76, dtype=torch.float64),
 }
-_MORE = {"clipclap-published": 1e-10 / 3}  # its code adds so much to the mean
+_TRACE = 1e-10  # what the published codes add to a penalty: to the sum of the three, or to a mean of 0
 FIRST = "stage-1"
 
 
@@ -115,12 +115,14 @@ def find_numbers(method: Method, val: ClipSet, classes: ClassTable, penalty: Pen
         return numbers
     apart = gallery.embeddings.joint is None  # then our `both` is the mean of two distances, theirs the sum
     scale = {mode: 2.0 if apart and mode == Mode("both", "equal") else 1.0 for mode in modes}
+    both = main_fusion(method)
     penalties = []
     for mode in modes:
-        if mode.fusion == "equal":
+        if mode.fusion == ("equal" if mode.modality != "both" else both):
             scored = gallery.score(mode, {})
             penalties.append(grid_penalty(scale[mode] * scored.scores, scored.labels, classes.seen, GRIDS[penalty]))
-    mean = sum(penalties) / len(penalties) + _MORE.get(penalty, 0.0)
+    mean = sum(penalties) / len(penalties)
+    mean = mean + _TRACE / 3 if penalty == "clipclap-published" else mean or _TRACE
     return {mode: replace(numbers.get(mode, Numbers()), gamma=mean / scale[mode]) for mode in modes}
 
 
