@@ -118,7 +118,7 @@ def report(
     told = any("video" in dataset.encoders for dataset in datasets.values())  # else `frozen` knows no text encoder
     names = [name for name in methods() if told or not method_class(name).untrained]
     parts: list[str] = []
-    for calibration in CALIBRATIONS:
+    for calibration in asked:
         entries = entries_of(names, settings.get(calibration, {}), splits)
         by_text: dict[str, list[Result]] = {}
         for text, chosen in asked[calibration].items():
@@ -149,6 +149,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--descriptions", type=Path, required=True)
+    parser.add_argument("--calibrations", nargs="*", choices=CALIBRATIONS, default=CALIBRATIONS)
     parser.add_argument("--only-sentences", nargs="*", choices=CALIBRATIONS, default=[], help="by these calibrations")
     parser.add_argument("--models", type=Path, help="folder of the weights of what made the features, for `frozen`")
     parser.add_argument("--work", type=Path, required=True)
@@ -158,7 +159,9 @@ def main() -> None:
     options = parser.parse_args()
     settings = read_tuned(options.settings)
     by_name = texts(options.descriptions)
-    asked = {by: {SENTENCE: by_name[SENTENCE]} if by in options.only_sentences else by_name for by in CALIBRATIONS}
+    asked = {
+        by: {SENTENCE: by_name[SENTENCE]} if by in options.only_sentences else by_name for by in options.calibrations
+    }
     made = report(options.data, settings, asked, options.models, options.work, options.processes)
     put(options.document, f"results-{options.mark}", made)
 
