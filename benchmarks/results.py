@@ -107,12 +107,12 @@ def overview(by_text: Mapping[str, Sequence[Result]], calibration: str) -> str:
 def report(
     data: Path,
     settings: Mapping[str, Any],
-    by_name: Mapping[str, tuple[str, ...]],
+    asked: Mapping[Calibration, Mapping[str, tuple[str, ...]]],
     models: Path | None,
     work: Path,
     processes: int | None,
 ) -> str:
-    """All tables of a data set, as Markdown; `by_name` are the texts of classes."""
+    """All tables of a data set, as Markdown; `asked` are the texts of classes, by calibration."""
     datasets = open_splits(data)
     splits = list(datasets)
     told = any("video" in dataset.encoders for dataset in datasets.values())  # else `frozen` knows no text encoder
@@ -121,7 +121,7 @@ def report(
     for calibration in CALIBRATIONS:
         entries = entries_of(names, settings.get(calibration, {}), splits)
         by_text: dict[str, list[Result]] = {}
-        for text, chosen in by_name.items():
+        for text, chosen in asked[calibration].items():
             seeds = SEEDS[calibration] if text == SENTENCE else 1
             by_text[text] = measure(
                 data, entries, DataChoice(text=chosen, models=models), calibration, seeds, work, processes
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--descriptions", type=Path, required=True)
-    parser.add_argument("--only-sentences", action="store_true", help="not the other texts")
+    parser.add_argument("--only-sentences", nargs="*", choices=CALIBRATIONS, default=[], help="by these calibrations")
     parser.add_argument("--models", type=Path, help="folder of the weights of what made the features, for `frozen`")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--document", type=Path, required=True)
@@ -158,8 +158,8 @@ def main() -> None:
     options = parser.parse_args()
     settings = read_tuned(options.settings)
     by_name = texts(options.descriptions)
-    by_name = {SENTENCE: by_name[SENTENCE]} if options.only_sentences else by_name
-    made = report(options.data, settings, by_name, options.models, options.work, options.processes)
+    asked = {by: {SENTENCE: by_name[SENTENCE]} if by in options.only_sentences else by_name for by in CALIBRATIONS}
+    made = report(options.data, settings, asked, options.models, options.work, options.processes)
     put(options.document, f"results-{options.mark}", made)
 
 

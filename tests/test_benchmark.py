@@ -61,7 +61,9 @@ def test_a_cell_is_what_train_and_evaluate_give(data, out, tmp_path):
         choice=DataChoice(class_split="class-split-1"),
         settings={"ridge": 0.01},
     )
-    assert results[2].rows == json.loads(json.dumps(evaluate(run).results))
+    rows = [{key: value for key, value in row.items() if key != "both_ways"} for row in results[2].rows]
+    assert rows == json.loads(json.dumps(evaluate(run).results))
+    assert all(("both_ways" in row) == (row["task"] == "classification") for row in results[2].rows)
 
 
 def test_only_missing_cells_run(data, out):

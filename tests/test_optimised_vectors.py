@@ -20,9 +20,10 @@ from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.learning.training import Job
 from avgzsl.methods import DAGGER, FOOTNOTE, build, dimensions
 from avgzsl.methods._class_vectors import ALPHA, LR, MARGIN, ClassVectors, _triples, drawn_triples, gradient
-from avgzsl.reports.comparison import as_csv, as_latex, as_markdown, measured_lines
+from avgzsl.reports.comparison import as_csv, as_sheet, measured_lines
 from avgzsl.reports.evaluation_files import write_evaluation
 from avgzsl.reports.published import TABLES
+from avgzsl.reports.sheet import as_latex, as_markdown
 from avgzsl.reports.summary import summary_markdown
 from avgzsl.testing import MethodSuite
 from avgzsl.testing.scores import all_scores, assert_same
@@ -278,12 +279,12 @@ def test_tables_of_a_grid_mark_the_published_form():
     assert f"| avgzslnet{DAGGER} | both (eq wt) |" in told and "| gcca | both (eq wt) |" in told and FOOTNOTE in told
     assert DAGGER not in summary_markdown([plain], "val", "gcca")
     assert [row["label"] for row in Comparison((plain, along)).rows()] == ["gcca", f"avgzslnet{DAGGER}"]
-    for form, mark in ((as_markdown, DAGGER), (as_latex, r"$\dagger$"), (as_csv, DAGGER)):
-        told, without = (
-            form(TABLES["table1"], measured_lines(TABLES["table1"], cells)) for cells in ([along], [plain])
-        )
-        assert mark in told and mark not in without
-    assert FOOTNOTE in as_markdown(TABLES["table1"], measured_lines(TABLES["table1"], [along]))
+    table = TABLES["table1"]
+    marked, without = (measured_lines(table, cells) for cells in ([along], [plain]))
+    for form, mark in ((as_markdown, DAGGER), (as_latex, r"$\dagger$")):
+        assert mark in form(as_sheet(table, marked)) and mark not in form(as_sheet(table, without))
+    assert DAGGER in as_csv(table, marked) and DAGGER not in as_csv(table, without)
+    assert FOOTNOTE in as_markdown(as_sheet(table, marked))
 
 
 @pytest.mark.parametrize("way", ["ez", "ez-all-names"])

@@ -74,24 +74,24 @@ def test_settings_of_some_methods_leave_those_of_others(data, tmp_path, monkeypa
     for value, chosen in ((0.1, NAMES), (0.2, NAMES[:1])):
         of_judge = {name: {"class-split": {"ridge": value}} for name in chosen}
         monkeypatch.setattr(tuning, "tune_all", lambda *_, found=of_judge: {"val": found, "pseudo-unseen": found})
-        words = ["tuning", str(data), "--work", str(tmp_path), "--settings", str(file)]
+        words = ["tuning", str(data), "--work", str(tmp_path), "--settings", str(file), "--trials", "5", "--folds", "3"]
         monkeypatch.setattr("sys.argv", [*words, *(["--methods", *chosen] if value == 0.2 else [])])
         tuning.main()
     kept = yaml.safe_load(file.read_text())
     assert kept["val"] == {"eszsl": {"class-split": {"ridge": 0.1}}, "least-squares": {"class-split": {"ridge": 0.2}}}
-    assert kept["val"] == kept["pseudo-unseen"] and (kept["trials"], kept["folds"]) == (8, 2)
+    assert kept["val"] == kept["pseudo-unseen"] and (kept["trials"], kept["folds"]) == (5, 3)
 
 
 def test_the_tables_are_means_of_the_cells_with_the_settings_of_each_split(data, tmp_path, monkeypatch):
     tuned = {"least-squares": {"class-split": {"ridge": 0.3}, "class-split-1": {"ridge": 0.01}}}
     settings = {"val": tuned, "pseudo-unseen": {}, "folds": 2, "trials": 4}
     monkeypatch.setattr(results, "methods", lambda: NAMES)
-    monkeypatch.setattr(results, "texts", lambda file: {"word2vec": (), results.SENTENCE: ()})
-    told = results.report(data, settings, tmp_path / "none.csv", tmp_path / "work", 1)
+    by_name = {"word2vec": (), results.SENTENCE: ()}
+    told = results.report(data, settings, by_name, None, tmp_path / "work", 1)
     entries = results.entries_of(NAMES, tuned, ["class-split", "class-split-1"])
     assert [entries[0].settings[split]["ridge"] for split in ("class-split", "class-split-1")] == [0.3, 0.01]
     assert entries[1].settings["class-split"] == search.start_of(method_class("eszsl"))
-    cells = results.measure(data, entries, DataChoice(), "val", tmp_path / "work", 1)
+    cells = results.measure(data, entries, DataChoice(), "val", 1, tmp_path / "work", 1)
     hms = [
         100 * row["HM"]
         for cell in cells
