@@ -183,7 +183,9 @@ def test_without_it_a_state_has_nothing_of_it():
     assert not any(name.startswith("class_text") for name in plain.state())
 
 
-@pytest.mark.parametrize("name", ["least-squares", "exemplars", "eszsl", "conse", "avgzslnet", "audio-only"])
+@pytest.mark.parametrize(
+    "name", ["least-squares", "exemplars", "eszsl", "conse", "avgzslnet", "audio-only", "clipclap", "hsp-moe"]
+)
 def test_a_run_of_it_is_restored_as_it_was(name):
     data = small_world()
     method = prepared(name)
@@ -235,6 +237,26 @@ def test_a_text_for_each_modality_has_vectors_for_each(name):
     assert_same(
         all_scores(method, data.split("test"), parted.classes), all_scores(again, data.split("test"), parted.classes)
     )
+
+
+@pytest.mark.parametrize("name", ["clipclap", "hsp-moe"])
+def test_vectors_of_both_modalities_are_read_side_by_side(name):
+    """Video's first, of length 1 together."""
+    data = small_world()
+    parted = replace(data, classes=in_parts(data.classes, ("audio", "video")))
+    method, text = prepared(name, data=parted), parted.classes.text
+    video, audio = (method.text_.vectors[m](part) for m, part in (("video", text[:, -7:]), ("audio", text[:, :-7])))
+    torch.testing.assert_close(method.read_text(text), torch.cat([video, audio], 1) / math.sqrt(2))
+    again = replace(method).restore(method.state(), dimensions(data.split("train"), parted.classes))
+    assert_same(
+        all_scores(method, data.split("test"), parted.classes), all_scores(again, data.split("test"), parted.classes)
+    )
+
+
+def test_distances_to_the_text_as_it_was_made_need_it():
+    train, classes = small_world().training()
+    with pytest.raises(ConfigError, match="text_prepare=ez moves it; set text_prepare=none, or space=apart"):
+        build("hsp-moe", settings={"text_prepare": "ez", "space": "shared"}).fit(train, classes, Job())
 
 
 def test_encoders_as_they_are_take_none():

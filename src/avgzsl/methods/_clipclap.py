@@ -110,8 +110,12 @@ class ClipClapMethod(JointMethod[Nets]):
     def read_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c _w"]:
         """The scaled parts that serve what is read, side by side, those for video first; raw ones as in the file.
 
-        Raises ConfigError where no part serves it.
+        Vectors that were optimised (`text_prepare`) take their place, those for video first. Raises ConfigError where
+        no part serves what is read.
         """
+        if vectors := self.prepare_text.vectors:
+            made = [self.prepare_text(text, key) for key in (None, *ORDER) if key in vectors]
+            return torch.cat(made, 1) / len(made) ** 0.5
         parts = [(part, x) for part, x in self.prepare_text.scaled(text) if part.modality in (None, *self.reads)]
         if not parts:
             raise ConfigError(
@@ -139,6 +143,8 @@ class ClipClapMethod(JointMethod[Nets]):
         """Weights of all networks, from `state`."""
         parts = self.prepare_text.parts or (Columns(sizes["text"]),)
         width = sum(part.width for part in parts if part.modality in (None, *self.reads))
+        if vectors := self.prepare_text.vectors:
+            width = sum(own.vectors.shape[1] for own in vectors.values())
         super().restore_learned(state, {**sizes, "text": width})
 
     def side_by_side(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, "n _d"]:

@@ -105,8 +105,15 @@ class HSPMoE(ClipClapMethod[Networks], name="hsp-moe"):
     def shares(self, sizes: Mapping[str, int]) -> bool:
         """Whether text and features, [video ; audio] both, stand in one space. Raises ConfigError where they cannot.
 
-        `sizes` are those of audio, video and of the text that is read.
+        `sizes` are those of audio, video and of the text that is read. Vectors that were optimised stand nowhere else.
         """
+        if self.text_prepare != "none":
+            if self.space == "shared":
+                raise ConfigError(
+                    f"space=shared compares features with the text as its encoder made it, and text_prepare="
+                    f"{self.text_prepare} moves it; set text_prepare=none, or space=apart"
+                )
+            return False
         video = sum(part.width for part in self.prepare_text.parts if part.modality == "video")
         fits = sizes["text"] == sizes["video"] + sizes["audio"] and video in (0, sizes["video"])
         if self.space == "shared" and not fits:
