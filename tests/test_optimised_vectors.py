@@ -31,7 +31,7 @@ from avgzsl.testing.worlds import in_parts, small_world, some_world
 from avgzsl.text.encoders import load as load_text
 from tests import clip_runs
 
-QUICK = {"epochs": 3, "batch_size": 64, "attention_epochs": 1}
+QUICK = {"epochs": 3, "steps": 5, "batch_size": 64, "attention_epochs": 1}
 
 
 def unit(count, width, seed):
