@@ -115,8 +115,8 @@ class ClipClapMethod(JointMethod[Nets]):
         """
         if vectors := self.prepare_text.vectors:
             made = [self.prepare_text(text, key) for key in (None, *ORDER) if key in vectors]
-            joined: Tensor = torch.cat(made, 1)
-            return joined / len(made) ** 0.5
+            scaled: Tensor = torch.cat(made, 1) / len(made) ** 0.5
+            return scaled
         parts = [(part, x) for part, x in self.prepare_text.scaled(text) if part.modality in (None, *self.reads)]
         if not parts:
             raise ConfigError(
