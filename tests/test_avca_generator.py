@@ -121,7 +121,7 @@ def test_classes_look_as_their_words_say() -> None:
 
 
 def test_options_are_of_their_kind(lists: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="avca needs the options splits, w2v"):
+    with pytest.raises(ConfigError, match="avca needs --splits, --w2v; give them too"):
         generate("avca", tmp_path / "out")
     with pytest.raises(ConfigError, match="audioset-zsl takes no option splits; it takes audio_dim"):
         generate("audioset-zsl", tmp_path / "out", splits=lists[0])

@@ -85,6 +85,8 @@ def test_methods_and_layouts():
     assert "official, paper, realset" in printed
     assert max(map(len, printed.splitlines())) <= 80
     assert "momentum=0.9  Momentum of sgd" in avgzsl("methods", "avgzslnet")[1]
+    of_one = avgzsl("methods", "f-vaegan")[1].splitlines()
+    assert max(map(len, of_one)) <= 80 and "" not in of_one
     about = {one["name"]: one for one in json.loads(avgzsl("methods", "--json")[1])}
     assert about["cjme"]["cite"] == ["cjme"] and about["cjme"]["formulas"] == "docs/methods.md#cjme"
     assert "audioset-zsl: " in avgzsl("layouts")[1]

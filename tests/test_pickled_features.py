@@ -226,3 +226,16 @@ def test_what_memory_does_not_hold_is_not_read(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("avgzsl.data.reading.own_dataset._free_memory", lambda: 1 << 10)
     with pytest.raises(DataError, match=r"Archery\.pkl: it takes 0\.0 GB of memory to read.*divide the class"):
         read(tmp_path, whole(features=[np.ones((100, 4), np.float32), *STEPS[1:]]))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_clip_without_steps_is_read_whatever_the_protocol(tmp_path: Path, protocol: int) -> None:
+    """Old pickles write its empty bytes as a call of `bytes`, which is no attack."""
+    clips = read(tmp_path, whole(features=[STEPS[0], STEPS[1][:0], STEPS[2]]), protocol=protocol)
+    assert [len(steps) for steps in clips.steps] == [3, 0, 5]
+
+
+def test_bytes_of_a_length_are_refused(tmp_path: Path) -> None:
+    """`bytes(n)` would be n zeros of memory for a few letters of file."""
+    with pytest.raises(DataError, match="refused: it asks for bytes of something"):
+        read(tmp_path, b"c__builtin__\nbytes\n(I1000000\ntR.")

@@ -32,8 +32,7 @@ def methods(
         for one, kind in zip(about, loaded.values(), strict=True):
             print("\n".join(_lines(one)))
             for field, default, meaning in kind.settings() if name is not None else []:
-                shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-                print(f"    {field}={shown}  {meaning}")
+                print("\n".join(_setting(field, default, meaning)))
     for problem in broken.values():
         print(f"error: {problem}", file=sys.stderr)
 
@@ -79,6 +78,13 @@ def _lines(about: dict[str, Any]) -> list[str]:
         for text in said
         for line in wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
     ]
+
+
+def _setting(field: str, default: object, meaning: str) -> list[str]:
+    """A hyper-parameter with its default in a few lines of 80 characters; paragraphs of its meaning become one."""
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+    text = f"{field}={shown}  {' '.join(meaning.split())}"
+    return wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
 
 
 def layouts() -> None:

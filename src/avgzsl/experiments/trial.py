@@ -110,8 +110,9 @@ def calibration_galleries(
         return [tested]
     if "val" not in dataset.splits:
         raise DataError(
-            f"{dataset.source} ({dataset.class_split}): no validation clips to calibrate on; choose the calibration "
-            "none, or two-stage training, where the class split has a first stage"
+            f"{dataset.source} ({dataset.class_split}): no validation clips to calibrate on; evaluate with "
+            "the calibration none (avgzsl evaluate RUN --calibration none), or train in two stages (avgzsl two-stage) "
+            "where the class split has a first stage"
         )
     val = dataset.split("val")
     if calibration == "val":

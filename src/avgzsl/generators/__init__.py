@@ -81,4 +81,5 @@ def _check_options(kind: str, write: Callable[..., None], options: Mapping[str, 
         name for name, parameter in parameters.items() if parameter.default is parameter.empty and name not in options
     ]
     if needed:
-        raise ConfigError(f"{kind} needs the options {', '.join(needed)}; give them too")
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in needed)
+        raise ConfigError(f"{kind} needs {flags}; give {'it' if len(needed) == 1 else 'them'} too")

@@ -187,6 +187,12 @@ def _encode(text: object, encoding: object) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes(*arguments: object) -> bytes:
+    if arguments:  # a length would be as many zeros
+        refuse("bytes of something")
+    return b""  # how Python 3 writes an array without numbers into an old pickle
+
+
 class _StandIn:
     """A callable without attributes to overwrite, so that no file can change what the next one meets."""
 
@@ -207,6 +213,7 @@ _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
     ("numpy", "ndarray"): lambda *_: refuse("numpy.ndarray to be called"),
     ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
     **{(f"{core}.multiarray", "_reconstruct"): _array for core in _CORES},
     **{(f"{core}.multiarray", "scalar"): _scalar for core in _CORES},
     **{(f"{core}.numeric", "_frombuffer"): _from_buffer for core in _CORES},

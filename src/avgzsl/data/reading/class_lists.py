@@ -55,6 +55,10 @@ def read_names(path: Path) -> tuple[str, ...]:
     require_no_way_out(path, DataError)
     try:
         lines = read_text(path, DataError).splitlines()
+    except FileNotFoundError as problem:
+        raise DataError(
+            f"{path}: no such file; expected one class name a line: mend the path, or write it"
+        ) from problem
     except (OSError, UnicodeDecodeError) as problem:
         raise DataError(f"{path}: not readable as UTF-8 text ({problem}); expected one class name a line") from problem
     names = tuple(name for name in map(_unquote, lines) if name)
