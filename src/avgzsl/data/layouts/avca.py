@@ -94,11 +94,15 @@ def remarks(path: Path) -> list[str]:
     every = sorted(read_names(path / "class-split" / "all_class.txt"))
     divisions = [name for name in class_splits(path) if not name.endswith(FIRST)]
     among = [f"{name} {'{} of {}'.format(*mislabelled(path, name))}" for name in divisions]
+    order = "the order of text vectors in the published loaders gives"
+    mixed = (
+        f"{order} {wrong} of {total} classes another class's vector (unseen test classes: {', '.join(among)}); "
+        "here each class gets its own, unless text_order is avca-published"
+    )
     return [
         *(line for name in divisions for line in clips_outside(path / "class-split" / name, every)),
         *(line for name in divisions for line in left_unread(path, name)),
-        f"the order of text vectors in the published loaders gives {wrong} of {total} classes another class's vector "
-        f"(unseen test classes: {', '.join(among)}); here each class gets its own, unless text_order is avca-published",
+        mixed if wrong else f"{order} none of {total} classes another class's vector",
     ]
 
 
