@@ -5,7 +5,7 @@
 
 Settings come from `benchmarks.tuning` (`make tune`), which searched with the text of --descriptions beside the word
 vectors of the data; they serve the other texts, too. Tuned and calibrated by pseudo-unseen folds, which use no label of
-an unseen class, and by `val`, which does. Three seeds by `val` with sentences; one with the other texts, one by
+an unseen class, and by `val`, which does. --seeds by `val` with sentences; one with the other texts, one by
 pseudo-unseen folds, of which each cell is four trainings, and one where chance plays no part. Cells are kept in
 --work, so that an interrupted run goes on. Prompts and sentences are encoded by MiniLM (extra `minilm`).
 """
@@ -25,7 +25,7 @@ from avgzsl.types import Calibration, DataChoice
 from benchmarks.search import read_tuned, start_of
 from benchmarks.tables import put
 
-SEEDS: dict[Calibration, int] = {"pseudo-unseen": 1, "val": 3}  # with sentences; one with other texts
+SEEDS = 3  # by val, with sentences; else one
 BASE = "avgzslnet"
 CALIBRATIONS: tuple[Calibration, ...] = ("pseudo-unseen", "val")
 SENTENCE = "+ sentence"
@@ -109,6 +109,7 @@ def report(
     settings: Mapping[str, Any],
     asked: Mapping[Calibration, Mapping[str, tuple[str, ...]]],
     models: Path | None,
+    seeds: int,
     work: Path,
     processes: int | None,
 ) -> str:
@@ -122,11 +123,9 @@ def report(
         entries = entries_of(names, settings.get(calibration, {}), splits)
         by_text: dict[str, list[Result]] = {}
         for text, chosen in asked[calibration].items():
-            seeds = SEEDS[calibration] if text == SENTENCE else 1
-            by_text[text] = measure(
-                data, entries, DataChoice(text=chosen, models=models), calibration, seeds, work, processes
-            )
-        how = "no label of an unseen class" if calibration == "pseudo-unseen" else "labels of validation clips"
+            count = seeds if (text, calibration) == (SENTENCE, "val") else 1
+            how = DataChoice(text=chosen, models=models)
+            by_text[text] = measure(data, entries, how, calibration, count, work, processes)
         parts += [f"### Tuned and calibrated by {calibration} ({how})", "", overview(by_text, calibration), ""]
         parts += [f"With {SENTENCE.removeprefix('+ ')}s, in full:", ""]
         parts += [summary_markdown(by_text[SENTENCE], calibration, BASE), ""]
@@ -135,7 +134,7 @@ def report(
     folds, trials = settings["folds"], settings["trials"]
     parts += [
         f"Mean class accuracy in %, mean ± standard deviation over {len(splits)} class splits of the means over seeds "
-        f"({SEEDS['val']} by val with sentences, else one). "
+        f"({seeds} by val with sentences, else one). "
         f"Tuned with {trials} trials a method and class split, the first of them the preset for a thousand clips or "
         f"the defaults ({folds} pseudo-unseen folds). AUSUC, ZSL, both ways: with sentences. Both ways: the penalty "
         "from val for test and from test for val, averaged, a guard against a lucky division."
@@ -149,6 +148,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--descriptions", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--calibrations", nargs="*", choices=CALIBRATIONS, default=CALIBRATIONS)
     parser.add_argument("--only-sentences", nargs="*", choices=CALIBRATIONS, default=[], help="by these calibrations")
     parser.add_argument("--models", type=Path, help="folder of the weights of what made the features, for `frozen`")
@@ -162,7 +162,7 @@ def main() -> None:
     asked = {
         by: {SENTENCE: by_name[SENTENCE]} if by in options.only_sentences else by_name for by in options.calibrations
     }
-    made = report(options.data, settings, asked, options.models, options.work, options.processes)
+    made = report(options.data, settings, asked, options.models, options.seeds, options.work, options.processes)
     put(options.document, f"results-{options.mark}", made)
 
 
