@@ -124,8 +124,9 @@ def report(
         by_text: dict[str, list[Result]] = {}
         for text, chosen in asked[calibration].items():
             count = seeds if (text, calibration) == (SENTENCE, "val") else 1
-            how = DataChoice(text=chosen, models=models)
-            by_text[text] = measure(data, entries, how, calibration, count, work, processes)
+            choice = DataChoice(text=chosen, models=models)
+            by_text[text] = measure(data, entries, choice, calibration, count, work, processes)
+        how = "no label of an unseen class" if calibration == "pseudo-unseen" else "labels of validation clips"
         parts += [f"### Tuned and calibrated by {calibration} ({how})", "", overview(by_text, calibration), ""]
         parts += [f"With {SENTENCE.removeprefix('+ ')}s, in full:", ""]
         parts += [summary_markdown(by_text[SENTENCE], calibration, BASE), ""]
