@@ -306,7 +306,15 @@ def test_the_dimension_of_text_is_needed(copy):
 def of_each_method(data, tmp_path_factory) -> dict[str, Path]:
     import avgzsl.methods
 
-    quick = {"epochs": 1, "batch_size": 8, "milestones": (), "attention_epochs": 1, "space": "shared"}
+    quick = {
+        "epochs": 1,
+        "steps": 0,
+        "depth": 1,
+        "batch_size": 8,
+        "milestones": (),
+        "attention_epochs": 1,
+        "space": "shared",
+    }
     made, one_space = {}, world(sizes=(5, 5, 5))
     for name in avgzsl.methods.methods():
         method, folder = method_class(name), tmp_path_factory.mktemp("of") / name

@@ -13,7 +13,16 @@ from avgzsl.errors import ConfigError, DataError
 from avgzsl.learning.training import Job
 from avgzsl.methods import build, method_class, methods
 
-QUICK = {"epochs": 2, "batch_size": 4, "milestones": (), "lr": 0.01, "attention_epochs": 1, "max_steps": 30}
+QUICK = {
+    "epochs": 2,
+    "steps": 0,
+    "batch_size": 4,
+    "milestones": (),
+    "lr": 0.01,
+    "attention_epochs": 1,
+    "max_steps": 30,
+    "depth": 1,
+}
 EDGES = ("duplicate text", "constant dimension", "constant feature", "zero clip", "equal clips", "huge", "tiny")
 CASES = st.fixed_dictionaries(
     {
