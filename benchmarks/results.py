@@ -109,6 +109,7 @@ def report(
     settings: Mapping[str, Any],
     asked: Mapping[Calibration, Mapping[str, tuple[str, ...]]],
     models: Path | None,
+    only: Sequence[str],
     seeds: int,
     work: Path,
     processes: int | None,
@@ -117,7 +118,7 @@ def report(
     datasets = open_splits(data)
     splits = list(datasets)
     told = any("video" in dataset.encoders for dataset in datasets.values())  # else `frozen` knows no text encoder
-    names = [name for name in methods() if told or not method_class(name).untrained]
+    names = [name for name in only or methods() if told or not method_class(name).untrained]
     parts: list[str] = []
     for calibration in asked:
         entries = entries_of(names, settings.get(calibration, {}), splits)
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--descriptions", type=Path, required=True)
+    parser.add_argument("--methods", nargs="*", default=(), help="of all of them only these")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--calibrations", nargs="*", choices=CALIBRATIONS, default=CALIBRATIONS)
     parser.add_argument("--only-sentences", nargs="*", choices=CALIBRATIONS, default=[], help="by these calibrations")
@@ -163,7 +165,9 @@ def main() -> None:
     asked = {
         by: {SENTENCE: by_name[SENTENCE]} if by in options.only_sentences else by_name for by in options.calibrations
     }
-    made = report(options.data, settings, asked, options.models, options.seeds, options.work, options.processes)
+    made = report(
+        options.data, settings, asked, options.models, options.methods, options.seeds, options.work, options.processes
+    )
     put(options.document, f"results-{options.mark}", made)
 
 

@@ -88,7 +88,7 @@ def test_the_tables_are_means_of_the_cells_with_the_settings_of_each_split(data,
     monkeypatch.setattr(results, "methods", lambda: NAMES)
     by_name = {"word2vec": (), results.SENTENCE: ()}
     asked = dict.fromkeys(results.CALIBRATIONS, by_name)
-    told = results.report(data, settings, asked, None, 1, tmp_path / "work", 1)
+    told = results.report(data, settings, asked, None, (), 1, tmp_path / "work", 1)
     entries = results.entries_of(NAMES, tuned, ["class-split", "class-split-1"])
     assert [entries[0].settings[split]["ridge"] for split in ("class-split", "class-split-1")] == [0.3, 0.01]
     assert entries[1].settings["class-split"] == search.start_of(method_class("eszsl"))
