@@ -313,12 +313,12 @@ def of_each_method(data, tmp_path_factory) -> dict[str, Path]:
         "batch_size": 8,
         "milestones": (),
         "attention_epochs": 1,
-        "space": "shared",
     }
     made, one_space = {}, world(sizes=(5, 5, 5))
     for name in avgzsl.methods.methods():
         method, folder = method_class(name), tmp_path_factory.mktemp("of") / name
         settings = {key: value for key, value in quick.items() if key in method.__dataclass_fields__}
+        settings |= {"space": "shared"} if method.untrained else {}
         of = one_space if method.untrained else data
         made[name] = train(of, name, out=folder, settings=settings, device="cpu").folder
     return made

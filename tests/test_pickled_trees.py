@@ -115,7 +115,7 @@ def test_inspect_tells_what_is_there_and_what_is_wrong(tmp_path: Path) -> None:
     assert [(about["file"], about["dimension"]) for about in report.text] == [
         ("word_embeddings_tiny_normed.npy", 3), ("wavcaps_word_embeddings_tiny_normed.npy", 4)
     ]  # fmt: skip
-    assert any("gives 0 of 9 classes another class's vector" in remark for remark in report.remarks)
+    assert any("gives none of 9 classes another class's vector" in remark for remark in report.remarks)
     file_of(root, "audio", "stage_1_train", "Archery").write_bytes(pickle.dumps({"features": [1.5]}))
     file_of(root, "video", "stage_1_train", "Zebra").unlink()
     problems = " ".join(inspect(root).problems)

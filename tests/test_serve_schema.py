@@ -6,7 +6,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from tests.serve_world import application
 
@@ -32,7 +32,11 @@ def test_no_answer_is_a_fault_or_other_than_described(api, mode):
         @given(case=operation.as_strategy(generation_mode=mode))
         def attack(case):
             attacked.add(case.operation.label)
-            case.call_and_validate(excluded_checks=[positive_data_acceptance])
+            answer = case.call()
+            # a body that is too large is refused before anyone looks at what is wrong with it: 413, which that check
+            # does not count as a refusal
+            refused = [negative_data_rejection] if answer.status_code == 413 else []
+            case.validate_response(answer, excluded_checks=[positive_data_acceptance, *refused])
 
         with suppress(Unsatisfiable):  # nothing can be asked wrongly of what takes nothing
             attack()
