@@ -175,3 +175,13 @@ def test_a_search_over_lists_goes_on(data, tmp_path):
     for folder, more in (("preset", {"preset": "realset"}), ("ranges", {"ranges": {"milestones": [(1,)]}})):
         first, again = (tune(data, "avgzslnet", tmp_path / folder, **how, **more) for _ in range(2))
         assert again.trials == first.trials and again.settings == first.settings
+
+
+def test_no_trial_is_spent_on_the_start_again(data, tmp_path):
+    """Ranges hold the start, too: with as many trials as there are settings, each is tried, and once."""
+    start = build("least-squares").ridge
+    search = {"ranges": {"ridge": (start, 3 * start, 9 * start)}, "trials": 9}
+    tuned = tune(data, "least-squares", tmp_path, **search)
+    assert sorted({**{"ridge": start}, **trial.settings}["ridge"] for trial in tuned.trials) == [
+        start, 3 * start, 9 * start
+    ]  # fmt: skip

@@ -104,7 +104,6 @@ def tune(
     kind = find_method(method)
     own = settings_of(method) if isinstance(method, Method) else {}
     base = {**own, **kind.preset(preset), **fixed}
-    build(kind, settings=base)
     searched = {key: tuple(values) for key, values in (kind.ranges if ranges is None else ranges).items()}
     searched = {key: values for key, values in searched.items() if key not in fixed}
     candidates = [_plain(settings) for settings in itertools.islice(_candidates(kind, base, searched, seed), trials)]
@@ -153,13 +152,15 @@ def _candidates(
         raise ConfigError(
             f"{kind.name} declares no ranges to search" + (" beside what is fixed" if kind.ranges else "")
         )
+    start = settings_of(build(kind, settings=base))
     yield dict(base)
     for place in _places(math.prod(len(values) for values in ranges.values()), random.Random(seed)):
         settings = dict(base)
         for key, values in ranges.items():
             place, position = divmod(place, len(values))
             settings[key] = values[position]
-        yield settings
+        if {**start, **settings} != start:  # which is the first candidate
+            yield settings
 
 
 def _places(size: int, draw: random.Random) -> Iterator[int]:
