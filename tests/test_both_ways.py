@@ -67,3 +67,10 @@ def test_both_ways_is_the_mean_of_the_two_crossed_figures(data):
 @pytest.mark.parametrize("calibration", ["pseudo-unseen", "none", "oracle"])
 def test_without_labels_of_validation_there_is_no_such_figure(data, calibration):
     assert not any("both_ways" in row for row in trial.tested(data, "least-squares", {}, 0, calibration, stretch=False))
+
+
+def test_without_tested_clips_of_unseen_classes_there_is_no_way_back(data):
+    seen = data.split("test").where(data.classes.seen[data.split("test").labels])
+    lone = Dataset.of(data.classes, {**data.splits, "test": seen})
+    rows = trial.tested(lone, "least-squares", {}, 0, "val", False)
+    assert rows and not any("both_ways" in row for row in rows)

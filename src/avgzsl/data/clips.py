@@ -73,6 +73,10 @@ class ClassTable:
     def __len__(self) -> int:
         return len(self.names)
 
+    def both_groups(self, labels: Int[Tensor, " n"]) -> bool:
+        """Whether clips of these labels are of seen and of unseen classes, as choosing a penalty needs."""
+        return 0 < int(self.seen[labels].sum()) < len(labels)
+
     def take(self, index: Int[Tensor, " k"]) -> "ClassTable":
         """The classes at `index`, in that order."""
         names = tuple(self.names[i] for i in index.tolist())

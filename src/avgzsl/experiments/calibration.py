@@ -100,7 +100,7 @@ def calibrate_recognition(method: Method, dataset: Dataset) -> Recognition | Non
     val, classes = dataset.splits.get("val"), dataset.classes
     if val is None or not len(val):
         return None
-    both_groups = 0 < int(classes.seen[val.labels].sum()) < len(val)
+    both_groups = classes.both_groups(val.labels)
     gallery = gallery_of(method, val, classes)
     modes = gallery.modes
     try:

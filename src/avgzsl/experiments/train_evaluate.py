@@ -155,7 +155,7 @@ def _calibrate(run: runs.Run, dataset: Dataset) -> None:
 def validation_monitor(method: Method, dataset: Dataset) -> Callable[[], Mapping[str, float]] | None:
     """Gives validation S, U and HM, by `validate`, of the method as it is; None without clips of unseen classes."""
     val, classes = dataset.splits.get("val"), dataset.classes
-    if val is None or not 0 < int(classes.seen[val.labels].sum()) < len(val):
+    if val is None or not classes.both_groups(val.labels):
         return None
 
     def look() -> Mapping[str, float]:

@@ -33,15 +33,15 @@ def tested(
     """Fit the method and test it in every mode that it and the clips allow; rows as in `results.json`.
 
     With calibration `val`, rows of classification have `both_ways`, too: the mean of their HM and of that of the
-    validation clips with the penalty that is best on the tested ones. It tells a lucky division from a good method, and
-    chooses nothing.
+    validation clips with the penalty that is best on the tested ones, where these are of seen and unseen classes. It
+    tells a lucky division from a good method, and chooses nothing.
     """
     fitted = build(method, settings=settings).fit(*dataset.training(), job_of(dataset, seed))
     gallery = gallery_of(fitted, dataset.split("test"), dataset.classes)
     known = calibration_galleries(gallery, dataset, calibration, seed)
     measured, _ = measured_with(gallery, known, gallery.modes, stretch)
     rows = result_rows(measured, dataset.classes.names, calibration)
-    if calibration == "val":
+    if calibration == "val" and dataset.classes.both_groups(gallery.labels):
         add_both_ways(rows, gallery, known[0])
     return rows
 
