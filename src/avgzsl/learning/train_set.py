@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from avgzsl.data.clips import ClassTable, ClipSet
+from avgzsl.data.clips import ClassTable, ClipSet, Sequences
 from avgzsl.learning.nets import unit_rows
 from avgzsl.types import MODALITIES, Modality
 
@@ -16,13 +16,17 @@ _CHUNK = 8192
 
 @dataclass(frozen=True, eq=False)
 class TrainSet:
-    """Features by modality (only modalities that some clip has), presence, labels, and the text of the classes."""
+    """Features by modality (only modalities that some clip has), presence, labels, and the text of the classes.
+
+    Of a method of sequences, `steps` in place of features: they stay where they are, in memory or mapped from a file.
+    """
 
     feature: Mapping[Modality, Float[Tensor, "n _d"]]
     has: Mapping[Modality, Bool[Tensor, " n"]]
     complete: Mapping[Modality, bool]
     labels: Int[Tensor, " n"]
     text: Float[Tensor, "c t"]
+    steps: Mapping[Modality, Sequences] = field(default_factory=dict)
     buffer: dict[Modality, Float[Tensor, "_r _d"]] = field(default_factory=dict)
 
     def fetch(self, modality: Modality, rows: Int[Tensor, " r"]) -> Float[Tensor, "r _d"]:

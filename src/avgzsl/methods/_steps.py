@@ -4,7 +4,7 @@ The steps stay where they are, in a file that is mapped or in memory; a batch is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,6 @@ from torch.nn.functional import normalize, pad
 
 from avgzsl.data.clips import ClipSet, Sequences, as_sequences
 from avgzsl.learning.nets import bounded, unit_rows
-from avgzsl.learning.train_set import TrainSet
 from avgzsl.types import MODALITIES, Modality
 
 
@@ -24,13 +23,6 @@ class Steps(NamedTuple):
     x: Float[Tensor, "b t d"]
     there: Bool[Tensor, "b t"]
     time: Float[Tensor, "b t"]
-
-
-@dataclass(frozen=True, eq=False)
-class StepSet(TrainSet):
-    """Training clips as sequences of steps, with no features beside them."""
-
-    steps: Mapping[Modality, Sequences] = field(default_factory=dict)
 
 
 def steps_of(clips: ClipSet) -> dict[Modality, Sequences]:

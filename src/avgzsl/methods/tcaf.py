@@ -29,7 +29,7 @@ from avgzsl.methods._base import fitted
 from avgzsl.methods._inputs import check_widths, dimensions
 from avgzsl.methods._joint import JointMethod
 from avgzsl.methods._networks import Setup
-from avgzsl.methods._steps import Crop, Scaling, Steps, StepSet, steps_of
+from avgzsl.methods._steps import Crop, Scaling, Steps, steps_of
 from avgzsl.methods._tcaf_presets import PRESETS
 from avgzsl.methods._text import TextScale
 from avgzsl.support.device import pick_device
@@ -192,7 +192,7 @@ class TCaF(JointMethod[Networks], name="tcaf"):
         device = pick_device(job.device)
         networks = self.build(dimensions(train, classes), Generator().manual_seed(job.seed)).to(device)
         labels, text = train.labels.to(device), classes.text.to(device, torch.float32)
-        data = StepSet({}, {}, {}, labels, text, steps=steps_of(train))
+        data = TrainSet({}, {}, {}, labels, text, steps=steps_of(train))
         return Setup(networks, data, self.sampler(labels, len(classes)), Generator(device).manual_seed(job.seed), job)
 
     def read(
@@ -215,7 +215,6 @@ class TCaF(JointMethod[Networks], name="tcaf"):
 
         Batch normalisation sees text twice a step, as in the public code: a row a clip, and a row a class.
         """
-        assert isinstance(data, StepSet)
         networks: Networks = fitted(self.networks_, self)
         labels = data.labels[rows]
         theta_o = networks.clips(self.read(data.steps, rows, generator, labels.device), generator)
