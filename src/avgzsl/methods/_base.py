@@ -17,17 +17,16 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.data.clips import ClassTable, ClipSet
-from avgzsl.errors import ConfigError, ModalityError, NotFittedError, UnknownNameError
+from avgzsl.errors import ConfigError, ModalityError, NotFittedError
 from avgzsl.learning.training import SETTINGS, Job
 from avgzsl.methods._class_vectors import TextPrepare
 from avgzsl.methods._embeddings import Embeddings, TextEmbeddings, concatenate, present, video_weight
 from avgzsl.methods._inputs import check_training, columns_of, names_along
+from avgzsl.methods._presets import read_preset
 from avgzsl.methods._text import TextPreparation, TextScale, without_text
 from avgzsl.scores.evidence import TAGGER_LINES, Z_LINES, Lines
 from avgzsl.scores.scoring import fuse
 from avgzsl.scores.similarity import SIMILARITIES, Name
-from avgzsl.support.registry import unknown
-from avgzsl.support.trust import read_yaml
 from avgzsl.text.part_record import shown_part
 from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
@@ -282,22 +281,7 @@ class Method(ABC):
     @classmethod
     def preset(cls, preset: str | Path | None) -> dict[str, Any]:
         """The settings of a named preset or of a YAML file. Raises UnknownNameError or ConfigError."""
-        if preset is None:
-            return {}
-        if str(preset) in cls.presets:
-            return dict(cls.presets[str(preset)])
-        path = Path(preset)
-        if path.suffix not in {".yaml", ".yml"}:
-            raise UnknownNameError(
-                unknown(f"preset of {cls.name}", str(preset), cls.presets) + "; or give a .yaml file"
-            )
-        try:
-            settings = read_yaml(path, ConfigError)
-        except (OSError, ValueError) as problem:
-            raise ConfigError(f"{path}: cannot be read as a preset ({problem})") from problem
-        if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
-            raise ConfigError(f"{path}: a preset is a mapping of hyper-parameters, found {type(settings).__name__}")
-        return settings
+        return read_preset(cls.name, cls.presets, preset)
 
 
 def fitted(value: Any, method: Method) -> Any:

@@ -6,6 +6,7 @@ The batch form of all: a linear layer without bias, scores of a batch of clips a
 vectors, Euclidean distance to them, class-balanced batches, the rate lowered by validation HM.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -58,15 +59,11 @@ class Compatibility(Schedule, Bilinear):
         """W, without bias, with PyTorch's default weights, drawn from the generator."""
         return without_bias(n_in, n_text, generator)
 
+    @abstractmethod
     def terms(
-        self, mapped: Float[Tensor, "b t"], text: Float[Tensor, "c t"], labels: Int[Tensor, " b"]
+        self, mapped: Float[Tensor, "b _m"], text: Float[Tensor, "c t"], labels: Int[Tensor, " b"]
     ) -> dict[str, Tensor]:
-        """The terms of the loss by name, from W x of the clips of a batch."""
-        return {"hinge": self.loss((mapped @ text.T).float(), labels)}
-
-    def loss(self, scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
-        """What a step minimises, from the scores of its clips for every seen class."""
-        raise NotImplementedError(f"{self.name} says neither its loss nor its terms")
+        """What a step minimises, by name, from what the layer gives for its clips and the text of every seen class."""
 
     def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """W^T, d x t; alive during training, so that a monitor can score with it."""
@@ -94,6 +91,21 @@ class Compatibility(Schedule, Bilinear):
     def embed_feature(self, x: Float[Tensor, "n d"], learned: Mapping[str, Tensor]) -> Float[Tensor, "n _e"]:
         """W x, where W lies."""
         return x.to(learned["weight"].device) @ learned["weight"]
+
+
+@dataclass(config=SETTINGS, kw_only=True, eq=False)
+class Ranking(Compatibility):
+    """A method says what the scores of clips for every seen class cost (`loss`)."""
+
+    @abstractmethod
+    def loss(self, scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+        """What a step minimises, from the scores of its clips for every seen class."""
+
+    def terms(
+        self, mapped: Float[Tensor, "b t"], text: Float[Tensor, "c t"], labels: Int[Tensor, " b"]
+    ) -> dict[str, Tensor]:
+        """The loss of (W x)·s_y."""
+        return {"hinge": self.loss((mapped @ text.T).float(), labels)}
 
 
 def violations(scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"], margin: float) -> Float[Tensor, "b c"]:

@@ -16,11 +16,11 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.learning.training import SETTINGS
-from avgzsl.methods._compatibility import PORT, Compatibility, violations
+from avgzsl.methods._compatibility import PORT, Ranking, violations
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
-class ALE(Compatibility, name="ale"):
+class ALE(Ranking, name="ale"):
     """A linear map to the text vectors, trained by a hinge that looks at the top of the ranking."""
 
     margin: float = Field(default=1.0, gt=0, allow_inf_nan=False)

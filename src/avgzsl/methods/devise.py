@@ -14,11 +14,11 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.learning.training import SETTINGS
-from avgzsl.methods._compatibility import PORT, Compatibility, violations
+from avgzsl.methods._compatibility import PORT, Ranking, violations
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
-class DeViSE(Compatibility, name="devise"):
+class DeViSE(Ranking, name="devise"):
     """A linear map to the text vectors, trained by the hinge over all wrong classes."""
 
     margin: float = Field(default=0.1, gt=0, allow_inf_nan=False)

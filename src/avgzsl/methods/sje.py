@@ -15,12 +15,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.learning.training import SETTINGS
-from avgzsl.methods._compatibility import PORT, violations
+from avgzsl.methods._compatibility import PORT, Ranking, violations
 from avgzsl.methods._ported import Ported
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
-class SJE(Ported, name="sje"):
+class SJE(Ported, Ranking, name="sje"):
     """A linear map to the text vectors, trained by a hinge on the wrong class that violates most."""
 
     margin: float = Field(default=PORT["margin"], gt=0, allow_inf_nan=False)
