@@ -31,6 +31,7 @@ from avgzsl.reports.published import COMPARED, FIGURES, PAPER, TABLES
 from avgzsl.reports.retrieval_figure import retrieval_figure, top_retrieved
 from avgzsl.reports.sheet import Sheet, as_latex, as_markdown, explained, titled
 from avgzsl.reports.significance import compare_methods
+from avgzsl.reports.summary import counted
 from avgzsl.reports.tables import CORRECTED
 from avgzsl.reports.tsne_figure import choose_clips, tsne_figure
 from avgzsl.support.arguments import check_arguments, seeds_of
@@ -267,7 +268,7 @@ def _about(
             f"fingerprints {', '.join(data.fingerprint[:12] for data in datasets.values())}.",
             first.generated,
         ),
-        f"Settings: {settings}{rest}. Calibration: {calibration}. {seeds} seeds. "
+        f"Settings: {settings}{rest}. Calibration: {calibration}. {counted(seeds, 'seed')}. "
         f"Code version {code_version(*dict.fromkeys(entry.method for entry in entries))}.",
         f"Measured: mean ± standard deviation over {over}. Published: from the paper, on the authors' AudioSetZSL "
         "features; the two compare only on those features. A model without published figures is not in the paper.",
