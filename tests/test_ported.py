@@ -86,3 +86,14 @@ def test_distances_of_far_points_do_not_overflow() -> None:
     far, near = torch.full((2, 3), 1e25), torch.ones(1, 3)
     assert euclidean(far, near)[0, 0].item() == pytest.approx(-1e25 * 3**0.5, rel=1e-5)
     assert torch.equal(euclidean(near, 2 * near), -torch.cdist(near, 2 * near))
+
+
+@pytest.mark.parametrize(("name", "direction"), [("eszsl", {}), ("sae", {"direction": "F->S"})])
+def test_closed_bilinear_forms_compare_by_distance_too(name: str, direction: dict[str, str]) -> None:
+    train, classes = world(clips=6).training()
+    method = build(name, settings={**direction, "compare_by": "euclidean"}).fit(train, classes)
+    z, text = method.embed_clips(train).video, classes.text / classes.text.norm(dim=1, keepdim=True)
+    scores = method.scores(train, classes.text, "video")
+    for n in range(0, len(train), 5):
+        for c in range(len(classes)):
+            assert float(scores[n, c]) == pytest.approx(-float((z[n] - text[c]).norm()), rel=1e-4)

@@ -17,21 +17,22 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from avgzsl.learning.training import SETTINGS, Job
+from avgzsl.methods._bilinear import Bilinear
 from avgzsl.methods._examples import Examples
-from avgzsl.methods._single import SingleFeature
-from avgzsl.scores.similarity import Name
 
 _RANK = 1e-12  # relative size below which a sum of eigenvalues counts as zero
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
-class SAE(SingleFeature, name="sae"):
+class SAE(Bilinear, name="sae"):
     """One matrix that encodes features as text and, transposed, decodes text into features."""
 
     lamda: float = Field(default=0.2, gt=0, allow_inf_nan=False)
     """Weight of the encoder's error against the decoder's."""
     direction: Literal["F->S", "S->F"] = "S->F"
     """Where clips and classes meet: as text (F->S) or as features (S->F)."""
+    compare_by: Literal["dot", "cosine", "euclidean"] = "cosine"
+    """Similarity in either space when clips are scored."""
 
     citation: ClassVar[str] = "sae"
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {
@@ -39,11 +40,6 @@ class SAE(SingleFeature, name="sae"):
         "direction": ("F->S", "S->F"),
         "scale": ("none", "l2", "z-score"),
     }
-
-    @property
-    def similarity(self) -> Name:
-        """Cosine in either space."""
-        return "cosine"
 
     def learn(self, examples: Examples, job: Job) -> dict[str, Tensor]:
         """W^T, d x t."""
