@@ -62,11 +62,12 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.attack --document docs/security.md
 
 # hours: settings of every method for the tables of docs/results.md, as data; what was done is kept in out/tune
+TRIALS ?= 4
 TEXT = --text own --text minilm+descriptions=$(SENTENCES)
 tune: $(STAMP)
-	$(BIN)/python -m benchmarks.tuning $(REAL) $(TEXT) --work out/tune/realset --settings benchmarks/settings/realset.yaml
+	$(BIN)/python -m benchmarks.tuning $(REAL) $(TEXT) --trials $(TRIALS) --work out/tune/realset --settings benchmarks/settings/realset.yaml
 
-# all methods from tuned settings: docs/results.md
+# all methods from tuned settings: docs/results.md; `make realclips` makes the store of the real clips
 RESULTS = --settings benchmarks/settings/realset.yaml --descriptions $(SENTENCES) --work out/results --document docs/results.md
 FOLDED = avgzslnet exemplars kernel-exemplars least-squares gcca eszsl sae
 results: $(STAMP)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -82,3 +82,15 @@ def write_class_split(store: Path, name: str, split: ClassSplit) -> Path:
 
 def _file(store: Path, name: str) -> Path:
     return store / FOLDER / f"{name}.json"
+
+
+def write_manifest_split(folder: Path, clips: Iterable[tuple[str | None, bool | None]]) -> None:
+    """The class split that a manifest's column `seen` makes, from the label and the mark of each clip; or none."""
+    by: dict[bool, dict[str, None]] = {True: {}, False: {}}
+    for label, seen in clips:
+        if seen is not None and label is not None:
+            by[seen][label] = None
+    if by[True] or by[False]:
+        write_class_split(folder, MANIFEST, ClassSplit(seen=tuple(sorted(by[True])), unseen=tuple(sorted(by[False]))))
+    else:
+        (folder / FOLDER / f"{MANIFEST}.json").unlink(missing_ok=True)

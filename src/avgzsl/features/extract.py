@@ -263,7 +263,7 @@ def _finish(
         raise DataError(f"{folder}: none of {len(work.rows)} clips gave features; {name}: {reason} (see {FAILURES})")
     named = [row for row in work.rows if is_text(row.path)]
     work.journal.keep(named)
-    _write_manifest_split(folder, named)
+    class_splits.write_manifest_split(folder, [(row.label, row.seen) for row in named])
     vectors, parts = (None, ()) if text is None else text
     columns, clips = tuple(work.rows[0].more), _stored(work, stored)
     steps = work.journal.step_totals(stored, encoders)
@@ -287,16 +287,3 @@ def _write_failures(path: Path, work: _Work) -> None:
     failed = (row for row in work.rows if row.id in work.failures)
     rows = ((row.id, printable(Path(row.path)), row.start, row.end, work.failures[row.id]) for row in failed)
     write_table(path, ("id", "path", "start", "end", "reason"), rows)
-
-
-def _write_manifest_split(folder: Path, rows: Sequence[Row]) -> None:
-    """The class split that the manifest's column `seen` makes, if it has one."""
-    by: dict[bool, dict[str, None]] = {True: {}, False: {}}
-    for row in rows:
-        if row.seen is not None and row.label is not None:
-            by[row.seen][row.label] = None
-    if by[True] or by[False]:
-        split = class_splits.ClassSplit(seen=tuple(sorted(by[True])), unseen=tuple(sorted(by[False])))
-        class_splits.write_class_split(folder, class_splits.MANIFEST, split)
-    else:
-        (folder / class_splits.FOLDER / f"{class_splits.MANIFEST}.json").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What every method keeps to."""
+"""What every method keeps to: one suite, and so one long file, for an author of a method reads it as the contract."""
 
 import json
 from collections.abc import Mapping
