@@ -28,7 +28,9 @@ _GROWTH = 16  # where a condition leaves too few
 class NearestClips(NamedTuple):
     """Clips, best first, their scores (higher is nearer), their embeddings, and what of each score is the addend.
 
-    `archive` is of how many clips they are the nearest.
+    `archive` is of how many clips they are the nearest. `recall` is None where they are the nearest for certain; of an
+    approximate engine it is the share of the nearest that it found when it was built (`recall.py`). `absent` says what
+    did not answer: clips that it holds may be missing.
     """
 
     clips: list[IndexedClip]
@@ -36,6 +38,8 @@ class NearestClips(NamedTuple):
     embeddings: Embeddings
     addends: Float32[np.ndarray, " k"]
     archive: int
+    recall: float | None = None
+    absent: tuple[str, ...] = ()
 
 
 def nearest(

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from avgzsl.errors import AvgzslError
 from avgzsl.support.confidential import Address
 
 
@@ -58,6 +59,19 @@ class Scanner(Protocol):
     def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
         """The inner product of each position, in order; -inf where there is no vector."""
         ...
+
+
+class PartialAnswer(AvgzslError):
+    """What an engine of several parts found while one of them did not answer.
+
+    `absent` names each part that did not, with the reason.
+    """
+
+    def __init__(
+        self, positions: Int64[np.ndarray, " k"], products: Float32[np.ndarray, " k"], absent: tuple[str, ...]
+    ) -> None:
+        super().__init__(f"a part of the index does not answer: {'; '.join(absent)}")
+        self.positions, self.products, self.absent = positions, products, absent
 
 
 @runtime_checkable
