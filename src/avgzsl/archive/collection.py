@@ -19,7 +19,7 @@ from jaxtyping import Float32, Int64
 from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.addends import addends_of, seen_text
 from avgzsl.archive.clip_table import IndexedClip, State
-from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, scans
+from avgzsl.archive.engines import PLUGINS, Engine, address, drop, engines, open_engine, scans
 from avgzsl.archive.fused import Space
 from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_searchable, require_shape
 from avgzsl.archive.standard_record import apply_standard
@@ -165,7 +165,7 @@ def open_index(
     if os.path.lexists(folder / RECORD):
         require_no_links(folder, DataError)
     record = read_record(folder)
-    if record.engine not in engines():
+    if record.engine not in PLUGINS.names():
         raise UnknownNameError(f"{folder}: {unknown('engine', record.engine, engines())}")
     where = None if url is None else address(record.engine, url)
     run = load_run(folder / RUN, method)
