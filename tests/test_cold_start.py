@@ -8,7 +8,7 @@ import pytest
 from avgzsl.archive.indexing import index
 from tests import clip_runs
 
-# with what each costs a start, beside torch: the libraries that other commands, other encoders and other engines need
+# libraries that other commands, other encoders and other engines need
 SLOW = {
     "fastapi", "gensim", "h5py", "huggingface_hub", "IPython", "lancedb", "matplotlib", "onnxruntime",
     "pandas", "psycopg", "pyarrow", "pymilvus", "qdrant_client", "ray", "safetensors.numpy", "scipy",
