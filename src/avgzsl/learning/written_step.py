@@ -109,7 +109,7 @@ def written_step(
         (parts.text.weight, by_t.T @ text.x),
         (parts.text.bias, by_t.sum(0)),
         (first.weight, _of_rows(decoded.by_h, z.to(narrow)).addmm_(decoded.by_text_h.T, text.embedded)),
-        (first.bias, decoded.by_h.sum(0, dtype=z.dtype) + decoded.by_text_h.sum(0)),
+        (first.bias, decoded.by_h.sum(0).to(z.dtype) + decoded.by_text_h.sum(0)),
         (second.weight, decoded.by_weight),
         (second.bias, decoded.by_bias),
     ]
@@ -148,8 +148,8 @@ def _project(
 def _through_projection(net: Projection, own: _Projected, by_z: Float[Tensor, "n e"]) -> Gradients:
     """The gradients by the weights of a projection, from those by its embeddings."""
     narrow, weight = by_z.to(own.hidden.dtype), net.second.weight * own.slope
-    by_hidden = torch.ops.aten.threshold_backward(narrow @ weight.to(narrow.dtype), own.hidden, 0)
-    bias = by_hidden.sum(0, dtype=by_z.dtype)
+    by_hidden = _where_positive(narrow @ weight.to(narrow.dtype), own.hidden)
+    bias = by_hidden.sum(0).to(by_z.dtype)
     gradients: list[tuple[Tensor, Tensor]] = [
         (net.second.weight, _of_rows(narrow, own.hidden)),
         (net.second.bias, by_z.sum(0)),
@@ -174,7 +174,7 @@ def _triplets(
     """Eqs. 7-10 of all modalities; two columns are the row's own class and the other one of its tuple."""
     b, m = labels.shape[1], len(z) // labels.numel()
     columns = torch.stack([labels, labels.flip(0)], 2).view(-1, 2).repeat(m, 1)
-    squares, of_text = z.square().sum(1, keepdim=True), t.square().sum(1)
+    squares, of_text = torch.linalg.vector_norm(z, dim=1, keepdim=True).square(), t.square().sum(1)
     sizes = squares + of_text[columns]
     gap = sizes - 2 * (z @ t.T).gather(1, columns)
     length = torch.where(gap > 4 * torch.finfo(z.dtype).eps * sizes, gap, 0).sqrt_()
@@ -227,11 +227,17 @@ def _decode(
     return _Decoded(
         rec * (rate / 2),
         hinges.sum(1) / b,
-        torch.ops.aten.threshold_backward(by_e.view(-1, units), h, 0),
-        torch.ops.aten.threshold_backward(by_text_h, text.hidden, 0),
+        _where_positive(by_e.view(-1, units), h),
+        _where_positive(by_text_h, text.hidden),
         torch.addmm(by_delta.T @ text.hidden, weight, squared).addmm_(text.delta.T, rate * sums),
         by_delta.sum(0),
     )
+
+
+def _where_positive(gradient: Float[Tensor, "n d"], out: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """The gradient through the ReLU that gave `out`, in its place."""
+    passed: Tensor = torch.ops.aten.threshold_backward.grad_input(gradient, out, 0, grad_input=gradient)
+    return passed
 
 
 def _over(slope: Float[Tensor, "*n"], length: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
