@@ -21,6 +21,7 @@ from torch import Generator, Tensor, nn
 
 from avgzsl.errors import ConfigError
 from avgzsl.learning.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from avgzsl.learning.optimisers import SGD, Adam
 from avgzsl.learning.sampling import ClassPrior
 from avgzsl.learning.step_graph import RecordedStep
 from avgzsl.learning.turns import Gradients, Terms, Turn, optimiser_tensors, restore_optimisers, step_of, step_through
@@ -205,9 +206,9 @@ def optimiser_of(schedule: Schedule, turn: Turn) -> torch.optim.Optimizer:
     rate, decay = schedule.lr, schedule.weight_decay
     if schedule.optimiser == "adam":
         betas = (schedule.momentum, _SECOND_BETA)
-        return torch.optim.Adam(weights, rate, betas, weight_decay=decay, fused=True, capturable=on_gpu)
+        return Adam(weights, rate, betas, weight_decay=decay, fused=True, capturable=on_gpu)
     fused = True if on_gpu or turn.written is not None else None
-    return torch.optim.SGD(weights, rate, momentum=schedule.momentum, weight_decay=decay, fused=fused)
+    return SGD(weights, rate, momentum=schedule.momentum, weight_decay=decay, fused=fused)
 
 
 def _steps(
