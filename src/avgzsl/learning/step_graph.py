@@ -46,7 +46,7 @@ class RecordedStep:
         step: Callable[[Any], Mapping[str, Tensor]],
         optimiser: Optimizer,
         generator: Generator,
-        record: Recorder = record_on_cuda,
+        record: Recorder,
     ) -> None:
         self.step, self.optimiser, self.generator, self.record = step, optimiser, generator, record
         self.batch: Tensor | None = None

@@ -23,7 +23,7 @@ from avgzsl.errors import ConfigError
 from avgzsl.learning.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from avgzsl.learning.optimisers import SGD, Adam
 from avgzsl.learning.sampling import ClassPrior
-from avgzsl.learning.step_graph import RecordedStep
+from avgzsl.learning.step_graph import RecordedStep, record_on_cuda
 from avgzsl.learning.turns import Gradients, Terms, Turn, optimiser_tensors, restore_optimisers, step_of, step_through
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.weights import Encoder
@@ -220,9 +220,13 @@ def _steps(
     steps: list[Callable[[Any], Mapping[str, Tensor]]] = []
     for turn, optimiser in zip(stage.turns, optimisers, strict=True):
         step = step_of(turn, optimiser, precision)
-        recorded = device.type == "cuda" and job.record_steps and turn.written is not None
-        steps.append(RecordedStep(step, optimiser, stage.generator) if recorded else step)
+        recorded = _records(device) and job.record_steps and turn.written is not None
+        steps.append(RecordedStep(step, optimiser, stage.generator, record_on_cuda) if recorded else step)
     return steps
+
+
+def _records(device: torch.device) -> bool:
+    return device.type == "cuda"
 
 
 def _check_finite(stage: Stage, means: Mapping[str, float]) -> None:
