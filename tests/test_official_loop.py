@@ -6,14 +6,14 @@ import sys
 import numpy as np
 import pytest
 import torch
+from benchmarks.official_loop import OfficialLoop, OfficialNetworks, Tuples, class_pairs, official_loss
+from benchmarks.step_time import audioset_size
+from benchmarks.training import operations_of_a_step
 from torch.utils.flop_counter import FlopCounterMode
 
 from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.train_set import load_train_set
 from avgzsl.methods import build, dimensions
-from benchmarks.official_loop import OfficialLoop, OfficialNetworks, Tuples, class_pairs, official_loss
-from benchmarks.step_time import audioset_size
-from benchmarks.training import operations_of_a_step
 
 
 @pytest.fixture(scope="module")
