@@ -4,6 +4,8 @@ Weights and dropout take their random numbers from a generator that the caller o
 the call is at rest: dropout is off.
 """
 
+from functools import cache
+
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
@@ -103,17 +105,23 @@ def dropout_relu(x: Float[Tensor, "n d"], p: float, generator: Generator | None)
     """
     if generator is None or p == 0:
         return x.relu()
-    if p == 0.5:
-        bytes_ = torch.empty((x.numel() + 7) // 8, dtype=torch.uint8, device=x.device).random_(generator=generator)
-        keep = _BITS.to(x.device, x.dtype).index_select(0, bytes_.int()).view(-1)[: x.numel()].view_as(x)
-    else:
-        keep = (torch.rand(x.shape, generator=generator, device=x.device) >= p).to(x.dtype) / (1 - p)
-    out: Tensor = _DropoutReLU.apply(x, keep, p)
+    out: Tensor = _DropoutReLU.apply(x, keep_mask(x, p, generator), p)
     return out
 
 
-# row k: the eight bits of k, times the 1/(1-p) of p = 1/2
-_BITS = 2 * ((torch.arange(256)[:, None] >> torch.arange(8)) & 1).float()
+def keep_mask(x: Float[Tensor, "n d"], p: float, generator: Generator) -> Float[Tensor, "n d"]:
+    """What `dropout_relu` multiplies x by: 0 with probability p, else 1/(1-p)."""
+    if p != 0.5:
+        return (torch.rand(x.shape, generator=generator, device=x.device) >= p).to(x.dtype) / (1 - p)
+    bytes_ = torch.empty((x.numel() + 7) // 8, dtype=torch.uint8, device=x.device).random_(generator=generator)
+    keep: Tensor = _bits(x.device, x.dtype).index_select(0, bytes_.int()).view(-1)[: x.numel()].view_as(x)
+    return keep
+
+
+@cache
+def _bits(device: torch.device, dtype: torch.dtype) -> Float[Tensor, "256 8"]:
+    """Row k holds the eight bits of k, times the 1/(1-p) of p = 1/2. Kept: a copy to a GPU would wait for it."""
+    return 2 * ((torch.arange(256, device=device)[:, None] >> torch.arange(8, device=device)) & 1).to(dtype)
 
 
 class Projection(nn.Module):
