@@ -1,16 +1,19 @@
 """The nodes of a Ray cluster: which live, whether each has the files of an extraction, how long they are waited for."""
 
 import os
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from avgzsl.errors import ConfigError, DataError
+from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.features.engines._worker import lacking_files
 
 PATIENCE = "AVGZSL_RAY_PATIENCE"
 GOES_ON = "what is finished is kept, and the same command goes on"
 _SECONDS = 600.0  # without an answer, where PATIENCE says nothing
+_CONNECT = 10.0  # seconds for the head to take a connection
 _LOOK = 60.0  # seconds for each node to look for the files; an actor looks again before its first batch
 
 
@@ -24,6 +27,39 @@ def patience() -> float:
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"{PATIENCE}={given}: expected seconds, more than 0")
     return seconds
+
+
+@contextmanager
+def signals_heeded() -> Iterator[None]:
+    """Inside Ray, what the handler of a signal raises becomes the cause of a SystemError: here it comes out again."""
+    try:
+        yield
+    except SystemError as problem:
+        raised = problem.__cause__
+        if raised is None or isinstance(raised, Exception):
+            raise
+        raise raised from None
+
+
+def check_reachable() -> None:
+    """Whether anything listens where RAY_ADDRESS leads: Ray itself tries that for many minutes. Raises AvgzslError."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return  # none, or a word that Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT).close()
+    except (OSError, OverflowError) as problem:
+        raise unreachable(f"nothing answers at {address}: {problem}") from problem
+
+
+def unreachable(why: str) -> AvgzslError:
+    """The error for a cluster that cannot be connected."""
+    return AvgzslError(
+        f"the Ray cluster could not be reached ({why}). RAY_ADDRESS names it; RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH "
+        "has the token that its nodes were started with; Python and Ray have the same versions everywhere; and one of "
+        "its nodes runs on this machine"
+    )
 
 
 def check_files(ray: Any, files: Sequence[Path], folder: Path, resource: str) -> None:

@@ -12,11 +12,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from avgzsl.errors import AvgzslError
 from avgzsl.features.embedding import Backbones, Outcome, Task
 from avgzsl.features.engines import BackboneSetup
 from avgzsl.features.engines._crew import Crew, Size
-from avgzsl.features.engines._nodes import check_files, living, reason
+from avgzsl.features.engines._nodes import check_files, check_reachable, living, reason, signals_heeded, unreachable
 from avgzsl.features.engines._pieces import Pieces
 from avgzsl.features.engines._worker import Job
 from avgzsl.support.registry import require
@@ -39,7 +38,8 @@ def run(batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Backbone
     ray = require("ray", "cluster")
     started_here = _connect(ray)
     try:
-        yield from _mapped(ray, first, batches, setup, backbones)
+        with signals_heeded():
+            yield from _mapped(ray, first, batches, setup, backbones)
     finally:
         if started_here:
             ray.shutdown()
@@ -49,15 +49,13 @@ def _connect(ray: Any) -> bool:
     """Whether it had to be connected here, and is to be left again."""
     if ray.is_initialized():
         return False
+    check_reachable()
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
+        with signals_heeded():
+            ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
     except Exception as problem:  # it has many: of the network, of tokens, of versions
-        raise AvgzslError(
-            f"the Ray cluster could not be reached ({reason(problem)}). RAY_ADDRESS names it; RAY_AUTH_TOKEN or "
-            "RAY_AUTH_TOKEN_PATH has the token that its nodes were started with; Python and Ray have the same versions "
-            "everywhere; and one node of it runs on this machine"
-        ) from problem
+        raise unreachable(reason(problem)) from problem
     with suppress(ValueError, TypeError):  # only the main thread may
         signal.signal(signal.SIGTERM, before)  # which Ray takes for its own
     return True
@@ -77,11 +75,11 @@ def _mapped(
     pieces = Pieces(chain([first], others), _AHEAD * count)
     crew = Crew(ray, Job(setup, weights, folder, _decoders(ray) if gpu else 1), files, Size(count, int(gpu)))
     try:
+        crew.give(pieces)
         while not pieces.finished:
-            crew.give(pieces)
+            crew.hear(pieces)
             yield from pieces.in_order()
-            if not pieces.finished:
-                crew.hear(pieces)
+            crew.give(pieces)
     finally:
         crew.end()
 
