@@ -12,6 +12,7 @@ from avgzsl.media.colours import rgb
 from avgzsl.media.container import MOST_PIXELS
 from avgzsl.media.frames import ROUNDING, frames_from
 from avgzsl.media.needs import FrameNeeds
+from avgzsl.media.opening import Opening
 from avgzsl.media.shape import shown_size
 from avgzsl.media.tiles import assembled
 from avgzsl.media.tracks import Track, check_whole
@@ -22,7 +23,7 @@ MOST_BYTES = 1 << 30
 
 
 def pictures(
-    path: Path, track: Track, start: float, end: float, needs: FrameNeeds
+    path: Path, track: Track, start: float, end: float, needs: FrameNeeds, opening: Opening | None = None
 ) -> tuple[UInt8[np.ndarray, "t s s 3"], Float[np.ndarray, " t"], int] | None:
     """Frames, their times in seconds from the start of the file, and the turn in degrees; None if the span has none.
 
@@ -43,7 +44,7 @@ def pictures(
     out = np.empty((len(targets), needs.size, needs.size, 3), np.uint8)
     times = np.empty(len(targets))
     last, turn = None, 0
-    for row, (time, frame) in enumerate(frames_at(path, track, targets)):
+    for row, (time, frame) in enumerate(frames_at(path, track, targets, opening)):
         if frame is last:
             out[row] = out[row - 1]
         else:
@@ -64,13 +65,15 @@ def sampling_times(start: float, end: float, needs: FrameNeeds) -> list[float]:
     return [start + i / (needs.fps or 1) for i in range(number)]
 
 
-def frames_at(path: Path, track: Track, targets: list[float]) -> Iterator[tuple[float, Any]]:
+def frames_at(
+    path: Path, track: Track, targets: list[float], opening: Opening | None = None
+) -> Iterator[tuple[float, Any]]:
     """For each of `targets`, rising times in seconds, the last (time, frame) at or before it; else the first frame."""
     if track.grid is not None:
         picture = assembled(path, track.grid)
         yield from ((0.0, picture) for _ in targets)
         return
-    with frames_from(path, track, targets[0]) as frames:
+    with frames_from(path, track, targets[0], opening) as frames:
         current, row = None, 0
         for time, frame in frames:
             while current is not None and row < len(targets) and targets[row] + ROUNDING < time:
