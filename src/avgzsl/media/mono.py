@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64, Shaped
+from jaxtyping import Float, Float32, Shaped
 
 from avgzsl.errors import MediaError
 
@@ -61,8 +61,9 @@ def _joined(parts: Sequence[Part]) -> Iterator[Part]:
         yield Part(together[0].place, np.concatenate([part.channels for part in together], axis=1))
 
 
-def _numbers(channels: Shaped[np.ndarray, "c n"]) -> Float64[np.ndarray, "c n"]:
-    values = channels.astype(np.float64)
+def _numbers(channels: Shaped[np.ndarray, "c n"]) -> Float[np.ndarray, "c n"]:
+    """In float64; of one channel in float32, which is all that is kept."""
+    values = channels.astype(np.float64 if len(channels) > 1 else np.float32)
     if channels.dtype.kind == "f" and values.size and not (values.max() < _LARGEST and values.min() > -_LARGEST):
         raise MediaError("its sound holds values that are no numbers")
     return values - 128 if channels.dtype == np.uint8 else values

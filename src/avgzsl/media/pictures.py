@@ -30,6 +30,8 @@ def pictures(
     The `sampling_times` lie within the part of the span that has a picture; for each, the last frame at or before it is
     taken. Raises MediaError, without the path, for what cannot be decoded or is too large.
     """
+    from av.video.reformatter import VideoReformatter
+
     if track.end is None:
         targets = sampling_times(start, start + 1.0, needs)[:1]
     else:
@@ -43,12 +45,12 @@ def pictures(
         )
     out = np.empty((len(targets), needs.size, needs.size, 3), np.uint8)
     times = np.empty(len(targets))
-    last, turn = None, 0
+    last, turn, scaler = None, 0, VideoReformatter()
     for row, (time, frame) in enumerate(frames_at(path, track, targets, opening)):
         if frame is last:
             out[row] = out[row - 1]
         else:
-            out[row], turn, last = square(frame, needs), frame.rotation, frame
+            out[row], turn, last = square(frame, needs, scaler), frame.rotation, frame
         times[row] = time
     return out, times, turn
 
@@ -90,7 +92,7 @@ def frames_at(
             yield current
 
 
-def square(frame: Any, needs: FrameNeeds) -> UInt8[np.ndarray, "s s 3"]:
+def square(frame: Any, needs: FrameNeeds, scaler: Any = None) -> UInt8[np.ndarray, "s s 3"]:
     """A frame turned upright, resized, and cut or stretched to a square of `needs.size` pixels, as `needs` ask."""
     from av.video.reformatter import Interpolation
 
@@ -102,6 +104,6 @@ def square(frame: Any, needs: FrameNeeds) -> UInt8[np.ndarray, "s s 3"]:
     if width * height > MOST_PIXELS:
         raise MediaError(f"a picture of {frame.width} x {frame.height} is too long to be resized and cut to a square")
     kernel = {"bilinear": Interpolation.BILINEAR, "bicubic": Interpolation.BICUBIC}[needs.interpolation]
-    small = rgb(frame, width, height, kernel)
+    small = rgb(frame, width, height, kernel, scaler)
     top, left = (height - needs.size) // 2, (width - needs.size) // 2
     return upright(small[top : top + needs.size, left : left + needs.size], frame)
