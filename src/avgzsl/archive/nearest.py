@@ -5,6 +5,7 @@ yet. Where no bound proves that no other clip comes before the last of them, all
 it. Of clips of equal score the one that was indexed first comes first.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +17,23 @@ from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
 from avgzsl.archive.proposals import proposals
 from avgzsl.archive.where import Condition
-from avgzsl.errors import DataError
+from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings, TextEmbeddings
 
 _DIRECT = 20_000  # so few clips are scored sooner than an engine finds them among others
 _MORE = 4  # times as many as are asked for, at first
 _GROWTH = 16  # where a condition leaves too few
+
+
+class Sought(NamedTuple):
+    """What one search asks for; as `nearest`."""
+
+    point: TextEmbeddings
+    top: int
+    mode: Mode
+    condition: Condition | None = None
+    corrected: bool = False
 
 
 class NearestClips(NamedTuple):
@@ -66,6 +77,17 @@ def nearest(
     if isinstance(outcome, DataError):
         raise outcome
     return outcome
+
+
+def nearest_many(collection: Collection, sought: Sequence[Sought]) -> list[NearestClips | AvgzslError]:
+    """What `nearest` finds for each of many searches, in their order; of one that fails, its error."""
+    found: list[NearestClips | AvgzslError] = []
+    for one in sought:
+        try:
+            found.append(nearest(collection, *one))
+        except AvgzslError as problem:
+            found.append(problem)
+    return found
 
 
 def _nearest_or_problem(seen: View, asked: Asked, top: int, condition: Condition | None) -> NearestClips | DataError:
