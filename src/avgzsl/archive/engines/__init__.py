@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from avgzsl.archive.engines._base import Engine, EnginePlugin, Scanner
+from avgzsl.archive.engines._base import BatchScanner, Engine, EnginePlugin, Scan, Scanner
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
 from avgzsl.support.confidential import Address
@@ -19,8 +19,10 @@ from avgzsl.support.registry import Plugins, keeps
 
 __all__ = [
     "VARIABLE",
+    "BatchScanner",
     "Engine",
     "EnginePlugin",
+    "Scan",
     "Scanner",
     "address",
     "default_engine",
