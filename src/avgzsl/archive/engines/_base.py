@@ -83,6 +83,16 @@ class BatchScanner(Protocol):
         ...
 
 
+@runtime_checkable
+class Tuned(Protocol):
+    """An approximate engine that finds out by questions how much of its vectors it has to look at."""
+
+    def tune(self, queries: Float32[np.ndarray, "q e"], recall: float) -> None:
+        """Arrange all vectors that are there, and keep how to search, such that of the n vectors with the largest
+        products with such queries the share `recall` is found, for any n. Called when vectors have come in."""
+        ...
+
+
 class PartialAnswer(AvgzslError):
     """What an engine of several parts found while one of them did not answer.
 
@@ -98,7 +108,11 @@ class PartialAnswer(AvgzslError):
 
 @runtime_checkable
 class EnginePlugin(Protocol):
-    """A module that opens one kind of engine."""
+    """A module that opens one kind of engine.
+
+    It may say `APPROXIMATE = True`: its `query` may miss vectors, and then finds n of them nevertheless, wherever so
+    many are there. What it says may hang on the address: then APPROXIMATE is a call with that.
+    """
 
     @property
     def DESCRIPTION(self) -> str:
