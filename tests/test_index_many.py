@@ -6,7 +6,7 @@ import torch
 
 from avgzsl.archive import nearest as searching
 from avgzsl.archive.collection import remove, writing
-from avgzsl.archive.engines import BatchScanner
+from avgzsl.archive.engines import BatchScanner, engines, scans
 from avgzsl.archive.nearest import Sought, nearest, nearest_many
 from avgzsl.archive.where import parse
 from avgzsl.errors import AvgzslError, ModalityError
@@ -14,7 +14,7 @@ from avgzsl.methods import Embeddings, TextEmbeddings
 from avgzsl.scores.similarity import SIMILARITIES
 from tests.index_world import MODES, clips_of, collection_of, here, random_embeddings
 
-SCANNING = ["memory"]
+SCANNING = [name for name in engines() if scans(name)]
 
 
 def asked(count: int, d: int = 16, top: int = 10) -> list[Sought]:

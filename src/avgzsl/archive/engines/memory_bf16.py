@@ -152,5 +152,5 @@ def _asked(vectors: Float32[np.ndarray, "q e"]) -> BFloat16[Tensor, "w q"]:
 
 def _bounds(products: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
     """What they were before they were rounded to bf16, at most; in the same order."""
-    bounds: np.ndarray = products + np.float32(_ROUNDED) * np.abs(products)
+    bounds: np.ndarray = np.maximum(products * np.float32(1 + _ROUNDED), products * np.float32(1 - _ROUNDED))
     return bounds
