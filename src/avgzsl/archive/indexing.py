@@ -8,7 +8,17 @@ from typing import Any
 
 import torch
 
-from avgzsl.archive import clip_database, clip_selection, clip_table, file_table, known_clips, pruning, recall_record, repair, standard
+from avgzsl.archive import (
+    clip_database,
+    clip_selection,
+    clip_table,
+    file_table,
+    known_clips,
+    pruning,
+    recall_record,
+    repair,
+    standard,
+)
 from avgzsl.archive.collection import (
     STORES,
     Collection,

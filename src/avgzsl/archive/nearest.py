@@ -108,9 +108,7 @@ def _nearest_or_problem(seen: View, asked: Asked, top: int, condition: Condition
         raise DataError(f"{folder}: says that it has {seen.state.end} clips, more than memory holds") from None
 
 
-def _nearest(
-    seen: View, asked: Asked, top: int, condition: Condition | None
-) -> tuple[Ranked, float | None]:
+def _nearest(seen: View, asked: Asked, top: int, condition: Condition | None) -> tuple[Ranked, float | None]:
     """The nearest clips, best first; and the recall, where it is not certain that they are."""
     allowed = None if condition is None else seen.positions(condition)
     if allowed is not None and len(allowed) <= _DIRECT:

@@ -32,6 +32,7 @@ _ALONE = [Mode(modality, "equal") for modality in MODALITIES]
 _BLOCK = 1 << 17  # clips whose distances fit into a cache
 _SCORED = 1 << 14  # clips whose embeddings are read at a time
 
+
 class Proposals(NamedTuple):
     """Clips that may score most, and what no other one exceeds; `absent` says what did not answer (`PartialAnswer`)."""
 
@@ -92,7 +93,9 @@ def _by_engine(seen: View, asked: Asked) -> Propose:
             positions, products, absent = some.positions, some.products, some.absent
         if not np.isfinite(products).all() or (np.diff(products) > 0).any():
             raise DataError(f"{seen.collection.folder}: the engine answers with what is no order; mend it: {_MEND}")
-        if len(positions) < n and enough == -np.inf and not absent and not seen.collection.approximate:  # these were all
+        if (
+            len(positions) < n and enough == -np.inf and not absent and not seen.collection.approximate
+        ):  # these were all
             inside = (positions >= 0) & (positions < seen.state.applied)
             _require_all(seen, mode, len(np.unique(positions[inside])))
         rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, query, highest)

@@ -34,7 +34,9 @@ Window = Annotated[
 Hop = Annotated[str | None, typer.Option(help="Of a new index: from one piece to the next; the window if not given.")]
 Recall = Annotated[
     float | None,
-    typer.Option(help="Of a new index with an approximate engine: the share of the ten nearest to find; 0.99 by itself."),
+    typer.Option(
+        help="Of a new index with an approximate engine: the share of the ten nearest to find; 0.99 by itself."
+    ),
 ]
 _OF_CLIPS = {
     "audio": "Of clips: audio encoder, if the run does not know its own.",
