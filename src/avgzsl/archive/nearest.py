@@ -2,27 +2,41 @@
 
 An engine proposes clips; each proposal is scored by `Method.compare`, as is every clip that the engine does not have
 yet. Where no bound proves that no other clip comes before the last of them, all that might are asked for, which settles
-it. Of clips of equal score the one that was indexed first comes first.
+it. Of clips of equal score the one that was indexed first comes first. An approximate engine proves nothing: what it
+finds is told as such (`archive.approximation`).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive.approximation import Ranked, approximately, best
 from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
 from avgzsl.archive.proposals import proposals
+from avgzsl.archive.recall_record import measured
 from avgzsl.archive.where import Condition
-from avgzsl.errors import DataError
+from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings, TextEmbeddings
 
 _DIRECT = 20_000  # so few clips are scored sooner than an engine finds them among others
 _MORE = 4  # times as many as are asked for, at first
 _GROWTH = 16  # where a condition leaves too few
+
+
+class Sought(NamedTuple):
+    """What one search asks for; as `nearest`."""
+
+    point: TextEmbeddings
+    top: int
+    mode: Mode
+    condition: Condition | None = None
+    corrected: bool = False
 
 
 class NearestClips(NamedTuple):
@@ -68,13 +82,25 @@ def nearest(
     return outcome
 
 
+def nearest_many(collection: Collection, sought: Sequence[Sought]) -> list[NearestClips | AvgzslError]:
+    """What `nearest` finds for each of many searches, in their order; of one that fails, its error."""
+    found: list[NearestClips | AvgzslError] = []
+    for one in sought:
+        try:
+            found.append(nearest(collection, *one))
+        except AvgzslError as problem:
+            found.append(problem)
+    return found
+
+
 def _nearest_or_problem(seen: View, asked: Asked, top: int, condition: Condition | None) -> NearestClips | DataError:
     """The nearest clips; what is wrong with the data comes as a value, for it may be an engine that is made anew."""
     try:
-        positions, scores = _nearest(seen, asked, top, condition)
+        (positions, scores, absent), recall = _nearest(seen, asked, top, condition)
         addends = seen.addends(positions, asked.mode) * np.float32(asked.corrected)
         archive = seen.state.end - len(clip_table.dead(seen.db))
-        return NearestClips(seen.clips(positions), scores, seen.embeddings(positions), addends, archive)
+        clips, embeddings = seen.clips(positions), seen.embeddings(positions)
+        return NearestClips(clips, scores, embeddings, addends, archive, recall, absent)
     except DataError as problem:
         return problem
     except MemoryError:
@@ -84,30 +110,32 @@ def _nearest_or_problem(seen: View, asked: Asked, top: int, condition: Condition
 
 def _nearest(
     seen: View, asked: Asked, top: int, condition: Condition | None
-) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
-    """Positions of the nearest clips, best first, and their scores."""
+) -> tuple[Ranked, float | None]:
+    """The nearest clips, best first; and the recall, where it is not certain that they are."""
     allowed = None if condition is None else seen.positions(condition)
     if allowed is not None and len(allowed) <= _DIRECT:
-        return _best(*score(seen, allowed, asked), top)
+        return Ranked(*best(*score(seen, allowed, asked), top)), None
+    if seen.collection.approximate and asked.mode in seen.collection.stored:
+        known = measured(seen.collection, asked.mode)
+        if known is not None:
+            return approximately(seen, asked, top, known.candidates, allowed), known.recall
+    return _certain(seen, asked, top, allowed), None
+
+
+def _certain(seen: View, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None) -> Ranked:
+    """The nearest clips, best first, for certain: of what answers."""
     applied, dead = seen.state.applied, clip_table.dead(seen.db)
     waiting = clip_selection.positions_within(seen.db, applied, seen.state.end)
     propose = proposals(seen, asked)
     n, least = _MORE * max(top, 16), -np.inf
     while True:
-        proposed, rest = propose(n, least)
+        proposed, rest, absent = propose(n, least)
         known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~np.isin(proposed, dead)])
         candidates = np.concatenate([known, waiting])
         if allowed is not None:
             candidates = candidates[np.isin(candidates, allowed)]
-        best = _best(*score(seen, candidates, asked), top)
-        least = float(best[1][-1]) if len(best[1]) == top else -np.inf
+        found = best(*score(seen, candidates, asked), top)
+        least = float(found[1][-1]) if len(found[1]) == top else -np.inf
         if least > rest or rest == -np.inf:
-            return best
+            return Ranked(*found, absent)
         n = max(n * _GROWTH, seen.state.end if least > -np.inf else 0)
-
-
-def _best(
-    positions: Int64[np.ndarray, " n"], scores: Float64[np.ndarray, " n"], top: int
-) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
-    order = np.lexsort((positions, -scores))[:top]
-    return positions[order], scores[order]

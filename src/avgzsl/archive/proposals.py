@@ -7,6 +7,8 @@ rounding, the score itself. Where neither serves, every clip is scored.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from avgzsl.archive.bounds import bound, limits, reach
 from avgzsl.archive.clip_selection import Having
 from avgzsl.archive.collection import View
 from avgzsl.archive.embeddings import addends
-from avgzsl.archive.engines import Scanner, scans
+from avgzsl.archive.engines import PartialAnswer, Scanner, scans
 from avgzsl.archive.fused import Question, question
 from avgzsl.archive.vectors import addend_name
 from avgzsl.errors import ConfigError, DataError
@@ -30,23 +32,33 @@ _ALONE = [Mode(modality, "equal") for modality in MODALITIES]
 _BLOCK = 1 << 17  # clips whose distances fit into a cache
 _SCORED = 1 << 14  # clips whose embeddings are read at a time
 
-Proposals = tuple[Int64[np.ndarray, " k"], float]
+class Proposals(NamedTuple):
+    """Clips that may score most, and what no other one exceeds; `absent` says what did not answer (`PartialAnswer`)."""
+
+    positions: Int64[np.ndarray, " k"]
+    rest: float
+    absent: tuple[str, ...] = ()
+
+
 Propose = Callable[[int, float], Proposals]
-"""(n, least): of all clips that may score `least`, the n that may score most; and what no other of them exceeds."""
+"""(n, least): of all clips that may score `least`, the n that may score most."""
 
 
-def proposals(seen: View, asked: Asked) -> Propose:
-    """Of the clips that the engine has. Raises AvgzslError where it refuses, DataError where clips are missing."""
+def proposals(seen: View, asked: Asked, certain: bool = True) -> Propose:
+    """Of the clips that the engine has; where it has to be `certain`, an approximate engine is not asked.
+
+    Raises AvgzslError where it refuses, DataError where clips are missing."""
     collection, mode = seen.collection, asked.mode
     if not seen.state.applied:  # what it has is being thrown away
-        return lambda n, least: (np.zeros(0, np.int64), -np.inf)
+        return lambda n, least: Proposals(np.zeros(0, np.int64), -np.inf)
     by_engine, by_scan = mode in collection.stored, scans(collection.record.engine)
-    if not by_engine and not by_scan:
+    if (not by_engine and not by_scan) or (by_engine and certain and collection.approximate):
         return _best_of(_scored(seen, asked))
     for stored in [mode] if by_engine else _ALONE:
         if stored not in collection.checked:
-            _require_all(seen, stored, collection.engine(stored).count())
-            collection.checked.add(stored)
+            with suppress(PartialAnswer):  # what is absent cannot be counted
+                _require_all(seen, stored, collection.engine(stored).count())
+                collection.checked.add(stored)
     return _by_engine(seen, asked) if by_engine else _best_of(_scanned(seen, asked))
 
 
@@ -73,14 +85,18 @@ def _by_engine(seen: View, asked: Asked) -> Propose:
     def propose(n: int, least: float) -> Proposals:
         query = question(asked.point, space, asked.corrected, None if least == -np.inf else least)
         enough = -np.inf if least == -np.inf else reach(least, largest, query, highest)
-        positions, products = seen.collection.engine(mode).query(query.vector, n, enough)
+        absent: tuple[str, ...] = ()
+        try:
+            positions, products = seen.collection.engine(mode).query(query.vector, n, enough)
+        except PartialAnswer as some:
+            positions, products, absent = some.positions, some.products, some.absent
         if not np.isfinite(products).all() or (np.diff(products) > 0).any():
             raise DataError(f"{seen.collection.folder}: the engine answers with what is no order; mend it: {_MEND}")
-        if len(positions) < n and enough == -np.inf:  # these were all
+        if len(positions) < n and enough == -np.inf and not absent and not seen.collection.approximate:  # these were all
             inside = (positions >= 0) & (positions < seen.state.applied)
             _require_all(seen, mode, len(np.unique(positions[inside])))
         rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, query, highest)
-        return positions, rest
+        return Proposals(positions, rest, absent)
 
     return propose
 
@@ -121,7 +137,7 @@ def _best_of(most: Float[np.ndarray, " n"]) -> Propose:
         near = max(least, float(np.finfo(np.float32).min))  # no clip that is infinitely far
         possible = int(np.count_nonzero(most >= near))
         top = torch.from_numpy(most).topk(min(n, possible))
-        return top.indices.numpy(), float(top.values[-1]) if n < possible else -np.inf
+        return Proposals(top.indices.numpy(), float(top.values[-1]) if n < possible else -np.inf)
 
     return propose
 

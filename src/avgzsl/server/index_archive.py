@@ -214,6 +214,8 @@ class CollectionArchive:
             corrected=corrected,
             line=found.line if by_words else None,
             notes=list(found.notes),
+            recall=found.recall,
+            partial=found.partial,
         )
 
     def _embed(self, path: Path) -> Embeddings:
