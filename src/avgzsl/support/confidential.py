@@ -42,18 +42,34 @@ class Address:
 
 
 def bare_address(url: str) -> str:
-    """Scheme, host and port of an address, as it may be shown: without names, passwords, paths and questions."""
+    """Scheme, host and port of an address, as it may be shown: without names, passwords, paths and questions.
+
+    Of several hosts (`postgresql://one:5432,two:5432/db`), all.
+    """
     try:
-        parts = urlsplit(url)
-        port = "" if parts.port is None else f":{parts.port}"
-        host = parts.hostname or ""
+        hosts = [_shown(part) for part in one_by_one(url)]
     except ValueError:
-        host = ""
-    if not host or not parts.scheme:
+        hosts = [""]
+    if not all(hosts):
         return "what cannot be read as an address"
-    host = f"[{host}]" if ":" in host else host
-    shown = f"{parts.scheme}://{host}{port}"[:200]
+    shown = f"{urlsplit(url).scheme}://{','.join(hosts)}"[:200]
     return "".join(char if char.isprintable() else "?" for char in shown)
+
+
+def one_by_one(url: str) -> list[str]:
+    """An address for each host of an address that has several. Raises ValueError for what is none."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    return [parts._replace(netloc=f"{user}{at}{host}").geturl() for host in hosts.split(",")]
+
+
+def _shown(url: str) -> str:
+    """Host and port of an address; nothing where it has none. Raises ValueError."""
+    parts = urlsplit(url)
+    if not parts.hostname or not parts.scheme:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return host if parts.port is None else f"{host}:{parts.port}"
 
 
 def key_from(variable: str) -> SecretStr | None:

@@ -11,17 +11,19 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from avgzsl.archive.engines._base import Engine, EnginePlugin, PartialAnswer, Scanner, Tuned
+from avgzsl.archive.engines._base import BatchScanner, Engine, EnginePlugin, PartialAnswer, Scan, Scanner, Tuned
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
-from avgzsl.support.confidential import Address
+from avgzsl.support.confidential import Address, one_by_one
 from avgzsl.support.registry import Plugins, keeps
 
 __all__ = [
     "VARIABLE",
+    "BatchScanner",
     "Engine",
     "EnginePlugin",
     "PartialAnswer",
+    "Scan",
     "Scanner",
     "Tuned",
     "address",
@@ -75,7 +77,8 @@ def _require_bare(url: Address, example: str) -> None:
     text = url.whole()
     try:
         parts = urlsplit(text)
-        complete = bool(parts.scheme and parts.hostname) and parts.port != 0
+        hosts = [urlsplit(one) for one in one_by_one(text)]  # several, where PostgreSQL has a standby
+        complete = all(host.scheme and host.hostname and host.port != 0 for host in hosts)
     except ValueError:
         complete = False
     if not complete or not text.isprintable() or " " in text:
