@@ -77,9 +77,7 @@ class Rounded:
         """One matrix product, a block of rows at a time. Raises DataError for a damaged file."""
         lower = [one - 2 * _ROUNDED * abs(one) if np.isfinite(one) else one for one in least]  # before `_bounds`
         found = ((rows, _bounds(products)) for rows, products in largest(self._blocks(vectors), n, lower))
-        return [
-            (rows[bounds >= one], bounds[bounds >= one]) for (rows, bounds), one in zip(found, least, strict=True)
-        ]
+        return [(rows[bounds >= one], bounds[bounds >= one]) for (rows, bounds), one in zip(found, least, strict=True)]
 
     def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
         """What the inner product of each row does not exceed. Raises DataError for a damaged file."""
