@@ -19,7 +19,7 @@ from avgzsl.archive.engines._base import (
     PartialAnswer,
     Scan,
     Scanner,
-    Sharded,
+    ShardedEngine,
     Tuned,
 )
 from avgzsl.errors import ConfigError
@@ -36,7 +36,7 @@ __all__ = [
     "Scan",
     "Scanner",
     "Shard",
-    "Sharded",
+    "ShardedEngine",
     "Tuned",
     "address",
     "default_engine",
