@@ -17,7 +17,7 @@ from avgzsl.archive.approximation import Ranked, approximately, best
 from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
-from avgzsl.archive.proposals import proposals
+from avgzsl.archive.proposals import filters_itself, proposals
 from avgzsl.archive.recall_record import measured
 from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError, DataError
@@ -108,25 +108,24 @@ def _nearest_or_problem(seen: View, asked: Asked, top: int, condition: Condition
         raise DataError(f"{folder}: says that it has {seen.state.end} clips, more than memory holds") from None
 
 
-def _nearest(
-    seen: View, asked: Asked, top: int, condition: Condition | None
-) -> tuple[Ranked, float | None]:
+def _nearest(seen: View, asked: Asked, top: int, condition: Condition | None) -> tuple[Ranked, float | None]:
     """The nearest clips, best first; and the recall, where it is not certain that they are."""
-    allowed = None if condition is None else seen.positions(condition)
+    itself = condition if condition and filters_itself(seen, asked.mode, condition) else ()
+    allowed = None if condition is None or itself else seen.positions(condition)
     if allowed is not None and len(allowed) <= _DIRECT:
         return Ranked(*best(*score(seen, allowed, asked), top)), None
     if seen.collection.approximate and asked.mode in seen.collection.stored:
         known = measured(seen.collection, asked.mode)
         if known is not None:
-            return approximately(seen, asked, top, known.candidates, allowed), known.recall
-    return _certain(seen, asked, top, allowed), None
+            return approximately(seen, asked, top, known.candidates, allowed, itself), known.recall
+    return _certain(seen, asked, top, allowed, itself), None
 
 
-def _certain(seen: View, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None) -> Ranked:
-    """The nearest clips, best first, for certain: of what answers."""
+def _certain(seen: View, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None, itself: Condition) -> Ranked:
+    """The nearest clips, best first, for certain: of what answers. Conditions as `approximately`."""
     applied, dead = seen.state.applied, clip_table.dead(seen.db)
-    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end)
-    propose = proposals(seen, asked)
+    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end, itself)
+    propose = proposals(seen, asked, condition=itself)
     n, least = _MORE * max(top, 16), -np.inf
     while True:
         proposed, rest, absent = propose(n, least)

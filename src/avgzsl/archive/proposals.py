@@ -20,9 +20,11 @@ from avgzsl.archive.bounds import bound, limits, reach
 from avgzsl.archive.clip_selection import Having
 from avgzsl.archive.collection import View
 from avgzsl.archive.embeddings import addends
-from avgzsl.archive.engines import PartialAnswer, Scanner, scans
+from avgzsl.archive.engines import Engine, Filtering, PartialAnswer, Scanner, filters, scans
 from avgzsl.archive.fused import Question, question
+from avgzsl.archive.recall_record import measured
 from avgzsl.archive.vectors import addend_name
+from avgzsl.archive.where import Condition
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.types import MODALITIES
@@ -31,6 +33,7 @@ _MEND = "`avgzsl index-rebuild`"
 _ALONE = [Mode(modality, "equal") for modality in MODALITIES]
 _BLOCK = 1 << 17  # clips whose distances fit into a cache
 _SCORED = 1 << 14  # clips whose embeddings are read at a time
+
 
 class Proposals(NamedTuple):
     """Clips that may score most, and what no other one exceeds; `absent` says what did not answer (`PartialAnswer`)."""
@@ -44,8 +47,21 @@ Propose = Callable[[int, float], Proposals]
 """(n, least): of all clips that may score `least`, the n that may score most."""
 
 
-def proposals(seen: View, asked: Asked, certain: bool = True) -> Propose:
+def filters_itself(seen: View, mode: Mode, condition: Condition) -> bool:
+    """Whether the engine finds the clips of a mode that meet a condition, so that nobody else need look for them."""
+    collection = seen.collection
+    if not seen.state.applied or mode not in collection.stored or not filters(collection.record.engine):
+        return False
+    if collection.approximate and measured(collection, mode) is None:  # then it is not asked at all
+        return False
+    engine = collection.engine(mode)
+    return isinstance(engine, Filtering) and engine.answers(condition)
+
+
+def proposals(seen: View, asked: Asked, certain: bool = True, condition: Condition = ()) -> Propose:
     """Of the clips that the engine has; where it has to be `certain`, an approximate engine is not asked.
+
+    Only such as meet the condition, if there is one, which the engine `filters_itself`.
 
     Raises AvgzslError where it refuses, DataError where clips are missing."""
     collection, mode = seen.collection, asked.mode
@@ -59,7 +75,7 @@ def proposals(seen: View, asked: Asked, certain: bool = True) -> Propose:
             with suppress(PartialAnswer):  # what is absent cannot be counted
                 _require_all(seen, stored, collection.engine(stored).count())
                 collection.checked.add(stored)
-    return _by_engine(seen, asked) if by_engine else _best_of(_scanned(seen, asked))
+    return _by_engine(seen, asked, condition) if by_engine else _best_of(_scanned(seen, asked))
 
 
 def _require_all(seen: View, mode: Mode, vectors: int) -> None:
@@ -77,7 +93,7 @@ def _having(seen: View, mode: Mode) -> Having:
     return "both" if "joint" in seen.collection.record.parts else "either"
 
 
-def _by_engine(seen: View, asked: Asked) -> Propose:
+def _by_engine(seen: View, asked: Asked, condition: Condition) -> Propose:
     """By the engine's largest inner products."""
     mode, space = asked.mode, seen.collection.space(asked.mode)
     largest, highest = clip_table.longest(seen.db, str(mode)), clip_table.greatest(seen.db, addend_name(mode), 0.0)
@@ -87,18 +103,32 @@ def _by_engine(seen: View, asked: Asked) -> Propose:
         enough = -np.inf if least == -np.inf else reach(least, largest, query, highest)
         absent: tuple[str, ...] = ()
         try:
-            positions, products = seen.collection.engine(mode).query(query.vector, n, enough)
+            positions, products = _asked(seen.collection.engine(mode), query.vector, n, enough, condition)
         except PartialAnswer as some:
             positions, products, absent = some.positions, some.products, some.absent
         if not np.isfinite(products).all() or (np.diff(products) > 0).any():
             raise DataError(f"{seen.collection.folder}: the engine answers with what is no order; mend it: {_MEND}")
-        if len(positions) < n and enough == -np.inf and not absent and not seen.collection.approximate:  # these were all
+        if (
+            len(positions) < n
+            and enough == -np.inf
+            and not absent
+            and not condition
+            and not seen.collection.approximate
+        ):  # these were all
             inside = (positions >= 0) & (positions < seen.state.applied)
             _require_all(seen, mode, len(np.unique(positions[inside])))
         rest = -np.inf if len(positions) < n else bound(float(products[-1]), largest, query, highest)
         return Proposals(positions, rest, absent)
 
     return propose
+
+
+def _asked(
+    engine: Engine, vector: Float32[np.ndarray, " e"], n: int, least: float, condition: Condition
+) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+    if isinstance(engine, Filtering) and condition:
+        return engine.query_where(vector, n, least, condition)
+    return engine.query(vector, n, least)
 
 
 def _scored(seen: View, asked: Asked) -> Float[np.ndarray, " n"]:

@@ -11,7 +11,16 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from avgzsl.archive.engines._base import BatchScanner, Engine, EnginePlugin, PartialAnswer, Scan, Scanner, Tuned
+from avgzsl.archive.engines._base import (
+    BatchScanner,
+    Engine,
+    EnginePlugin,
+    Filtering,
+    PartialAnswer,
+    Scan,
+    Scanner,
+    Tuned,
+)
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
 from avgzsl.support.confidential import Address, one_by_one
@@ -22,6 +31,7 @@ __all__ = [
     "BatchScanner",
     "Engine",
     "EnginePlugin",
+    "Filtering",
     "PartialAnswer",
     "Scan",
     "Scanner",
@@ -30,6 +40,7 @@ __all__ = [
     "default_engine",
     "drop",
     "engines",
+    "filters",
     "is_approximate",
     "open_engine",
     "scans",
@@ -98,6 +109,11 @@ def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | A
 def scans(kind: str) -> bool:
     """Whether the engine gives the inner products of all vectors at once. Raises UnknownNameError."""
     return PLUGINS.load(kind).SCANS
+
+
+def filters(kind: str) -> bool:
+    """Whether the engine is a `Filtering` one. Raises UnknownNameError."""
+    return bool(getattr(PLUGINS.load(kind), "FILTERS", False))
 
 
 def is_approximate(kind: str, url: str | Address | None = None) -> bool:
