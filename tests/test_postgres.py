@@ -136,12 +136,13 @@ def test_clips_that_were_removed_are_not_found_and_purged(collection):
 def test_nothing_is_left_of_a_vector_that_was_deleted_in_any_file_of_a_table(pgvector_url, pgvector_server):
     engine = vectors(pgvector_url, "deleted")
     engine.create()
-    clips = [IndexedClip(f"name-{i}-of-it", "h", label="dog") for i in range(len(SOME))]
-    engine.upsert_known(np.arange(len(SOME)), SOME, clips)
-    assert stored(pgvector_server, SOME[3].tobytes()) and stored(pgvector_server, b"name-3-of-it")
+    own = np.random.default_rng(4).standard_normal((40, D)).astype(np.float32)  # other tests have not stored them
+    clips = [IndexedClip(f"name-{i}-of-it", "h", label="dog") for i in range(len(own))]
+    engine.upsert_known(np.arange(len(own)), own, clips)
+    assert stored(pgvector_server, own[3].tobytes()) and stored(pgvector_server, b"name-3-of-it")
     engine.delete(np.array([3]))
-    assert not stored(pgvector_server, SOME[3].tobytes()) and not stored(pgvector_server, b"name-3-of-it")
-    assert stored(pgvector_server, SOME[4].tobytes()) and stored(pgvector_server, b"name-4-of-it")
+    assert not stored(pgvector_server, own[3].tobytes()) and not stored(pgvector_server, b"name-3-of-it")
+    assert stored(pgvector_server, own[4].tobytes()) and stored(pgvector_server, b"name-4-of-it")
     engine.close()
 
 
