@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int64
 
 from avgzsl.archive import clip_selection, clip_table
 from avgzsl.archive.asked import Asked, score
+from avgzsl.archive.clip_selection import is_among
 from avgzsl.archive.collection import View
 from avgzsl.archive.proposals import proposals
 from avgzsl.archive.where import Condition
@@ -47,12 +48,12 @@ def approximately(
     while True:
         proposed = propose(n, -np.inf)
         inside = (proposed.positions >= 0) & (proposed.positions < applied)
-        known = np.unique(proposed.positions[inside & ~np.isin(proposed.positions, dead)])
-        known = known if allowed is None else known[np.isin(known, allowed)]
+        known = np.unique(proposed.positions[inside & ~is_among(proposed.positions, dead)])
+        known = known if allowed is None else known[is_among(known, allowed)]
         if len(known) >= enough or proposed.rest == -np.inf or n >= seen.state.end:
             break
         n = min(n * min(2 * enough // max(len(known), 1) + 1, _GROWTH), seen.state.end)
-    waiting = waiting if allowed is None else waiting[np.isin(waiting, allowed)]
+    waiting = waiting if allowed is None else waiting[is_among(waiting, allowed)]
     return Ranked(*best(*score(seen, np.concatenate([known, waiting]), asked), top), proposed.absent)
 
 

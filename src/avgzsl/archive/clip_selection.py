@@ -4,7 +4,7 @@ import sqlite3
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from avgzsl.archive.clip_table import ascending
 from avgzsl.archive.where import FLAGS, TEXTS, ColumnComparison, Condition, Operator
@@ -109,6 +109,15 @@ def counts(db: sqlite3.Connection) -> Counts:
 def clips_by_label(db: sqlite3.Connection) -> dict[str | None, int]:
     """How many clips have each label; None stands for those without one."""
     return dict(db.execute("select label, count(*) from clips group by label").fetchall())
+
+
+def is_among(positions: Int64[np.ndarray, " n"], others: Int64[np.ndarray, " m"]) -> Bool[np.ndarray, " n"]:
+    """Which positions are among others, which ascend: however many these are, it costs next to nothing."""
+    if not len(others):
+        return np.zeros(len(positions), bool)
+    places = np.searchsorted(others, positions).clip(max=len(others) - 1)
+    among: np.ndarray = others[places] == positions
+    return among
 
 
 def _number(db: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> int:

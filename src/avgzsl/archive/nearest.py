@@ -7,6 +7,8 @@ finds is told as such (`archive.approximation`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +17,10 @@ from jaxtyping import Float32, Float64, Int64
 from avgzsl.archive import clip_database, clip_selection, clip_table
 from avgzsl.archive.approximation import Ranked, approximately, best
 from avgzsl.archive.asked import Asked, score
+from avgzsl.archive.clip_selection import is_among
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
-from avgzsl.archive.proposals import filters_itself, proposals
+from avgzsl.archive.proposals import Propose, filters_itself, proposals, proposals_together
 from avgzsl.archive.recall_record import measured
 from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError, DataError
@@ -56,6 +59,41 @@ class NearestClips(NamedTuple):
     absent: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class _Now:
+    """What several searches of one view have in common: read once, when the first of them needs it."""
+
+    seen: View
+    meeting: dict[Condition, Int64[np.ndarray, " n"]] = field(default_factory=dict)
+
+    @cached_property
+    def dead(self) -> Int64[np.ndarray, " n"]:
+        """Positions of clips that are there no more."""
+        return clip_table.dead(self.seen.db)
+
+    @cached_property
+    def waiting(self) -> Int64[np.ndarray, " n"]:
+        """Positions of clips that the engine does not have yet."""
+        return self.waiting_that_meet(())
+
+    def waiting_that_meet(self, condition: Condition) -> Int64[np.ndarray, " n"]:
+        """The same of clips that meet a condition."""
+        return clip_selection.positions_within(self.seen.db, self.seen.state.applied, self.seen.state.end, condition)
+
+    def itself(self, one: Sought) -> Condition:
+        """The condition of a search where the engine itself finds the clips that meet it; else an empty one."""
+        return one.condition if one.condition and filters_itself(self.seen, one.mode, one.condition) else ()
+
+    def allowed(self, one: Sought) -> Int64[np.ndarray, " n"] | None:
+        """Positions of the clips that meet the condition of a search; None where there is none, or the engine looks."""
+        condition = one.condition
+        if condition is None or self.itself(one):
+            return None
+        if condition not in self.meeting:
+            self.meeting[condition] = self.seen.positions(condition)
+        return self.meeting[condition]
+
+
 def nearest(
     collection: Collection,
     point: TextEmbeddings,
@@ -68,73 +106,117 @@ def nearest(
 
     `corrected` scores have the energy term, where the index has one for the mode.
     """
-    asked = Asked(point, mode, corrected)
-    with clip_database.opened(collection.folder) as db:
-        while True:
-            with clip_database.transaction(db):
-                seen = view_of(collection, db)
-                outcome = _nearest_or_problem(seen, asked, top, condition)
-            # had vectors left the engine meanwhile, some might be missing: then all of it is done again
-            if clip_table.state(db).generation == seen.state.generation:
-                break
-    if isinstance(outcome, DataError):
+    (outcome,) = nearest_many(collection, [Sought(point, top, mode, condition, corrected)])
+    if isinstance(outcome, AvgzslError):
         raise outcome
     return outcome
 
 
 def nearest_many(collection: Collection, sought: Sequence[Sought]) -> list[NearestClips | AvgzslError]:
-    """What `nearest` finds for each of many searches, in their order; of one that fails, its error."""
-    found: list[NearestClips | AvgzslError] = []
-    for one in sought:
+    """What `nearest` finds for each of many searches, in their order; of one that fails, its error.
+
+    All see the index as it is at one moment. An engine that scans is asked by one matrix product.
+    """
+    if not sought:
+        return []
+    with clip_database.opened(collection.folder) as db:
+        while True:
+            with clip_database.transaction(db):
+                seen = view_of(collection, db)
+                outcomes = _outcomes(_Now(seen), sought)
+            # had vectors left the engine meanwhile, some might be missing: then all of it is done again
+            if clip_table.state(db).generation == seen.state.generation:
+                return outcomes
+
+
+def _outcomes(now: _Now, sought: Sequence[Sought]) -> list[NearestClips | AvgzslError]:
+    begun = _begun(now, sought)
+    return [_nearest_or_problem(now, one, begun.get(i)) for i, one in enumerate(sought)]
+
+
+def _begun(now: _Now, sought: Sequence[Sought]) -> dict[int, Propose]:
+    """Of searches in one mode, the first proposals, found together; by their number."""
+    modes: dict[Mode, list[int]] = {}
+    for i, one in enumerate(sought):
+        modes.setdefault(one.mode, []).append(i)
+    begun: dict[int, Propose] = {}
+    for some in modes.values():
         try:
-            found.append(nearest(collection, *one))
-        except AvgzslError as problem:
-            found.append(problem)
-    return found
+            scanning = [i for i in some if not now.itself(sought[i]) and not _is_direct(now.allowed(sought[i]))]
+            if len(scanning) > 1:
+                asked = [_asked(sought[i]) for i in scanning]
+                n = [_first(now, sought[i].top, now.allowed(sought[i])) for i in scanning]
+                begun |= zip(scanning, proposals_together(now.seen, asked, n), strict=True)
+        except (AvgzslError, MemoryError):  # one of them: each is asked alone then, and has its own
+            continue
+    return begun
 
 
-def _nearest_or_problem(seen: View, asked: Asked, top: int, condition: Condition | None) -> NearestClips | DataError:
-    """The nearest clips; what is wrong with the data comes as a value, for it may be an engine that is made anew."""
+def _asked(one: Sought) -> Asked:
+    return Asked(one.point, one.mode, one.corrected)
+
+
+def _nearest_or_problem(now: _Now, one: Sought, begun: Propose | None) -> NearestClips | AvgzslError:
+    """The nearest clips; what is wrong comes as a value, for it may be an engine that is made anew."""
+    seen = now.seen
     try:
-        (positions, scores, absent), recall = _nearest(seen, asked, top, condition)
-        addends = seen.addends(positions, asked.mode) * np.float32(asked.corrected)
-        archive = seen.state.end - len(clip_table.dead(seen.db))
+        (positions, scores, absent), recall = _nearest(now, one, begun)
+        addends = seen.addends(positions, one.mode) * np.float32(one.corrected)
+        archive = seen.state.end - len(now.dead)
         clips, embeddings = seen.clips(positions), seen.embeddings(positions)
         return NearestClips(clips, scores, embeddings, addends, archive, recall, absent)
-    except DataError as problem:
+    except AvgzslError as problem:
         return problem
     except MemoryError:
         folder = seen.collection.folder
-        raise DataError(f"{folder}: says that it has {seen.state.end} clips, more than memory holds") from None
+        return DataError(f"{folder}: says that it has {seen.state.end} clips, more than memory holds")
 
 
-def _nearest(seen: View, asked: Asked, top: int, condition: Condition | None) -> tuple[Ranked, float | None]:
+def _nearest(now: _Now, one: Sought, begun: Propose | None) -> tuple[Ranked, float | None]:
     """The nearest clips, best first; and the recall, where it is not certain that they are."""
-    itself = condition if condition and filters_itself(seen, asked.mode, condition) else ()
-    allowed = None if condition is None or itself else seen.positions(condition)
-    if allowed is not None and len(allowed) <= _DIRECT:
-        return Ranked(*best(*score(seen, allowed, asked), top)), None
-    if seen.collection.approximate and asked.mode in seen.collection.stored:
-        known = measured(seen.collection, asked.mode)
+    seen, asked, itself, allowed = now.seen, _asked(one), now.itself(one), now.allowed(one)
+    if allowed is not None and _is_direct(allowed):
+        return Ranked(*best(*score(seen, allowed, asked), one.top)), None
+    if seen.collection.approximate and one.mode in seen.collection.stored:
+        known = measured(seen.collection, one.mode)
         if known is not None:
-            return approximately(seen, asked, top, known.candidates, allowed, itself), known.recall
-    return _certain(seen, asked, top, allowed, itself), None
+            return approximately(seen, asked, one.top, known.candidates, allowed, itself), known.recall
+    if itself:
+        waiting, propose = now.waiting_that_meet(itself), proposals(seen, asked, condition=itself)
+        return _certain(now, asked, one.top, None, waiting, propose), None
+    return _certain(now, asked, one.top, allowed, now.waiting, begun or proposals(seen, asked)), None
 
 
-def _certain(seen: View, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None, itself: Condition) -> Ranked:
-    """The nearest clips, best first, for certain: of what answers. Conditions as `approximately`."""
-    applied, dead = seen.state.applied, clip_table.dead(seen.db)
-    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end, itself)
-    propose = proposals(seen, asked, condition=itself)
-    n, least = _MORE * max(top, 16), -np.inf
+def _certain(
+    now: _Now,
+    asked: Asked,
+    top: int,
+    allowed: Int64[np.ndarray, " n"] | None,
+    waiting: Int64[np.ndarray, " w"],
+    propose: Propose,
+) -> Ranked:
+    """The nearest clips, best first, for certain: of what answers."""
+    seen, applied = now.seen, now.seen.state.applied
+    n, least = _first(now, top, allowed), -np.inf
     while True:
         proposed, rest, absent = propose(n, least)
-        known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~np.isin(proposed, dead)])
+        known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~is_among(proposed, now.dead)])
         candidates = np.concatenate([known, waiting])
         if allowed is not None:
-            candidates = candidates[np.isin(candidates, allowed)]
+            candidates = candidates[is_among(candidates, allowed)]
         found = best(*score(seen, candidates, asked), top)
         least = float(found[1][-1]) if len(found[1]) == top else -np.inf
         if least > rest or rest == -np.inf:
             return Ranked(*found, absent)
         n = max(n * _GROWTH, seen.state.end if least > -np.inf else 0)
+
+
+def _is_direct(allowed: Int64[np.ndarray, " n"] | None) -> bool:
+    """Whether so few clips are allowed that all of them are scored."""
+    return allowed is not None and len(allowed) <= _DIRECT
+
+
+def _first(now: _Now, top: int, allowed: Int64[np.ndarray, " n"] | None) -> int:
+    """How many proposals are asked for at first: more where a condition leaves few of them."""
+    n = _MORE * max(top, 16)
+    return n if allowed is None else n * -(-now.seen.state.end // len(allowed))

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from avgzsl.archive.engines._postgres_errors import is_lost, told
 from avgzsl.errors import ConfigError
-from avgzsl.support.confidential import Address
+from avgzsl.support.confidential import Address, variable_of_part
 from avgzsl.support.registry import require
 
 EXAMPLE = "postgresql://localhost:5432/avgzsl"
@@ -27,6 +27,8 @@ _CHANGE = 6 * 3600.0  # seconds for a change, such as the building of an index
 _GRACE = 10  # seconds more until a server that says nothing at all is given up
 _FAILOVER = 15  # seconds to wait for a host that takes writes, where there was one
 _AGAIN = 0.2
+# of one of several servers, as PGUSER_2 (`support.confidential.of_part`)
+_OF_PART = ("user", "password", "passfile", "service", "sslmode", "sslrootcert", "sslcert", "sslkey")
 _REQUIRE_AUTH = 160000  # the version of libpq that knows it
 
 T = TypeVar("T")
@@ -101,6 +103,8 @@ class Server:
             "application_name": "avgzsl",
             "client_encoding": "UTF8",
         }
+        own = {option: variable_of_part(f"PG{option.upper()}") for option in _OF_PART}
+        asked |= {option: os.environ[variable] for option, variable in own.items() if variable is not None}
         if self.psycopg.pq.version() >= _REQUIRE_AUTH:
             asked["require_auth"] = os.environ.get("PGREQUIREAUTH") or "!password"
         if limit:

@@ -9,8 +9,8 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from avgzsl.archive.engines._base import Scan
-from avgzsl.archive.engines._largest import Largest, block_rows, largest
 from avgzsl.archive.engines._rows import Rows
+from avgzsl.scores.largest import Largest, block_rows, largest
 from avgzsl.support.confidential import Address
 
 DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
@@ -63,7 +63,8 @@ class Memory:
 
     def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
         """The inner product of each row. Raises DataError for a damaged file."""
-        return self.scan(vector[None])(0, len(self.rows.mapped()))[:, 0]
+        products: np.ndarray = self.scan(vector[None])(0, len(self.rows.mapped()))[:, 0]
+        return products
 
     def scan(self, vectors: Float32[np.ndarray, "q e"]) -> Scan:
         """The inner products of the rows of a block with all queries."""
@@ -71,8 +72,8 @@ class Memory:
 
         def block(start: int, end: int) -> Float32[np.ndarray, "n q"]:
             products = self._checked(rows[start:end] @ queries)
-            missing = end - start - len(products)
-            return np.pad(products.numpy(), ((0, missing), (0, 0)), constant_values=-np.inf)
+            missing = torch.full((end - start - len(products), len(vectors)), -torch.inf)
+            return (torch.cat([products, missing]) if len(missing) else products).numpy()
 
         return block
 

@@ -43,7 +43,7 @@ def largest(
     NaN.
     """
     most, above = max(*n, 1), torch.tensor(torch.inf)
-    floor = torch.tensor(least, dtype=torch.float32).clamp(min=_LEAST)
+    floor = _rounded_down(least).clamp(min=_LEAST)
     greatest = torch.full((0, len(floor)), -torch.inf)
     kept, held = [_Found(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0))], 0
     for first, block, size in _even(blocks):
@@ -64,6 +64,12 @@ def largest(
             kept = [_cut(kept, n)]
             held = len(kept[0].values)
     return _by_question(_cut(kept, n), len(n))
+
+
+def _rounded_down(numbers: Sequence[float]) -> Float32[Tensor, " q"]:
+    exact = torch.tensor(numbers, dtype=torch.float64)
+    rounded = exact.float()
+    return torch.where(rounded.double() > exact, torch.nextafter(rounded, torch.tensor(-torch.inf)), rounded)
 
 
 def _even(
