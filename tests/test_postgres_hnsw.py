@@ -4,14 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from avgzsl.archive import recall as recall_module
 from avgzsl.archive.clip_table import IndexedClip
+from avgzsl.archive.collection import view, writing
 from avgzsl.archive.engines import is_approximate, open_engine
 from avgzsl.archive.engines import pgvector_hnsw as module
+from avgzsl.archive.nearest import nearest
 from avgzsl.archive.where import parse
-from avgzsl.errors import ConfigError
+from avgzsl.errors import ConfigError, RunError
+from avgzsl.experiments.protocol import Mode
+from tests.index_world import brute_force, collection_of, here, random_embeddings, rows
 
-N, D = 4000, 24
+N, D = 2000, 24
+MODE = Mode("both", "equal")
 SOME = np.random.default_rng(0).standard_normal((N, D)).astype(np.float32)
 ASKED = np.random.default_rng(1).standard_normal((30, D)).astype(np.float32)
 
@@ -80,3 +87,23 @@ def test_new_and_removed_rows_are_in_step(engine):
 def test_longer_vectors_than_it_takes_are_refused():
     with pytest.raises(ConfigError, match="2001 numbers are asked for, and HNSW takes at most 2000"):
         open_engine("pgvector-hnsw", Path("nowhere"), "graph", 2001, "postgresql://127.0.0.1/db")
+
+
+def test_an_index_says_how_much_of_the_nearest_it_finds(pgvector_url, tmp_path, monkeypatch):
+    def no_classes(run):
+        raise RunError("these runs have no file of classes")
+
+    monkeypatch.setattr(recall_module, "read_classes", no_classes)
+    clips = random_embeddings(600, 6, seed=1)
+    collection = collection_of(tmp_path, clips, "euclidean", "pgvector-hnsw", [MODE], url=pgvector_url)
+    with writing(collection) as db:
+        recall_module.renew(collection, db)
+    point = here(torch.randn(6, generator=torch.Generator().manual_seed(9)))
+    for condition in (None, parse("has_video = yes"), parse("id contains CLIP-2")):
+        found = nearest(collection, point, 10, MODE, condition)
+        assert found.recall >= 0.9 and len(found.clips) == 10
+        with view(collection) as seen:
+            allowed = seen.positions(condition or ())
+        best, _ = brute_force(collection.run.method, rows(clips, allowed), point, MODE, 10)
+        assert len({clip.id for clip in found.clips} & {f"clip-{allowed[i]}" for i in best}) >= 9
+    collection.close()
