@@ -39,8 +39,8 @@ def largest(
 ) -> list[Largest]:
     """For each question, the rows of its n largest numbers that are at least `least`, and these, best first.
 
-    A block is the number of its first row, and a number for each row and question: -inf where there is none, and never
-    NaN.
+    A block is the number of its first row, and a number for each row and question: -inf where there is none. Raises
+    ValueError for NaN and for +inf.
     """
     most, above = max(*n, 1), torch.tensor(torch.inf)
     floor = _rounded_down(least).clamp(min=_LEAST)
@@ -48,6 +48,8 @@ def largest(
     kept, held = [_Found(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0))], 0
     for first, block, size in _even(blocks):
         maxima = _maxima(block, size)
+        if not bool((maxima < torch.inf).all()):
+            raise ValueError(f"the rows from {first} on have numbers that are NaN or +inf")
         some = (maxima >= floor).any(1)
         if not bool(some.any()):
             continue
@@ -94,9 +96,10 @@ def _looked_into(
     block: Float[Tensor, "r q"], maxima: Float32[Tensor, "g q"], floor: Float32[Tensor, " q"], first: int
 ) -> _Found:
     """The numbers that are at least the `floor`, of the groups whose greatest is."""
-    groups = len(maxima)
+    groups, questions = maxima.shape
     group, question = (maxima >= floor).nonzero(as_tuple=True)
-    values = block.view(-1, groups, block.shape[1])[:, group, question].float()
+    grouped = block.view(-1, groups * questions)
+    values = grouped.gather(1, (group * questions + question).expand(len(grouped), -1)).float()
     member, pair = (values >= floor[question]).nonzero(as_tuple=True)
     return _Found(question[pair], first + member * groups + group[pair], values[member, pair])
 

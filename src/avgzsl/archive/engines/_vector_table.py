@@ -37,7 +37,8 @@ def answers(condition: Condition) -> bool:
 
 def sql_of(condition: Condition) -> tuple[str, list[object]]:
     """What stands after `where`, and its values. No text of a condition comes into the statement itself."""
-    parts, values = ["true"], []
+    parts = ["true"]
+    values: list[object] = []
     for column, operator, value in condition:
         if column in TEXTS:
             values.append(str(value).encode())

@@ -59,7 +59,10 @@ class Memory:
         self, vectors: Float32[np.ndarray, "q e"], n: Sequence[int], least: Sequence[float]
     ) -> list[Largest]:
         """One matrix product, a block of rows at a time. Raises DataError for a damaged file."""
-        return largest(self._blocks(vectors), n, least)
+        try:
+            return largest(self._blocks(vectors), n, least)
+        except ValueError as problem:
+            raise self.rows.damaged() from problem
 
     def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
         """The inner product of each row. Raises DataError for a damaged file."""
@@ -83,7 +86,7 @@ class Memory:
         room = torch.empty(min(step, len(rows)), len(vectors))
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            yield start, self._checked(torch.mm(part, queries, out=room[: len(part)]))
+            yield start, torch.mm(part, queries, out=room[: len(part)])
 
     def _checked(self, products: Float32[Tensor, "r q"]) -> Float32[Tensor, "r q"]:
         """Raises DataError for what is no inner product: NaN would pass as an absent row."""

@@ -76,8 +76,13 @@ class Rounded:
     ) -> list[Largest]:
         """One matrix product, a block of rows at a time. Raises DataError for a damaged file."""
         lower = [one - 2 * _ROUNDED * abs(one) if np.isfinite(one) else one for one in least]  # before `_bounds`
-        found = ((rows, _bounds(products)) for rows, products in largest(self._blocks(vectors), n, lower))
-        return [(rows[bounds >= one], bounds[bounds >= one]) for (rows, bounds), one in zip(found, least, strict=True)]
+        try:
+            found = largest(self._blocks(vectors), n, lower)
+        except ValueError as problem:
+            raise self.rows.damaged() from problem
+        bounds = [_bounds(products) for _, products in found]
+        keep = [some >= one for some, one in zip(bounds, least, strict=True)]
+        return [(rows[k], some[k]) for (rows, _), some, k in zip(found, bounds, keep, strict=True)]
 
     def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
         """What the inner product of each row does not exceed. Raises DataError for a damaged file."""
@@ -100,7 +105,7 @@ class Rounded:
         room = torch.empty(min(step, len(rows)), len(vectors), dtype=torch.bfloat16)
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            yield start, self._checked(torch.mm(part, queries, out=room[: len(part)]))
+            yield start, torch.mm(part, queries, out=room[: len(part)])
 
     def _all(self) -> BFloat16[Tensor, "n w"]:
         return torch.from_numpy(self.rows.mapped().view(np.int16)).view(torch.bfloat16)

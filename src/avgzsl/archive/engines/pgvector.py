@@ -21,6 +21,7 @@ from avgzsl.support.confidential import Address
 
 DESCRIPTION = "PostgreSQL with pgvector, a server or a cluster with failover, by --url (extra pgvector)"
 SCANS = False
+FILTERS = True
 DEFAULT = False
 EXAMPLE = ADDRESS
 _MOST = 16_000  # numbers of a vector of 4 bytes each
