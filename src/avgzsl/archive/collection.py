@@ -19,7 +19,18 @@ from jaxtyping import Float32, Int64
 from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.addends import addends_of, seen_text
 from avgzsl.archive.clip_table import IndexedClip, State
-from avgzsl.archive.engines import PLUGINS, Engine, address, drop, engines, is_approximate, open_engine, scans
+from avgzsl.archive.engines import (
+    PLUGINS,
+    Engine,
+    Filtering,
+    address,
+    drop,
+    engines,
+    filters,
+    is_approximate,
+    open_engine,
+    scans,
+)
 from avgzsl.archive.fused import Space
 from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_searchable, require_shape
 from avgzsl.archive.standard_record import apply_standard
@@ -271,10 +282,15 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
         positions = clip_selection.positions_within(db, start, end)
         rows = stored[positions]
         clips = embeddings.unpack(rows, collection.record)
+        known = clip_table.clips_at(db, positions) if filters(collection.record.engine) else []
         for mode in collection.stored:
             keep, vectors, lengths = vectors_of(collection.record, collection.space(mode), clips, rows)
             clip_table.lengthen(db, lengths)
-            collection.engine(mode).upsert(positions[keep], vectors)
+            engine = collection.engine(mode)
+            if isinstance(engine, Filtering):
+                engine.upsert_known(positions[keep], vectors, [known[row] for row in np.flatnonzero(keep)])
+            else:
+                engine.upsert(positions[keep], vectors)
         clip_table.set_applied(db, end)
 
 

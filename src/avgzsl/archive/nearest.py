@@ -20,7 +20,7 @@ from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_selection import is_among
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
-from avgzsl.archive.proposals import Propose, proposals, proposals_together
+from avgzsl.archive.proposals import Propose, filters_itself, proposals, proposals_together
 from avgzsl.archive.recall_record import measured
 from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError, DataError
@@ -74,11 +74,20 @@ class _Now:
     @cached_property
     def waiting(self) -> Int64[np.ndarray, " n"]:
         """Positions of clips that the engine does not have yet."""
-        return clip_selection.positions_within(self.seen.db, self.seen.state.applied, self.seen.state.end)
+        return self.waiting_that_meet(())
 
-    def allowed(self, condition: Condition | None) -> Int64[np.ndarray, " n"] | None:
-        """Positions of the clips that meet the condition; None where there is none."""
-        if condition is None:
+    def waiting_that_meet(self, condition: Condition) -> Int64[np.ndarray, " n"]:
+        """The same of clips that meet a condition."""
+        return clip_selection.positions_within(self.seen.db, self.seen.state.applied, self.seen.state.end, condition)
+
+    def itself(self, one: Sought) -> Condition:
+        """The condition of a search where the engine itself finds the clips that meet it; else an empty one."""
+        return one.condition if one.condition and filters_itself(self.seen, one.mode, one.condition) else ()
+
+    def allowed(self, one: Sought) -> Int64[np.ndarray, " n"] | None:
+        """Positions of the clips that meet the condition of a search; None where there is none, or the engine looks."""
+        condition = one.condition
+        if condition is None or self.itself(one):
             return None
         if condition not in self.meeting:
             self.meeting[condition] = self.seen.positions(condition)
@@ -133,10 +142,10 @@ def _begun(now: _Now, sought: Sequence[Sought]) -> dict[int, Propose]:
     begun: dict[int, Propose] = {}
     for some in modes.values():
         try:
-            scanning = [i for i in some if not _is_direct(now.allowed(sought[i].condition))]
+            scanning = [i for i in some if not now.itself(sought[i]) and not _is_direct(now.allowed(sought[i]))]
             if len(scanning) > 1:
                 asked = [_asked(sought[i]) for i in scanning]
-                n = [_first(now, sought[i].top, now.allowed(sought[i].condition)) for i in scanning]
+                n = [_first(now, sought[i].top, now.allowed(sought[i])) for i in scanning]
                 begun |= zip(scanning, proposals_together(now.seen, asked, n), strict=True)
         except (AvgzslError, MemoryError):  # one of them: each is asked alone then, and has its own
             continue
@@ -165,24 +174,34 @@ def _nearest_or_problem(now: _Now, one: Sought, begun: Propose | None) -> Neares
 
 def _nearest(now: _Now, one: Sought, begun: Propose | None) -> tuple[Ranked, float | None]:
     """The nearest clips, best first; and the recall, where it is not certain that they are."""
-    seen, asked, allowed = now.seen, _asked(one), now.allowed(one.condition)
+    seen, asked, itself, allowed = now.seen, _asked(one), now.itself(one), now.allowed(one)
     if allowed is not None and _is_direct(allowed):
         return Ranked(*best(*score(seen, allowed, asked), one.top)), None
     if seen.collection.approximate and one.mode in seen.collection.stored:
         known = measured(seen.collection, one.mode)
         if known is not None:
-            return approximately(seen, asked, one.top, known.candidates, allowed), known.recall
-    return _certain(now, asked, one.top, allowed, begun or proposals(seen, asked)), None
+            return approximately(seen, asked, one.top, known.candidates, allowed, itself), known.recall
+    if itself:
+        waiting, propose = now.waiting_that_meet(itself), proposals(seen, asked, condition=itself)
+        return _certain(now, asked, one.top, None, waiting, propose), None
+    return _certain(now, asked, one.top, allowed, now.waiting, begun or proposals(seen, asked)), None
 
 
-def _certain(now: _Now, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None, propose: Propose) -> Ranked:
+def _certain(
+    now: _Now,
+    asked: Asked,
+    top: int,
+    allowed: Int64[np.ndarray, " n"] | None,
+    waiting: Int64[np.ndarray, " w"],
+    propose: Propose,
+) -> Ranked:
     """The nearest clips, best first, for certain: of what answers."""
     seen, applied = now.seen, now.seen.state.applied
     n, least = _first(now, top, allowed), -np.inf
     while True:
         proposed, rest, absent = propose(n, least)
         known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~is_among(proposed, now.dead)])
-        candidates = np.concatenate([known, now.waiting])
+        candidates = np.concatenate([known, waiting])
         if allowed is not None:
             candidates = candidates[is_among(candidates, allowed)]
         found = best(*score(seen, candidates, asked), top)

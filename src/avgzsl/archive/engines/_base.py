@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from avgzsl.archive.clip_table import IndexedClip
+from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError
 from avgzsl.support.confidential import Address
 
@@ -84,12 +86,53 @@ class BatchScanner(Protocol):
 
 
 @runtime_checkable
+class Filtering(Protocol):
+    """An engine that keeps what is known of clips, and looks only at those that meet a condition.
+
+    Its module says `FILTERS = True`. What a condition means is said in `avgzsl.archive.where`.
+    """
+
+    def upsert_known(
+        self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"], clips: Sequence[IndexedClip]
+    ) -> None:
+        """As `upsert`, with what is known of each clip, of which the path may change later."""
+        ...
+
+    def answers(self, condition: Condition) -> bool:
+        """Whether it knows all that a condition asks for."""
+        ...
+
+    def query_where(
+        self, vector: Float32[np.ndarray, " e"], n: int, least: float, condition: Condition
+    ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+        """As `query`, of the clips that meet a condition that it `answers`."""
+        ...
+
+
+@runtime_checkable
 class Tuned(Protocol):
     """An approximate engine that finds out by questions how much of its vectors it has to look at."""
 
     def tune(self, queries: Float32[np.ndarray, "q e"], recall: float) -> None:
         """Arrange all vectors that are there, and keep how to search, such that of the n vectors with the largest
         products with such queries the share `recall` is found, for any n. Called when vectors have come in."""
+        ...
+
+
+@runtime_checkable
+class ShardedEngine(Engine, Protocol):
+    """An engine of several parts, one of which can be made anew. They are counted from 1."""
+
+    def shard_of(self, positions: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        """The part that has, or is to have, the vector of each position."""
+        ...
+
+    def begin(self, shard: int) -> None:
+        """Throw away what a part has. Until `end` it counts as one that does not answer. Raises ConfigError."""
+        ...
+
+    def end(self, shard: int) -> None:
+        """The part has all its vectors again."""
         ...
 
 
@@ -111,7 +154,8 @@ class EnginePlugin(Protocol):
     """A module that opens one kind of engine.
 
     It may say `APPROXIMATE = True`: its `query` may miss vectors, and then finds n of them nevertheless, wherever so
-    many are there. What it says may hang on the address: then APPROXIMATE is a call with that.
+    many are there. What it says may hang on the address: then APPROXIMATE is a call with that. One that says
+    `LISTS = True` takes a list of addresses (`engines.shards`).
     """
 
     @property
