@@ -1,5 +1,6 @@
 """What the API needs of an index: its contract, which `index_archive` fulfils."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -40,6 +41,16 @@ class HitChoice(NamedTuple):
     retrieval: RetrievalKind | None = None
 
 
+class Search(NamedTuple):
+    """By `words`, less what those of `without` say; or by the clip `like` of the archive, of which `by` counts."""
+
+    choice: HitChoice
+    words: str = ""
+    without: str | None = None
+    like: str | None = None
+    by: TestModality = "both"
+
+
 class Cloud(NamedTuple):
     """Clips and class names as points of one space, that of a modality."""
 
@@ -63,12 +74,12 @@ class Archive(Protocol):
 
     def describe(self) -> Description: ...
 
-    def search(self, text: str, without: str | None, choice: HitChoice) -> Hits:
-        """By a phrase, less what another phrase says."""
+    def search(self, asked: Search) -> Hits:
+        """By a phrase, less what another phrase says, or by the embedding of an indexed clip, which is no hit then."""
         ...
 
-    def search_like(self, id: str, by: TestModality, choice: HitChoice) -> Hits:
-        """By the embedding of an indexed clip, which is not among the hits."""
+    def search_many(self, asked: Sequence[Search]) -> list[Hits | Exception]:
+        """What `search` gives for each, in their order; of one that fails, its error."""
         ...
 
     def search_clip(self, path: Path, by: TestModality, choice: HitChoice) -> Hits:
