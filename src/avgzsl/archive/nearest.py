@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive import clip_database, clip_table
 from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
@@ -66,7 +66,7 @@ def nearest(
     `corrected` scores have the energy term, where the index has one for the mode.
     """
     asked = Asked(point, mode, corrected)
-    with clip_database.opened(collection.folder) as db:
+    with collection.readers.reading() as db:
         while True:
             with clip_database.transaction(db):
                 seen = view_of(collection, db)
@@ -95,7 +95,7 @@ def _nearest_or_problem(seen: View, asked: Asked, top: int, condition: Condition
     try:
         positions, scores = _nearest(seen, asked, top, condition)
         addends = seen.addends(positions, asked.mode) * np.float32(asked.corrected)
-        archive = seen.state.end - len(clip_table.dead(seen.db))
+        archive = seen.state.end - len(seen.dead())
         return NearestClips(seen.clips(positions), scores, seen.embeddings(positions), addends, archive)
     except DataError as problem:
         return problem
@@ -111,8 +111,8 @@ def _nearest(
     allowed = None if condition is None else seen.positions(condition)
     if allowed is not None and len(allowed) <= _DIRECT:
         return _best(*score(seen, allowed, asked), top)
-    applied, dead = seen.state.applied, clip_table.dead(seen.db)
-    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end)
+    applied, dead = seen.state.applied, seen.dead()
+    waiting = seen.waiting()
     propose = proposals(seen, asked)
     n, least = _MORE * max(top, 16), -np.inf
     while True:

@@ -1,6 +1,7 @@
 """What the API needs of an index: its contract, which `index_archive` fulfils."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -70,6 +71,10 @@ class Archive(Protocol):
     @property
     def identity(self) -> str:
         """What tells this archive from any other, and nothing of what is in it."""
+        ...
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Inside, files of the archive stay open between two calls."""
         ...
 
     def describe(self) -> Description: ...

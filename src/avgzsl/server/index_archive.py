@@ -4,6 +4,7 @@ import json
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
@@ -93,6 +94,9 @@ class CollectionArchive:
     @property
     def identity(self) -> str:
         return self.collection.record.id
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        return self.collection.readers.keep()
 
     def describe(self) -> Description:
         with view(self.collection) as seen:

@@ -65,7 +65,7 @@ def started(archive: Archive, settings: Settings, decoders: Decoders) -> Iterato
     clips = WaitingLine("clip", settings.decoders, _CLIPS_WAITING)
     uploads = WaitingLine("upload", settings.decoders, _UPLOADS_WAITING, settings.address_share)
     lines = searches, clips, uploads
-    with scratch() as folder, ExitStack() as ends:
+    with scratch() as folder, archive.kept_open(), ExitStack() as ends:
         for line in lines:
             ends.callback(line.close)
         ends.enter_context(decoders)  # ended first: calls that wait for them end then, too
