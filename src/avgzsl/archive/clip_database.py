@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from avgzsl.archive import clip_table, file_table
+from avgzsl.archive import clip_counts, clip_table, file_table
 from avgzsl.archive.clip_table import FILE
 from avgzsl.archive.where import composed, folded
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.support.trust import require_one_name
 
-_SCHEMAS = (clip_table.SCHEMA, f"{clip_table.SCHEMA}{file_table.SCHEMA};")  # what a file may have, to the letter
+_SCHEMAS = tuple(  # what a file may have, to the letter
+    f"{clip_table.SCHEMA}{counts}{files}"
+    for counts in (clip_counts.SCHEMA, "")  # indexes that were made before have no counts
+    for files in ("", f"{file_table.SCHEMA};")
+)
 _WAIT = 30.0  # seconds for another process's commit
 _LARGEST = 1 << 22  # bytes of a clip's row: more than its texts can have
 _REFUSED = "FULL", "IOERR", "READONLY", "CANTOPEN", "PERM", "BUSY", "LOCKED", "NOMEM", "INTERRUPT"  # by disk or system
@@ -30,7 +34,7 @@ def create(folder: Path) -> None:
     """A file of empty tables. Raises FileExistsError where one is there."""
     (folder / FILE).touch(exist_ok=False)
     with errors_named(folder / FILE), closing(_connect(folder / FILE, "mode=rw")) as db:
-        db.executescript(f"pragma journal_mode = wal; begin; {clip_table.SCHEMA} commit;")
+        db.executescript(f"pragma journal_mode = wal; begin; {clip_table.SCHEMA}{clip_counts.SCHEMA} commit;")
 
 
 class Connection(sqlite3.Connection):

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
+from avgzsl.archive import clip_counts, clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.addends import addends_of, seen_text
+from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_database import Connection
 from avgzsl.archive.clip_table import IndexedClip, State
 from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, scans
@@ -143,6 +144,10 @@ class View:
     def positions(self, condition: Condition = ()) -> Int64[np.ndarray, " n"]:
         """Positions of all clips that meet a condition, ascending."""
         return self.known.of(("positions", condition), lambda: clip_selection.positions(self.db, condition))
+
+    def counts(self) -> dict[Kind, int]:
+        """How many clips there are of each kind."""
+        return self.known.of("counts", lambda: clip_counts.counts(self.db))
 
     def dead(self) -> Int64[np.ndarray, " n"]:
         """Positions of removed and replaced clips, ascending."""

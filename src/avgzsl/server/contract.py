@@ -11,7 +11,7 @@ from torch import Tensor
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Span
-from avgzsl.server.schema import ClipRow, Description, Hits, Recognised, RunTables
+from avgzsl.server.schema import ClipRow, Clips, Description, Hits, Recognised, RunTables
 from avgzsl.types import RetrievalKind, TestModality
 
 
@@ -50,6 +50,14 @@ class Search(NamedTuple):
     without: str | None = None
     like: str | None = None
     by: TestModality = "both"
+
+
+class ListPlace(NamedTuple):
+    """Where in the list of clips a page is: behind the place `after`, and `offset` clips on from there."""
+
+    after: int
+    offset: int
+    limit: int
 
 
 class Cloud(NamedTuple):
@@ -99,7 +107,7 @@ class Archive(Protocol):
         """Seconds from the beginning of a file's sound that count; infinite where all do."""
         ...
 
-    def clips(self, offset: int, limit: int, where: str | None) -> tuple[int, list[ClipRow]]:
+    def clips(self, place: ListPlace, where: str | None) -> Clips:
         """How many meet the condition, and some of them."""
         ...
 
@@ -108,7 +116,10 @@ class Archive(Protocol):
         ...
 
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
-        """At most so many clips, spread evenly over the archive, by a modality or all that the run serves."""
+        """At most so many clips, spread evenly over the order in which they were indexed, and how many there are.
+
+        By a modality, or all that the run serves. No more clips are looked at than a few times as many.
+        """
         ...
 
     def tables(self) -> RunTables: ...

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 import avgzsl
 from avgzsl.archive import clip_selection, file_table
 from avgzsl.archive.addends import is_corrected
+from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view
 from avgzsl.archive.fused import points, stars
@@ -25,6 +26,7 @@ from avgzsl.archive.search import Searcher, mode_for, mode_of, open_searcher, po
 from avgzsl.archive.where import parse
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
+from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import HISTORY, RESULTS
 from avgzsl.features.embedding import Task, embed_batch, requests
 from avgzsl.media.needs import SoundNeeds, Span
@@ -34,14 +36,15 @@ from avgzsl.recognition.answers import answer
 from avgzsl.recognition.portable import with_bare_names
 from avgzsl.recognition.recognise import embed
 from avgzsl.recognition.recogniser import asked_classes
-from avgzsl.server.contract import Cloud, HitChoice, Media, NoSuchClip, Search, Unanswerable
+from avgzsl.server.contract import Cloud, HitChoice, ListPlace, Media, NoSuchClip, Search, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
 from avgzsl.server.problems import LOG
 from avgzsl.server.rows import clip_row, hit_row, recognised
-from avgzsl.server.schema import ClassRow, ClipRow, Description, Hits, Recognised, RunTables
+from avgzsl.server.schema import ClassRow, ClipRow, Clips, Description, Hits, Recognised, RunTables
 from avgzsl.types import EncoderChoice, TestModality
 
 _HIDDEN = {"path"}  # where clips lie is the server's own affair; their ids tell them apart
+_LOOKED_AT = 4  # times as many clips as a map draws: some lack what it is of
 _POINTS = 4096  # phrases whose points are kept
 T = TypeVar("T")
 _ROWS = TypeAdapter(list[dict[str, Any]])
@@ -100,18 +103,23 @@ class CollectionArchive:
 
     def describe(self) -> Description:
         with view(self.collection) as seen:
-            clips = clip_selection.clips_by_label(seen.db)
+            return seen.known.of("description", lambda: self._description(seen.counts()))
+
+    def _description(self, counts: dict[Kind, int]) -> Description:
+        clips: Counter[str | None] = Counter()
+        for kind, count in counts.items():
+            clips[kind.label] += count
         modes = self.collection.modes
         both = [mode for mode in modes if mode.modality == "both"]
         return Description(
             name=self.collection.folder.resolve().name,
-            clips=sum(clips.values()),
+            clips=clips.total(),
             engine=self.collection.record.engine,
             run=self.collection.record.run,
             method=self.run.config.method,
             fusion=both[-1].fusion if both else None,
             modalities=list(dict.fromkeys(mode.modality for mode in modes)),
-            classes=[ClassRow(label=name, seen=mark, clips=clips.get(name, 0)) for name, mark in self.marks.items()],
+            classes=[ClassRow(label=name, seen=mark, clips=clips[name]) for name, mark in self.marks.items()],
             phrases=self._no_phrases is None and self.searcher.words.text.open_vocabulary,
             uploads=self._no_uploads is None,
             why_not=" ".join(why for why in (self._no_phrases, self._no_uploads) if why) or None,
@@ -160,11 +168,18 @@ class CollectionArchive:
         seconds = [need.seconds for need in needs if isinstance(need, SoundNeeds) and need.seconds is not None]
         return seconds[0] if seconds else math.inf
 
-    def clips(self, offset: int, limit: int, where: str | None) -> tuple[int, list[ClipRow]]:
+    def clips(self, place: ListPlace, where: str | None) -> Clips:
         condition = () if where is None else parse(where, _HIDDEN)
+        after, offset, limit = place
         with view(self.collection) as seen:
-            positions = clip_selection.page(seen.db, condition, offset, limit)
-            return clip_selection.count(seen.db, condition), self._rows(seen.clips(positions))
+            if condition:
+                chosen = seen.positions(condition)
+                total, start = len(chosen), int(np.searchsorted(chosen, after, "right")) + offset
+                found = chosen[start : start + limit + 1]
+            else:
+                total, found = sum(seen.counts().values()), clip_selection.page(seen.db, after, offset, limit + 1)
+            rows = self._rows(seen.clips(found[:limit]))
+        return Clips(total=total, offset=offset, next=int(found[limit - 1]) if len(found) > limit else None, clips=rows)
 
     def media(self, id: str) -> Media:
         with view(self.collection) as seen:
@@ -193,15 +208,16 @@ class CollectionArchive:
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
         mode = mode_of(self.collection, modality, None)
         with view(self.collection) as seen:
-            positions = seen.positions()
-            positions = positions[seen.embeddings(positions).scorable(mode.modality).numpy()]
-            spread = np.linspace(0, len(positions) - 1, min(most, len(positions)))
-            drawn = positions[np.unique(spread.round().astype(int))]
+            looked_at = clip_selection.spread(seen.db, _LOOKED_AT * most)
+            there = looked_at[seen.embeddings(looked_at).scorable(mode.modality).numpy()]
+            spread = np.linspace(0, len(there) - 1, min(most, len(there)))
+            drawn = there[np.unique(spread.round().astype(int))]
             clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
+            total = sum(count for kind, count in seen.counts().items() if self._is_scorable(kind, mode))
         space = self.collection.space(mode)
         return Cloud(
             modality=mode.modality,
-            total=len(positions),
+            total=total,
             clips=self._rows(clips),
             points=torch.from_numpy(points(embeddings, space)),
             texts=stars(self.run.method.embed_text(self.classes.text), space),
@@ -266,6 +282,13 @@ class CollectionArchive:
             line=found.line if by_words else None,
             notes=[*question.notes, *found.notes],
         )
+
+    def _is_scorable(self, kind: Kind, mode: Mode) -> bool:
+        """Whether clips of a kind can be scored in a mode (`Embeddings.scorable`)."""
+        if mode.modality != "both":
+            return kind.has_audio if mode.modality == "audio" else kind.has_video
+        joint = "joint" in self.collection.record.parts
+        return kind.has_audio and kind.has_video if joint else kind.has_audio or kind.has_video
 
     def _embed(self, path: Path) -> Embeddings:
         """A file in the space of the run; it is decoded in the server's processes."""
