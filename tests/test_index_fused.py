@@ -283,7 +283,7 @@ def test_an_engine_is_asked_twice_at_most(engine, stored, tmp_path, big, monkeyp
     assert len(collection.stored) == stored
     kind = type(collection.engine(collection.stored[0]))
     asked = []
-    for name in ("query", "products"):
+    for name in ("query", "products", "scan"):
         if hasattr(kind, name):
             own = getattr(kind, name)
             monkeypatch.setattr(kind, name, lambda self, *given, own=own: asked.append(given) or own(self, *given))

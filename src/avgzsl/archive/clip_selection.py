@@ -4,7 +4,7 @@ import sqlite3
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from avgzsl.archive.clip_table import ascending, require_ascending, state
 from avgzsl.archive.where import FLAGS, TEXTS, ColumnComparison, Condition, Operator
@@ -106,6 +106,15 @@ def counts(db: sqlite3.Connection) -> Counts:
         "count(path), count(distinct label) from clips"
     ).fetchone()
     return Counts(*map(int, row))
+
+
+def is_among(positions: Int64[np.ndarray, " n"], others: Int64[np.ndarray, " m"]) -> Bool[np.ndarray, " n"]:
+    """Which positions are among others, which ascend: however many these are, it costs next to nothing."""
+    if not len(others):
+        return np.zeros(len(positions), bool)
+    places = np.searchsorted(others, positions).clip(max=len(others) - 1)
+    among: np.ndarray = others[places] == positions
+    return among
 
 
 def _number(db: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> int:

@@ -21,7 +21,7 @@ from avgzsl.archive.addends import addends_of, seen_text
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_database import Connection
 from avgzsl.archive.clip_table import IndexedClip, State
-from avgzsl.archive.engines import Engine, address, drop, engines, open_engine, scans
+from avgzsl.archive.engines import Engine, address, drop, engines, is_approximate, open_engine, scans
 from avgzsl.archive.fused import Space
 from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_searchable, require_shape
 from avgzsl.archive.readers import Known, Readers
@@ -78,6 +78,11 @@ class Collection:
         if self.run.method.similarity == "euclidean":
             return alone
         return list(dict.fromkeys([*alone, *stored])) if by_text else stored
+
+    @cached_property
+    def approximate(self) -> bool:
+        """Whether its engine may miss some of the nearest. Raises ConfigError where that hangs on an address."""
+        return is_approximate(self.record.engine, self.url)
 
     def space(self, mode: Mode) -> Space:
         """What the vectors of a mode are made of."""

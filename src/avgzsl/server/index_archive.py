@@ -281,6 +281,8 @@ class CollectionArchive:
             corrected=sought.corrected,
             line=found.line if by_words else None,
             notes=[*question.notes, *found.notes],
+            recall=found.recall,
+            partial=found.partial,
         )
 
     def _is_scorable(self, kind: Kind, mode: Mode) -> bool:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from avgzsl.archive.engines._base import Engine, EnginePlugin, Scanner
+from avgzsl.archive.engines._base import BatchScanner, Engine, EnginePlugin, PartialAnswer, Scan, Scanner, Tuned
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
 from avgzsl.support.confidential import Address
@@ -19,13 +19,18 @@ from avgzsl.support.registry import Plugins, keeps
 
 __all__ = [
     "VARIABLE",
+    "BatchScanner",
     "Engine",
     "EnginePlugin",
+    "PartialAnswer",
+    "Scan",
     "Scanner",
+    "Tuned",
     "address",
     "default_engine",
     "drop",
     "engines",
+    "is_approximate",
     "open_engine",
     "scans",
 ]
@@ -92,6 +97,12 @@ def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | A
 def scans(kind: str) -> bool:
     """Whether the engine gives the inner products of all vectors at once. Raises UnknownNameError."""
     return PLUGINS.load(kind).SCANS
+
+
+def is_approximate(kind: str, url: str | Address | None = None) -> bool:
+    """Whether the engine may miss some of the nearest. Raises UnknownNameError, ConfigError for the address."""
+    said = getattr(PLUGINS.load(kind), "APPROXIMATE", False)
+    return bool(said(address(kind, url)) if callable(said) else said)
 
 
 def drop(kind: str, folder: Path, name: str, url: str | Address | None) -> None:
