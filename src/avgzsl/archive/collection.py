@@ -56,12 +56,17 @@ class Collection:
     checked: set[Mode] = field(default_factory=set)
     opened: dict[Mode, Engine] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def modes(self) -> list[Mode]:
         """The modes in which it can be searched; each orders clips in its own way."""
         return served_modes(self.run.method)
 
-    @property
+    @cached_property
+    def scans(self) -> bool:
+        """Whether its engine gives all inner products at once."""
+        return scans(self.record.engine)
+
+    @cached_property
     def stored(self) -> list[Mode]:
         """The modes whose vectors the engine has.
 
@@ -72,7 +77,7 @@ class Collection:
             return self.modes
         by_text = [mode for mode in self.modes if mode.fusion == "weighted" and self.record.weighted_by_text]
         stored = [mode for mode in self.modes if mode not in by_text]
-        if not scans(self.record.engine):
+        if not self.scans:
             return stored
         alone = [Mode(modality, "equal") for modality in MODALITIES]
         if self.run.method.similarity == "euclidean":

@@ -20,7 +20,7 @@ from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.bounds import bound, reach
 from avgzsl.archive.clip_selection import Having
 from avgzsl.archive.collection import View
-from avgzsl.archive.engines import BatchScanner, PartialAnswer, scans
+from avgzsl.archive.engines import BatchScanner, PartialAnswer
 from avgzsl.archive.fused import Question, Space, question
 from avgzsl.archive.scanned import ALONE, scanned
 from avgzsl.archive.vectors import addend_name
@@ -53,7 +53,7 @@ def proposals(seen: View, asked: Asked, certain: bool = True) -> Propose:
     collection, mode = seen.collection, asked.mode
     if not seen.state.applied:  # what it has is being thrown away
         return lambda n, least: Proposals(np.zeros(0, np.int64), -np.inf)
-    by_engine, by_scan = mode in collection.stored, scans(collection.record.engine)
+    by_engine, by_scan = mode in collection.stored, collection.scans
     if (not by_engine and not by_scan) or (by_engine and certain and collection.approximate):
         return _best_of(lambda: _scored(seen, asked))
     for stored in [mode] if by_engine else ALONE:
@@ -112,7 +112,7 @@ def _together(seen: View, needs: Sequence[Need]) -> list[Proposals] | None:
     """The proposals of several searches in one mode, by one product; None where that cannot be had."""
     collection, mode = seen.collection, needs[0].asked.mode
     by_engine = mode in collection.stored
-    if not seen.state.applied or not scans(collection.record.engine) or (by_engine and collection.approximate):
+    if not seen.state.applied or not collection.scans or (by_engine and collection.approximate):
         return None
     engine = collection.engine(mode if by_engine else ALONE[0])
     if not isinstance(engine, BatchScanner):

@@ -272,7 +272,7 @@ class CollectionArchive:
     def _answer(self, question: Question, clips: NearestClips) -> Hits:
         """The clips that were found, as hits."""
         sought, by_words = question.sought, question.by_words
-        found = self.searcher.found(clips, sought.point, sought.mode, by_words)
+        found = self.searcher.found(clips, sought.point, sought.mode, by_words, look=False)  # rows do
         rows = zip(self._rows(clips.clips), found, strict=True)
         hits = [hit_row(clip, hit) for clip, hit in rows if clip.id != question.like]
         return Hits(
