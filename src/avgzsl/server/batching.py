@@ -83,7 +83,8 @@ class Together(Generic[Q, A]):
         with self._lock:
             first = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
             self._working += 1
-            share = max(1, self._threads // self._working)
+            others = len(first) > 1  # where many ask, taking their requests is work, too
+            share = max(1, self._threads // (self._working + others))
         taken = [(question, future) for question, future in first if future.set_running_or_notify_cancel()]
         try:
             if torch.get_num_threads() != share:  # of this thread
