@@ -78,7 +78,7 @@ def started(archive: Archive, settings: Settings, decoders: Decoders) -> Iterato
         yield Service(archive, settings, access, decoders, folder, Figures(), kept, *lines, Shared(), together)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # else it would be called in a thread
     service: Service = request.app.state.service
     return service
 

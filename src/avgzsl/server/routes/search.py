@@ -31,7 +31,7 @@ By = Annotated[
 ]
 
 
-def _choice(
+async def _choice(  # else it would be called in a thread
     k: Annotated[int, Query(ge=1, le=200, description="How many hits.")] = 24,
     modality: Modality = None,
     where: Where = None,
