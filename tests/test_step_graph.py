@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from avgzsl.learning import training
+from avgzsl.learning.optimisers import SGD
 from avgzsl.learning.step_graph import WARM_UP, RecordedStep
 from avgzsl.learning.training import Job
 from avgzsl.methods import build
@@ -11,26 +12,20 @@ from tests.worlds import world
 
 
 class Recorder:
-    """Does what a graph does: nothing while it records, then the same call on the same places, with the same rates."""
+    """Does what a graph does: nothing while it records, then the same call on the same places, at the same rate."""
 
-    def __init__(self, *optimisers):
-        self.optimisers, self.recorded, self.replayed = optimisers, 0, 0
-
-    def groups(self):
-        return [group for optimiser in self.optimisers for group in optimiser.param_groups]
+    def __init__(self, optimiser):
+        self.optimiser, self.recorded, self.replayed = optimiser, 0, 0
 
     def __call__(self, step, generator):
         self.recorded += 1
-        rates = [group["lr"] for group in self.groups()]
+        rate = self.optimiser.rate
 
         def replay():
             self.replayed += 1
-            now = [group["lr"] for group in self.groups()]
-            for group, rate in zip(self.groups(), rates, strict=True):
-                group["lr"] = rate
+            now, self.optimiser.rate = self.optimiser.rate, rate
             terms = step()
-            for group, rate in zip(self.groups(), now, strict=True):
-                group["lr"] = rate
+            self.optimiser.rate = now
             return terms
 
         return replay
@@ -38,7 +33,7 @@ class Recorder:
 
 def weight_and_optimiser():
     weight = torch.nn.Parameter(torch.zeros(1))
-    return weight, torch.optim.SGD([weight], lr=1.0)
+    return weight, SGD([weight], 1.0, 0.0, 0.0)
 
 
 def test_it_is_recorded_after_the_warming_up_and_meets_every_batch():
@@ -68,7 +63,7 @@ def test_it_is_recorded_anew_where_the_rate_changes():
     recorded = RecordedStep(step, optimiser, torch.Generator(), record)
     for _ in range(WARM_UP + 2):
         recorded(torch.arange(1))
-    optimiser.param_groups[0]["lr"] = 0.5
+    optimiser.rate = 0.5
     for _ in range(2):
         recorded(torch.arange(1))
     assert record.recorded == 2 and weight.item() == -(WARM_UP + 2) - 2 * 0.5
@@ -92,11 +87,11 @@ def fitted(monkeypatch, record_steps=True, stand_in=True, **job):
     recorders = []
 
     def record(step, generator):
-        recorders.append(Recorder(*made))
+        recorders.append(Recorder(made[0]))
         return recorders[-1](step, generator)
 
-    made, optimiser_of = [], training.optimiser_of
-    monkeypatch.setattr(training, "optimiser_of", lambda *args: made.append(optimiser_of(*args)) or made[-1])
+    made, make = [], training._optimiser
+    monkeypatch.setattr(training, "_optimiser", lambda *args: made.append(make(*args)) or made[-1])
     monkeypatch.setattr(training, "_records", lambda device: stand_in)
     monkeypatch.setattr(training, "record_on_cuda", record)
     settings = {"epochs": 6, "batch_size": 16, "milestones": (2, 4), "lr": 0.1, "attention_epochs": 2}
