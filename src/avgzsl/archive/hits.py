@@ -170,7 +170,9 @@ def certainty(nearest: NearestClips) -> tuple[str, ...]:
     if nearest.recall is not None:
         notes.append(f"approximate: finds {100 * nearest.recall:.1f} % of the ten nearest")
     if nearest.absent:
-        parts = "1 part of the index does" if len(nearest.absent) == 1 else f"{len(nearest.absent)} parts of the index do"
+        parts = (
+            "1 part of the index does" if len(nearest.absent) == 1 else f"{len(nearest.absent)} parts of the index do"
+        )
         notes.append(f"partial: {parts} not answer, clips may be missing")
     return tuple(notes)
 

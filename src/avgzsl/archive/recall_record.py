@@ -3,7 +3,6 @@
 `archive.recall` measures and writes it. An approximate engine whose recall is not noted here is not asked.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
