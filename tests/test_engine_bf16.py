@@ -16,11 +16,18 @@ from avgzsl.archive.where import parse
 from avgzsl.errors import DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings, TextEmbeddings
+from avgzsl.scores import largest
 from avgzsl.scores.similarity import SIMILARITIES
 from tests.index_world import MODES, clips_of, collection_of, here
 
 KIND, D = "memory-bf16", 12
 BOTH = Mode("both", "equal")
+
+
+@pytest.fixture(params=[0, 1 << 15], autouse=True)
+def few(request, monkeypatch):
+    """Of how many clips all products are sorted."""
+    monkeypatch.setattr(largest, "_FEW", request.param)
 
 
 def vectors_of(kind: str, g: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

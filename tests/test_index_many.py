@@ -11,6 +11,7 @@ from avgzsl.archive.nearest import Sought, nearest, nearest_many
 from avgzsl.archive.where import parse
 from avgzsl.errors import AvgzslError, ModalityError
 from avgzsl.methods import Embeddings, TextEmbeddings
+from avgzsl.scores import largest
 from avgzsl.scores.similarity import SIMILARITIES
 from tests.index_world import MODES, clips_of, collection_of, here, random_embeddings
 
@@ -32,6 +33,12 @@ def same(found, alone, exactly: bool = True) -> None:
 @pytest.fixture(scope="module")
 def clips() -> Embeddings:
     return random_embeddings(3000, 16, seed=4)
+
+
+@pytest.fixture(params=[0, 1 << 15], autouse=True)
+def few(request, monkeypatch):
+    """Of how many clips all products are sorted."""
+    monkeypatch.setattr(largest, "_FEW", request.param)
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)

@@ -18,6 +18,7 @@ def of(numbers, n, least=None):
 
     found = largest(write, len(numbers), n, least or [-np.inf] * len(n), numbers.dtype)
     assert [row for start, end in asked for row in range(start, end)] == list(range(len(numbers)))  # each row once
+    assert all(end - start == module.block_rows(len(n)) for start, end in asked[:-1])
     return found
 
 
@@ -28,6 +29,11 @@ def require_right(numbers, n, least=None):
         assert np.array_equal(values, wanted)
         assert np.array_equal(column[rows], values)
         assert len(set(rows.tolist())) == len(rows)
+
+
+@pytest.fixture(params=[0, 1 << 15], autouse=True)
+def few(request, monkeypatch):
+    monkeypatch.setattr(module, "_FEW", request.param)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

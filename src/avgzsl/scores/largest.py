@@ -16,6 +16,7 @@ from torch import Tensor
 _GROUP = 64  # rows
 _CELLS = 1 << 18  # numbers of a block: they stay in a cache
 _BLOCKS = 8  # that are looked into at a time
+_FEW = 1 << 15  # rows: of so few, all numbers are held and sorted as far as needed
 _KEPT = 1 << 22  # numbers that are held before those that are too small go
 _LEAST = float(np.finfo(np.float32).min)  # what is less is -inf: no number at all
 
@@ -50,13 +51,14 @@ def largest(
     """
     most, above, step = max(*n, 1), torch.tensor(torch.inf), block_rows(len(n))
     floor = _rounded_down(least).clamp(min=_LEAST)
+    if rows <= _FEW:
+        return _of_few(write, rows, n, floor, dtype)
     greatest = torch.full((0, len(n)), -torch.inf)
     room = torch.empty(min(_BLOCKS * step, -(-rows // _GROUP) * _GROUP), len(n), dtype=dtype)
     kept, held = [_NOTHING], 0
     for first in range(0, rows, max(len(room), 1)):
         maxima = _filled(write, first, min(first + len(room), rows), room, step)
-        if not bool((maxima < torch.inf).all()):
-            raise ValueError(f"the rows from {first} on have numbers that are NaN or +inf")
+        _require_numbers(maxima, first)
         some = (maxima >= floor).any(1)
         if not bool(some.any()):
             continue
@@ -73,6 +75,26 @@ def largest(
             kept = [_cut(kept, n)]
             held = len(kept[0].values)
     return _by_question(_cut(kept, n), len(n))
+
+
+def _of_few(
+    write: Write, rows: int, n: Sequence[int], floor: Float32[Tensor, " q"], dtype: torch.dtype
+) -> list[Largest]:
+    """`largest` by sorting."""
+    room, step = torch.empty(rows, len(n), dtype=dtype), block_rows(len(n))
+    for start in range(0, rows, step):
+        end = min(start + step, rows)
+        write(start, end, room[start:end])
+    _require_numbers(room, 0)
+    best = room.T.float().contiguous().topk(min(max(n), rows), 1)
+    counts = torch.minimum((best.values >= floor[:, None]).sum(1), torch.tensor(n)).tolist()
+    pairs = zip(best.indices.numpy(), best.values.numpy(), counts, strict=True)
+    return [(indices[:count], values[:count]) for indices, values, count in pairs]
+
+
+def _require_numbers(some: Float[Tensor, "r q"], first: int) -> None:
+    if not bool((some < torch.inf).all()):
+        raise ValueError(f"the rows from {first} on have numbers that are NaN or +inf")
 
 
 def _filled(write: Write, first: int, last: int, room: Float[Tensor, "r q"], step: int) -> Float32[Tensor, "g q"]:
