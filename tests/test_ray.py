@@ -78,7 +78,7 @@ def test_what_is_lost_goes_out_first_then_clip_by_clip_and_one_clip_alone_is_giv
 
 
 def test_a_worker_decodes_a_batch_while_it_embeds_another(monkeypatch):
-    second = Event()
+    embeds, second = Event(), Event()
 
     class Fake:
         def map(self, requests):
@@ -87,14 +87,17 @@ def test_a_worker_decodes_a_batch_while_it_embeds_another(monkeypatch):
             return []
 
     def embedded(decoded, backbones, keep):
-        return [Outcome(error="overlapped" if second.wait(60) else "waited")]
+        embeds.set()
+        return [Outcome(error="overlapped" if second.wait(10) else "waited")]
 
     monkeypatch.setattr(_worker, "embed_batch", embedded)
     worker = _worker.Worker(_worker.Job(BackboneSetup({"audio": "descriptors"}), {"audio": ()}, Path.cwd(), 1))
     worker.decoders.stop()
     worker.decoders = Fake()
     with ThreadPoolExecutor(2) as threads:
-        assert list(threads.map(lambda name: said(worker.embed(tasks(name))), "ab")) == [["overlapped"]] * 2
+        first = threads.submit(worker.embed, tasks("a"))
+        assert embeds.wait(60)
+        assert said(worker.embed(tasks("b"))) == said(first.result()) == ["overlapped"]
 
 
 # a cluster on this machine
