@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from tests.processes import PROJECT
+from tests.processes import PROJECT, runs
 
 HEAD, OTHER = "10.77.0.1", "10.77.0.2"
 _PORT = 6400
@@ -75,6 +75,7 @@ class Nodes:
 @contextmanager
 def two_nodes(hidden: Path) -> Iterator[Nodes]:
     """The nodes, started; the folder `hidden` is on the head alone."""
+    _clear()
     with ExitStack() as stack:
         temporary = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # paths of sockets are short
         stack.callback(shutil.rmtree, temporary, ignore_errors=True)
@@ -91,6 +92,15 @@ def two_nodes(hidden: Path) -> Iterator[Nodes]:
         nodes.start(nodes.head, HEAD, *head)
         nodes.start(nodes.other, OTHER, "--address", f"{HEAD}:{_PORT}", hidden=hidden)
         yield nodes
+
+
+def _clear() -> None:
+    """End what a test run that was killed has left."""
+    for line in _ip("netns", "list").stdout.splitlines():
+        name = line.split()[0]
+        _, _, owner = name.removesuffix("-head").removesuffix("-other").rpartition("avgzsl-")
+        if name.startswith("avgzsl-") and owner.isdigit() and not runs(int(owner)):
+            _remove(name)
 
 
 def _remove(namespace: str) -> None:

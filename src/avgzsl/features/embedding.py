@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Int
 
 from avgzsl.backbones import Backbone, PreparingBackbone, SteppingBackbone, Steps
@@ -52,6 +53,22 @@ def requests(batch: Iterable[Task], backbones: Backbones) -> Iterator[Request]:
     needs: dict[Modality, Any] = {modality: backbone.needs for modality, backbone in backbones.items()}
     prepare = {m: backbone.prepare for m, backbone in backbones.items() if isinstance(backbone, PreparingBackbone)}
     return (Request(task.file, task.span, needs.get("video"), needs.get("audio"), prepare) for task in batch)
+
+
+def page_locked(clip: Decoded | AvgzslError, backbones: Backbones) -> Decoded | AvgzslError:
+    """The clip, what a backbone on CUDA is fed of it moved to memory that the card fetches without the processor."""
+    if isinstance(clip, AvgzslError):
+        return clip
+    inputs = {
+        modality: torch.from_numpy(content).pin_memory().numpy() if _on_cuda(backbones[modality]) else content
+        for modality, content in clip.inputs.items()
+    }
+    return replace(clip, inputs=inputs)
+
+
+def _on_cuda(backbone: Backbone) -> bool:
+    device = getattr(backbone, "device", None)
+    return isinstance(device, torch.device) and device.type == "cuda"
 
 
 def embed_batch(

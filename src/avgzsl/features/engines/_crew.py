@@ -142,8 +142,8 @@ class Crew:
         wants = "1 CPU" + f" and {self.size.gpus} GPU" * (self.size.gpus > 0)
         return (
             f"nothing has come from the Ray cluster for {self._silence:.0f} s: {starting} of {len(self._members)} "
-            f"workers wait for room ({wants} each) or load their backbones; under way: {held or 'nothing'}. Nodes that "
-            f"live: {described(self.ray)}. {GOES_ON}, when the cluster is well"
+            f"workers wait for room ({wants} each) or load their backbones; under way: {held or 'nothing'}; nodes that "
+            f"live: {described(self.ray)}. When the cluster is well, run the same command again: what is done is kept"
         )
 
 

@@ -12,6 +12,7 @@ from avgzsl.errors import WeightsError
 from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests, with_hashes
 from avgzsl.features.engines import BackboneSetup, load_backbones
 from avgzsl.support.device import one_thread
+from avgzsl.support.lacking import lacking_files
 from avgzsl.support.registry import require
 from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
@@ -48,8 +49,8 @@ class Worker:
             raise WeightsError(f"node {self.address}: {problem}") from problem
 
     def ready(self, files: Sequence[Path]) -> tuple[str, list[Path]]:
-        """The node of this worker, and which of the files it lacks; when it lacks none, the backbones are loaded."""
-        lacking = lacking_files(files, self.job.folder)
+        """The node of this worker, and which of these files it lacks; when it lacks none, its backbones are loaded."""
+        lacking = lacking_files(files)
         with self.embedding:
             if not lacking:
                 _ = self.backbones
@@ -62,11 +63,6 @@ class Worker:
         with self.embedding, one_thread():
             outcomes = embed_batch(decoded, self.backbones, self.job.setup.keep_sequence)
         return with_hashes(batch, outcomes)
-
-
-def lacking_files(files: Sequence[Path], folder: Path) -> list[Path]:
-    """Those of the files, as they are named in `folder`, that are not on this machine."""
-    return [folder / file for file in files if not (folder / file).exists()]
 
 
 def node_address() -> str:
