@@ -25,7 +25,7 @@ from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings, TextEmbeddings
 
-_DIRECT = 20_000  # so few clips are scored sooner than an engine finds them among others
+_DIRECT, _FEW, _SHARE = 20_000, 1000, 64  # clips that are scored rather than found by an engine (`_direct`)
 _MORE = 4  # times as many as are asked for, at first
 _GROWTH = 16  # where a condition leaves too few
 
@@ -138,7 +138,7 @@ def _nearest(seen: View, one: Sought) -> Generator[Need, Proposals, tuple[Ranked
     """The nearest clips, best first; and the recall, where it is not certain that they are."""
     asked, itself = Asked(one.point, one.mode, one.corrected), _itself(seen, one)
     allowed = None if one.condition is None or itself else seen.positions(one.condition)
-    if allowed is not None and len(allowed) <= _DIRECT:
+    if allowed is not None and len(allowed) <= _direct(seen):
         return Ranked(*best(*score(seen, allowed, asked), one.top)), None
     if seen.collection.approximate and one.mode in seen.collection.stored:
         known = measured(seen.collection, one.mode)
@@ -173,6 +173,11 @@ def _certain(
         elif is_tight:  # all that might, of which there are few by now
             n = max(n * _GROWTH, seen.state.end)
         is_tight = least > -np.inf
+
+
+def _direct(seen: View) -> int:
+    """So few clips are scored sooner than an engine finds them among others, which takes a scan as long as it is."""
+    return min(_DIRECT, max(_FEW, seen.state.end // _SHARE)) if seen.collection.scans else _DIRECT
 
 
 def _first(seen: View, top: int, allowed: Int64[np.ndarray, " n"] | None) -> int:
