@@ -13,25 +13,27 @@ from benchmarks.gpu.part import Where
 from benchmarks.step_time import UNSEEN
 
 WIDTHS = {"audio": 1024, "video": 1024, "text": 300}
+SMALL_WIDTHS = {"audio": 64, "video": 48, "text": 32}
 
 
-def dataset(where: Where) -> Dataset:
-    """All classes and splits; a clip is a fixed linear image of its class's text, and noise."""
-    device, scale = where.device, 0.01 if where.small else 1.0
+def dataset(where: Where, share: float = 1.0) -> Dataset:
+    """All classes and splits, so many of the clips; a clip is a fixed linear image of its class's text, and noise."""
+    device, scale = where.device, 0.005 if where.small else share
+    widths = SMALL_WIDTHS if where.small else WIDTHS
     generator = torch.Generator(device).manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, device=device)
 
-    text = torch.nn.functional.normalize(normal(len(counts()), WIDTHS["text"]), dim=1)
-    maps = {m: normal(WIDTHS["text"], WIDTHS[m]) for m in ("audio", "video")}
+    text = torch.nn.functional.normalize(normal(len(counts()), widths["text"]), dim=1)
+    maps = {m: normal(widths["text"], widths[m]) for m in ("audio", "video")}
     seen = torch.tensor([name not in UNSEEN for name in counts()])
     classes = ClassTable(tuple(counts()), text.cpu(), seen)
     splits = {}
     for number, split in enumerate(("train", "val", "test")):
         sizes = [max(2, round(of_split[number] * scale)) for of_split in counts().values()]
         labels = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-        features = {m: (text[labels.to(device)] @ maps[m]).add_(normal(len(labels), WIDTHS[m])).cpu() for m in maps}
+        features = {m: (text[labels.to(device)] @ maps[m]).add_(normal(len(labels), widths[m])).cpu() for m in maps}
         ids = np.char.add(f"{split}-", np.arange(len(labels)).astype(str))
         splits[split] = ClipSet(features["audio"], features["video"], labels, ids)
     return Dataset(classes, splits, fingerprint="random numbers")

@@ -28,14 +28,12 @@ def save_clip(folder: Path, small: bool) -> None:
     import transformers
 
     parts: dict[str, Any] = {}
-    size, crop = 224, {}
+    crop: dict[str, Any] = {}
     if small:
         parts = {"text_config": SMALL, "vision_config": {**SMALL, "image_size": 32, "patch_size": 8}}
-        size, crop = 32, {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+        crop = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     transformers.CLIPModel(transformers.CLIPConfig(**parts, projection_dim=512)).eval().save_pretrained(folder)
-    kind = getattr(transformers, "CLIPImageProcessorPil", transformers.CLIPImageProcessor)
-    kind(**crop).save_pretrained(folder)
-    assert size in (224, 32)
+    transformers.CLIPImageProcessorPil(**crop).save_pretrained(folder)
 
 
 def save_clap(folder: Path, small: bool) -> None:

@@ -13,8 +13,8 @@ SECONDS = 60
 
 def rows(where: Where) -> list[Row]:
     """Two fits of one seed, in each precision and with attention."""
-    data = dataset(where._replace(small=True))
-    usual: dict[str, Any] = {"epochs": 6, "batch_size": 128, "attention_epochs": 2}
+    data = dataset(where, 0.1)
+    usual: dict[str, Any] = {"epochs": 6, "attention_epochs": 2}
 
     def state(settings: dict[str, Any], **job: Any) -> dict[str, torch.Tensor]:
         kept: dict[str, torch.Tensor] = fitted(data, {**usual, **settings}, where.device, **job).state()
