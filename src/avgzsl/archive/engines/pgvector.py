@@ -101,7 +101,7 @@ class Vectors:
         if least > -np.inf:
             where, asked = f"{where} and {product} >= %s", [*asked, literal(vector), least]
         statement = f"select position, {product} as product from {self.name} where {where} order by 2 desc, 1 limit %s"
-        return self.server.ask(lambda opened: found(opened.execute(statement, (*asked, n), binary=True)))
+        return self.server.ask(lambda opened: found(opened.execute(statement, (*asked, n), binary=True).fetchall()))
 
     def count(self) -> int:
         """How many rows the table has."""
@@ -142,7 +142,6 @@ def literal(vector: Float32[np.ndarray, " e"]) -> str:
     return str(vector.tolist())
 
 
-def found(rows: Any) -> Found:
-    """Positions and products of rows that have both."""
-    pairs = rows.fetchall()
-    return np.array([row[0] for row in pairs], np.int64), np.array([row[1] for row in pairs], np.float32)
+def found(rows: Sequence[tuple[Any, ...]]) -> Found:
+    """Positions and products of rows that begin with both."""
+    return np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float32)

@@ -75,10 +75,11 @@ class Graph(Vectors):
     def query_where(self, vector: Float32[np.ndarray, " e"], n: int, least: float, condition: Condition) -> Found:
         """By the graph, or exactly: where that gives too few, has not been built, or a condition leaves few rows."""
         candidates = self._noted()
-        if candidates is None or (condition and self._is_rare(condition)):
+        if candidates is None:
             return super().query_where(vector, n, least, condition)
-        positions, products = self._near(vector, n, condition, candidates)
-        if len(positions) < n:
+        rare = self._of_few(vector, n, condition) if condition else None
+        positions, products = rare or self._near(vector, n, condition, candidates)
+        if rare is None and len(positions) < n:
             return super().query_where(vector, n, least, condition)
         enough = products >= least
         return positions[enough], products[enough]
@@ -97,15 +98,19 @@ class Graph(Vectors):
         def search(opened: Any) -> Found:
             sets = ", ".join("set_config(%s, %s, false)" for _ in settings)
             opened.execute(f"select {sets}", [str(word) for pair in settings.items() for word in pair])
-            return found(opened.execute(statement, asked, binary=True))
+            return found(opened.execute(statement, asked, binary=True).fetchall())
 
         return self.server.ask(search)
 
-    def _is_rare(self, condition: Condition) -> bool:
+    def _of_few(self, vector: Float32[np.ndarray, " e"], n: int, condition: Condition) -> Found | None:
+        """Of the rows that meet a condition, the nearest for certain; None where there are too many of them."""
         where, values = table.sql_of(condition)
-        statement = f"select count(*) from (select from {self.name} where {where} limit %s) as met"
-        rows = self.server.ask(lambda opened: opened.execute(statement, (*values, _DIRECT + 1)).fetchone()[0])
-        return int(rows) <= _DIRECT
+        met = f"(select position, vector from {self.name} where {where} limit %s) as met"
+        product = f"-(vector <#> %s::vector({self.dimension}))"
+        statement = f"select position, {product}, count(*) over () from {met} order by 2 desc, 1 limit %s"
+        asked = (literal(vector), *values, _DIRECT + 1, n)
+        rows = self.server.ask(lambda opened: opened.execute(statement, asked, binary=True).fetchall())
+        return None if rows and rows[0][2] > _DIRECT else found(rows)
 
     def _noted(self) -> int | None:
         """How many candidates a search keeps; None where there is no graph yet."""
