@@ -97,6 +97,7 @@ class ProjectionMethod(NetworkMethod[Encoders]):
     dropout: float = Field(default=0.5, ge=0, lt=1)
     """Dropout in the projections of features."""
 
+    follows_clips: ClassVar[bool] = True
     # modalities whose features the method reads; it is handed the others in vain
     learns_from: ClassVar[tuple[Modality, ...]] = MODALITIES
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -164,8 +165,9 @@ class ProjectionMethod(NetworkMethod[Encoders]):
         networks: Encoders = fitted(self.networks_, self)
         features = clip_features(clips, networks.sizes, self.normalise, next(networks.parameters()).device)
         inputs = self.inputs(features)
-        z = {name: net(inputs[name]).cpu() for name, net in networks.projections().items() if name in inputs}
-        return late(z, clips, self.weigh(features))
+        at, weight = clips.labels.device, self.weigh(features)
+        z = {name: net(inputs[name]).to(at) for name, net in networks.projections().items() if name in inputs}
+        return late(z, clips, None if weight is None else weight.to(at))
 
     def weigh(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, " n"] | None:
         """The attention's weight of video per clip; None without attention."""
@@ -265,7 +267,7 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
         networks: Encoders = fitted(self.networks_, self)
         if networks.attention is None or len(features) < 2:
             return None
-        return video_weight(networks.attention, features["audio"], features["video"], self).cpu()
+        return video_weight(networks.attention, features["audio"], features["video"], self)
 
 
 def _embed(net: nn.Module, feature: Float[Tensor, "n d"], rows: Int[Tensor, " k"]) -> Float[Tensor, "k e"]:

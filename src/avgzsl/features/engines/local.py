@@ -9,7 +9,7 @@ from threading import Event
 
 import torch
 
-from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests
+from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests, with_hashes
 from avgzsl.features.engines import BackboneSetup, load_backbones
 from avgzsl.support.device import one_thread
 
@@ -34,9 +34,10 @@ def run(batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Backbone
             return []  # the extraction was stopped: no outcome is needed
         copy = free.get()
         try:
-            return embed_batch(decoded, copy, setup.keep_sequence)
+            outcomes = embed_batch(decoded, copy, setup.keep_sequence)
         finally:
             free.put(copy)
+        return with_hashes(batch, outcomes)
 
     # one thread more than copies decodes meanwhile
     with one_thread(), Decoders(setup.processes) as decoders:
