@@ -15,9 +15,21 @@ _LARGEST = 1e6
 _RANGE = 2**16  # of the random bits of a number that is kept or dropped
 
 
+class _UndrawnLinear(nn.Linear):
+    """A linear layer before its weights are drawn."""
+
+    def reset_parameters(self) -> None:
+        """Nothing: PyTorch draws weights here by the global random state (its `skip_init` imports sympy)."""
+
+
+def undrawn_layer(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
+    """A linear layer whose weights are yet to be drawn, on the default device; the global random state is not moved."""
+    return _UndrawnLinear(n_in, n_out, bias)
+
+
 def linear_layer(n_in: int, n_out: int, generator: Generator, bias: bool = True) -> nn.Linear:
     """A linear layer with PyTorch's default weights, U(±1/sqrt(n_in)), drawn from an explicit generator."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias, device=torch.get_default_device())
+    layer = undrawn_layer(n_in, n_out, bias)
     bound = n_in**-0.5
     with torch.no_grad():
         for weight in layer.parameters():
@@ -33,12 +45,20 @@ def unit_rows(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return x / length.clamp(min=tiny)
 
 
-def take_rows(x: Float[Tensor, "m d"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+def take_rows(x: Float[Tensor, "m d"], rows: Int[Tensor, " n"] | slice) -> Float[Tensor, "_n d"]:
     """x[rows], with a gradient that has the same bytes each time: rows that come more than once are summed in order.
 
     On a GPU the gradient of `index_select` sums them in the order in which threads happen to come.
     """
-    return x[rows] if x.is_cuda else x.index_select(0, rows)
+    return x[rows] if isinstance(rows, slice) or x.is_cuda else x.index_select(0, rows)
+
+
+def distinct(rows: Int[Tensor, " n"]) -> tuple[Int[Tensor, " u"], Int[Tensor, " n"] | slice]:
+    """The rows without repetitions, and where in these each one stands.
+
+    On a GPU they are left as they are: how many there are would have to be waited for, which takes longer than a layer.
+    """
+    return torch.unique(rows, return_inverse=True) if rows.device.type == "cpu" else (rows, slice(None))
 
 
 def bounded(x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
@@ -136,7 +156,7 @@ class Projection(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "m d"],
-        rows: Int[Tensor, " n"] | None = None,
+        rows: Int[Tensor, " n"] | slice | None = None,
         generator: Generator | None = None,
     ) -> Float[Tensor, "_n e"]:
         """Embed the clips x, or with `rows` x[rows]: the first layer then meets each distinct clip only once."""

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
-from torch.optim import Optimizer
+
+from avgzsl.learning.optimisers import Optimiser
 
 WARM_UP = 3  # steps before: they leave what is made once, as momentum and the library's own memory
 
@@ -37,21 +38,21 @@ def record_on_cuda(step: Step, generator: Generator) -> Step:
 class RecordedStep:
     """`step` of a batch: called for the first batches, recorded, and replayed for all others of the same shape.
 
-    It is recorded anew where a rate of the optimiser has changed, which is a number in the recorded kernels. A batch of
-    another shape than the first runs as it is. What a call returns holds until the next.
+    It is recorded anew where the rate of the optimiser has changed, which is a number in the recorded kernels. A batch
+    of another shape than the first runs as it is. What a call returns holds until the next.
     """
 
     def __init__(
         self,
         step: Callable[[Any], Mapping[str, Tensor]],
-        optimiser: Optimizer,
+        optimiser: Optimiser,
         generator: Generator,
-        record: Recorder = record_on_cuda,
+        record: Recorder,
     ) -> None:
         self.step, self.optimiser, self.generator, self.record = step, optimiser, generator, record
         self.batch: Tensor | None = None
         self.called = 0
-        self.rates: list[Any] = []
+        self.rate = optimiser.rate
         self.replay: Step | None = None
 
     def __call__(self, batch: Int[Tensor, "..."]) -> Mapping[str, Tensor]:
@@ -62,8 +63,7 @@ class RecordedStep:
             self.called += 1
             return self.step(batch)
         place.copy_(batch)
-        rates = [group["lr"] for group in self.optimiser.param_groups]
-        if self.replay is None or rates != self.rates:
+        if self.replay is None or self.rate != self.optimiser.rate:
             self.replay = None  # its memory is free before there is another
-            self.replay, self.rates = self.record(lambda: self.step(place), self.generator), rates
+            self.replay, self.rate = self.record(lambda: self.step(place), self.generator), self.optimiser.rate
         return self.replay()

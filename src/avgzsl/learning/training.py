@@ -21,15 +21,15 @@ from torch import Generator, Tensor, nn
 
 from avgzsl.errors import ConfigError
 from avgzsl.learning.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from avgzsl.learning.optimisers import SGD, Adam, Optimiser
 from avgzsl.learning.sampling import ClassPrior
-from avgzsl.learning.step_graph import RecordedStep
+from avgzsl.learning.step_graph import RecordedStep, record_on_cuda
 from avgzsl.learning.turns import Gradients, Terms, Turn, optimiser_tensors, restore_optimisers, step_of, step_through
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.weights import Encoder
 
 SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
 Record = dict[str, Any]
-_SECOND_BETA = 0.999  # of adam
 _THRESHOLD = 1e-4  # of the best HM, which a look has to exceed
 
 
@@ -152,7 +152,7 @@ def train(stage: Stage, job: Job) -> None:
         raise ConfigError(
             f"patience={schedule.patience} stops by validation HM, but there is no validation; set it to 0"
         )
-    optimisers = [optimiser_of(schedule, turn) for turn in stage.turns]
+    optimisers = [_optimiser(schedule, turn) for turn in stage.turns]
     loop = _Loop(stage, job, optimisers, _steps(stage, job, optimisers))
     loop.resume()
     if loop.finished:
@@ -195,33 +195,25 @@ def plateaus(looks: Sequence[float], patience: int) -> int:
     return drops
 
 
-def optimiser_of(schedule: Schedule, turn: Turn) -> torch.optim.Optimizer:
-    """The optimiser of a turn's weights, fused into one pass over them, where the plain one takes ten.
-
-    Fused SGD rounds some numbers otherwise on a CPU: there it is kept to steps that are written out, so that all others
-    end in the bytes in which they always did.
-    """
-    weights, on_gpu = list(turn.trained.parameters()), any(weight.is_cuda for weight in turn.trained.parameters())
-    rate, decay = schedule.lr, schedule.weight_decay
-    if schedule.optimiser == "adam":
-        betas = (schedule.momentum, _SECOND_BETA)
-        return torch.optim.Adam(weights, rate, betas, weight_decay=decay, fused=True, capturable=on_gpu)
-    fused = True if on_gpu or turn.written is not None else None
-    return torch.optim.SGD(weights, rate, momentum=schedule.momentum, weight_decay=decay, fused=fused)
+def _optimiser(schedule: Schedule, turn: Turn) -> Optimiser:
+    make = Adam if schedule.optimiser == "adam" else SGD
+    return make(turn.trained.parameters(), schedule.lr, schedule.momentum, schedule.weight_decay)
 
 
-def _steps(
-    stage: Stage, job: Job, optimisers: Sequence[torch.optim.Optimizer]
-) -> list[Callable[[Any], Mapping[str, Tensor]]]:
+def _steps(stage: Stage, job: Job, optimisers: Sequence[Optimiser]) -> list[Callable[[Any], Mapping[str, Tensor]]]:
     """The step of each turn; recorded on a GPU where it is written out, for its course then hangs on no value."""
     device, bf16 = stage.generator.device, stage.schedule.precision == "bf16"
     precision = partial(torch.autocast, device.type, torch.bfloat16) if bf16 else nullcontext
     steps: list[Callable[[Any], Mapping[str, Tensor]]] = []
     for turn, optimiser in zip(stage.turns, optimisers, strict=True):
         step = step_of(turn, optimiser, precision)
-        recorded = device.type == "cuda" and job.record_steps and turn.written is not None
-        steps.append(RecordedStep(step, optimiser, stage.generator) if recorded else step)
+        recorded = _records(device) and job.record_steps and turn.written is not None
+        steps.append(RecordedStep(step, optimiser, stage.generator, record_on_cuda) if recorded else step)
     return steps
+
+
+def _records(device: torch.device) -> bool:
+    return device.type == "cuda"
 
 
 def _check_finite(stage: Stage, means: Mapping[str, float]) -> None:
@@ -245,7 +237,7 @@ class _Loop:
 
     stage: Stage
     job: Job
-    optimisers: list[torch.optim.Optimizer]
+    optimisers: list[Optimiser]
     steps: list[Callable[[Any], Mapping[str, Tensor]]]
     epoch: int = 0
     finished: bool = False
@@ -265,8 +257,8 @@ class _Loop:
         """Train for an epoch and look at validation where it is time; the record, which is in the history."""
         stage, job, schedule = self.stage, self.job, self.stage.schedule
         rate = learning_rate(schedule, self.epoch, self.looks())
-        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
-            group["lr"] = rate
+        for optimiser in self.optimisers:
+            optimiser.rate = rate
         terms = step_through(stage.turns, self.steps, stage.sampler.epoch(stage.generator))
         _check_finite(stage, terms)
         self.epoch += 1

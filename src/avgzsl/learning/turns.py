@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+
+from avgzsl.learning.optimisers import Optimiser
 
 _GROUP = "optimiser"  # of a checkpoint: that of the first turn; of later ones with a number
 
@@ -36,22 +37,22 @@ class Turn:
 
 
 def step_of(
-    turn: Turn, optimiser: Optimizer, precision: Callable[[], AbstractContextManager[Any]] = nullcontext
+    turn: Turn, optimiser: Optimiser, precision: Callable[[], AbstractContextManager[Any]] = nullcontext
 ) -> Callable[[Any], Terms]:
     """What moves the weights of a turn by one batch, and gives the terms; `precision` is of the plain loss alone."""
     return partial(_written if turn.written is not None else _plain, turn, optimiser, precision)
 
 
-def _plain(turn: Turn, optimiser: Optimizer, precision: Callable[[], AbstractContextManager[Any]], batch: Any) -> Terms:
+def _plain(turn: Turn, optimiser: Optimiser, precision: Callable[[], AbstractContextManager[Any]], batch: Any) -> Terms:
     with precision():
         terms = turn.loss(batch)
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.clear()
     torch.stack(list(terms.values())).sum().backward()
     optimiser.step()
     return terms
 
 
-def _written(turn: Turn, optimiser: Optimizer, _: object, batch: Any) -> Terms:
+def _written(turn: Turn, optimiser: Optimiser, _: object, batch: Any) -> Terms:
     assert turn.written is not None
     terms, gradients = turn.written(batch)
     for weight, gradient in gradients:
@@ -85,24 +86,15 @@ def step_through(
     return means
 
 
-def optimiser_tensors(optimisers: Sequence[Optimizer]) -> dict[str, dict[str, Tensor]]:
+def optimiser_tensors(optimisers: Sequence[Optimiser]) -> dict[str, dict[str, Tensor]]:
     """What a checkpoint keeps of the optimisers, a group each."""
-    groups = {}
-    for number, optimiser in enumerate(optimisers):
-        state = optimiser.state_dict()["state"]
-        slots = ((f"{i}/{key}", value) for i, part in state.items() for key, value in part.items())
-        groups[_group(number)] = {key: value for key, value in slots if value is not None}
-    return groups
+    return {_group(number): optimiser.state() for number, optimiser in enumerate(optimisers)}
 
 
-def restore_optimisers(optimisers: Sequence[Optimizer], groups: Mapping[str, Mapping[str, Tensor]]) -> None:
+def restore_optimisers(optimisers: Sequence[Optimiser], groups: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Go on from `optimiser_tensors`."""
     for number, optimiser in enumerate(optimisers):
-        slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in groups[_group(number)].items():
-            index, slot = key.split("/")
-            slots.setdefault(int(index), {})[slot] = value
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
+        optimiser.restore(groups[_group(number)])
 
 
 def _group(number: int) -> str:

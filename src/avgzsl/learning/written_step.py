@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
-from avgzsl.learning.nets import Decoder, Projection, keep_mask
+from avgzsl.learning.nets import Decoder, Projection, distinct, keep_mask, take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.turns import Gradients
 from avgzsl.types import Modality
@@ -43,12 +43,12 @@ class Parts(NamedTuple):
 class _Projected(NamedTuple):
     """What the gradients of a projection need: features, hidden units after dropout and ReLU, whose slope is `slope`.
 
-    `places` says whose features each row has, where each clip has them once.
+    `places` says which features each row has.
     """
 
     features: Float[Tensor, "u d"]
     hidden: Float[Tensor, "n h"]
-    places: Int[Tensor, " n"] | None
+    places: Int[Tensor, " n"] | slice
     slope: float
 
 
@@ -126,16 +126,16 @@ def _project(
 ) -> tuple[Float[Tensor, "_n e"], dict[Modality, _Projected]]:
     """z of all modalities, one below the other, and what their gradients need.
 
-    In float32 on a CPU the first layer meets each distinct clip only once; elsewhere finding these costs more.
+    The first layer meets each distinct clip only once, but in bfloat16, where finding them costs more than it spares.
     """
-    places: Tensor | None = None
-    if rows.device.type == "cpu" and next(iter(data.feature.values())).dtype is not torch.bfloat16:
-        rows, places = torch.unique(rows, return_inverse=True)
+    places: Tensor | slice = slice(None)
+    if next(iter(data.feature.values())).dtype is not torch.bfloat16:
+        rows, places = distinct(rows)
     embedded, projected = [], {}
     for modality, net in nets.items():
         x = data.fetch(modality, rows)
         hidden = torch.addmm(net.first.bias.to(x.dtype), x, net.first.weight.to(x.dtype).T)
-        hidden = hidden if places is None else hidden.index_select(0, places)
+        hidden = take_rows(hidden, places)
         if generator is not None and net.dropout:
             hidden.mul_(keep_mask(hidden, net.dropout, generator))
         hidden.relu_()
@@ -154,7 +154,7 @@ def _through_projection(net: Projection, own: _Projected, by_z: Float[Tensor, "n
         (net.second.weight, _of_rows(narrow, own.hidden)),
         (net.second.bias, by_z.sum(0)),
     ]
-    if own.places is not None:
+    if isinstance(own.places, Tensor):
         by_hidden = by_hidden.new_zeros(len(own.features), by_hidden.shape[1]).index_add_(0, own.places, by_hidden)
     return [(net.first.weight, _of_rows(by_hidden, own.features)), (net.first.bias, bias), *gradients]
 

@@ -17,7 +17,7 @@ from avgzsl.data.clips import ClipSet
 from avgzsl.learning.attention import AttentionSettings, both_present, train_posthoc, video_weight
 from avgzsl.learning.blocks import NormedProjection
 from avgzsl.learning.losses import Distance
-from avgzsl.learning.nets import Attention, Projection, linear_layer
+from avgzsl.learning.nets import Attention, Projection, distinct, linear_layer
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS
 from avgzsl.methods._base import fitted
@@ -153,10 +153,10 @@ class ProjectionMethod(NetworkMethod[Encoders]):
         self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None
     ) -> dict[str, Float[Tensor, "2 b e"]]:
         """Embeddings of the clips p (row 0) and q (row 1) by each projection; the first layer meets each clip once."""
-        clips, inverse = torch.unique(pairs.reshape(-1), return_inverse=True)
+        clips, places = distinct(pairs.reshape(-1))
         inputs = self.inputs({modality: data.fetch(modality, clips) for modality in data.feature})
         nets = fitted(self.networks_, self).projections()
-        z = {name: net(inputs[name], inverse, generator).float() for name, net in nets.items()}
+        z = {name: net(inputs[name], places, generator).float() for name, net in nets.items()}
         return {name: rows.view(*pairs.shape, -1) for name, rows in z.items()}
 
     @torch.no_grad()
