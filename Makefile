@@ -56,6 +56,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.closed_forms --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.seeds --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.steps --document docs/benchmarks.md
+	test -f out/demo/index/index.json || $(MAKE) demo
+	$(BIN)/python -m benchmarks.cold_start out/demo --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.index --document docs/scale.md
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
 	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
