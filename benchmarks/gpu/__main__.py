@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from avgzsl.support.device import pick_device
 from benchmarks.gpu import PARTS
 from benchmarks.gpu.part import NOT_MEASURED, Row, Where
 
@@ -74,11 +75,11 @@ def all_parts(names: list[str], where: Where, apart: bool) -> list[Row]:
 
 def head(where: Where) -> str:
     """The machine, and what the numbers of float32 are."""
+    pick_device(where.device)  # which says what float32 is
     kind = "the CPU" if where.device == "cpu" else torch.cuda.get_device_name(where.device)
-    convolutions = "on" if torch.backends.cudnn.allow_tf32 else "off"
-    products = "on" if torch.backends.cuda.matmul.allow_tf32 else "off"
+    tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     about = f"{kind}, torch {torch.__version__}, Python {platform.python_version()}."
-    return f"{about} TF32 in products {products}, in convolutions {convolutions}."
+    return about if where.device == "cpu" else f"{about} TF32 is {'on' if any(tf32) else 'off'}."
 
 
 def table(rows: list[Row], where: Where) -> str:

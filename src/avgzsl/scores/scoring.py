@@ -228,7 +228,7 @@ def _right_from(
 
     Summed from counts, class by class, not as a running sum: equal counts then give equal bits, and no error grows.
     """
-    own, order = labels[group].sort(stable=True)
+    own, order = labels[group].sort()
     sizes = torch.unique_consecutive(own, return_counts=True)[1].tolist()  # one read from a GPU, not one a class
     total = torch.zeros(k + 1, dtype=torch.float64, device=labels.device)
     for places, rights in zip(place[group][order].split(sizes), right[group][order].long().split(sizes), strict=True):

@@ -1,5 +1,6 @@
 """Names of devices: auto, cpu, cuda, cuda:N; and how many cores a calculation takes."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,26 @@ def _named(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as problem:
         reason = str(problem).splitlines()[0]
         raise ConfigError(f"device {name!r} cannot be used ({reason}); expected auto, cpu, cuda or cuda:N") from problem
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """The names of the GPUs that this process sees."""
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+
+
+def devices_of_workers(most: int | None, calls: int) -> list[str]:
+    """The device of each process that does some of so many calls side by side: at most `most`, and one a call.
+
+    With GPUs these are the GPUs, one after another, by default each once; without, the CPU, by default once a core.
+    """
+    there = gpus()
+    workers = min(most or len(there) or cores(), calls)
+    return [there[number % len(there)] if there else "cpu" for number in range(workers)]
 
 
 @contextmanager
