@@ -73,3 +73,12 @@ def pgvector_url(pgvector_server, monkeypatch) -> str:
     for name, value in pgvector_server.environment.items():
         monkeypatch.setenv(name, value)
     return pgvector_server.new_database()
+
+
+@pytest.fixture(scope="session")
+def milvus_url():
+    """The address of a real server of Milvus; the tests that need one share it."""
+    from tests.milvus_server import running
+
+    with running() as url:
+        yield url

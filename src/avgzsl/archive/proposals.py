@@ -6,7 +6,7 @@ says how much video counts: the scores by sound and by picture follow from two p
 rounding, the score itself. Where neither serves, every clip is scored.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from avgzsl.archive.vectors import addend_name
 from avgzsl.archive.where import Condition
 from avgzsl.errors import DataError
 from avgzsl.experiments.protocol import Mode
-from avgzsl.scores.largest import Largest, largest
+from avgzsl.scores.largest import Largest, Write, largest
 
 _MEND = "`avgzsl index-rebuild`"
 _SCORED = 1 << 14  # clips whose embeddings are read at a time
@@ -78,7 +78,7 @@ def proposals(seen: View, asked: Asked, certain: bool = True, condition: Conditi
                 collection.checked.add(stored)
     if by_engine:
         return _by_engine(seen, asked, condition)
-    return _best_of(lambda: np.concatenate([most[0] for _, most in scanned(seen, [asked])]))
+    return _best_of(lambda: np.concatenate([most[0] for most in scanned(seen, [asked])]))
 
 
 def proposals_together(seen: View, asked: Sequence[Asked], n: Sequence[int]) -> list[Propose]:
@@ -100,10 +100,15 @@ def proposals_together(seen: View, asked: Sequence[Asked], n: Sequence[int]) -> 
         if by_engine:
             first += _first_by_engine(seen, engine, asked[part], n[part])
         else:
-            blocks = ((row, torch.from_numpy(most).T.contiguous()) for row, most in scanned(seen, asked[part]))
-            found = largest(blocks, n[part], [-np.inf] * len(asked[part]))
+            blocks = scanned(seen, asked[part])
+            found = largest(_next_of(blocks), seen.state.applied, n[part], [-np.inf] * len(asked[part]))
             first += [_up_to(some, k) for some, k in zip(found, n[part], strict=True)]
     return [_begun(*one) for one in zip(n, first, later, strict=True)]
+
+
+def _next_of(blocks: Iterator[Float32[np.ndarray, "q _n"]]) -> Write:
+    """Numbers that are made in the order in which they are asked for."""
+    return lambda start, end, room: room.copy_(torch.from_numpy(next(blocks)).T)
 
 
 def _begun(known: int, first: Proposals, later: Propose) -> Propose:
@@ -206,7 +211,9 @@ def _best_of(most_of: Callable[[], Float32[np.ndarray, " n"]]) -> Propose:
     most = cache(most_of)
 
     def propose(n: int, least: float) -> Proposals:
-        return _up_to(largest([(0, torch.from_numpy(most())[:, None])], [n], [least])[0], n)
+        numbers = torch.from_numpy(most())[:, None]
+        (found,) = largest(lambda start, end, room: room.copy_(numbers[start:end]), len(numbers), [n], [least])
+        return _up_to(found, n)
 
     return propose
 

@@ -20,7 +20,7 @@ from avgzsl.archive.engines._base import (
     PartialAnswer,
     Scan,
     Scanner,
-    Sharded,
+    ShardedEngine,
     Tuned,
 )
 from avgzsl.errors import ConfigError
@@ -38,7 +38,7 @@ __all__ = [
     "Scan",
     "Scanner",
     "Shard",
-    "Sharded",
+    "ShardedEngine",
     "Tuned",
     "address",
     "default_engine",

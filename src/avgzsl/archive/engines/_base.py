@@ -120,7 +120,7 @@ class Tuned(Protocol):
 
 
 @runtime_checkable
-class Sharded(Protocol):
+class ShardedEngine(Engine, Protocol):
     """An engine of several parts, one of which can be made anew. They are counted from 1."""
 
     def shard_of(self, positions: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:

@@ -26,7 +26,7 @@ _ROUNDS = 10  # of k-means
 _NEVER = np.float32(1e30)  # the last number of a list of nothing: no question comes near
 
 NONE = np.zeros(0, np.int64)
-Found = tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]
+Found = tuple[Int64[np.ndarray, " _k"], Float32[np.ndarray, " _k"]]
 """Positions and inner products, best first."""
 
 

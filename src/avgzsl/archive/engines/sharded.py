@@ -35,7 +35,7 @@ _AGAIN = 0.2  # seconds between two questions to a shard that is waited for
 _THREADS = 8  # of a shard: so many searches at once
 _BEGUN = "begun"
 
-Found = tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]
+Found = tuple[Int64[np.ndarray, " _k"], Float32[np.ndarray, " _k"]]
 T = TypeVar("T")
 
 
