@@ -105,7 +105,7 @@ def train(
     history: list[Record] = []
     job = replace(
         job_of(dataset, seed, device),
-        monitor=validation_monitor(unfitted, validate_on or dataset) if validate_every else None,
+        monitor=validation_monitor(unfitted, validate_on or dataset, device) if validate_every else None,
         monitor_every=max(validate_every, 1),
         progress=_keep_history(folder, history, checkpoint_seconds, progress),
         checkpoint=folder / runs.CHECKPOINT,
@@ -152,11 +152,20 @@ def _calibrate(run: runs.Run, dataset: Dataset) -> None:
             write_recognition(run.folder, recognition.model_copy(update={"lines": lines}))
 
 
-def validation_monitor(method: Method, dataset: Dataset) -> Callable[[], Mapping[str, float]] | None:
-    """Gives validation S, U and HM, by `validate`, of the method as it is; None without clips of unseen classes."""
+def validation_monitor(
+    method: Method, dataset: Dataset, device: str = "cpu"
+) -> Callable[[], Mapping[str, float]] | None:
+    """Gives validation S, U and HM, by `validate`, of the method as it is; None without clips of unseen classes.
+
+    Where the method can embed clips that lie on the device, they are brought there once, and scored there.
+    """
     val, classes = dataset.splits.get("val"), dataset.classes
     if val is None or not classes.both_groups(val.labels):
         return None
+
+    at = pick_device(device)
+    if method.follows_clips and not val.sequences:
+        val = val.to(at)
 
     def look() -> Mapping[str, float]:
         figures = validate(method, val, classes)
