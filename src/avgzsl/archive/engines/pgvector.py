@@ -117,17 +117,22 @@ class Vectors:
         vectors: Float32[np.ndarray, "n e"],
         clips: Sequence[IndexedClip] | None,
     ) -> None:
-        """Through a table that ends with the transaction: `copy` itself cannot pass over what is there."""
+        """By COPY, which cannot pass over rows that are there: then through a table that ends with the transaction."""
         if not len(positions):
             return
         rows = table.rows_of(positions, vectors, clips)
 
         def put(opened: Any) -> None:
             with opened.transaction(), opened.cursor() as cursor:
-                cursor.execute(f"create temp table incoming (like {self.name}) on commit drop")
-                with cursor.copy("copy incoming from stdin (format binary)") as copy:
+                is_new = f"select not exists (select from {self.name} where position between %s and %s)"
+                place = self.name
+                if not cursor.execute(is_new, (int(positions.min()), int(positions.max()))).fetchone()[0]:
+                    place = "incoming"
+                    cursor.execute(f"create temp table incoming (like {self.name}) on commit drop")
+                with cursor.copy(f"copy {place} from stdin (format binary)") as copy:
                     copy.write(rows)
-                cursor.execute(f"insert into {self.name} select * from incoming on conflict do nothing")
+                if place != self.name:
+                    cursor.execute(f"insert into {self.name} select * from incoming on conflict do nothing")
 
         self.server.change(put)
 
