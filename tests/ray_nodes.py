@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from tests.processes import PROJECT
+from tests.processes import PROJECT, runs
 
 HEAD, OTHER = "10.77.0.1", "10.77.0.2"
 _PORT = 6400
@@ -27,9 +27,18 @@ def why_not() -> str | None:
     if shutil.which("ip") is None:
         return "network namespaces need the command `ip` (Debian: iproute2)"
     name = f"avgzsl-{os.getpid()}"
-    made = _ip("netns", "add", name, check=False)
-    _ip("netns", "del", name, check=False)
-    return None if made.returncode == 0 else f"no network namespace may be made here: {made.stderr.strip()}"
+    tries = (
+        ("netns", "add", name),
+        ("link", "add", "one", "netns", name, "type", "veth", "peer", "name", "two", "netns", name),
+        ("netns", "exec", name, "true"),
+    )
+    try:
+        for arguments in tries:
+            if (tried := _ip(*arguments, check=False)).returncode != 0:
+                return f"no network namespaces may be used here: {tried.stderr.strip()}"
+        return None
+    finally:
+        _ip("netns", "del", name, check=False)
 
 
 def running(namespace: str) -> list[int]:
@@ -52,7 +61,7 @@ class Nodes:
         self.head, self.other, self.temporary, self.hidden = f"{own}-head", f"{own}-other", temporary, hidden
         path = os.pathsep.join([str(PROJECT / "src"), str(PROJECT)])
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
-        quiet = {"RAY_DISABLE_IMPORT_WARNING": "1", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+        quiet = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
         self.environment = {**os.environ, **token, **quiet, "PYTHONPATH": path, "RAY_ADDRESS": f"{HEAD}:{_PORT}"}
 
     def inside(self, namespace: str, *command: object) -> list[str]:
@@ -75,6 +84,7 @@ class Nodes:
 @contextmanager
 def two_nodes(hidden: Path) -> Iterator[Nodes]:
     """The nodes, started; the folder `hidden` is on the head alone."""
+    _clear()
     with ExitStack() as stack:
         temporary = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # paths of sockets are short
         stack.callback(shutil.rmtree, temporary, ignore_errors=True)
@@ -91,6 +101,15 @@ def two_nodes(hidden: Path) -> Iterator[Nodes]:
         nodes.start(nodes.head, HEAD, *head)
         nodes.start(nodes.other, OTHER, "--address", f"{HEAD}:{_PORT}", hidden=hidden)
         yield nodes
+
+
+def _clear() -> None:
+    """End what a test run that was killed has left."""
+    for line in _ip("netns", "list").stdout.splitlines():
+        name = line.split()[0]
+        _, _, owner = name.removesuffix("-head").removesuffix("-other").rpartition("avgzsl-")
+        if name.startswith("avgzsl-") and owner.isdigit() and not runs(int(owner)):
+            _remove(name)
 
 
 def _remove(namespace: str) -> None:

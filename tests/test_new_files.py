@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from avgzsl.features import journal, new_files
+from avgzsl.features.embedding import Outcome
 from avgzsl.features.extract import extract
+from avgzsl.features.manifest import Row
 from avgzsl.types import EncoderChoice
 from tests.small_clips import write_clip, write_wav
 
@@ -45,6 +47,19 @@ def test_a_file_of_which_the_first_clip_fails_is_hashed_nevertheless(root, tmp_p
     made = extract(root, tmp_path / "store", encoders=SOUND, manifest=manifest, workers=1, batch=1)
     assert list(made.failures) == ["late"]
     assert hashes(made) == {name: true_hash(root, "heard.wav") for name in ("early", "next")}
+
+
+def test_a_hash_that_the_first_clip_did_not_bring_is_made_with_the_next_one(root, tmp_path):
+    first, second = (Row(name, "heard.wav") for name in ("first", "second"))
+    with journal.open_journal(tmp_path / "journal.sqlite") as opened:
+        files = new_files.NewFiles(opened, root)
+        for row in (first, second):
+            files.look_at(row)
+        assert files.hashed_with(first) and not files.hashed_with(second)
+        files.note(first, Outcome(error="its worker ended"))
+        assert opened.file("heard.wav") is None
+        files.note(second, Outcome())
+        assert opened.file("heard.wav").sha256 == true_hash(root, "heard.wav")
 
 
 def test_a_file_that_was_touched_is_not_extracted_again_and_one_that_changed_is(root, tmp_path):

@@ -5,14 +5,16 @@ import socket
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
 
 from avgzsl.errors import AvgzslError, ConfigError, WeightsError
 from avgzsl.features.embedding import Outcome, Task
-from avgzsl.features.engines import BackboneSetup, _crew, _nodes, _pieces, load_backbones
+from avgzsl.features.engines import BackboneSetup, _crew, _nodes, _pieces, _worker, load_backbones
 from avgzsl.features.engines import ray as engine
 from avgzsl.features.engines._pieces import Pieces
 from avgzsl.features.extract import extract
@@ -73,6 +75,29 @@ def test_what_is_lost_goes_out_first_then_clip_by_clip_and_one_clip_alone_is_giv
     ((good, bad, fine),) = pieces.in_order()
     assert (good.error, fine.error) == ("good", "fine")
     assert bad.error.startswith("/clips/bad: 3 workers, one after the other, ended") and "SIGKILL" in bad.error
+
+
+def test_a_worker_decodes_a_batch_while_it_embeds_another(monkeypatch):
+    embeds, second = Event(), Event()
+
+    class Fake:
+        def map(self, requests):
+            if [request.path.name for request in requests] == ["b"]:
+                second.set()
+            return []
+
+    def embedded(decoded, backbones, keep):
+        embeds.set()
+        return [Outcome(error="overlapped" if second.wait(10) else "waited")]
+
+    monkeypatch.setattr(_worker, "embed_batch", embedded)
+    worker = _worker.Worker(_worker.Job(BackboneSetup({"audio": "descriptors"}), {"audio": ()}, Path.cwd(), 1))
+    worker.decoders.stop()
+    worker.decoders = Fake()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(worker.embed, tasks("a"))
+        assert embeds.wait(60)
+        assert said(worker.embed(tasks("b"))) == said(first.result()) == ["overlapped"]
 
 
 # a cluster on this machine

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from avgzsl.archive import clip_database, clip_table, embeddings
 from avgzsl.archive.collection import ENGINE, RUN, STORES, Collection, drop_vectors, open_index
-from avgzsl.archive.engines import address, engines
+from avgzsl.archive.engines import PLUGINS, address, engines
+from avgzsl.archive.index_checks import require_recall_used
 from avgzsl.archive.index_record import RECORD, WHOLE, Cut, describe, write_record
+from avgzsl.archive.recall_record import RECALL
 from avgzsl.archive.standard_record import STANDARD
 from avgzsl.archive.writer import LOCK, only_writer, refused
 from avgzsl.errors import AvgzslError, DataError, RunError, UnknownNameError
@@ -36,6 +38,7 @@ def create(
     url: str | Address | None = None,
     decoder: int = DECODER,
     cut: Cut = WHOLE,
+    recall: float | None = None,
 ) -> Collection:
     """An empty index for features of a version of the decoder, made by a run, of which it keeps a copy.
 
@@ -44,10 +47,11 @@ def create(
     Raises DataError when something else is in the folder, AvgzslError when another process is at it, UnknownNameError,
     ConfigError for the engine.
     """
-    if engine not in engines():
+    if engine not in PLUGINS.names():
         raise UnknownNameError(unknown("engine", engine, engines()))
     given = None if url is None else address(engine, url)
-    made = Collection(folder, describe(run, engine, address(engine, given), decoder, cut), run, given)
+    made = Collection(folder, describe(run, engine, address(engine, given), decoder, cut, recall), run, given)
+    require_recall_used(made)
     _require_free(folder)
     folder_was_there = folder.exists()
     try:
@@ -102,7 +106,7 @@ def _own(name: str, begun: bool) -> bool:
     if name == LOCK or (name.startswith(f".{RECORD}.") and name.endswith(".tmp")):
         return True
     return begun and (
-        name in (RUN, ENGINE, STORES, _BEGUN, STANDARD, embeddings.FILE) or name.startswith(clip_table.FILE)
+        name in (RUN, ENGINE, STORES, _BEGUN, RECALL, STANDARD, embeddings.FILE) or name.startswith(clip_table.FILE)
     )
 
 

@@ -37,6 +37,7 @@ def index_frozen(
     encoders: EncoderChoice | None = None,
     window: float | None = None,
     hop: float | None = None,
+    recall: float | None = None,
     manifest: str | Path | None = None,
     labels_from_folders: bool = False,
     prune: bool = False,
@@ -65,7 +66,7 @@ def index_frozen(
     if (folder / RECORD).exists():
         collection = open_index(folder, url)
         _require_untrained(collection)
-        require_made_so(collection, engine, cut)
+        require_made_so(collection, engine, cut, recall)
         return index_add(collection, source, encoders=encoders, **more)
     with tempfile.TemporaryDirectory(prefix="avgzsl-run-") as work:
         made, sizes = _of_store(source, choice) if is_store(source) else _of_media(choice, note)
@@ -75,7 +76,7 @@ def index_frozen(
         of_clips = replace(choice, audio=None, video=None, text=())
         return index(
             run, source, folder, engine=engine, url=url, encoders=of_clips,
-            window=WINDOW if cut.window is None else cut.window, hop=cut.hop, **more,
+            window=WINDOW if cut.window is None else cut.window, hop=cut.hop, recall=recall, **more,
         )  # fmt: skip
 
 

@@ -62,9 +62,26 @@ class Hit:
 
 @dataclass(frozen=True)
 class Hits(ShownItems[Hit]):
-    """The nearest clips, best first; `notes` say how words were encoded, and what cannot be told."""
+    """The nearest clips, best first; `notes` say how words were encoded, and what cannot be told.
+
+    `recall` is None where these are the nearest for certain; else the engine is approximate, and that is the share of
+    the ten nearest that it found of this index's own questions. `absent` are parts of the engine that did not answer,
+    with the reason: clips that they hold may be missing.
+    """
 
     notes: tuple[str, ...] = ()
+    recall: float | None = None
+    absent: tuple[str, ...] = ()
+
+    @property
+    def approximate(self) -> bool:
+        """Whether some of the nearest may have been missed by an approximate engine."""
+        return self.recall is not None
+
+    @property
+    def partial(self) -> bool:
+        """Whether a part of the engine did not answer."""
+        return bool(self.absent)
 
     @property
     def line(self) -> int | None:
@@ -102,25 +119,31 @@ class Hits(ShownItems[Hit]):
         ]
 
     def json(self) -> list[dict[str, Any]]:
-        """One object a hit, with all its fields."""
-        return [asdict(hit) for hit in self.items]
+        """One object a hit, with all its fields; each says how sure the whole answer is."""
+        return [asdict(hit) | {"recall": self.recall, "partial": self.partial} for hit in self.items]
 
 
 def hits_of(
-    run: Run, nearest: NearestClips, point: TextEmbeddings, mode: Mode, judgement: Judgement, weight: float = 0.5
+    run: Run,
+    nearest: NearestClips,
+    point: TextEmbeddings,
+    mode: Mode,
+    judgement: Judgement,
+    weight: float = 0.5,
+    look: bool = True,
 ) -> Hits:
     """The nearest clips as hits, in their order; scores are those of the mode, and of each modality alone.
 
-    `weight` is that of video in the fusion `weighted`.
+    `weight` is that of video in the fusion `weighted`. Unless it is to `look`, nothing is said of files.
     """
     method = run.method
     seen = dict.fromkeys(run.config.data.seen, True) | dict.fromkeys(run.config.data.unseen, False)
     alone = {m: _alone(nearest.embeddings, point, m, method) for m in MODALITIES}
     weights = _weights(nearest.embeddings, mode, weight)
     addends = nearest.addends.tolist()
-    hits, folders = [], own_folders.remembered()
+    hits, folders = [], own_folders.remembered() if look else ()
     for i, (clip, score) in enumerate(zip(nearest.clips, nearest.scores.tolist(), strict=True)):
-        state = None if clip.path is None else _state(clip.path, clip.file, folders)
+        state = None if clip.path is None or not look else _state(clip.path, clip.file, folders)
         hits.append(
             Hit(
                 id=clip.id,
@@ -144,7 +167,20 @@ def hits_of(
                 because=judgement.because[i],
             )
         )
-    return Hits(tuple(hits), judgement.notes)
+    return Hits(tuple(hits), (*judgement.notes, *certainty(nearest)), nearest.recall, nearest.absent)
+
+
+def certainty(nearest: NearestClips) -> tuple[str, ...]:
+    """Sentences about what may be missing; none of an answer that is certain."""
+    notes = []
+    if nearest.recall is not None:
+        notes.append(f"approximate: finds {100 * nearest.recall:.1f} % of the ten nearest")
+    if nearest.absent:
+        parts = (
+            "1 part of the index does" if len(nearest.absent) == 1 else f"{len(nearest.absent)} parts of the index do"
+        )
+        notes.append(f"partial: {parts} not answer, clips may be missing")
+    return tuple(notes)
 
 
 def _state(path: str, file: IndexedFile | None, folders: Sequence[Path]) -> FileState:

@@ -21,12 +21,33 @@ def checked_cut(window: float | None, hop: float | None) -> Cut:
     return Cut(window, hop)
 
 
-def require_made_so(collection: Collection, engine: str | None, cut: Cut) -> None:
-    """Raises DataError for an index that was made with another engine, or of files that were cut otherwise."""
+def require_recall_used(collection: Collection) -> None:
+    """Raises ConfigError for a recall that is asked of an engine that finds all."""
+    if collection.record.wanted_recall is not None and not collection.approximate:
+        raise ConfigError(
+            f"the engine {collection.record.engine} is exact; leave the recall out, or choose an approximate engine "
+            "(see `avgzsl engines`)"
+        )
+
+
+def checked_recall(recall: float | None) -> float | None:
+    """The share of the nearest that an approximate engine is to find. Raises ConfigError for what is none."""
+    if recall is not None and not 0 < recall <= 1:
+        raise ConfigError(f"a recall of {recall}; expected a share above 0 and up to 1, as 0.99")
+    return recall
+
+
+def require_made_so(collection: Collection, engine: str | None, cut: Cut, recall: float | None = None) -> None:
+    """Raises DataError for an index of another engine or recall, or of files that were cut otherwise."""
     record, folder = collection.record, collection.folder
     if engine not in (None, record.engine):
         raise DataError(
             f"{folder}: is an index with the engine {record.engine}; go on with that, or choose another folder"
+        )
+    if recall not in (None, record.wanted_recall):
+        raise DataError(
+            f"{folder}: was made for a recall of {record.wanted_recall or 'its own'}, and {recall} is asked for; leave "
+            "the recall out, or choose another folder"
         )
     if cut != WHOLE and cut != Cut(record.window, record.hop):
         made = "whole" if record.window is None else f"cut into windows of {record.window:g} s"

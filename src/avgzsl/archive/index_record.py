@@ -64,6 +64,8 @@ class IndexRecord(BaseModel):
     """Seconds that longer media files are cut into; None where they are not cut."""
     hop: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Seconds from one piece to the next; None is the window."""
+    wanted_recall: float | None = Field(default=None, gt=0, le=1)
+    """Of an approximate engine: what share of the ten nearest it is to find (`archive.recall`)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -101,7 +103,9 @@ class Cut(NamedTuple):
 WHOLE = Cut()
 
 
-def describe(run: Run, engine: str, url: Address | None, decoder: int, cut: Cut = WHOLE) -> IndexRecord:
+def describe(
+    run: Run, engine: str, url: Address | None, decoder: int, cut: Cut = WHOLE, recall: float | None = None
+) -> IndexRecord:
     """The record of a new index. Raises ConfigError for a method that no index can serve."""
     require_searchable(run)
     return IndexRecord(
@@ -115,6 +119,7 @@ def describe(run: Run, engine: str, url: Address | None, decoder: int, cut: Cut 
         decoder=decoder,
         window=cut.window,
         hop=cut.hop,
+        wanted_recall=recall,
         weight=mode_weight(run, Mode("both", "weighted")),
         energy=energy_of(run),
         **_shape(run),

@@ -8,7 +8,17 @@ from typing import Any
 
 import torch
 
-from avgzsl.archive import clip_database, clip_selection, clip_table, file_table, known_clips, pruning, repair, standard
+from avgzsl.archive import (
+    clip_database,
+    clip_selection,
+    clip_table,
+    file_table,
+    known_clips,
+    pruning,
+    recall_record,
+    repair,
+    standard,
+)
 from avgzsl.archive.collection import (
     STORES,
     Collection,
@@ -25,9 +35,16 @@ from avgzsl.archive.collection import purge as erase
 from avgzsl.archive.creation import create, discard
 from avgzsl.archive.engines import default_engine
 from avgzsl.archive.extraction import extract_media, has_extracted
-from avgzsl.archive.index_checks import checked_cut, require_decoder, require_made_so, require_media_options_unused
+from avgzsl.archive.index_checks import (
+    checked_cut,
+    checked_recall,
+    require_decoder,
+    require_made_so,
+    require_media_options_unused,
+)
 from avgzsl.archive.index_record import RECORD, Cut
 from avgzsl.archive.phrases import note_text
+from avgzsl.archive.recall import renew as renew_recall
 from avgzsl.archive.results import Added, Faults, IndexInfo, Removed
 from avgzsl.archive.sources import decoder_of, kind_of, open_source
 from avgzsl.errors import AvgzslError, DataError
@@ -52,6 +69,7 @@ def index(
     labels_from_folders: bool = False,
     window: float | None = None,
     hop: float | None = None,
+    recall: float | None = None,
     prune: bool = False,
     progress: Progress | None = None,
 ) -> Added:
@@ -64,7 +82,7 @@ def index(
     `split` takes only train, val or test. Clips of files that were replaced are replaced; `prune` removes those of
     files that were in the source's folder and are gone. `engine` is that of a new index, LanceDB on disk if not given;
     `url` is where it is, if not on disk: here, and in the other calls, it is the user who says so, here or in
-    AVGZSL_ENGINE_URL.
+    AVGZSL_ENGINE_URL. `recall` is what share of the ten nearest an approximate engine is to find, 0.99 if not given.
     There are more parameters than eight, for a new index has an engine besides all that `index_add` takes.
 
     Raises DataError, RunError, ConfigError, ModalityError, WeightsError; a new index that nothing had come into is
@@ -80,15 +98,16 @@ def index(
         "prune": prune,
         "progress": progress,
     }
-    cut = checked_cut(window, hop)
+    cut, wanted = checked_cut(window, hop), checked_recall(recall)
     if (folder / RECORD).exists():
         collection = open_index(folder, url, type(opened.method))
         require_run(folder, collection.record, opened)
-        require_made_so(collection, engine, cut)
+        require_made_so(collection, engine, cut, wanted)
         return index_add(_with_text(collection, encoders), source, **more)
     existed = folder.exists()
     decoder = decoder_of(source)
-    collection = create(folder, opened, engine or default_engine(), url, DECODER if decoder is None else decoder, cut)
+    made_by = DECODER if decoder is None else decoder
+    collection = create(folder, opened, engine or default_engine(), url, made_by, cut, wanted)
     try:
         return index_add(_with_text(collection, encoders), source, **more)
     except Exception:  # no interruption: after that the same command goes on
@@ -168,20 +187,29 @@ def index_remove(
 
 
 def index_rebuild(
-    index: str | Path | Collection, *, url: str | None = None, encoders: EncoderChoice | None = None
+    index: str | Path | Collection,
+    *,
+    url: str | None = None,
+    encoders: EncoderChoice | None = None,
+    shard: int | None = None,
 ) -> None:
     """Make anew what is made of the stored embeddings: the engine, and the mean and deviation of scores (`standard`).
 
-    The latter takes the text encoder of a run without training. Raises DataError where the embeddings themselves are
-    damaged, WeightsError.
+    With `shard`, one shard of the engine `sharded` alone, counted from 1; the others are searched meanwhile. The mean
+    takes the text encoder of a run without training. Raises DataError where the embeddings themselves are damaged,
+    WeightsError, ConfigError where there is no such shard.
     """
     collection = open_index(index, url)
     faults = repair.verify(collection).truth
     if faults:
         raise DataError(f"{collection.folder}: cannot be rebuilt from what is stored:\n  " + "\n  ".join(faults))
-    repair.rebuild(collection)
+    if shard is None:
+        repair.rebuild(collection)
+    else:
+        repair.rebuild_shard(collection, shard)
     with writing(collection) as db:
         standard.renew(collection, db, encoders or EncoderChoice())
+        renew_recall(collection, db)
     collection.close()
 
 
@@ -206,6 +234,7 @@ def index_info(index: str | Path | Collection, *, url: str | None = None) -> Ind
         modes=tuple(map(str, collection.modes)),
         waiting_for_the_engine=waiting,
         removed_but_not_purged=dead,
+        recall={mode: noted.recall for mode, noted in recall_record.measured_modes(collection).items()},
         bytes=sum(file.stat().st_size for file in collection.folder.rglob("*") if file.is_file()),
     )
 
@@ -240,6 +269,7 @@ def _add(
                 progress(Step("index", added + kept, clips.total))
         apply(collection, db, enough=1)
         standard.keep(collection, db, encoders or EncoderChoice())
+        renew_recall(collection, db)
     collection.close()
     return Added(added, kept, pruned=pruned)
 

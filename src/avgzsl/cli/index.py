@@ -32,6 +32,12 @@ Window = Annotated[
     typer.Option(help="Of a new index: cut longer files into pieces of this length; --frozen cuts at 10s by itself."),
 ]
 Hop = Annotated[str | None, typer.Option(help="Of a new index: from one piece to the next; the window if not given.")]
+Recall = Annotated[
+    float | None,
+    typer.Option(
+        help="Of a new index with an approximate engine: the share of the ten nearest to find; 0.99 by itself."
+    ),
+]
 _OF_CLIPS = {
     "audio": "Of clips: audio encoder, if the run does not know its own.",
     "video": "Of clips: video encoder, likewise.",
@@ -62,6 +68,7 @@ def index(
     labels_from_folders: LabelsFromFolders = False,
     window: Window = None,
     hop: Hop = None,
+    recall: Recall = None,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
     prune: Prune = False,
@@ -81,6 +88,7 @@ def index(
         "labels_from_folders": labels_from_folders,
         "window": None if window is None else seconds(window),
         "hop": None if hop is None else seconds(hop),
+        "recall": recall,
         "prune": prune,
     }
     _check_sources(run, source, frozen, unused={"--split": split, "--method": method})
@@ -145,13 +153,22 @@ def index_remove(
 
 
 @with_options("audio", "video", "text", "device")
-def index_rebuild(index: Index, *, url: Url = None, encoders: EncoderChoice, method: MethodOfRun = None) -> None:
+def index_rebuild(
+    index: Index,
+    *,
+    url: Url = None,
+    shard: Annotated[
+        int | None, typer.Option(help="Of the engine sharded: this shard alone, counted from 1; the others go on.")
+    ] = None,
+    encoders: EncoderChoice,
+    method: MethodOfRun = None,
+) -> None:
     """Make the engine of an index anew from the stored embeddings, and the mean of its scores where it has one."""
     from avgzsl.archive.collection import open_index
     from avgzsl.archive.indexing import index_rebuild as rebuild
 
-    rebuild(open_index(index, url, method), encoders=encoders)
-    print(f"{index}: rebuilt")
+    rebuild(open_index(index, url, method), encoders=encoders, shard=shard)
+    print(f"{index}: {'' if shard is None else f'shard {shard} '}rebuilt")
 
 
 def index_info(index: Index, url: Url = None, method: MethodOfRun = None, json: Json = False) -> None:

@@ -80,7 +80,7 @@ def search(
         show.json(shown)
     else:
         _print(hits, shown, f"‘{' + '.join(words or [])}’")
-    show.notes(hits.notes, aside=json)
+    show.notes((*hits.notes, *hits.absent), aside=json)
     if only_likely and not shown:
         sys.exit(NONE_LIKELY)
 

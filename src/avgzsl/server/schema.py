@@ -67,6 +67,14 @@ class Hits(BaseModel):
         "fits; null where nothing tells."
     )
     notes: list[str] = Field(default=[], description="How words were encoded that say too little; what cannot be told.")
+    recall: float | None = Field(
+        default=None,
+        description="Of an approximate engine: the share of the ten nearest that it finds, as it was measured; null "
+        "where these are the nearest for certain.",
+    )
+    partial: bool = Field(
+        default=False, description="Whether a part of the archive did not answer: clips that it holds may be missing."
+    )
 
 
 class ClassRow(BaseModel):
@@ -120,6 +128,7 @@ class Clips(BaseModel):
 
     total: int
     offset: int
+    next: int | None = Field(description="What to ask for as `after` to have the next page; null on the last one.")
     clips: list[ClipRow]
 
 
@@ -169,6 +178,10 @@ class Map(BaseModel):
 
     modality: TestModality
     total: int
+    sample: Literal["all", "spread"] = Field(
+        description="Which are drawn: `all`, or as many as were asked for, `spread` evenly over the order in which "
+        "they were indexed, the same ones each time."
+    )
     clips: list[Point]
     classes: list[Star]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.errors import AvgzslError, ConfigError, DataError
-from avgzsl.features.engines._worker import lacking_files
+from avgzsl.support.lacking import lacking_files
 
 PATIENCE = "AVGZSL_RAY_PATIENCE"
 GOES_ON = "what is finished is kept, and the same command goes on"
@@ -62,15 +62,15 @@ def unreachable(why: str) -> AvgzslError:
     )
 
 
-def check_files(ray: Any, files: Sequence[Path], folder: Path, resource: str) -> None:
+def check_nodes(ray: Any, files: Sequence[Path], resource: str) -> None:
     """Let every node with the resource look for the files.
 
-    Raises DataError that names the nodes where some are not, ConfigError for one where avgzsl does not load.
+    Raises DataError that names the nodes that lack some, ConfigError for one where avgzsl does not load.
     """
     look = ray.remote(num_cpus=0, max_retries=0)(lacking_files)
     pinned = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     calls = {
-        look.options(scheduling_strategy=pinned(node["NodeID"], soft=False)).remote(list(files), folder): node
+        look.options(scheduling_strategy=pinned(node["NodeID"], soft=False)).remote(list(files)): node
         for node in living(ray)
         if node["Resources"].get(resource, 0) >= 1
     }

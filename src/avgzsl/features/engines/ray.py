@@ -15,7 +15,7 @@ from typing import Any
 from avgzsl.features.embedding import Backbones, Outcome, Task
 from avgzsl.features.engines import BackboneSetup
 from avgzsl.features.engines._crew import Crew, Size
-from avgzsl.features.engines._nodes import check_files, check_reachable, living, reason, signals_heeded, unreachable
+from avgzsl.features.engines._nodes import check_nodes, check_reachable, living, reason, signals_heeded, unreachable
 from avgzsl.features.engines._pieces import Pieces
 from avgzsl.features.engines._worker import Job
 from avgzsl.support.registry import require
@@ -68,7 +68,7 @@ def _mapped(
     gpu = setup.device.startswith("cuda") or (setup.device == "auto" and cluster.get("GPU", 0) >= 1)
     resource, folder = "GPU" if gpu else "CPU", Path.cwd()
     files = _to_look_for(first, setup, backbones)
-    check_files(ray, files, folder, resource)
+    check_nodes(ray, files, resource)
     count = setup.workers or max(1, int(cluster.get(resource, 1)))
     weights = {modality: backbone.weights for modality, backbone in backbones.items()}
     setup = replace(setup, models=models_folder(setup.models))  # also where the environment of this machine names it
@@ -97,4 +97,4 @@ def _to_look_for(batch: list[Task], setup: BackboneSetup, backbones: Backbones) 
     names += [file.name for backbone in backbones.values() for file in backbone.weights]
     places = [(Path(name), *(folder / name for folder in models_folders(setup.models))) for name in names if name]
     weights = [next((place for place in tried if place.exists()), None) for tried in places]
-    return list(dict.fromkeys([*clips, *(file for file in weights if file is not None)]))
+    return list(dict.fromkeys(file.absolute() for file in (*clips, *weights) if file is not None))
