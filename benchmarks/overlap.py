@@ -86,7 +86,7 @@ def rows(files: Sequence[Path], count: int) -> list[str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     made, work = backbones(), batches(files, count)
     tasks = [task for batch in work for task in batch]
-    setup = BackboneSetup({modality: "asleep" for modality in made}, device="cuda")  # nothing of it is asked for
+    setup = BackboneSetup(dict.fromkeys(made, "asleep"), device="cuda")  # nothing of it is asked for
     alone, together = [], []
     with Decoders(cores) as decoders:
         rate(BATCH, lambda: decoders.map(requests(tasks[:BATCH], made)))
