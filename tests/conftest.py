@@ -56,3 +56,20 @@ def realset() -> Path:
     if not path.is_dir():
         pytest.skip(f"{path} is not there: real features are not part of the project")
     return path
+
+
+@pytest.fixture(scope="session")
+def pgvector_server():
+    """A real PostgreSQL with pgvector; the tests that need one share it."""
+    from tests.postgres_server import running
+
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def pgvector_url(pgvector_server, monkeypatch) -> str:
+    """The address of a database of its own; user and password are in the environment."""
+    for name, value in pgvector_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return pgvector_server.new_database()

@@ -6,15 +6,16 @@ import torch
 
 from avgzsl.archive import nearest as searching
 from avgzsl.archive.collection import remove, writing
-from avgzsl.archive.engines import BatchScanner
+from avgzsl.archive.engines import BatchScanner, engines, scans
 from avgzsl.archive.nearest import Sought, nearest, nearest_many
 from avgzsl.archive.where import parse
 from avgzsl.errors import AvgzslError, ModalityError
 from avgzsl.methods import Embeddings, TextEmbeddings
+from avgzsl.scores import largest
 from avgzsl.scores.similarity import SIMILARITIES
 from tests.index_world import MODES, clips_of, collection_of, here, random_embeddings
 
-SCANNING = ["memory"]
+SCANNING = [name for name in engines() if scans(name)]
 
 
 def asked(count: int, d: int = 16, top: int = 10) -> list[Sought]:
@@ -32,6 +33,12 @@ def same(found, alone, exactly: bool = True) -> None:
 @pytest.fixture(scope="module")
 def clips() -> Embeddings:
     return random_embeddings(3000, 16, seed=4)
+
+
+@pytest.fixture(params=[0, 1 << 15], autouse=True)
+def few(request, monkeypatch):
+    """Of how many clips all products are sorted."""
+    monkeypatch.setattr(largest, "_FEW", request.param)
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)

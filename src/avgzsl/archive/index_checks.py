@@ -38,7 +38,7 @@ def checked_recall(recall: float | None) -> float | None:
 
 
 def require_made_so(collection: Collection, engine: str | None, cut: Cut, recall: float | None = None) -> None:
-    """Raises DataError for an index that was made with another engine or recall, or of files that were cut otherwise."""
+    """Raises DataError for an index of another engine or recall, or of files that were cut otherwise."""
     record, folder = collection.record, collection.folder
     if engine not in (None, record.engine):
         raise DataError(

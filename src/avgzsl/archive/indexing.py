@@ -187,18 +187,26 @@ def index_remove(
 
 
 def index_rebuild(
-    index: str | Path | Collection, *, url: str | None = None, encoders: EncoderChoice | None = None
+    index: str | Path | Collection,
+    *,
+    url: str | None = None,
+    encoders: EncoderChoice | None = None,
+    shard: int | None = None,
 ) -> None:
     """Make anew what is made of the stored embeddings: the engine, and the mean and deviation of scores (`standard`).
 
-    The latter takes the text encoder of a run without training. Raises DataError where the embeddings themselves are
-    damaged, WeightsError.
+    With `shard`, one shard of the engine `sharded` alone, counted from 1; the others are searched meanwhile. The mean
+    takes the text encoder of a run without training. Raises DataError where the embeddings themselves are damaged,
+    WeightsError, ConfigError where there is no such shard.
     """
     collection = open_index(index, url)
     faults = repair.verify(collection).truth
     if faults:
         raise DataError(f"{collection.folder}: cannot be rebuilt from what is stored:\n  " + "\n  ".join(faults))
-    repair.rebuild(collection)
+    if shard is None:
+        repair.rebuild(collection)
+    else:
+        repair.rebuild_shard(collection, shard)
     with writing(collection) as db:
         standard.renew(collection, db, encoders or EncoderChoice())
         renew_recall(collection, db)

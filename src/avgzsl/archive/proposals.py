@@ -6,7 +6,7 @@ says how much video counts: the scores by sound and by picture follow from two p
 rounding, the score itself. Where neither serves, every clip is scored.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from avgzsl.archive.scanned import ALONE, scanned
 from avgzsl.archive.vectors import addend_name
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.protocol import Mode
-from avgzsl.scores.largest import Largest, largest
+from avgzsl.scores.largest import Largest, Write, largest
 
 _MEND = "`avgzsl index-rebuild`"
 _SCORED = 1 << 14  # clips whose embeddings are read at a time
@@ -63,7 +63,7 @@ def proposals(seen: View, asked: Asked, certain: bool = True) -> Propose:
                 collection.checked.add(stored)
     if by_engine:
         return _by_engine(seen, asked)
-    return _best_of(lambda: np.concatenate([most[0] for _, most in scanned(seen, [asked])]))
+    return _best_of(lambda: np.concatenate([most[0] for most in scanned(seen, [asked])]))
 
 
 Fault = AvgzslError | MemoryError
@@ -122,8 +122,14 @@ def _together(seen: View, needs: Sequence[Need]) -> list[Proposals] | None:
     if any(need.least > -np.inf for need in needs):  # their first products are kept
         return None
     n = [need.n for need in needs]
-    blocks = ((row, torch.from_numpy(most).T.contiguous()) for row, most in scanned(seen, [x.asked for x in needs]))
-    return [_up_to(some, k) for some, k in zip(largest(blocks, n, [-np.inf] * len(n)), n, strict=True)]
+    blocks = scanned(seen, [need.asked for need in needs])
+    found = largest(_next_of(blocks), seen.state.applied, n, [-np.inf] * len(n))
+    return [_up_to(some, k) for some, k in zip(found, n, strict=True)]
+
+
+def _next_of(blocks: Iterator[Float32[np.ndarray, "q _n"]]) -> Write:
+    """Numbers that are made in the order in which they are asked for."""
+    return lambda start, end, room: room.copy_(torch.from_numpy(next(blocks)).T)
 
 
 def _require_all(seen: View, mode: Mode, vectors: int) -> None:
@@ -221,7 +227,9 @@ def _best_of(most_of: Callable[[], Float32[np.ndarray, " n"]]) -> Propose:
     most = cache(most_of)
 
     def propose(n: int, least: float) -> Proposals:
-        return _up_to(largest([(0, torch.from_numpy(most())[:, None])], [n], [least])[0], n)
+        numbers = torch.from_numpy(most())[:, None]
+        (found,) = largest(lambda start, end, room: room.copy_(numbers[start:end]), len(numbers), [n], [least])
+        return _up_to(found, n)
 
     return propose
 

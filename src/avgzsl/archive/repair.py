@@ -7,11 +7,12 @@ from jaxtyping import Float64
 
 from avgzsl.archive import clip_counts, clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.bounds import rounding
-from avgzsl.archive.collection import Collection, View, apply, drop_vectors, view, writing
+from avgzsl.archive.collection import Collection, View, apply, drop_vectors, view, view_of, writing
+from avgzsl.archive.engines import ShardedEngine
 from avgzsl.archive.fused import Question
 from avgzsl.archive.results import Faults
 from avgzsl.archive.vectors import vectors_of
-from avgzsl.errors import AvgzslError
+from avgzsl.errors import AvgzslError, ConfigError
 from avgzsl.experiments.protocol import Mode
 
 _CHUNK = 16384
@@ -42,6 +43,41 @@ def rebuild(collection: Collection) -> None:
         clip_table.next_generation(db, applied=0)
         drop_vectors(collection)
         apply(collection, db, enough=1)
+
+
+def rebuild_shard(collection: Collection, shard: int) -> None:
+    """Make one shard of a `ShardedEngine` anew, counted from 1; meanwhile it counts as one that does not answer.
+
+    Killed, it is done again. Raises ConfigError where there is no such shard.
+    """
+    collection.address()
+    with writing(collection) as db:
+        clip_table.next_generation(db)  # searches under way begin again
+        seen = view_of(collection, db)
+        shards = {mode: _sharded(collection, mode) for mode in collection.stored}
+        for engine in shards.values():
+            engine.begin(shard)
+        for mode, engine in shards.items():
+            _fill(seen, mode, engine, shard)
+            engine.end(shard)
+
+
+def _sharded(collection: Collection, mode: Mode) -> ShardedEngine:
+    engine = collection.engine(mode)
+    if not isinstance(engine, ShardedEngine):
+        kind = collection.record.engine
+        raise ConfigError(f"the engine {kind} has no shards; rebuild all of it, without --shard")
+    return engine
+
+
+def _fill(seen: View, mode: Mode, engine: ShardedEngine, shard: int) -> None:
+    """Give a shard all that it is to have of what the engine has."""
+    record, space = seen.collection.record, seen.collection.space(mode)
+    for start in range(0, seen.state.applied, _CHUNK):
+        here = clip_selection.positions_within(seen.db, start, min(start + _CHUNK, seen.state.applied))
+        here = here[engine.shard_of(here) == shard]
+        keep, vectors, _ = vectors_of(record, space, seen.embeddings(here), seen.rows[here])
+        engine.upsert(here[keep], vectors)
 
 
 def _table_faults(seen: View) -> list[str]:

@@ -33,8 +33,8 @@ class _Alone(NamedTuple):
     scan: Scan
 
 
-def scanned(seen: View, asked: Sequence[Asked]) -> Iterator[tuple[int, Float32[np.ndarray, "q _n"]]]:
-    """Of blocks of the clips that the engine has: the first position, and the highest score of each that is possible.
+def scanned(seen: View, asked: Sequence[Asked]) -> Iterator[Float32[np.ndarray, "q _n"]]:
+    """Of the clips that the engine has, in blocks of `block_rows`: the highest score of each that is possible.
 
     -inf stands for clips that have none. All questions are of one mode.
     """
@@ -57,7 +57,7 @@ def scanned(seen: View, asked: Sequence[Asked]) -> Iterator[tuple[int, Float32[n
             if one.corrected:
                 found[i] += addends(seen.rows[start:end], record, one.mode)
                 found[i] = np.where(np.isinf(found[i]), -np.inf, np.nextafter(found[i], np.float32(np.inf)))
-        yield start, found
+        yield found
 
 
 def _by_question(products: Float32[np.ndarray, "n q"]) -> Float32[np.ndarray, "q n"]:

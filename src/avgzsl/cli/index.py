@@ -153,13 +153,22 @@ def index_remove(
 
 
 @with_options("audio", "video", "text", "device")
-def index_rebuild(index: Index, *, url: Url = None, encoders: EncoderChoice, method: MethodOfRun = None) -> None:
+def index_rebuild(
+    index: Index,
+    *,
+    url: Url = None,
+    shard: Annotated[
+        int | None, typer.Option(help="Of the engine sharded: this shard alone, counted from 1; the others go on.")
+    ] = None,
+    encoders: EncoderChoice,
+    method: MethodOfRun = None,
+) -> None:
     """Make the engine of an index anew from the stored embeddings, and the mean of its scores where it has one."""
     from avgzsl.archive.collection import open_index
     from avgzsl.archive.indexing import index_rebuild as rebuild
 
-    rebuild(open_index(index, url, method), encoders=encoders)
-    print(f"{index}: rebuilt")
+    rebuild(open_index(index, url, method), encoders=encoders, shard=shard)
+    print(f"{index}: {'' if shard is None else f'shard {shard} '}rebuilt")
 
 
 def index_info(index: Index, url: Url = None, method: MethodOfRun = None, json: Json = False) -> None:

@@ -1,24 +1,28 @@
-"""The largest of many numbers that come in blocks, for many questions at once, without sorting them.
+"""The largest of many numbers, for many questions at once, without sorting them: they are made a block at a time.
 
-The greatest of each group of rows is found first, which costs little more than reading them; a group is looked into
-only where its greatest is among the n largest greatest so far. That loses nothing: n groups hold n numbers of at least
-that size. What is held is a block and what was found in it.
+The greatest of each group of rows is found first, while a block is in the cache, which costs little more than reading
+it. A group is looked into only where its greatest is among the n largest greatest so far. That loses nothing: n groups
+hold n numbers of at least that size. What is held is a few blocks and what was found in them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 _GROUP = 64  # rows
 _CELLS = 1 << 18  # numbers of a block: they stay in a cache
+_BLOCKS = 8  # that are looked into at a time
+_FEW = 1 << 15  # rows: of so few, all numbers are held and sorted as far as needed
 _KEPT = 1 << 22  # numbers that are held before those that are too small go
 _LEAST = float(np.finfo(np.float32).min)  # what is less is -inf: no number at all
 
 Largest = tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]
+Write = Callable[[int, int, Float[Tensor, "n q"]], object]
+"""(start, end, room): puts a number for each row from `start` up to `end`, and each question, into the room."""
 
 
 class _Found(NamedTuple):
@@ -29,27 +33,32 @@ class _Found(NamedTuple):
     values: Float32[Tensor, " k"]
 
 
+_NOTHING = _Found(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
+
+
 def block_rows(questions: int) -> int:
     """How many rows a block has for so many questions."""
     return max(_CELLS // max(questions, 1), 32 * _GROUP) // _GROUP * _GROUP
 
 
 def largest(
-    blocks: Iterable[tuple[int, Float[Tensor, "_r q"]]], n: Sequence[int], least: Sequence[float]
+    write: Write, rows: int, n: Sequence[int], least: Sequence[float], dtype: torch.dtype = torch.float32
 ) -> list[Largest]:
-    """For each question, the rows of its n largest numbers that are at least `least`, and these, best first.
+    """For each question, which of the rows have its n largest numbers of at least `least`, and these, best first.
 
-    A block is the number of its first row, and a number for each row and question: -inf where there is none. Raises
-    ValueError for NaN and for +inf.
+    `write` makes the numbers, of blocks that follow each other; -inf stands where there is none. Raises ValueError for
+    NaN and for +inf.
     """
-    most, above = max(*n, 1), torch.tensor(torch.inf)
+    most, above, step = max(*n, 1), torch.tensor(torch.inf), block_rows(len(n))
     floor = _rounded_down(least).clamp(min=_LEAST)
-    greatest = torch.full((0, len(floor)), -torch.inf)
-    kept, held = [_Found(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0))], 0
-    for first, block, size in _even(blocks):
-        maxima = _maxima(block, size)
-        if not bool((maxima < torch.inf).all()):
-            raise ValueError(f"the rows from {first} on have numbers that are NaN or +inf")
+    if rows <= _FEW:
+        return _of_few(write, rows, n, floor, dtype)
+    greatest = torch.full((0, len(n)), -torch.inf)
+    room = torch.empty(min(_BLOCKS * step, -(-rows // _GROUP) * _GROUP), len(n), dtype=dtype)
+    kept, held = [_NOTHING], 0
+    for first in range(0, rows, max(len(room), 1)):
+        maxima = _filled(write, first, min(first + len(room), rows), room, step)
+        _require_numbers(maxima, first)
         some = (maxima >= floor).any(1)
         if not bool(some.any()):
             continue
@@ -58,7 +67,7 @@ def largest(
         if full:
             greatest = greatest.topk(most, 0).values
             floor = torch.maximum(floor, greatest[-1])
-        kept.append(_looked_into(block, maxima, floor, first))
+        kept.append(_looked_into(room, step, maxima >= floor, floor, first))
         held += len(kept[-1].values)
         if full:  # as many as are asked for are held: of equal ones any will do
             floor = torch.maximum(floor, torch.nextafter(greatest[-1], above))
@@ -68,40 +77,61 @@ def largest(
     return _by_question(_cut(kept, n), len(n))
 
 
+def _of_few(
+    write: Write, rows: int, n: Sequence[int], floor: Float32[Tensor, " q"], dtype: torch.dtype
+) -> list[Largest]:
+    """`largest` by sorting."""
+    room, step = torch.empty(rows, len(n), dtype=dtype), block_rows(len(n))
+    for start in range(0, rows, step):
+        end = min(start + step, rows)
+        write(start, end, room[start:end])
+    _require_numbers(room, 0)
+    best = room.T.float().contiguous().topk(min(max(n), rows), 1)
+    counts = torch.minimum((best.values >= floor[:, None]).sum(1), torch.tensor(n)).tolist()
+    pairs = zip(best.indices.numpy(), best.values.numpy(), counts, strict=True)
+    return [(indices[:count], values[:count]) for indices, values, count in pairs]
+
+
+def _require_numbers(some: Float[Tensor, "r q"], first: int) -> None:
+    if not bool((some < torch.inf).all()):
+        raise ValueError(f"the rows from {first} on have numbers that are NaN or +inf")
+
+
+def _filled(write: Write, first: int, last: int, room: Float[Tensor, "r q"], step: int) -> Float32[Tensor, "g q"]:
+    """Make the numbers of the rows from `first` up to `last`; gives the greatest of each group.
+
+    Group i of a block has every row i + k g, g being its groups, so that all are found in one sweep.
+    """
+    maxima: list[Tensor] = []
+    for start in range(first, last, step):
+        end = min(start + step, last)
+        groups = -(-(end - start) // _GROUP)
+        block = room[start - first :][: groups * _GROUP]
+        write(start, end, block[: end - start])
+        block[end - start :] = -torch.inf
+        maxima.append(block.view(_GROUP, -1).amax(0).view(groups, -1))
+    return torch.cat(maxima).float()
+
+
+def _looked_into(
+    room: Float[Tensor, "r q"], step: int, hot: Bool[Tensor, "g q"], floor: Float32[Tensor, " q"], first: int
+) -> _Found:
+    """The numbers of hot groups that are at least the `floor`."""
+    group, question = hot.nonzero(as_tuple=True)
+    groups = step // _GROUP  # of each block but the last
+    block = group // groups
+    stride = (len(hot) - block * groups).clamp(max=groups)
+    start = block * step + group % groups
+    rows = start + torch.arange(_GROUP)[:, None] * stride
+    values = room.view(-1).take(rows * room.shape[1] + question).float()
+    member, pair = (values >= floor[question]).nonzero(as_tuple=True)
+    return _Found(question[pair], first + rows[member, pair], values[member, pair])
+
+
 def _rounded_down(numbers: Sequence[float]) -> Float32[Tensor, " q"]:
     exact = torch.tensor(numbers, dtype=torch.float64)
     rounded = exact.float()
     return torch.where(rounded.double() > exact, torch.nextafter(rounded, torch.tensor(-torch.inf)), rounded)
-
-
-def _even(
-    blocks: Iterable[tuple[int, Float[Tensor, "_r q"]]],
-) -> Iterator[tuple[int, Float[Tensor, "_s q"], int]]:
-    """Blocks of whole groups, and what is left of each in groups of one row: first row, numbers, rows of a group."""
-    for start, block in blocks:
-        whole = len(block) // _GROUP * _GROUP
-        if whole:
-            yield start, block[:whole], _GROUP
-        if whole < len(block):
-            yield start + whole, block[whole:], 1
-
-
-def _maxima(block: Float[Tensor, "r q"], size: int) -> Float32[Tensor, "g q"]:
-    """The greatest of each group of `size` rows: group i has every row i + k g, so that it is found in one sweep."""
-    groups = len(block) // size
-    return block.view(size, groups * block.shape[1]).amax(0).view(groups, -1).float()
-
-
-def _looked_into(
-    block: Float[Tensor, "r q"], maxima: Float32[Tensor, "g q"], floor: Float32[Tensor, " q"], first: int
-) -> _Found:
-    """The numbers that are at least the `floor`, of the groups whose greatest is."""
-    groups, questions = maxima.shape
-    group, question = (maxima >= floor).nonzero(as_tuple=True)
-    grouped = block.view(-1, groups * questions)
-    values = grouped.gather(1, (group * questions + question).expand(len(grouped), -1)).float()
-    member, pair = (values >= floor[question]).nonzero(as_tuple=True)
-    return _Found(question[pair], first + member * groups + group[pair], values[member, pair])
 
 
 def _cut(kept: list[_Found], n: Sequence[int]) -> _Found:

@@ -69,8 +69,8 @@ class Hits(BaseModel):
     notes: list[str] = Field(default=[], description="How words were encoded that say too little; what cannot be told.")
     recall: float | None = Field(
         default=None,
-        description="Of an approximate engine: the share of the ten nearest that it finds, as measured on the archive's "
-        "own clips and classes; null where these are the nearest for certain.",
+        description="Of an approximate engine: the share of the ten nearest that it finds, as it was measured; null "
+        "where these are the nearest for certain.",
     )
     partial: bool = Field(
         default=False, description="Whether a part of the archive did not answer: clips that it holds may be missing."

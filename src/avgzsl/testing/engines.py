@@ -7,20 +7,32 @@ import numpy as np
 import pytest
 from jaxtyping import Float32
 
-from avgzsl.archive.engines import PLUGINS, Engine, EnginePlugin, Scanner, drop, open_engine, scans
+from avgzsl.archive.engines import PLUGINS, BatchScanner, Engine, EnginePlugin, Scanner, drop, open_engine, scans
 from avgzsl.errors import DataError
 from avgzsl.testing.plugin_check import check_plugin
 
 _DIMENSION = 5
 
 
+def _vectors(query: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, "n e"]:
+    """Fifty, whose products with the query lie a quarter apart: an engine that rounds keeps their order."""
+    g = np.random.default_rng(0)
+    vectors = g.standard_normal((50, len(query))).astype(np.float32)
+    vectors[:, -1] = vectors[:, :-1] @ query[:-1] - g.permutation(np.linspace(-6, 6, 50))
+    return vectors
+
+
 class EngineSuite:
-    """Give `name`, the engine's; for one that lives at an address, the fixture `url`."""
+    """Give `name`, the engine's; for one that lives at an address, the fixture `url`.
+
+    For an engine that keeps vectors rounded, give `above`: by so much at most its numbers are above the inner products.
+    """
 
     name: str
-    vectors = np.random.default_rng(0).standard_normal((50, _DIMENSION)).astype(np.float32)
-    positions = np.arange(50) * 3  # gaps: clips that are not in a mode
+    above = 0.0
     query = np.append(np.random.default_rng(1).standard_normal(_DIMENSION - 1), -1).astype(np.float32)
+    vectors = _vectors(query)
+    positions = np.arange(50) * 3  # gaps: clips that are not in a mode
 
     @pytest.fixture
     def url(self) -> str | None:
@@ -53,6 +65,11 @@ class EngineSuite:
         products: Float32[np.ndarray, " n"] = self.vectors @ self.query
         return products
 
+    def require_of(self, found: Float32[np.ndarray, " n"], products: Float32[np.ndarray, " n"]) -> None:
+        """That numbers are these inner products; of an engine that rounds, no lower and not far above."""
+        assert (found > products - 1e-5).all()
+        assert found == pytest.approx(products, abs=max(self.above, 1e-5))
+
     def test_it_keeps_the_contract_of_an_engine(self) -> None:
         plugin = check_plugin(PLUGINS, self.name, EnginePlugin)
         assert plugin.EXAMPLE is None or "://" in plugin.EXAMPLE
@@ -80,7 +97,7 @@ class EngineSuite:
         for n in (1, 7, 50, 1000):
             found, products = engine.query(self.query, n)
             assert found.tolist() == self.positions[np.argsort(-self.products)[:n]].tolist()
-            assert products == pytest.approx(np.sort(self.products)[::-1][:n], abs=1e-5)
+            self.require_of(products, np.sort(self.products)[::-1][:n])
 
     def test_it_finds_none_below_the_least_product_asked_for(self, folder: Path, url: str | None) -> None:
         engine, order = self.filled(folder, url), np.argsort(-self.products)
@@ -94,8 +111,24 @@ class EngineSuite:
         if not isinstance(engine, Scanner):
             pytest.skip(f"{self.name} does not scan")
         products = engine.products(self.query)
-        assert products[self.positions] == pytest.approx(self.products, abs=1e-5)
+        self.require_of(products[self.positions], self.products)
         assert np.isneginf(np.delete(products, self.positions)).all()
+
+    def test_many_queries_are_answered_as_each_alone(self, folder: Path, url: str | None) -> None:
+        engine, order = self.filled(folder, url), np.argsort(-self.products)
+        if not isinstance(engine, BatchScanner):
+            pytest.skip(f"{self.name} takes one query at a time")
+        middle = float(self.products[order[18:20]].mean())
+        vectors = np.stack([self.query, self.query, np.append(-self.query[:-1], -1).astype(np.float32)])
+        some, few, others = engine.query_many(vectors, [50, 1000, 7], [-np.inf, middle, -np.inf])
+        assert some[0].tolist() == self.positions[order].tolist()
+        assert few[0].tolist() == self.positions[order[:19]].tolist()
+        alone = engine.query(vectors[2], 7)
+        assert others[0].tolist() == alone[0].tolist()
+        assert others[1] == pytest.approx(alone[1], abs=self.above + 1e-5)
+        block = engine.scan(vectors)(30, 1000)
+        self.require_of(block[self.positions[10:] - 30, 0], self.products[10:])
+        assert np.isneginf(np.delete(block, self.positions[10:] - 30, axis=0)).all()
 
     def test_opened_again_it_has_what_it_had(self, folder: Path, url: str | None) -> None:
         self.filled(folder, url).close()

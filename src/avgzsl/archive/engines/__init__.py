@@ -9,12 +9,22 @@ that shows itself bare (`avgzsl.support.confidential`), and keeps it as such.
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from avgzsl.archive.engines._base import BatchScanner, Engine, EnginePlugin, PartialAnswer, Scan, Scanner, Tuned
+from avgzsl.archive.engines._base import (
+    BatchScanner,
+    Engine,
+    EnginePlugin,
+    PartialAnswer,
+    Scan,
+    Scanner,
+    ShardedEngine,
+    Tuned,
+)
 from avgzsl.errors import ConfigError
 from avgzsl.support import registry
-from avgzsl.support.confidential import Address
+from avgzsl.support.confidential import Address, entries, is_folder, one_by_one
 from avgzsl.support.registry import Plugins, keeps
 
 __all__ = [
@@ -25,6 +35,8 @@ __all__ = [
     "PartialAnswer",
     "Scan",
     "Scanner",
+    "Shard",
+    "ShardedEngine",
     "Tuned",
     "address",
     "default_engine",
@@ -33,6 +45,7 @@ __all__ = [
     "is_approximate",
     "open_engine",
     "scans",
+    "shards",
 ]
 
 OWN: Plugins[EnginePlugin] = Plugins(__name__, "engine", keeps(EnginePlugin))
@@ -68,8 +81,47 @@ def address(kind: str, given: str | Address | None, noted: str | None = None) ->
     if not url.whole():
         hint = f" The index names {noted}: give that, if you trust it." if noted else ""
         raise ConfigError(f"the engine {kind} needs a url, as in --url {example}, or in {VARIABLE}.{hint}")
-    _require_bare(url, example)
+    if getattr(PLUGINS.load(kind), "LISTS", False):
+        shards(url)
+    else:
+        _require_bare(url, example)
     return url
+
+
+class Shard(NamedTuple):
+    """One of several places of vectors: an engine, and its address, or its folder."""
+
+    engine: str
+    url: Address | None
+    folder: Path | None
+
+    def __str__(self) -> str:
+        return str(self.folder if self.url is None else self.url)
+
+
+def shards(url: Address) -> list[Shard]:
+    """The places in a list of addresses, `[ENGINE=]ADDRESS,…`; one that names no engine has that of the one before.
+
+    An engine on disk has a folder for an address. Raises ConfigError for what is no such list, UnknownNameError.
+    """
+    found: list[Shard] = []
+    for named, entry in entries(url.whole()):
+        engine = named or (found[-1].engine if found else None)
+        if engine is None:
+            raise ConfigError(f"{url}: does not say of which engine the first address is; expected ENGINE=ADDRESS,…")
+        plugin = PLUGINS.load(engine)
+        if getattr(plugin, "LISTS", False):
+            raise ConfigError(f"{url}: a shard cannot be {engine} itself; name the engine of each address")
+        if plugin.EXAMPLE is None:
+            if not is_folder(entry):
+                raise ConfigError(f"{url}: {engine} is a folder on disk; expected one as {engine}=/disk/vectors")
+            found.append(Shard(engine, None, Path(entry).expanduser().absolute()))
+        else:
+            _require_bare(Address(entry), plugin.EXAMPLE)
+            found.append(Shard(engine, Address(entry), None))
+    if len(set(found)) < len(found):
+        raise ConfigError(f"{url}: names the same place twice; every shard needs one of its own")
+    return found
 
 
 def _require_bare(url: Address, example: str) -> None:
@@ -77,7 +129,8 @@ def _require_bare(url: Address, example: str) -> None:
     text = url.whole()
     try:
         parts = urlsplit(text)
-        complete = bool(parts.scheme and parts.hostname) and parts.port != 0
+        hosts = [urlsplit(one) for one in one_by_one(text)]  # several, where PostgreSQL has a standby
+        complete = all(host.scheme and host.hostname and host.port != 0 for host in hosts)
     except ValueError:
         complete = False
     if not complete or not text.isprintable() or " " in text:

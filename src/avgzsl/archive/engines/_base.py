@@ -93,6 +93,23 @@ class Tuned(Protocol):
         ...
 
 
+@runtime_checkable
+class ShardedEngine(Engine, Protocol):
+    """An engine of several parts, one of which can be made anew. They are counted from 1."""
+
+    def shard_of(self, positions: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        """The part that has, or is to have, the vector of each position."""
+        ...
+
+    def begin(self, shard: int) -> None:
+        """Throw away what a part has. Until `end` it counts as one that does not answer. Raises ConfigError."""
+        ...
+
+    def end(self, shard: int) -> None:
+        """The part has all its vectors again."""
+        ...
+
+
 class PartialAnswer(AvgzslError):
     """What an engine of several parts found while one of them did not answer.
 
@@ -111,7 +128,8 @@ class EnginePlugin(Protocol):
     """A module that opens one kind of engine.
 
     It may say `APPROXIMATE = True`: its `query` may miss vectors, and then finds n of them nevertheless, wherever so
-    many are there. What it says may hang on the address: then APPROXIMATE is a call with that.
+    many are there. What it says may hang on the address: then APPROXIMATE is a call with that. One that says
+    `LISTS = True` takes a list of addresses (`engines.shards`).
     """
 
     @property

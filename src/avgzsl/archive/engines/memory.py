@@ -1,6 +1,6 @@
 """Exact: a matrix product over a memory map; row i of the file is position i."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from avgzsl.archive.engines._base import Scan
 from avgzsl.archive.engines._rows import Rows
-from avgzsl.scores.largest import Largest, block_rows, largest
+from avgzsl.scores.largest import Largest, largest
 from avgzsl.support.confidential import Address
 
 DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
@@ -59,8 +59,9 @@ class Memory:
         self, vectors: Float32[np.ndarray, "q e"], n: Sequence[int], least: Sequence[float]
     ) -> list[Largest]:
         """One matrix product, a block of rows at a time. Raises DataError for a damaged file."""
+        rows, queries = torch.from_numpy(self.rows.mapped()), torch.from_numpy(vectors).T
         try:
-            return largest(self._blocks(vectors), n, least)
+            return largest(lambda start, end, room: torch.mm(rows[start:end], queries, out=room), len(rows), n, least)
         except ValueError as problem:
             raise self.rows.damaged() from problem
 
@@ -79,14 +80,6 @@ class Memory:
             return (torch.cat([products, missing]) if len(missing) else products).numpy()
 
         return block
-
-    def _blocks(self, vectors: Float32[np.ndarray, "q e"]) -> Iterator[tuple[int, Float32[Tensor, "_r q"]]]:
-        rows, queries = torch.from_numpy(self.rows.mapped()), torch.from_numpy(vectors).T
-        step = block_rows(len(vectors))
-        room = torch.empty(min(step, len(rows)), len(vectors))
-        for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            yield start, torch.mm(part, queries, out=room[: len(part)])
 
     def _checked(self, products: Float32[Tensor, "r q"]) -> Float32[Tensor, "r q"]:
         """Raises DataError for what is no inner product: NaN would pass as an absent row."""

@@ -10,7 +10,7 @@ bound is the inner product of both. It is summed in float32 and rounded to bf16 
 by more than a 256th of it, and none past another.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from avgzsl.archive.engines._base import Scan
 from avgzsl.archive.engines._rows import Rows
-from avgzsl.scores.largest import Largest, block_rows, largest
+from avgzsl.scores.largest import Largest, largest
 from avgzsl.support.confidential import Address
 
 DESCRIPTION = "as memory in half the space, and sooner where the processor multiplies bf16 (AMX, AVX512_BF16)"
@@ -76,8 +76,13 @@ class Rounded:
     ) -> list[Largest]:
         """One matrix product, a block of rows at a time. Raises DataError for a damaged file."""
         lower = [one - 2 * _ROUNDED * abs(one) if np.isfinite(one) else one for one in least]  # before `_bounds`
+        rows, queries = self._all(), _asked(vectors)
+
+        def write(start: int, end: int, room: BFloat16[Tensor, "n q"]) -> None:
+            torch.mm(rows[start:end], queries, out=room)
+
         try:
-            found = largest(self._blocks(vectors), n, lower)
+            found = largest(write, len(rows), n, lower, torch.bfloat16)
         except ValueError as problem:
             raise self.rows.damaged() from problem
         bounds = [_bounds(products) for _, products in found]
@@ -99,13 +104,6 @@ class Rounded:
             return np.concatenate([bounds, missing]) if len(missing) else bounds
 
         return block
-
-    def _blocks(self, vectors: Float32[np.ndarray, "q e"]) -> Iterator[tuple[int, BFloat16[Tensor, "_r q"]]]:
-        rows, queries, step = self._all(), _asked(vectors), block_rows(len(vectors))
-        room = torch.empty(min(step, len(rows)), len(vectors), dtype=torch.bfloat16)
-        for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            yield start, torch.mm(part, queries, out=room[: len(part)])
 
     def _all(self) -> BFloat16[Tensor, "n w"]:
         return torch.from_numpy(self.rows.mapped().view(np.int16)).view(torch.bfloat16)
@@ -152,5 +150,5 @@ def _asked(vectors: Float32[np.ndarray, "q e"]) -> BFloat16[Tensor, "w q"]:
 
 def _bounds(products: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
     """What they were before they were rounded to bf16, at most; in the same order."""
-    bounds: np.ndarray = products + np.float32(_ROUNDED) * np.abs(products)
+    bounds: np.ndarray = np.maximum(products * np.float32(1 + _ROUNDED), products * np.float32(1 - _ROUNDED))
     return bounds
