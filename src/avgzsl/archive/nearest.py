@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive import clip_database, clip_table
 from avgzsl.archive.approximation import Ranked, approximately, best
 from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_selection import is_among
