@@ -24,8 +24,8 @@ _LEAST_BYTES = 1 << 12  # that anything counts for
 
 
 class Known:
-    """What was found out of the table as it stands in one version; beyond _MOST_BYTES what was not asked for longest
-    goes."""
+    """What was found out, of the table as it stands in one version; beyond _MOST_BYTES what was not asked for longest
+    goes. Any thread may call it."""
 
     def __init__(self, version: Version = ()) -> None:
         self.version, self._lock, self._bytes = version, Lock(), 0

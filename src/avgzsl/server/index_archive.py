@@ -2,27 +2,24 @@
 
 import json
 import math
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Int64
 from pydantic import TypeAdapter, ValidationError
 
 import avgzsl
 from avgzsl.archive import clip_selection, file_table
-from avgzsl.archive.addends import is_corrected
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import Collection, View, view
+from avgzsl.archive.collection import Collection, view
 from avgzsl.archive.fused import points, stars
-from avgzsl.archive.nearest import NearestClips, Sought, nearest, nearest_many
-from avgzsl.archive.search import Searcher, mode_for, mode_of, open_searcher, point_of, words_point
+from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of
 from avgzsl.archive.where import parse
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
@@ -31,7 +28,7 @@ from avgzsl.experiments.run import HISTORY, RESULTS
 from avgzsl.features.embedding import Task, embed_batch, requests
 from avgzsl.media.needs import SoundNeeds, Span
 from avgzsl.media.workers import Decoders
-from avgzsl.methods import Embeddings, TextEmbeddings
+from avgzsl.methods import Embeddings
 from avgzsl.recognition.answers import answer
 from avgzsl.recognition.portable import with_bare_names
 from avgzsl.recognition.recognise import embed
@@ -39,11 +36,11 @@ from avgzsl.recognition.recogniser import asked_classes
 from avgzsl.server.contract import Cloud, HitChoice, ListPlace, Media, NoSuchClip, Search, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
 from avgzsl.server.problems import LOG
-from avgzsl.server.rows import clip_row, hit_row, recognised
+from avgzsl.server.rows import clip_row, recognised
 from avgzsl.server.schema import ClassRow, ClipRow, Clips, Description, Hits, Recognised, RunTables
+from avgzsl.server.searching import HIDDEN, Searching, position_of
 from avgzsl.types import EncoderChoice, TestModality
 
-_HIDDEN = {"path"}  # where clips lie is the server's own affair; their ids tell them apart
 _LOOKED_AT = 4  # times as many clips as a map draws: some lack what it is of
 _POINTS = 4096  # phrases whose points are kept
 T = TypeVar("T")
@@ -71,15 +68,6 @@ def open_archive(
     return CollectionArchive(searcher, decoders, own, tuple(media))
 
 
-class Question(NamedTuple):
-    """A search as the index takes it: what is sought, whether by words, `notes` on them, or the clip asked with."""
-
-    sought: Sought
-    by_words: bool
-    notes: Sequence[str] = ()
-    like: str | None = None
-
-
 class CollectionArchive:
     """Fulfils `contract.Archive`. Encoders are not made for several threads: each works for one at a time."""
 
@@ -89,7 +77,7 @@ class CollectionArchive:
         self.classes = searcher.words.classes
         self.marks = dict(zip(self.classes.names, self.classes.seen.tolist(), strict=True))
         self._encoding, self._embedding = Lock(), Lock()
-        self._points: OrderedDict[tuple[str, str | None], tuple[TextEmbeddings, tuple[str, ...]]] = OrderedDict()
+        self._searching = Searching(searcher, self._rows, self._hidden, self._encoding)
         self._no_phrases: str | None = ""
         self._no_phrases = self._reason(lambda: searcher.words.text.open_vocabulary)
         self._no_uploads = self._reason(lambda: searcher.clips)
@@ -127,27 +115,13 @@ class CollectionArchive:
         )
 
     def search(self, asked: Search) -> Hits:
-        question = self._question(asked)
-        return self._answer(question, nearest(self.collection, *question.sought))
+        return self._searching.search(asked)
 
     def search_many(self, asked: Sequence[Search]) -> list[Hits | Exception]:
-        questions = [_or_error(self._question, one) for one in asked]
-        understood = [one for one in questions if isinstance(one, Question)]
-        found = iter(nearest_many(self.collection, [one.sought for one in understood]))
-        answers: list[Hits | Exception] = []
-        for one in questions:
-            clips = next(found) if isinstance(one, Question) else one
-            if isinstance(one, Exception):
-                answers.append(one)
-            elif isinstance(clips, Exception):
-                answers.append(clips)
-            else:
-                answers.append(_or_error(self._answer, one, clips))
-        return answers
+        return self._searching.search_many(asked)
 
     def search_clip(self, path: Path, by: TestModality, choice: HitChoice) -> Hits:
-        question = self._question_at(point_of(self.collection, self._embed(path), by, "the clip"), choice)
-        return self._answer(question, nearest(self.collection, *question.sought))
+        return self._searching.find(point_of(self.collection, self._embed(path), by, "the clip"), choice)
 
     def classify(self, path: Path, names: list[str] | None, top: int) -> Recognised:
         clip, recogniser = self._embed(path), self.searcher.clips
@@ -169,7 +143,7 @@ class CollectionArchive:
         return seconds[0] if seconds else math.inf
 
     def clips(self, place: ListPlace, where: str | None) -> Clips:
-        condition = () if where is None else parse(where, _HIDDEN)
+        condition = () if where is None else parse(where, HIDDEN)
         after, offset, limit = place
         with view(self.collection) as seen:
             if condition:
@@ -183,7 +157,7 @@ class CollectionArchive:
 
     def media(self, id: str) -> Media:
         with view(self.collection) as seen:
-            clip = seen.clips(_position(seen, id))[0]
+            clip = seen.clips(position_of(seen, id))[0]
         if clip.path is None:
             raise NoSuchClip(f"{id}: only the features of this clip were indexed, it has no file")
         return Media(Path(clip.path), Span(clip.start or 0.0, clip.end), clip.has_video, clip.file)
@@ -231,58 +205,6 @@ class CollectionArchive:
         history = _read(folder / HISTORY, lambda text: [_json(line) for line in text.splitlines()])
         return RunTables(
             method=config.method, seed=config.seed, settings=config.settings, results=results, history=history
-        )
-
-    def _question(self, asked: Search) -> Question:
-        """Raises Unanswerable for words that say nothing here, and what a wrong choice raises."""
-        if asked.like is None:
-            point, notes = self._words(asked.words, asked.without)
-            return self._question_at(point, asked.choice, True)._replace(notes=self._hidden(notes))
-        with view(self.collection) as seen:
-            clip = seen.embeddings(_position(seen, asked.like))
-        point = point_of(self.collection, clip, asked.by, asked.like)
-        more = asked.choice._replace(top=asked.choice.top + 1)  # itself is among them
-        return self._question_at(point, more)._replace(like=asked.like)
-
-    def _words(self, text: str, without: str | None) -> tuple[TextEmbeddings, tuple[str, ...]]:
-        """Where words stand, and notes on how they were encoded; the last ones are kept. Raises Unanswerable."""
-        with self._encoding:
-            if (text, without) in self._points:
-                self._points.move_to_end((text, without))
-                return self._points[text, without]
-            try:
-                point = words_point(self.searcher, [text], [] if without is None else [without])
-                _ = self.searcher.bank  # encoded once
-            except (DataError, RunError) as problem:
-                raise Unanswerable(self._public(problem)) from problem
-            self._points[text, without] = point
-            while len(self._points) > _POINTS:
-                self._points.popitem(last=False)
-            return point
-
-    def _question_at(self, point: TextEmbeddings, choice: HitChoice, by_words: bool = False) -> Question:
-        """The question for the clips nearest to a point of the run's space."""
-        mode = mode_for(
-            self.collection, point, mode_of(self.collection, choice.modality, None), choice.modality is not None
-        )
-        corrected = is_corrected(self.collection.record, choice.retrieval, "this archive", by_words)
-        condition = None if choice.where is None else parse(choice.where, _HIDDEN)
-        return Question(Sought(point, choice.top, mode, condition, corrected), by_words)
-
-    def _answer(self, question: Question, clips: NearestClips) -> Hits:
-        """The clips that were found, as hits."""
-        sought, by_words = question.sought, question.by_words
-        found = self.searcher.found(clips, sought.point, sought.mode, by_words, look=False)  # rows do
-        rows = zip(self._rows(clips.clips), found, strict=True)
-        hits = [hit_row(clip, hit) for clip, hit in rows if clip.id != question.like]
-        return Hits(
-            modality=sought.mode.modality,
-            hits=hits[: sought.top - (question.like is not None)],
-            corrected=sought.corrected,
-            line=found.line if by_words else None,
-            notes=[*question.notes, *found.notes],
-            recall=found.recall,
-            partial=found.partial,
         )
 
     def _is_scorable(self, kind: Kind, mode: Mode) -> bool:
@@ -333,22 +255,6 @@ class CollectionArchive:
         allowed = folders(self._media)
         marks = [None if clip.label is None else self.marks.get(clip.label) for clip in clips]
         return [clip_row(clip, mark, allowed) for clip, mark in zip(clips, marks, strict=True)]
-
-
-def _or_error(make: Callable[..., T], *given: Any) -> T | Exception:
-    """What a call gives, or raises: of many, each has its own."""
-    try:
-        return make(*given)
-    except Exception as problem:
-        return problem
-
-
-def _position(seen: View, id: str) -> Int64[np.ndarray, " 1"]:
-    """Where the clip of this id stands, as one position of several. Raises NoSuchClip."""
-    position = clip_selection.position_of(seen.db, id)
-    if position is None:
-        raise NoSuchClip(f"{id!r}: no clip of this archive has this id")
-    return np.array([position], np.int64)
 
 
 def _read(path: Path, rows: Callable[[str], Any]) -> list[dict[str, Any]]:
