@@ -200,11 +200,11 @@ def _optimiser(schedule: Schedule, turn: Turn) -> Optimiser:
     return make(turn.trained.parameters(), schedule.lr, schedule.momentum, schedule.weight_decay)
 
 
-def _steps(stage: Stage, job: Job, optimisers: Sequence[Optimiser]) -> list[Callable[[Any], Mapping[str, Tensor]]]:
+def _steps(stage: Stage, job: Job, optimisers: Sequence[Optimiser]) -> list[Callable[[Any], Terms]]:
     """The step of each turn; recorded on a GPU where it is written out, for its course then hangs on no value."""
     device, bf16 = stage.generator.device, stage.schedule.precision == "bf16"
     precision = partial(torch.autocast, device.type, torch.bfloat16) if bf16 else nullcontext
-    steps: list[Callable[[Any], Mapping[str, Tensor]]] = []
+    steps: list[Callable[[Any], Terms]] = []
     for turn, optimiser in zip(stage.turns, optimisers, strict=True):
         step = step_of(turn, optimiser, precision)
         recorded = _records(device) and job.record_steps and turn.written is not None
@@ -238,7 +238,7 @@ class _Loop:
     stage: Stage
     job: Job
     optimisers: list[Optimiser]
-    steps: list[Callable[[Any], Mapping[str, Tensor]]]
+    steps: list[Callable[[Any], Terms]]
     epoch: int = 0
     finished: bool = False
     best: dict[str, Tensor] = field(default_factory=dict)
