@@ -85,8 +85,7 @@ class Job:
     they stand, which spares a copy. `encoders` are those of `audio`, `video` and `text`, where the data knows them, and
     `models` the folder of their weights: a method that learns little looks at what the features are. `all_text` is the
     text of all classes that the data names, unseen ones included, one row each: for `text_prepare=ez-all-names` alone.
-    On a GPU, steps whose course hangs on no value are recorded once and replayed (`learning/step_graph.py`), unless
-    `record_steps` is off.
+    With `record_steps`, written-out steps on a GPU are recorded once and replayed (`learning/step_graph.py`).
     """
 
     seed: int = 0
