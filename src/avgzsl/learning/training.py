@@ -85,8 +85,7 @@ class Job:
     they stand, which spares a copy. `encoders` are those of `audio`, `video` and `text`, where the data knows them, and
     `models` the folder of their weights: a method that learns little looks at what the features are. `all_text` is the
     text of all classes that the data names, unseen ones included, one row each: for `text_prepare=ez-all-names` alone.
-    On a GPU, steps whose course hangs on no value are recorded once and replayed (`learning/step_graph.py`), unless
-    `record_steps` is off.
+    With `record_steps`, written-out steps on a GPU are recorded once and replayed (`learning/step_graph.py`).
     """
 
     seed: int = 0
@@ -200,11 +199,11 @@ def _optimiser(schedule: Schedule, turn: Turn) -> Optimiser:
     return make(turn.trained.parameters(), schedule.lr, schedule.momentum, schedule.weight_decay)
 
 
-def _steps(stage: Stage, job: Job, optimisers: Sequence[Optimiser]) -> list[Callable[[Any], Mapping[str, Tensor]]]:
+def _steps(stage: Stage, job: Job, optimisers: Sequence[Optimiser]) -> list[Callable[[Any], Terms]]:
     """The step of each turn; recorded on a GPU where it is written out, for its course then hangs on no value."""
     device, bf16 = stage.generator.device, stage.schedule.precision == "bf16"
     precision = partial(torch.autocast, device.type, torch.bfloat16) if bf16 else nullcontext
-    steps: list[Callable[[Any], Mapping[str, Tensor]]] = []
+    steps: list[Callable[[Any], Terms]] = []
     for turn, optimiser in zip(stage.turns, optimisers, strict=True):
         step = step_of(turn, optimiser, precision)
         recorded = _records(device) and job.record_steps and turn.written is not None
@@ -238,7 +237,7 @@ class _Loop:
     stage: Stage
     job: Job
     optimisers: list[Optimiser]
-    steps: list[Callable[[Any], Mapping[str, Tensor]]]
+    steps: list[Callable[[Any], Terms]]
     epoch: int = 0
     finished: bool = False
     best: dict[str, Tensor] = field(default_factory=dict)
