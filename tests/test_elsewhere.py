@@ -1,5 +1,7 @@
 """What would fail on a GPU, or wait for it, shown on a machine without one, by tensors that say they lie elsewhere."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from benchmarks.gpu import numbers
@@ -73,6 +75,29 @@ def test_a_loss_mixes_no_devices(name, attention):
             torch.stack(list(terms.values())).sum().backward()
             found.append({key: float(value.detach()) for key, value in terms.items()})
     assert found[0] == pytest.approx(found[1])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_the_written_step_reads_nothing_back(precision):
+    """So a GPU never waits in it, and it can be recorded."""
+    train, classes = world().training()
+    found = []
+    with stand_in() as device:
+        for at in (torch.device("cpu"), DEVICE):
+            method = build("avgzslnet", settings={"attention": "none", "dropout": 0.0, "precision": precision})
+            setup = method.prepare(train, classes, Job())
+            if at == DEVICE:
+                data = load_train_set(train, classes, True, at, method.feature_type)
+                setup = replace(setup, networks=moved(setup.networks), data=data)
+            method.networks_ = setup.networks
+            step = method.written(setup)
+            pairs = torch.tensor([[0, 5, 9, 40], [20, 30, 60, 80]]).to(at)
+            device.reads = 0
+            terms, gradients = step(pairs)
+            assert device.reads == 0
+            found.append({key: float(value) for key, value in terms.items()})
+            assert {value.device for _, value in gradients} == {at}
+    assert found[0] == pytest.approx(found[1], rel=1e-3 if precision == "bf16" else 1e-6)
 
 
 def test_numbers_of_make_gpu_run_there():
