@@ -8,7 +8,8 @@ from benchmarks.gpu import numbers
 from benchmarks.gpu.part import Where
 from torch import nn
 
-from avgzsl.experiments.numbers import validate
+from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.numbers import choose_numbers, validate
 from avgzsl.learning.train_set import load_train_set
 from avgzsl.learning.training import Job
 from avgzsl.methods import build, dimensions, method_class, methods
@@ -26,6 +27,13 @@ def moved(module):
         for name, value in part.named_buffers(recurse=False):
             setattr(part, name, value.to(DEVICE))
     return module
+
+
+def evaluated(method, clips, data):
+    """HM of classification and retrieval in every mode, with all that a calibration chooses."""
+    gallery = gallery_of(method, clips, data.classes)
+    measured = gallery.measure(gallery.modes, choose_numbers([gallery], gallery.modes))
+    return [value for one in measured for value in (one.classification.HM, one.retrieval.HM, one.corrected.HM)]
 
 
 def test_the_stand_in_refuses_what_a_gpu_would():
@@ -48,6 +56,7 @@ def test_a_look_at_validation_stays_where_the_clips_lie(name):
         data = world(missing=0.2, seen=classes)
         method = build(name, settings=settings).fit(*data.training(), Job())
         expected = validate(method, data.split("val"), data.classes)
+        kept, sizes = method.state(), dimensions(*data.training())
         with stand_in() as device:
             moved(method.networks_)
             clips = data.split("val").to(DEVICE)
@@ -55,8 +64,10 @@ def test_a_look_at_validation_stays_where_the_clips_lie(name):
             device.reads = 0
             found = validate(method, clips, data.classes)
             reads.append(device.reads)
+            measured = evaluated(method, clips, data)
         for figure in ("S", "U", "HM", "ZSL", "AUSUC"):
             assert getattr(found, figure) == pytest.approx(getattr(expected, figure)), figure
+        assert measured == pytest.approx(evaluated(method.restore(kept, sizes), data.split("val"), data))
     assert reads[0] == reads[1] > 0  # a GPU waits each time
 
 
