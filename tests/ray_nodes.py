@@ -27,9 +27,18 @@ def why_not() -> str | None:
     if shutil.which("ip") is None:
         return "network namespaces need the command `ip` (Debian: iproute2)"
     name = f"avgzsl-{os.getpid()}"
-    made = _ip("netns", "add", name, check=False)
-    _ip("netns", "del", name, check=False)
-    return None if made.returncode == 0 else f"no network namespace may be made here: {made.stderr.strip()}"
+    tries = (
+        ("netns", "add", name),
+        ("link", "add", "one", "netns", name, "type", "veth", "peer", "name", "two", "netns", name),
+        ("netns", "exec", name, "true"),
+    )
+    try:
+        for arguments in tries:
+            if (tried := _ip(*arguments, check=False)).returncode != 0:
+                return f"no network namespaces may be used here: {tried.stderr.strip()}"
+        return None
+    finally:
+        _ip("netns", "del", name, check=False)
 
 
 def running(namespace: str) -> list[int]:
@@ -52,7 +61,7 @@ class Nodes:
         self.head, self.other, self.temporary, self.hidden = f"{own}-head", f"{own}-other", temporary, hidden
         path = os.pathsep.join([str(PROJECT / "src"), str(PROJECT)])
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
-        quiet = {"RAY_DISABLE_IMPORT_WARNING": "1", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+        quiet = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
         self.environment = {**os.environ, **token, **quiet, "PYTHONPATH": path, "RAY_ADDRESS": f"{HEAD}:{_PORT}"}
 
     def inside(self, namespace: str, *command: object) -> list[str]:

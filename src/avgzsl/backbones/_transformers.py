@@ -103,7 +103,7 @@ class TransformerBackbone:
         """Those of all clips, on the device; it fetches them by itself where they lie in page-locked memory."""
         if self.device.type == "cpu":
             return torch.from_numpy(np.concatenate(clips))
-        moved = [torch.from_numpy(clip).to(self.device, non_blocking=True) for clip in clips]
+        moved = [torch.from_numpy(np.ascontiguousarray(clip)).to(self.device, non_blocking=True) for clip in clips]
         return torch.cat(moved)
 
 

@@ -144,12 +144,15 @@ def _keep_history(folder: Path, history: list[Record], seconds: float, progress:
 
 def _calibrate(run: runs.Run, dataset: Dataset) -> None:
     """Write what recognition takes from the validation clips, unless it is there or they give nothing."""
-    if not (run.folder / RECOGNITION).exists():
-        recognition = calibrate_recognition(run.method, dataset)
-        if recognition is not None:
-            # a run's encoders are known to a room above: it is asked through the front door
-            lines = avgzsl.choose_lines(run, dataset)
-            write_recognition(run.folder, recognition.model_copy(update={"lines": lines}))
+    val = dataset.splits.get("val")
+    if (run.folder / RECOGNITION).exists() or val is None or not len(val):
+        return
+    gallery = gallery_of(run.method, val, dataset.classes)
+    recognition = calibrate_recognition(run.method, dataset, gallery)
+    if recognition is not None:
+        # a run's encoders are known to a room above: it is asked through the front door
+        lines = avgzsl.choose_lines(run, dataset, gallery=gallery)
+        write_recognition(run.folder, recognition.model_copy(update={"lines": lines}))
 
 
 def validation_monitor(

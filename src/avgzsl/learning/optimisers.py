@@ -50,7 +50,7 @@ class Optimiser(ABC):
         for key, value in state.items():
             place, name = key.split("/")
             weight = self.weights[int(place)]
-            # a copy: the file's own bytes may be those of another weight's neighbour
+            # a copy, since a step changes it in place
             self.kept.setdefault(int(place), {})[name] = value.clone().to(weight.device)
 
 

@@ -13,7 +13,6 @@ from avgzsl.features.engines._pieces import LOSSES, Piece, Pieces
 from avgzsl.features.engines._worker import Job, Worker
 from avgzsl.media.workers import STANDARD
 
-_AT_ONCE = 2  # pieces that an actor has: it decodes one while it embeds the other
 _STARTS = 3  # of an actor in a row that end before it is ready
 _TICK = 1.0  # seconds until a wait looks up: whether a signal came, or patience is at its end
 
@@ -34,11 +33,9 @@ class _Member:
     failed_starts: int = 0
     pieces: list[Piece] = field(default_factory=list)
 
-    def takes(self, lost_wait: bool) -> bool:
-        """Whether it may be given a piece now; one that was lost before is alone with it."""
-        if self.address is None or any(piece.losses for piece in self.pieces):
-            return False
-        return len(self.pieces) < (1 if lost_wait else _AT_ONCE)
+    def takes(self, most: int) -> bool:
+        """Whether it may be given a piece now, and then has no more than `most`; one that was lost is alone with it."""
+        return self.address is not None and len(self.pieces) < most and not any(one.losses for one in self.pieces)
 
 
 class Crew:
@@ -46,8 +43,9 @@ class Crew:
 
     def __init__(self, ray: Any, job: Job, files: Sequence[Path], size: Size) -> None:
         self.ray, self.files, self.size, self.patience = ray, list(files), size, patience()
+        self._at_once = job.decoding + 1  # pieces of an actor: one is embedded
         options = {"num_cpus": 1, "num_gpus": size.gpus, "max_restarts": 0, "max_task_retries": 0}
-        made = ray.remote(**options, max_concurrency=_AT_ONCE)(Worker)
+        made = ray.remote(**options, max_concurrency=self._at_once)(Worker)
         self._start = lambda: made.remote(job)
         self._calls: dict[Any, tuple[_Member, Piece | None]] = {}  # None: whether an actor is ready
         self._silence = 0.0  # seconds that were waited since the last answer
@@ -62,9 +60,9 @@ class Crew:
 
     def give(self, pieces: Pieces) -> None:
         """Hand out pieces, first to those who have none."""
-        for _ in range(_AT_ONCE):
-            for member in sorted(self._members, key=lambda one: len(one.pieces)):
-                if member.takes(pieces.lost_wait) and (piece := pieces.take()) is not None:
+        for most in range(1, self._at_once + 1):
+            for member in self._members:
+                if member.takes(1 if pieces.lost_wait else most) and (piece := pieces.take()) is not None:
                     member.pieces.append(piece)
                     self._calls[member.actor.embed.remote(piece.tasks)] = member, piece
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import NamedTuple
 
 from avgzsl.errors import WeightsError
-from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, requests, with_hashes
+from avgzsl.features.embedding import Backbones, Outcome, Task, embed_batch, page_locked, requests, with_hashes
 from avgzsl.features.engines import BackboneSetup, load_backbones
 from avgzsl.support.device import one_thread
 from avgzsl.support.lacking import lacking_files
@@ -29,6 +29,11 @@ class Job(NamedTuple):
     folder: Path
     decoders: int
 
+    @property
+    def decoding(self) -> int:
+        """Batches that are decoded at once: two where else processes would wait for the last clip of one."""
+        return 1 if self.decoders == 1 else 2
+
 
 class Worker:
     """One actor: while a batch is embedded, the next one is decoded."""
@@ -37,7 +42,7 @@ class Worker:
         from avgzsl.media.workers import Decoders
 
         self.job, self.address, self.decoders = job, node_address(), Decoders(job.decoders)
-        self.decoding, self.embedding = Lock(), Lock()
+        self.decoding, self.embedding = Semaphore(job.decoding), Lock()
         _enter(job.folder)
 
     @cached_property
@@ -57,9 +62,10 @@ class Worker:
         return self.address, lacking
 
     def embed(self, batch: list[Task]) -> list[Outcome]:
-        """The outcomes of a batch. Two threads may call: one decodes while the other one embeds."""
+        """The outcomes of a batch. Several threads may call: others decode while one embeds."""
         with self.decoding:
-            decoded = list(self.decoders.map(requests(batch, self.backbones)))
+            clips = self.decoders.map(requests(batch, self.backbones))
+            decoded = [page_locked(clip, self.backbones) for clip in clips]
         with self.embedding, one_thread():
             outcomes = embed_batch(decoded, self.backbones, self.job.setup.keep_sequence)
         return with_hashes(batch, outcomes)

@@ -16,8 +16,6 @@ from avgzsl.media.needs import Decoded
 from avgzsl.support.device import one_thread
 from avgzsl.support.stages import Stage, in_stages
 
-_LATER_STAGES = 3  # after decoding, with a batch each
-
 DESCRIPTION = "this machine: decoding in processes, embedding in threads or on its GPU"
 
 
@@ -53,8 +51,8 @@ def _on_cores(batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Ba
 def _on_a_device(batches: Iterable[list[Task]], setup: BackboneSetup, backbones: Backbones) -> Iterator[list[Outcome]]:
     """Clips are decoded, and made ready for the networks, in processes; one thread feeds the device.
 
-    Another one lays the next batch where the device fetches it from, a third looks at what is done. So many batches are
-    decoded at once that no process waits for the last clip of one.
+    Another one lays the next batch where the device fetches it from, a third looks at what is done. One batch is for
+    the device; of those behind it, so many are decoded that no process waits for the last clip of one.
     """
     decoding = _Decoding(setup, backbones)
 
@@ -68,12 +66,11 @@ def _on_a_device(batches: Iterable[list[Task]], setup: BackboneSetup, backbones:
         done = [] if decoding.stopped.is_set() else embed_batch(batch.clips, backbones, setup.keep_sequence)
         return batch.tasks[: len(done)], done
 
-    def ahead(batch: list[Task]) -> int:
-        return _LATER_STAGES + math.ceil(2 * setup.processes / len(batch))
+    def room(batch: list[Task]) -> int:
+        return 1 + math.ceil(2 * setup.processes / len(batch))
 
     later = [Stage(locked), Stage(embedded), Stage(lambda done: with_hashes(*done))]
-    stages = [Stage(decoded, 2 * setup.processes + _LATER_STAGES), *later]
-    yield from in_stages(batches, stages, ahead, decoding.stop)
+    yield from in_stages(batches, [Stage(decoded, 2 * setup.processes + 1), *later], room, decoding.stop)
 
 
 class _Batch(NamedTuple):
@@ -91,7 +88,7 @@ class _Decoding:
 
     def clips(self, batch: list[Task]) -> list[Decoded | AvgzslError]:
         wanted = takewhile(lambda _: not self.stopped.is_set(), requests(batch, self._backbones))
-        return list(self._decoders.map(wanted))
+        return list(self._decoders.map(wanted, ahead=len(batch)))  # so that the batch behind it comes behind it
 
     def stop(self) -> None:
         self.stopped.set()
