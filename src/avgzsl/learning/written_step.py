@@ -100,15 +100,16 @@ def written_step(
     triplets = _triplets(z, text.embedded, labels, margin, symmetric)
     first, second = parts.decoder.first, parts.decoder.second
     narrow = next(iter(projected.values())).hidden.dtype
-    h = torch.addmm(first.bias.to(narrow), z.to(narrow), first.weight.to(narrow).T).relu_()
+    narrow_z, narrow_weight = z.to(narrow), first.weight.to(narrow)
+    h = torch.addmm(first.bias.to(narrow), narrow_z, narrow_weight.T).relu_()
     decoded = _decode(h, text, labels[0], second.weight, margin)
 
-    by_z = triplets.by_z.add_(decoded.by_h @ first.weight.to(narrow))
+    by_z = triplets.by_z.add_(decoded.by_h @ narrow_weight)
     by_t = torch.addmm(triplets.by_t, decoded.by_text_h, first.weight)
     gradients: list[tuple[Tensor, Tensor]] = [
         (parts.text.weight, by_t.T @ text.x),
         (parts.text.bias, by_t.sum(0)),
-        (first.weight, _of_rows(decoded.by_h, z.to(narrow)).addmm_(decoded.by_text_h.T, text.embedded)),
+        (first.weight, _of_rows(decoded.by_h, narrow_z).addmm_(decoded.by_text_h.T, text.embedded)),
         (first.bias, decoded.by_h.sum(0).to(z.dtype) + decoded.by_text_h.sum(0)),
         (second.weight, decoded.by_weight),
         (second.bias, decoded.by_bias),
