@@ -8,8 +8,7 @@ import pytest
 import torch
 from benchmarks.official_loop import OfficialLoop, OfficialNetworks, Tuples, class_pairs, official_loss
 from benchmarks.step_time import audioset_size
-from benchmarks.training import operations_of_a_step
-from torch.utils.flop_counter import FlopCounterMode
+from benchmarks.training import operations_of_a_step, products_counted
 
 from avgzsl.learning.nets import unit_rows
 from avgzsl.learning.train_set import load_train_set
@@ -75,12 +74,23 @@ def test_it_learns(small):
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
 
 
+def test_every_way_of_a_product_is_counted():
+    left, right, into = torch.ones(2, 3), torch.ones(3, 5), torch.ones(2, 5)
+    with products_counted() as counter:
+        left @ right
+        torch.addmm(into, left, right)
+        into.addmm_(left, right, beta=2.0)
+        torch.bmm(left[None], right[None])
+        torch.nn.functional.linear(left, right.T)
+    assert counter.get_total_flops() == 5 * 2 * 2 * 3 * 5
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_operations_are_counted_from_the_step_that_runs(small, precision):
     """More than the first layers of every clip forward and backward to the weights, less than the official step's."""
     train, classes = small
     loop = OfficialLoop(train, classes, batch=4096, steps=1)
-    with FlopCounterMode(display=False) as counter:
+    with products_counted() as counter:
         loop.learn(loop.fetch())
     assert counter.get_total_flops() / 4096 == pytest.approx(6.14e6, rel=0.05)
     own = operations_of_a_step(train, classes, precision)

@@ -66,7 +66,7 @@ def backbone_rows(where: Where, name: str, modality: str, folder: Path) -> list[
     spec, found = f"{name}:{folder}", []
     load: Any = backbones.load
     here = load(spec, modality, device="cpu")
-    prepared = [here.prepare(clip) for clip in clips_for(modality, here, where.size(256, 4))]
+    prepared = [here.prepare(clip) for clip in clips_for(modality, here, where.size(128, 4))]
     expected = here.embed_prepared(prepared[:2])
     with FlopCounterMode(display=False) as counter:
         here.embed_prepared(prepared[:1])

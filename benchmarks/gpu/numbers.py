@@ -16,7 +16,7 @@ from benchmarks.gpu.part import Row, Where, apart, must, near
 
 NEEDS: tuple[str, ...] = ()
 SECONDS = 40
-LIMIT = 1e-5
+LIMIT = 1e-4  # of float32: sums of thousands, and differences of like numbers
 
 
 def drawn(*shapes: tuple[int, ...]) -> list[Tensor]:

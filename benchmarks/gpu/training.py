@@ -1,6 +1,7 @@
 """200 epochs at the size of AudioSetZSL, in float32 and bf16, with the steps replayed as a CUDA graph and called."""
 
 import time
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,14 +14,6 @@ NEEDS = ("pydantic",)
 SECONDS = 150
 BATCH = 4096
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
-
-
-def operations(where: Where, precision: str) -> float:
-    """Of the products of a step, counted on the CPU as one runs there."""
-    from benchmarks.step_time import audioset_size
-    from benchmarks.training import operations_of_a_step
-
-    return operations_of_a_step(*audioset_size(0.05 if not where.small else 0.002), precision)
 
 
 def epochs_alone(data: Dataset, where: Where, settings: dict[str, Any], **job: Any) -> tuple[float, float, list[Any]]:
@@ -44,12 +37,15 @@ def epochs_alone(data: Dataset, where: Where, settings: dict[str, Any], **job: A
 def rows(where: Where) -> list[Row]:
     """All four trainings, and one that looks at validation every ten epochs."""
     from avgzsl.experiments.train_evaluate import validation_monitor
+    from avgzsl.learning.training import Job
     from avgzsl.methods import build
+    from benchmarks.training import operations_of_a_step
 
     data, epochs, found = dataset(where), where.size(200, 4), []
+    operations = partial(operations_of_a_step, *data.training())  # counted on the CPU, as an epoch runs there
     steps = -(-len(data.training()[0]) // BATCH)
     for precision, dtype in TYPES.items():
-        own, peak = operations(where, precision), where.peak(dtype)
+        own, peak = operations(precision), where.peak(dtype)
         for recorded in (True, False):
             settings = {"precision": precision, "epochs": epochs}
             spent, whole, told = epochs_alone(data, where, settings, record_steps=recorded)
@@ -65,8 +61,6 @@ def rows(where: Where) -> list[Row]:
     method = build("avgzslnet", settings={"attention": "none", "precision": "bf16", "epochs": epochs})
     monitor, looks = validation_monitor(method, data, where.device), -(-epochs // 10)
     begun = time.perf_counter()
-    from avgzsl.learning.training import Job
-
     method.fit(*data.training(), Job(device=where.device, monitor=monitor, monitor_every=10))
     spent = time.perf_counter() - begun
     name = f"bf16, steps replayed, the whole fit with {looks} looks at {len(data.split('val')):,} validation clips, s"
