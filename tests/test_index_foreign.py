@@ -20,7 +20,7 @@ from avgzsl.archive.search import open_searcher, search
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.experiments.train_evaluate import train
 from avgzsl.media.workers import Decoders
-from avgzsl.server.contract import HitChoice
+from avgzsl.server.contract import HitChoice, Search
 from avgzsl.server.index_archive import open_archive
 from avgzsl.support.confidential import bare_address
 from tests.small_set import write_set
@@ -127,7 +127,7 @@ def listening(monkeypatch):
 def serve(folder: Path, url: str | None) -> None:
     with Decoders(1) as decoders:
         archive = open_archive(folder, decoders, True, url=url)
-        archive.search("dog", None, HitChoice(3, None, None))
+        archive.search(Search(HitChoice(3, None, None), "dog"))
 
 
 CALLS = {

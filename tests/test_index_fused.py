@@ -229,16 +229,18 @@ def qdrant_here(monkeypatch):
 
 
 ENGINES = sorted(engines())
+SERVERS = ("qdrant", "pgvector", "pgvector-hnsw")
 
 
 @pytest.mark.parametrize(
-    ("engine", "similarity"),  # qdrant's local mode is brute force in Python: one similarity is enough of it
-    [(e, s) for e in ENGINES for s in SIMILARITIES if e != "qdrant" or s == "euclidean"],
+    ("engine", "similarity"),  # of a server, the one similarity that asks it twice is enough
+    [(e, s) for e in ENGINES for s in SIMILARITIES if e not in SERVERS or s == "euclidean"],
 )
-def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp_path, big, qdrant_here):
+def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp_path, big, qdrant_here, request):
     clips, text = big
     modes = MODES if engine == "memory" else MODES[2:]
-    collection = collection_of(tmp_path, clips, similarity, engine, modes)
+    url = {"url": request.getfixturevalue("pgvector_url")} if engine.startswith("pgvector") else {}
+    collection = collection_of(tmp_path, clips, similarity, engine, modes, **url)
     for mode in modes:
         for t in text:
             found = nearest(collection, here(t), 10, mode)

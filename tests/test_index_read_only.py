@@ -23,7 +23,7 @@ from avgzsl.errors import AvgzslError
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.features.feature_store import open_store
 from avgzsl.media.workers import Decoders
-from avgzsl.server.contract import HitChoice
+from avgzsl.server.contract import HitChoice, Search
 from avgzsl.server.index_archive import open_archive
 from tests.test_store import make as write_store
 
@@ -66,7 +66,7 @@ def read_all(folder: Path) -> dict[str, object]:
             told[name].append(index_evaluate(place, "test").results[0]["S"])
         with Decoders(1) as decoders:
             archive = open_archive(place, decoders, True)
-            told[name].append([hit.clip.id for hit in archive.search("bell", None, HitChoice(3, None, None)).hits])
+            told[name].append([hit.clip.id for hit in archive.search(Search(HitChoice(3, None, None), "bell")).hits])
     for name, call in (("run", evaluate), ("store", lambda run: open_store(folder / "store").clips.num_rows)):
         found = call(folder / "run")
         told[name] = found if name == "store" else found.results

@@ -6,20 +6,24 @@ file: it is read as such (docs/security.md). It has the tables of an index and n
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from avgzsl.archive import clip_table, file_table
+from avgzsl.archive import clip_counts, clip_table, file_table
 from avgzsl.archive.clip_table import FILE
 from avgzsl.archive.where import composed, folded
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.support.trust import require_one_name
 
-_SCHEMAS = (clip_table.SCHEMA, f"{clip_table.SCHEMA}{file_table.SCHEMA};")  # what a file may have, to the letter
+_SCHEMAS = tuple(  # what a file may have, to the letter
+    f"{clip_table.SCHEMA}{counts}{files}"
+    for counts in (clip_counts.SCHEMA, "")  # indexes that were made before have no counts
+    for files in ("", f"{file_table.SCHEMA};")
+)
 _WAIT = 30.0  # seconds for another process's commit
 _LARGEST = 1 << 22  # bytes of a clip's row: more than its texts can have
 _REFUSED = "FULL", "IOERR", "READONLY", "CANTOPEN", "PERM", "BUSY", "LOCKED", "NOMEM", "INTERRUPT"  # by disk or system
@@ -29,39 +33,71 @@ _OBJECTS = "select type, name, tbl_name, sql from sqlite_schema"
 def create(folder: Path) -> None:
     """A file of empty tables. Raises FileExistsError where one is there."""
     (folder / FILE).touch(exist_ok=False)
-    with _errors_named(folder / FILE), closing(_connect(folder / FILE, "mode=rw")) as db:
-        db.executescript(f"pragma journal_mode = wal; begin; {clip_table.SCHEMA} commit;")
+    with errors_named(folder / FILE), closing(_connect(folder / FILE, "mode=rw")) as db:
+        db.executescript(f"pragma journal_mode = wal; begin; {clip_table.SCHEMA}{clip_counts.SCHEMA} commit;")
+
+
+class Connection(sqlite3.Connection):
+    """A connection, and the version of the table as of which it was looked through (`readers`)."""
+
+    version: tuple[Hashable, ...] = ()
 
 
 @contextmanager
-def opened(folder: Path, write: bool = False) -> Iterator[sqlite3.Connection]:
+def opened(folder: Path, write: bool = False) -> Iterator[Connection]:
     """A connection in autocommit mode, on which nothing can be changed unless it is to `write`.
 
     Raises DataError for a damaged table, or one that is not of this program, AvgzslError where the disk refuses.
     """
     path = folder / FILE
+    status = _status(path)
+    if write:
+        require_one_name(status, path, DataError)
+    unwritable = not write and _is_unwritable(path)
+    with errors_named(path, status if unwritable else None), closing(connected(folder, write)) as db:
+        require_tables(db, path)
+        yield db
+
+
+def connected(folder: Path, write: bool = False) -> Connection:
+    """A connection as of `opened`, before its tables were looked through. Raises sqlite3.Error, and as `opened`."""
+    path = folder / FILE
+    _status(path)
+    db = _connect(path, _mode(path, not write and _is_unwritable(path)))
+    db.execute("pragma trusted_schema = off")
+    db.execute("pragma cell_size_check = on")
+    if write:
+        db.execute("pragma synchronous = full")
+        db.execute("pragma secure_delete = on")
+    else:
+        db.execute("pragma query_only = on")
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
+    return db
+
+
+def require_tables(db: sqlite3.Connection, path: Path) -> None:
+    """Raises DataError for a file that has more or less than the tables of an index."""
+    objects = sorted(db.execute(f"{_OBJECTS} limit 100").fetchall(), key=repr)
+    if not any(objects == _objects_of(schema) for schema in _SCHEMAS):
+        raise DataError(f"{path}: does not have the tables of an index; restore it from a copy, or index again")
+
+
+def identity(folder: Path) -> tuple[Hashable, ...] | None:
+    """Which file it is; None where it cannot be written, and SQLite tells of no changes. Raises as `opened`."""
+    path = folder / FILE
+    status = _status(path)
+    return None if _is_unwritable(path) else (status.st_dev, status.st_ino)
+
+
+def _status(path: Path) -> os.stat_result:
+    """Raises DataError where there is no file, or one beside it that SQLite would follow."""
     try:
         status = path.lstat()
     except OSError as problem:
         raise DataError(f"{path}: is gone; restore it from a copy, or index again") from problem
-    if write:
-        require_one_name(status, path, DataError)
-    if os.path.lexists(journal := path.with_name(f"{FILE}-journal")):  # SQLite would follow what it says
+    if os.path.lexists(journal := path.with_name(f"{FILE}-journal")):
         raise DataError(f"{journal}: stands beside a table that never has one; remove it")
-    unwritable = not write and _is_unwritable(path)
-    with _errors_named(path, status if unwritable else None), closing(_connect(path, _mode(path, unwritable))) as db:
-        db.execute("pragma trusted_schema = off")
-        db.execute("pragma cell_size_check = on")
-        if write:
-            db.execute("pragma synchronous = full")
-            db.execute("pragma secure_delete = on")
-        else:
-            db.execute("pragma query_only = on")
-            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
-        objects = sorted(db.execute(f"{_OBJECTS} limit 100").fetchall(), key=repr)
-        if not any(objects == _objects_of(schema) for schema in _SCHEMAS):
-            raise DataError(f"{path}: does not have the tables of an index; restore it from a copy, or index again")
-        yield db
+    return status
 
 
 def require_sound(db: sqlite3.Connection, folder: Path) -> None:
@@ -98,16 +134,17 @@ def _mode(path: Path, unwritable: bool) -> str:
     return "mode=ro"
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str) -> Connection:
     name = quote(os.fsencode(path.absolute()))
-    db = sqlite3.connect(f"file:{name}?{mode}", _WAIT, isolation_level=None, uri=True)
+    uri = f"file:{name}?{mode}"
+    db = sqlite3.connect(uri, _WAIT, isolation_level=None, uri=True, factory=Connection, check_same_thread=False)
     db.create_function("folded", 1, folded, deterministic=True)
     db.create_function("composed", 1, composed, deterministic=True)
     return db
 
 
 @contextmanager
-def _errors_named(path: Path, before: os.stat_result | None = None) -> Iterator[None]:
+def errors_named(path: Path, before: os.stat_result | None = None) -> Iterator[None]:
     """Errors of SQLite come as those of this package. Where `before` is given, the file must still be as it was."""
     try:
         yield

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from avgzsl.archive.clip_table import ascending
+from avgzsl.archive.clip_table import ascending, require_ascending, state
 from avgzsl.archive.where import FLAGS, TEXTS, ColumnComparison, Condition, Operator
 
 _COLUMNS = {
@@ -45,17 +45,31 @@ def positions(db: sqlite3.Connection, condition: Condition = ()) -> Int64[np.nda
     return ascending(db, f"select position from clips where {statement} order by position", values)
 
 
-def positions_within(db: sqlite3.Connection, start: int, end: int) -> Int64[np.ndarray, " n"]:
-    """Positions of clips from `start` up to, and without, `end`, ascending. Raises DataError for what are none."""
-    statement = "select position from clips where position >= ? and position < ? order by position"
-    return ascending(db, statement, (start, end))
+def positions_within(
+    db: sqlite3.Connection, start: int, end: int, condition: Condition = ()
+) -> Int64[np.ndarray, " n"]:
+    """Positions from `start` up to, and without, `end`, of clips that meet a condition, ascending.
+
+    Raises DataError for what are none.
+    """
+    wanted, values = _sql_of(condition)
+    statement = f"select position from clips where position >= ? and position < ? and {wanted} order by position"
+    return ascending(db, statement, (start, end, *values))
 
 
-def page(db: sqlite3.Connection, condition: Condition, offset: int, limit: int) -> Int64[np.ndarray, " n"]:
-    """At most `limit` of the `positions` of a condition, from the one with the number `offset` on."""
-    statement, values = _sql_of(condition)
-    chosen = f"select position from clips where {statement} order by position limit ? offset ?"
-    return ascending(db, chosen, (*values, limit, offset))
+def page(db: sqlite3.Connection, after: int, offset: int, limit: int) -> Int64[np.ndarray, " n"]:
+    """At most `limit` positions behind the position `after`, but for the first `offset` of them."""
+    chosen = "select position from clips where position > ? order by position limit ? offset ?"
+    return ascending(db, chosen, (after, limit, offset))
+
+
+def spread(db: sqlite3.Connection, count: int) -> Int64[np.ndarray, " n"]:
+    """At most `count` positions, ascending: of as many places that lie evenly, the first clip at or behind each."""
+    end = state(db).end
+    near = "select position from clips where position >= ? order by position limit 1"
+    places = dict.fromkeys(np.linspace(0, max(end - 1, 0), count).astype(int).tolist())
+    found = dict.fromkeys(position for place in places for (position,) in db.execute(near, (place,)))
+    return require_ascending(found, end)
 
 
 def position_of(db: sqlite3.Connection, id: str) -> int | None:
@@ -98,11 +112,6 @@ def counts(db: sqlite3.Connection) -> Counts:
         "count(path), count(distinct label) from clips"
     ).fetchone()
     return Counts(*map(int, row))
-
-
-def clips_by_label(db: sqlite3.Connection) -> dict[str | None, int]:
-    """How many clips have each label; None stands for those without one."""
-    return dict(db.execute("select label, count(*) from clips group by label").fetchall())
 
 
 def is_among(positions: Int64[np.ndarray, " n"], others: Int64[np.ndarray, " m"]) -> Bool[np.ndarray, " n"]:

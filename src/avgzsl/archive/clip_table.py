@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
-from avgzsl.archive import file_table
+from avgzsl.archive import clip_counts, file_table
+from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import DataError
 
@@ -82,11 +83,19 @@ def state(db: sqlite3.Connection) -> State:
 def ascending(db: sqlite3.Connection, statement: str, values: Iterable[object] = ()) -> Int64[np.ndarray, " n"]:
     """The positions that a statement selects in ascending order.
 
-    A damaged table may go round in circles: this stops where it does. Raises DataError for what are no positions.
+    Raises DataError for what are no positions.
+    """
+    return require_ascending((position for (position,) in db.execute(statement, tuple(values))), state(db).end)
+
+
+def require_ascending(given: Iterable[Any], end: int) -> Int64[np.ndarray, " n"]:
+    """Positions below `end` that ascend. A damaged table may go round in circles: this stops where it does.
+
+    Raises DataError for what are no positions.
     """
     positions: list[int] = []
-    last, end = -1, state(db).end
-    for (position,) in db.execute(statement, tuple(values)):
+    last = -1
+    for position in given:
         if not last < position < end:
             raise DataError(f"{FILE}: is damaged (position {position} after {last}, of {end}); restore it from a copy")
         positions.append(position)
@@ -152,12 +161,16 @@ def insert(db: sqlite3.Connection, clips: list[IndexedClip], checksums: list[int
         for i, (c, checksum) in enumerate(zip(clips, checksums, strict=True))
     ]
     db.executemany(f"insert into clips values ({','.join('?' * 13)})", rows)
+    clip_counts.add(db, (Kind(c.label, c.has_audio, c.has_video) for c in clips))
     file_table.note(db, ((c.path, c.file) for c in clips if c.path is not None and c.file is not None))
     db.execute('update state set "end" = ?', (end + len(clips),))
 
 
 def bury(db: sqlite3.Connection, ids: list[str]) -> int:
     """Take clips out; gives how many were there."""
+    clip_counts.prepare(db)
+    gone = _rows_of(db, "select label, has_audio, has_video from clips where id in", list(dict.fromkeys(ids)))
+    clip_counts.add(db, (Kind(label, bool(audio), bool(video)) for label, audio, video in gone), -1)
     rows = [(name,) for name in ids]
     db.executemany("insert into dead select position from clips where id = ?", rows)
     return db.executemany("delete from clips where id = ?", rows).rowcount

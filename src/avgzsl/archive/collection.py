@@ -16,12 +16,26 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
+from avgzsl.archive import clip_counts, clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.addends import addends_of, seen_text
+from avgzsl.archive.clip_counts import Kind
+from avgzsl.archive.clip_database import Connection
 from avgzsl.archive.clip_table import IndexedClip, State
-from avgzsl.archive.engines import Engine, address, drop, engines, is_approximate, open_engine, scans
+from avgzsl.archive.engines import (
+    PLUGINS,
+    Engine,
+    Filtering,
+    address,
+    drop,
+    engines,
+    filters,
+    is_approximate,
+    open_engine,
+    scans,
+)
 from avgzsl.archive.fused import Space
 from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_searchable, require_shape
+from avgzsl.archive.readers import Known, Readers
 from avgzsl.archive.standard_record import apply_standard
 from avgzsl.archive.vectors import vectors_of
 from avgzsl.archive.where import Condition
@@ -53,12 +67,17 @@ class Collection:
     checked: set[Mode] = field(default_factory=set)
     opened: dict[Mode, Engine] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def modes(self) -> list[Mode]:
         """The modes in which it can be searched; each orders clips in its own way."""
         return served_modes(self.run.method)
 
-    @property
+    @cached_property
+    def scans(self) -> bool:
+        """Whether its engine gives all inner products at once."""
+        return scans(self.record.engine)
+
+    @cached_property
     def stored(self) -> list[Mode]:
         """The modes whose vectors the engine has.
 
@@ -69,7 +88,7 @@ class Collection:
             return self.modes
         by_text = [mode for mode in self.modes if mode.fusion == "weighted" and self.record.weighted_by_text]
         stored = [mode for mode in self.modes if mode not in by_text]
-        if not scans(self.record.engine):
+        if not self.scans:
             return stored
         alone = [Mode(modality, "equal") for modality in MODALITIES]
         if self.run.method.similarity == "euclidean":
@@ -101,6 +120,11 @@ class Collection:
         return space.size(sum(sizes.values()) if space.joined else sizes[alone])
 
     @cached_property
+    def readers(self) -> Readers:
+        """By which its table is read."""
+        return Readers(self.folder)
+
+    @cached_property
     def seen_text(self) -> TextEmbeddings:
         """The text of the seen classes of the run, which the energy term is of. Raises RunError where it is absent."""
         return seen_text(self.run)
@@ -120,9 +144,10 @@ class View:
     """A collection as it was at one moment: the table, and the embeddings of each position."""
 
     collection: Collection
-    db: sqlite3.Connection
+    db: Connection
     state: State
     rows: Float32[np.ndarray, "_n _w"]
+    known: Known
 
     def embeddings(self, positions: Int64[np.ndarray, " n"]) -> Embeddings:
         """Of the clips at these positions, in that order."""
@@ -139,7 +164,22 @@ class View:
 
     def positions(self, condition: Condition = ()) -> Int64[np.ndarray, " n"]:
         """Positions of all clips that meet a condition, ascending."""
-        return clip_selection.positions(self.db, condition)
+        return self.known.of(("positions", condition), lambda: clip_selection.positions(self.db, condition))
+
+    def counts(self) -> dict[Kind, int]:
+        """How many clips there are of each kind."""
+        return self.known.of("counts", lambda: clip_counts.counts(self.db))
+
+    def dead(self) -> Int64[np.ndarray, " n"]:
+        """Positions of removed and replaced clips, ascending."""
+        return self.known.of("dead", lambda: clip_table.dead(self.db))
+
+    def waiting(self, condition: Condition = ()) -> Int64[np.ndarray, " n"]:
+        """Positions of the clips that the engine does not have yet, of those that meet a condition; ascending."""
+        start, end = self.state.applied, self.state.end
+        return self.known.of(
+            ("waiting", condition), lambda: clip_selection.positions_within(self.db, start, end, condition)
+        )
 
 
 def drop_vectors(collection: Collection) -> None:
@@ -170,7 +210,7 @@ def open_index(
     if os.path.lexists(folder / RECORD):
         require_no_links(folder, DataError)
     record = read_record(folder)
-    if record.engine not in engines():
+    if record.engine not in PLUGINS.names():
         raise UnknownNameError(f"{folder}: {unknown('engine', record.engine, engines())}")
     where = None if url is None else address(record.engine, url)
     run = load_run(folder / RUN, method)
@@ -201,14 +241,16 @@ def engine_name(record: IndexRecord, mode: Mode) -> str:
 @contextmanager
 def view(collection: Collection) -> Iterator[View]:
     """The collection as it is now, while others may change it."""
-    with clip_database.opened(collection.folder) as db, clip_database.transaction(db):
+    with collection.readers.reading() as db, clip_database.transaction(db):
         yield view_of(collection, db)
 
 
-def view_of(collection: Collection, db: sqlite3.Connection) -> View:
+def view_of(collection: Collection, db: Connection) -> View:
     """The collection as a transaction sees it."""
     now = clip_table.state(db)
-    return View(collection, db, now, embeddings.mapped(collection.folder, now.end, collection.record))
+    known = collection.readers.known(db)
+    rows = embeddings.mapped(collection.folder, now.end, collection.record, known)
+    return View(collection, db, now, rows, known)
 
 
 @contextmanager
@@ -231,7 +273,7 @@ def held(collection: Collection) -> Iterator[None]:
 
 
 @contextmanager
-def writing(collection: Collection) -> Iterator[sqlite3.Connection]:
+def writing(collection: Collection) -> Iterator[Connection]:
     """The table of an index that is held. Raises as `held`, and as `clip_database.opened`."""
     with held(collection), clip_database.opened(collection.folder, write=True) as db:
         yield db
@@ -271,10 +313,15 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
         positions = clip_selection.positions_within(db, start, end)
         rows = stored[positions]
         clips = embeddings.unpack(rows, collection.record)
+        known = clip_table.clips_at(db, positions) if filters(collection.record.engine) else []
         for mode in collection.stored:
             keep, vectors, lengths = vectors_of(collection.record, collection.space(mode), clips, rows)
             clip_table.lengthen(db, lengths)
-            collection.engine(mode).upsert(positions[keep], vectors)
+            engine = collection.engine(mode)
+            if isinstance(engine, Filtering):
+                engine.upsert_known(positions[keep], vectors, [known[row] for row in np.flatnonzero(keep)])
+            else:
+                engine.upsert(positions[keep], vectors)
         clip_table.set_applied(db, end)
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from avgzsl.archive.index_record import IndexRecord
+from avgzsl.archive.readers import Known
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings
@@ -114,8 +115,8 @@ def append(folder: Path, end: int, rows: Float32[np.ndarray, "n _w"]) -> None:
         ) from problem
 
 
-def mapped(folder: Path, end: int, record: IndexRecord) -> Float32[np.ndarray, "_n _w"]:
-    """The first `end` rows, read when they are touched. Raises DataError when they are not all there."""
+def mapped(folder: Path, end: int, record: IndexRecord, known: Known | None = None) -> Float32[np.ndarray, "_n _w"]:
+    """The first `end` rows, read when they are touched; `known` keeps the map. Raises DataError for missing ones."""
     path, size = folder / FILE, width(record)
     if not end:
         return np.zeros((0, size), np.float32)
@@ -124,7 +125,11 @@ def mapped(folder: Path, end: int, record: IndexRecord) -> Float32[np.ndarray, "
         if status.st_size < end * size * 4:
             raise ValueError(f"it has {status.st_size} bytes")
         require_written(path, status, DataError)
-        return np.memmap(path, np.float32, "r", shape=(end, size))
+
+        def map_file() -> Float32[np.ndarray, "_n _w"]:
+            return np.memmap(path, np.float32, "r", shape=(end, size)).view(np.ndarray)
+
+        return map_file() if known is None else known.of(("rows", status.st_dev, status.st_ino, end), map_file, 0)
     except (OSError, ValueError) as problem:
         raise DataError(
             f"{path}: does not hold the {end} rows of {size} numbers that were written ({problem}); restore it from a "

@@ -13,6 +13,7 @@ SCHEMA = """
 create table if not exists files (
     path text primary key, size integer not null, mtime_ns integer not null, sha256 text not null) strict, without rowid
 """
+_AT_ONCE = 500  # values in one statement
 
 
 def note(db: sqlite3.Connection, files: Iterable[tuple[str, IndexedFile]]) -> None:
@@ -24,13 +25,15 @@ def note(db: sqlite3.Connection, files: Iterable[tuple[str, IndexedFile]]) -> No
 
 def noted(db: sqlite3.Connection, paths: Iterable[str]) -> dict[str, IndexedFile]:
     """What those of these files were of which it is said."""
-    if not _has_table(db):
+    if not has_table(db, "files"):
         return {}
     files: dict[str, IndexedFile] = {}
-    for path in dict.fromkeys(paths):
-        row = db.execute("select size, mtime_ns, sha256 from files where path = ?", (path,)).fetchone()
-        if row is not None:
-            files[path] = IndexedFile(*row)
+    asked = list(dict.fromkeys(paths))
+    for start in range(0, len(asked), _AT_ONCE):
+        part = asked[start : start + _AT_ONCE]
+        marks = ",".join("?" * len(part))
+        rows = db.execute(f"select path, size, mtime_ns, sha256 from files where path in ({marks})", part)
+        files |= {path: IndexedFile(*file) for path, *file in rows}
     return files
 
 
@@ -43,22 +46,23 @@ def files_of_clips(db: sqlite3.Connection) -> list[tuple[str, IndexedFile | None
 
 def paths_of_clips(db: sqlite3.Connection) -> Iterator[tuple[str, str, bool]]:
     """Id and path of each clip that has a file, and whether it is said what the file was."""
-    said = "exists (select 1 from files where files.path = clips.path)" if _has_table(db) else "false"
+    said = "exists (select 1 from files where files.path = clips.path)" if has_table(db, "files") else "false"
     for name, path, is_noted in db.execute(f"select id, path, {said} from clips where path is not null"):
         yield name, path, bool(is_noted)
 
 
 def forget_others(db: sqlite3.Connection) -> None:
     """Forget the files of which there is no clip any more."""
-    if _has_table(db):
+    if has_table(db, "files"):
         db.execute("delete from files where path not in (select path from clips where path is not null)")
 
 
 def forget(db: sqlite3.Connection, paths: Iterable[str]) -> None:
     """Forget what these files were."""
-    if _has_table(db):
+    if has_table(db, "files"):
         db.executemany("delete from files where path = ?", [(path,) for path in paths])
 
 
-def _has_table(db: sqlite3.Connection) -> bool:
-    return db.execute("select 1 from sqlite_master where type = 'table' and name = 'files'").fetchone() is not None
+def has_table(db: sqlite3.Connection, name: str) -> bool:
+    """Whether the database has a table, which older indexes lack."""
+    return db.execute("select 1 from sqlite_master where type = 'table' and name = ?", (name,)).fetchone() is not None

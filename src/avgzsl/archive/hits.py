@@ -124,20 +124,26 @@ class Hits(ShownItems[Hit]):
 
 
 def hits_of(
-    run: Run, nearest: NearestClips, point: TextEmbeddings, mode: Mode, judgement: Judgement, weight: float = 0.5
+    run: Run,
+    nearest: NearestClips,
+    point: TextEmbeddings,
+    mode: Mode,
+    judgement: Judgement,
+    weight: float = 0.5,
+    look: bool = True,
 ) -> Hits:
     """The nearest clips as hits, in their order; scores are those of the mode, and of each modality alone.
 
-    `weight` is that of video in the fusion `weighted`.
+    `weight` is that of video in the fusion `weighted`. Unless it is to `look`, nothing is said of files.
     """
     method = run.method
     seen = dict.fromkeys(run.config.data.seen, True) | dict.fromkeys(run.config.data.unseen, False)
     alone = {m: _alone(nearest.embeddings, point, m, method) for m in MODALITIES}
     weights = _weights(nearest.embeddings, mode, weight)
     addends = nearest.addends.tolist()
-    hits, folders = [], own_folders.remembered()
+    hits, folders = [], own_folders.remembered() if look else ()
     for i, (clip, score) in enumerate(zip(nearest.clips, nearest.scores.tolist(), strict=True)):
-        state = None if clip.path is None else _state(clip.path, clip.file, folders)
+        state = None if clip.path is None or not look else _state(clip.path, clip.file, folders)
         hits.append(
             Hit(
                 id=clip.id,

@@ -6,30 +6,31 @@ it. Of clips of equal score the one that was indexed first comes first. An appro
 finds is told as such (`archive.approximation`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive import clip_database, clip_table
 from avgzsl.archive.approximation import Ranked, approximately, best
 from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_selection import is_among
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
-from avgzsl.archive.proposals import Propose, proposals, proposals_together
+from avgzsl.archive.proposals import Fault, Need, Proposals, filters_itself, proposals, proposed
 from avgzsl.archive.recall_record import measured
 from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings, TextEmbeddings
 
-_DIRECT = 20_000  # so few clips are scored sooner than an engine finds them among others
+_DIRECT, _FEW, _SHARE = 20_000, 1000, 64  # clips that are scored rather than found by an engine (`_direct`)
 _MORE = 4  # times as many as are asked for, at first
 _GROWTH = 16  # where a condition leaves too few
+
+
+_Search = Generator["Need", "Proposals", "NearestClips | AvgzslError"]
 
 
 class Sought(NamedTuple):
@@ -59,32 +60,6 @@ class NearestClips(NamedTuple):
     absent: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class _Now:
-    """What several searches of one view have in common: read once, when the first of them needs it."""
-
-    seen: View
-    meeting: dict[Condition, Int64[np.ndarray, " n"]] = field(default_factory=dict)
-
-    @cached_property
-    def dead(self) -> Int64[np.ndarray, " n"]:
-        """Positions of clips that are there no more."""
-        return clip_table.dead(self.seen.db)
-
-    @cached_property
-    def waiting(self) -> Int64[np.ndarray, " n"]:
-        """Positions of clips that the engine does not have yet."""
-        return clip_selection.positions_within(self.seen.db, self.seen.state.applied, self.seen.state.end)
-
-    def allowed(self, condition: Condition | None) -> Int64[np.ndarray, " n"] | None:
-        """Positions of the clips that meet the condition; None where there is none."""
-        if condition is None:
-            return None
-        if condition not in self.meeting:
-            self.meeting[condition] = self.seen.positions(condition)
-        return self.meeting[condition]
-
-
 def nearest(
     collection: Collection,
     point: TextEmbeddings,
@@ -110,50 +85,46 @@ def nearest_many(collection: Collection, sought: Sequence[Sought]) -> list[Neare
     """
     if not sought:
         return []
-    with clip_database.opened(collection.folder) as db:
+    with collection.readers.reading() as db:
         while True:
             with clip_database.transaction(db):
                 seen = view_of(collection, db)
-                outcomes = _outcomes(_Now(seen), sought)
+                outcomes = _outcomes(seen, sought)
             # had vectors left the engine meanwhile, some might be missing: then all of it is done again
             if clip_table.state(db).generation == seen.state.generation:
                 return outcomes
 
 
-def _outcomes(now: _Now, sought: Sequence[Sought]) -> list[NearestClips | AvgzslError]:
-    begun = _begun(now, sought)
-    return [_nearest_or_problem(now, one, begun.get(i)) for i, one in enumerate(sought)]
+def _outcomes(seen: View, sought: Sequence[Sought]) -> list[NearestClips | AvgzslError]:
+    """What each search finds. They go on side by side: what they ask of the engine is asked together."""
+    under_way = {i: _search(seen, one) for i, one in enumerate(sought)}
+    answers: dict[int, Proposals | Fault] = {}
+    outcomes: dict[int, NearestClips | AvgzslError] = {}
+    while under_way:
+        needs: dict[int, Need] = {}
+        for i, search in list(under_way.items()):
+            try:
+                needs[i] = _go_on(search, answers.get(i))
+            except StopIteration as end:
+                outcomes[i] = end.value
+                del under_way[i]
+        answers = proposed(seen, needs)
+    return [outcomes[i] for i in range(len(sought))]
 
 
-def _begun(now: _Now, sought: Sequence[Sought]) -> dict[int, Propose]:
-    """Of searches in one mode, the first proposals, found together; by their number."""
-    modes: dict[Mode, list[int]] = {}
-    for i, one in enumerate(sought):
-        modes.setdefault(one.mode, []).append(i)
-    begun: dict[int, Propose] = {}
-    for some in modes.values():
-        try:
-            scanning = [i for i in some if not _is_direct(now.allowed(sought[i].condition))]
-            if len(scanning) > 1:
-                asked = [_asked(sought[i]) for i in scanning]
-                n = [_first(now, sought[i].top, now.allowed(sought[i].condition)) for i in scanning]
-                begun |= zip(scanning, proposals_together(now.seen, asked, n), strict=True)
-        except (AvgzslError, MemoryError):  # one of them: each is asked alone then, and has its own
-            continue
-    return begun
+def _go_on(search: _Search, answer: Proposals | Fault | None) -> Need:
+    """What a search needs next. Raises StopIteration with its outcome."""
+    if answer is None:
+        return next(search)
+    return search.throw(answer) if isinstance(answer, Exception) else search.send(answer)
 
 
-def _asked(one: Sought) -> Asked:
-    return Asked(one.point, one.mode, one.corrected)
-
-
-def _nearest_or_problem(now: _Now, one: Sought, begun: Propose | None) -> NearestClips | AvgzslError:
+def _search(seen: View, one: Sought) -> _Search:
     """The nearest clips; what is wrong comes as a value, for it may be an engine that is made anew."""
-    seen = now.seen
     try:
-        (positions, scores, absent), recall = _nearest(now, one, begun)
+        (positions, scores, absent), recall = yield from _nearest(seen, one)
         addends = seen.addends(positions, one.mode) * np.float32(one.corrected)
-        archive = seen.state.end - len(now.dead)
+        archive = seen.state.end - len(seen.dead())
         clips, embeddings = seen.clips(positions), seen.embeddings(positions)
         return NearestClips(clips, scores, embeddings, addends, archive, recall, absent)
     except AvgzslError as problem:
@@ -163,41 +134,53 @@ def _nearest_or_problem(now: _Now, one: Sought, begun: Propose | None) -> Neares
         return DataError(f"{folder}: says that it has {seen.state.end} clips, more than memory holds")
 
 
-def _nearest(now: _Now, one: Sought, begun: Propose | None) -> tuple[Ranked, float | None]:
+def _nearest(seen: View, one: Sought) -> Generator[Need, Proposals, tuple[Ranked, float | None]]:
     """The nearest clips, best first; and the recall, where it is not certain that they are."""
-    seen, asked, allowed = now.seen, _asked(one), now.allowed(one.condition)
-    if allowed is not None and _is_direct(allowed):
+    asked, itself = Asked(one.point, one.mode, one.corrected), _itself(seen, one)
+    allowed = None if one.condition is None or itself else seen.positions(one.condition)
+    if allowed is not None and len(allowed) <= _direct(seen):
         return Ranked(*best(*score(seen, allowed, asked), one.top)), None
     if seen.collection.approximate and one.mode in seen.collection.stored:
         known = measured(seen.collection, one.mode)
         if known is not None:
-            return approximately(seen, asked, one.top, known.candidates, allowed), known.recall
-    return _certain(now, asked, one.top, allowed, begun or proposals(seen, asked)), None
+            return approximately(seen, asked, one.top, known.candidates, allowed, itself), known.recall
+    return (yield from _certain(seen, asked, one.top, allowed, itself)), None
 
 
-def _certain(now: _Now, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None, propose: Propose) -> Ranked:
+def _itself(seen: View, one: Sought) -> Condition:
+    """The condition of a search where the engine itself finds the clips that meet it; else an empty one."""
+    return one.condition if one.condition and filters_itself(seen, one.mode, one.condition) else ()
+
+
+def _certain(
+    seen: View, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None, itself: Condition
+) -> Generator[Need, Proposals, Ranked]:
     """The nearest clips, best first, for certain: of what answers."""
-    seen, applied = now.seen, now.seen.state.applied
-    n, least = _first(now, top, allowed), -np.inf
+    applied, propose, waiting = seen.state.applied, proposals(seen, asked, condition=itself), seen.waiting(itself)
+    n, least, is_tight = _first(seen, top, allowed), -np.inf, False
     while True:
-        proposed, rest, absent = propose(n, least)
-        known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~is_among(proposed, now.dead)])
-        candidates = np.concatenate([known, now.waiting])
+        proposed, rest, absent = yield Need(asked, propose, n, least, itself)
+        known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~is_among(proposed, seen.dead())])
+        candidates = np.concatenate([known, waiting])
         if allowed is not None:
             candidates = candidates[is_among(candidates, allowed)]
         found = best(*score(seen, candidates, asked), top)
         least = float(found[1][-1]) if len(found[1]) == top else -np.inf
         if least > rest or rest == -np.inf:
             return Ranked(*found, absent)
-        n = max(n * _GROWTH, seen.state.end if least > -np.inf else 0)
+        if least == -np.inf:
+            n *= _GROWTH
+        elif is_tight:  # all that might, of which there are few by now
+            n = max(n * _GROWTH, seen.state.end)
+        is_tight = least > -np.inf
 
 
-def _is_direct(allowed: Int64[np.ndarray, " n"] | None) -> bool:
-    """Whether so few clips are allowed that all of them are scored."""
-    return allowed is not None and len(allowed) <= _DIRECT
+def _direct(seen: View) -> int:
+    """So few clips are scored sooner than an engine finds them among others, which takes a scan as long as it is."""
+    return min(_DIRECT, max(_FEW, seen.state.end // _SHARE)) if seen.collection.scans else _DIRECT
 
 
-def _first(now: _Now, top: int, allowed: Int64[np.ndarray, " n"] | None) -> int:
+def _first(seen: View, top: int, allowed: Int64[np.ndarray, " n"] | None) -> int:
     """How many proposals are asked for at first: more where a condition leaves few of them."""
     n = _MORE * max(top, 16)
-    return n if allowed is None else n * -(-now.seen.state.end // len(allowed))
+    return n if allowed is None else n * -(-seen.state.end // len(allowed))

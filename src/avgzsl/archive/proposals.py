@@ -6,7 +6,7 @@ says how much video counts: the scores by sound and by picture follow from two p
 rounding, the score itself. Where neither serves, every clip is scored.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
@@ -20,11 +20,13 @@ from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.bounds import bound, reach
 from avgzsl.archive.clip_selection import Having
 from avgzsl.archive.collection import View
-from avgzsl.archive.engines import BatchScanner, PartialAnswer, scans
-from avgzsl.archive.fused import Question, question
+from avgzsl.archive.engines import BatchScanner, Engine, Filtering, PartialAnswer, filters
+from avgzsl.archive.fused import Question, Space, question
+from avgzsl.archive.recall_record import measured
 from avgzsl.archive.scanned import ALONE, scanned
 from avgzsl.archive.vectors import addend_name
-from avgzsl.errors import DataError
+from avgzsl.archive.where import Condition
+from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.scores.largest import Largest, Write, largest
 
@@ -45,15 +47,28 @@ Propose = Callable[[int, float], Proposals]
 """(n, least): of all clips that may score `least`, the n that may score most."""
 
 
-def proposals(seen: View, asked: Asked, certain: bool = True) -> Propose:
+def filters_itself(seen: View, mode: Mode, condition: Condition) -> bool:
+    """Whether the engine finds the clips of a mode that meet a condition, so that nobody else need look for them."""
+    collection = seen.collection
+    if not seen.state.applied or mode not in collection.stored or not filters(collection.record.engine):
+        return False
+    if collection.approximate and measured(collection, mode) is None:  # then it is not asked at all
+        return False
+    engine = collection.engine(mode)
+    return isinstance(engine, Filtering) and engine.answers(condition)
+
+
+def proposals(seen: View, asked: Asked, certain: bool = True, condition: Condition = ()) -> Propose:
     """Of the clips that the engine has; where it has to be `certain`, an approximate engine is not asked.
+
+    Only such as meet the condition, if there is one, which the engine `filters_itself`.
 
     Raises AvgzslError where it refuses, DataError where clips are missing.
     """
     collection, mode = seen.collection, asked.mode
     if not seen.state.applied:  # what it has is being thrown away
         return lambda n, least: Proposals(np.zeros(0, np.int64), -np.inf)
-    by_engine, by_scan = mode in collection.stored, scans(collection.record.engine)
+    by_engine, by_scan = mode in collection.stored, collection.scans
     if (not by_engine and not by_scan) or (by_engine and certain and collection.approximate):
         return _best_of(lambda: _scored(seen, asked))
     for stored in [mode] if by_engine else ALONE:
@@ -62,43 +77,79 @@ def proposals(seen: View, asked: Asked, certain: bool = True) -> Propose:
                 _require_all(seen, stored, collection.engine(stored).count())
                 collection.checked.add(stored)
     if by_engine:
-        return _by_engine(seen, asked)
+        return _by_engine(seen, asked, condition)
     return _best_of(lambda: np.concatenate([most[0] for most in scanned(seen, [asked])]))
 
 
-def proposals_together(seen: View, asked: Sequence[Asked], n: Sequence[int]) -> list[Propose]:
-    """`proposals` of many questions in one mode; the first `n` of each are found for all of them at once.
+Fault = AvgzslError | MemoryError
 
-    That is so where the engine is a `BatchScanner`. Raises as `proposals`, for any of the questions.
+
+class Need(NamedTuple):
+    """What a search needs to go on: the `n` proposals that may score most, of those that may score `least`.
+
+    With a `condition`, of the clips that meet it, which the engine `filters_itself`.
     """
-    later = [proposals(seen, one) for one in asked]
-    collection, mode = seen.collection, asked[0].mode
+
+    asked: Asked
+    propose: Propose
+    n: int
+    least: float
+    condition: Condition = ()
+
+
+def proposed(seen: View, needs: Mapping[int, Need]) -> dict[int, Proposals | Fault]:
+    """The proposals that each of several searches needs, or why there are none, by the number of the search.
+
+    Those of one mode are found together, where the engine is a `BatchScanner`.
+    """
+    modes: dict[Mode, list[int]] = {}
+    for i, need in needs.items():
+        modes.setdefault(need.asked.mode, []).append(i)
+    found: dict[int, Proposals | Fault] = {}
+    for some in modes.values():
+        for start in range(0, len(some), _TOGETHER):
+            part = some[start : start + _TOGETHER]
+            try:
+                together = _together(seen, [needs[i] for i in part]) if len(part) > 1 else None
+            except (AvgzslError, MemoryError):  # one of them: each is asked alone then, and has its own
+                together = None
+            if together is None:
+                found |= {i: _alone(needs[i]) for i in part}
+            else:
+                found |= zip(part, together, strict=True)
+    return found
+
+
+def _alone(need: Need) -> Proposals | Fault:
+    try:
+        return need.propose(need.n, need.least)
+    except (AvgzslError, MemoryError) as problem:
+        return problem
+
+
+def _together(seen: View, needs: Sequence[Need]) -> list[Proposals] | None:
+    """The proposals of several searches in one mode, by one product; None where that cannot be had."""
+    collection, mode = seen.collection, needs[0].asked.mode
     by_engine = mode in collection.stored
-    if not seen.state.applied or not scans(collection.record.engine) or (by_engine and collection.approximate):
-        return later
+    if not seen.state.applied or not collection.scans or (by_engine and collection.approximate):
+        return None
+    if any(need.condition for need in needs):
+        return None
     engine = collection.engine(mode if by_engine else ALONE[0])
     if not isinstance(engine, BatchScanner):
-        return later
-    first: list[Proposals] = []
-    for start in range(0, len(asked), _TOGETHER):
-        part = slice(start, start + _TOGETHER)
-        if by_engine:
-            first += _first_by_engine(seen, engine, asked[part], n[part])
-        else:
-            blocks = scanned(seen, asked[part])
-            found = largest(_next_of(blocks), seen.state.applied, n[part], [-np.inf] * len(asked[part]))
-            first += [_up_to(some, k) for some, k in zip(found, n[part], strict=True)]
-    return [_begun(*one) for one in zip(n, first, later, strict=True)]
+        return None
+    if by_engine:
+        return _by_batches(seen, engine, needs)
+    if any(need.least > -np.inf for need in needs):  # their first products are kept
+        return None
+    n = [need.n for need in needs]
+    found = largest(_next_of(scanned(seen, [need.asked for need in needs])), seen.state.applied, n, [-np.inf] * len(n))
+    return [_up_to(some, k) for some, k in zip(found, n, strict=True)]
 
 
 def _next_of(blocks: Iterator[Float32[np.ndarray, "q _n"]]) -> Write:
     """Numbers that are made in the order in which they are asked for."""
     return lambda start, end, room: room.copy_(torch.from_numpy(next(blocks)).T)
-
-
-def _begun(known: int, first: Proposals, later: Propose) -> Propose:
-    """Proposals whose first answer is there."""
-    return lambda n, least: first if (n, least) == (known, -np.inf) else later(n, least)
 
 
 def _require_all(seen: View, mode: Mode, vectors: int) -> None:
@@ -127,34 +178,46 @@ def _extremes(seen: View, mode: Mode) -> _Extremes:
     return _Extremes(clip_table.longest(seen.db, str(mode)), clip_table.greatest(seen.db, addend_name(mode), 0.0))
 
 
-def _by_engine(seen: View, asked: Asked) -> Propose:
+def _by_engine(seen: View, asked: Asked, condition: Condition) -> Propose:
     """By the engine's largest inner products."""
     mode, space, extremes = asked.mode, seen.collection.space(asked.mode), _extremes(seen, asked.mode)
 
     def propose(n: int, least: float) -> Proposals:
-        query = question(asked.point, space, asked.corrected, None if least == -np.inf else least)
-        enough = -np.inf if least == -np.inf else reach(least, extremes.length, query, extremes.addend)
+        query, enough = _inquiry(asked, space, extremes, least)
         absent: tuple[str, ...] = ()
         try:
-            found = seen.collection.engine(mode).query(query.vector, n, enough)
+            found = _products(seen.collection.engine(mode), query.vector, n, enough, condition)
         except PartialAnswer as some:
             found, absent = (some.positions, some.products), some.absent
-        complete = enough == -np.inf and not absent and not seen.collection.approximate
+        complete = enough == -np.inf and not absent and not condition and not seen.collection.approximate
         return _answered(seen, query, extremes, found, n, complete)._replace(absent=absent)
 
     return propose
 
 
-def _first_by_engine(seen: View, engine: BatchScanner, asked: Sequence[Asked], n: Sequence[int]) -> list[Proposals]:
-    """What `_by_engine` proposes first, by one product for all."""
-    mode = asked[0].mode
+def _products(engine: Engine, vector: Float32[np.ndarray, " e"], n: int, least: float, condition: Condition) -> Largest:
+    if condition and isinstance(engine, Filtering):
+        return engine.query_where(vector, n, least, condition)
+    return engine.query(vector, n, least)
+
+
+def _by_batches(seen: View, engine: BatchScanner, needs: Sequence[Need]) -> list[Proposals]:
+    """What `_by_engine` proposes, by one product for all."""
+    mode = needs[0].asked.mode
     space, extremes = seen.collection.space(mode), _extremes(seen, mode)
-    queries = [question(one.point, space, one.corrected) for one in asked]
-    found = engine.query_many(np.stack([query.vector for query in queries]), n, [-np.inf] * len(queries))
+    queries, enough = zip(*(_inquiry(need.asked, space, extremes, need.least) for need in needs), strict=True)
+    n = [need.n for need in needs]
+    found = engine.query_many(np.stack([query.vector for query in queries]), n, enough)
     return [
-        _answered(seen, query, extremes, some, k, complete=True)
-        for query, some, k in zip(queries, found, n, strict=True)
+        _answered(seen, query, extremes, some, k, complete=least == -np.inf)
+        for query, some, k, least in zip(queries, found, n, enough, strict=True)
     ]
+
+
+def _inquiry(asked: Asked, space: Space, extremes: _Extremes, least: float) -> tuple[Question, float]:
+    """What the vectors are asked, and the product below which none of them scores `least`."""
+    query = question(asked.point, space, asked.corrected, None if least == -np.inf else least)
+    return query, -np.inf if least == -np.inf else reach(least, extremes.length, query, extremes.addend)
 
 
 def _answered(seen: View, query: Question, extremes: _Extremes, found: Largest, n: int, complete: bool) -> Proposals:

@@ -6,7 +6,6 @@ share that was asked for is found; the others, which nothing was chosen on, say 
 the lower of the two. A clip that is asked for is not counted among those that it finds.
 """
 
-import sqlite3
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from jaxtyping import Float64, Int64
 from avgzsl.archive import clip_selection
 from avgzsl.archive.approximation import approximately
 from avgzsl.archive.asked import Asked
+from avgzsl.archive.clip_database import Connection
 from avgzsl.archive.collection import Collection, View, view_of
 from avgzsl.archive.engines import Tuned
 from avgzsl.archive.fused import question
@@ -42,7 +42,7 @@ class Questions(NamedTuple):
     corrected: bool
 
 
-def renew(collection: Collection, db: sqlite3.Connection) -> None:
+def renew(collection: Collection, db: Connection) -> None:
     """Tune an approximate engine, measure what it finds, and note it. Of an exact one there is nothing to do.
 
     Raises AvgzslError where the engine refuses.

@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 from jaxtyping import Float64
 
-from avgzsl.archive import clip_database, clip_selection, clip_table, embeddings
+from avgzsl.archive import clip_counts, clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.bounds import rounding
 from avgzsl.archive.collection import Collection, View, apply, drop_vectors, view, view_of, writing
 from avgzsl.archive.engines import ShardedEngine
@@ -81,7 +81,7 @@ def _fill(seen: View, mode: Mode, engine: ShardedEngine, shard: int) -> None:
 
 
 def _table_faults(seen: View) -> list[str]:
-    return [f"{clip_table.FILE}: {fault}" for fault in clip_database.faults(seen.db)]
+    return [f"{clip_table.FILE}: {fault}" for fault in clip_database.faults(seen.db) or clip_counts.faults(seen.db)]
 
 
 def _row_faults(seen: View) -> list[str]:

@@ -65,15 +65,17 @@ class Searcher:
         """Everyday phrases that hits are held against; encoded when the first hits are."""
         return Bank(None) if self.collection.run.method.absolute else load_bank(self.words)
 
-    def found(self, nearest: NearestClips, point: TextEmbeddings, mode: Mode, by_words: bool) -> Hits:
-        """The nearest clips as hits; of those of words it is told whether they are likely."""
+    def found(
+        self, nearest: NearestClips, point: TextEmbeddings, mode: Mode, by_words: bool, look: bool = True
+    ) -> Hits:
+        """The nearest clips as hits; of those of words it is told whether they are likely. `look` as in `hits_of`."""
         run, weight = self.collection.run, video_weight_of(self.collection.record, point)
         if by_words:
             lines = self.recognition.lines_of(mode, run.method)
             judgement = judge(run.method, self.bank, lines, nearest, point, mode, weight)
         else:
             judgement = unjudged(len(nearest.clips))
-        return hits_of(run, nearest, point, mode, judgement, weight)
+        return hits_of(run, nearest, point, mode, judgement, weight, look)
 
 
 def open_searcher(

@@ -5,10 +5,10 @@ training clips told how much, the clips of the index do, held against the bank o
 of the index, not in its run, which stays what it is; phrases alone change by it, no stored embedding.
 """
 
-import sqlite3
 from collections.abc import Iterator
 
 from avgzsl.archive import clip_selection
+from avgzsl.archive.clip_database import Connection
 from avgzsl.archive.collection import Collection, view_of
 from avgzsl.archive.standard_record import read_standard, write_standard
 from avgzsl.experiments.run import read_classes
@@ -28,7 +28,7 @@ def is_own(collection: Collection) -> bool:
     )
 
 
-def keep(collection: Collection, db: sqlite3.Connection, encoders: EncoderChoice) -> None:
+def keep(collection: Collection, db: Connection, encoders: EncoderChoice) -> None:
     """Standardise an index that has its own standard: where there is none yet, or of half the clips at most."""
     if not is_own(collection):
         return
@@ -37,7 +37,7 @@ def keep(collection: Collection, db: sqlite3.Connection, encoders: EncoderChoice
         renew(collection, db, encoders)
 
 
-def renew(collection: Collection, db: sqlite3.Connection, encoders: EncoderChoice) -> None:
+def renew(collection: Collection, db: Connection, encoders: EncoderChoice) -> None:
     """Take the standard anew from the clips as they are. Raises RunError, WeightsError for the text encoder."""
     clips = clip_selection.count(db, ())
     if not is_own(collection) or not clips:
@@ -49,7 +49,7 @@ def renew(collection: Collection, db: sqlite3.Connection, encoders: EncoderChoic
     write_standard(collection.folder, clips, run.method)
 
 
-def _embedded(collection: Collection, db: sqlite3.Connection) -> Iterator[Embeddings]:
+def _embedded(collection: Collection, db: Connection) -> Iterator[Embeddings]:
     seen = view_of(collection, db)
     here = seen.positions()
     for start in range(0, len(here), _CHUNK):

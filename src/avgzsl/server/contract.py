@@ -1,5 +1,7 @@
 """What the API needs of an index: its contract, which `index_archive` fulfils."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -9,7 +11,7 @@ from torch import Tensor
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Span
-from avgzsl.server.schema import ClipRow, Description, Hits, Recognised, RunTables
+from avgzsl.server.schema import ClipRow, Clips, Description, Hits, Recognised, RunTables
 from avgzsl.types import RetrievalKind, TestModality
 
 
@@ -40,6 +42,24 @@ class HitChoice(NamedTuple):
     retrieval: RetrievalKind | None = None
 
 
+class Search(NamedTuple):
+    """By `words`, less what those of `without` say; or by the clip `like` of the archive, of which `by` counts."""
+
+    choice: HitChoice
+    words: str = ""
+    without: str | None = None
+    like: str | None = None
+    by: TestModality = "both"
+
+
+class ListPlace(NamedTuple):
+    """Where in the list of clips a page is: behind the place `after`, and `offset` clips on from there."""
+
+    after: int
+    offset: int
+    limit: int
+
+
 class Cloud(NamedTuple):
     """Clips and class names as points of one space, that of a modality."""
 
@@ -61,14 +81,18 @@ class Archive(Protocol):
         """What tells this archive from any other, and nothing of what is in it."""
         ...
 
-    def describe(self) -> Description: ...
-
-    def search(self, text: str, without: str | None, choice: HitChoice) -> Hits:
-        """By a phrase, less what another phrase says."""
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Inside, files of the archive stay open between two calls."""
         ...
 
-    def search_like(self, id: str, by: TestModality, choice: HitChoice) -> Hits:
-        """By the embedding of an indexed clip, which is not among the hits."""
+    def describe(self) -> Description: ...
+
+    def search(self, asked: Search) -> Hits:
+        """By a phrase, less what another phrase says, or by the embedding of an indexed clip, which is no hit then."""
+        ...
+
+    def search_many(self, asked: Sequence[Search]) -> list[Hits | Exception]:
+        """What `search` gives for each, in their order; of one that fails, its error."""
         ...
 
     def search_clip(self, path: Path, by: TestModality, choice: HitChoice) -> Hits:
@@ -83,7 +107,7 @@ class Archive(Protocol):
         """Seconds from the beginning of a file's sound that count; infinite where all do."""
         ...
 
-    def clips(self, offset: int, limit: int, where: str | None) -> tuple[int, list[ClipRow]]:
+    def clips(self, place: ListPlace, where: str | None) -> Clips:
         """How many meet the condition, and some of them."""
         ...
 
@@ -92,7 +116,10 @@ class Archive(Protocol):
         ...
 
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
-        """At most so many clips, spread evenly over the archive, by a modality or all that the run serves."""
+        """At most so many clips, spread evenly over the order in which they were indexed, and how many there are.
+
+        By a modality, or all that the run serves. No more clips are looked at than a few times as many.
+        """
         ...
 
     def tables(self) -> RunTables: ...

@@ -155,7 +155,7 @@ class WaitingLine:
     """
 
     def __init__(self, name: str, at_once: int, waiting: int, part: float = 1.0) -> None:
-        self._pool = ThreadPoolExecutor(at_once, name)
+        self._pool, self.at_once = ThreadPoolExecutor(at_once, name), at_once
         self._lock, self._shares = Lock(), Shares(at_once + waiting, part)
 
     async def run(self, call: Callable[..., T], *arguments: Any) -> T:
@@ -185,6 +185,10 @@ class WaitingLine:
                 left()
             else:
                 place.begun.add_done_callback(left)
+
+    def submit(self, call: Callable[[], None]) -> "Future[None]":
+        """Have a thread of the line make a call that has no place of its own. Raises RuntimeError once it has ended."""
+        return self._pool.submit(call)
 
     def stop(self) -> None:
         """Let nothing begin any more."""

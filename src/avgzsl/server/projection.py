@@ -26,6 +26,7 @@ def project(archive: Archive, modality: TestModality | None, most: int) -> Map:
     return Map(
         modality=cloud.modality,
         total=cloud.total,
+        sample="all" if len(cloud.clips) == cloud.total else "spread",
         clips=[Point(clip=clip, x=x, y=y) for clip, (x, y) in zip(cloud.clips, of_clips, strict=True)],
         classes=[Star(label=label, seen=seen, x=x, y=y) for label, seen, (x, y) in stars],
     )

@@ -128,6 +128,7 @@ class Clips(BaseModel):
 
     total: int
     offset: int
+    next: int | None = Field(description="What to ask for as `after` to have the next page; null on the last one.")
     clips: list[ClipRow]
 
 
@@ -177,6 +178,10 @@ class Map(BaseModel):
 
     modality: TestModality
     total: int
+    sample: Literal["all", "spread"] = Field(
+        description="Which are drawn: `all`, or as many as were asked for, `spread` evenly over the order in which "
+        "they were indexed, the same ones each time."
+    )
     clips: list[Point]
     classes: list[Star]
 

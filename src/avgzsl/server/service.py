@@ -17,11 +17,13 @@ from avgzsl.errors import MediaError
 from avgzsl.media.decode import probe
 from avgzsl.media.workers import Decoders
 from avgzsl.server.access import Access, access_of
-from avgzsl.server.contract import Archive
+from avgzsl.server.batching import Together
+from avgzsl.server.contract import Archive, Search
 from avgzsl.server.kept import Kept
 from avgzsl.server.limits import Shared, WaitingLine
 from avgzsl.server.problems import Refused
 from avgzsl.server.request_log import Figures
+from avgzsl.server.schema import Hits
 from avgzsl.server.scratch import Scratch, scratch
 from avgzsl.server.settings import Settings
 
@@ -45,8 +47,15 @@ class Service:
     clips: WaitingLine
     uploads: WaitingLine
     shared: Shared
+    together: Together[Search, Hits]
     vouched: dict[Hashable, None] = field(default_factory=dict)
     """Files that were looked into and may be sent (`routes.clips`)."""
+
+    async def search(self, asked: Search) -> Hits:
+        """The hits of a search; with those that wait as well, unless the settings say otherwise."""
+        if self.settings.batching == "on":
+            return await self.together.run(asked)
+        return await self.searches.run(self.archive.search, asked)
 
 
 @contextmanager
@@ -56,18 +65,20 @@ def started(archive: Archive, settings: Settings, decoders: Decoders) -> Iterato
     clips = WaitingLine("clip", settings.decoders, _CLIPS_WAITING)
     uploads = WaitingLine("upload", settings.decoders, _UPLOADS_WAITING, settings.address_share)
     lines = searches, clips, uploads
-    with scratch() as folder, ExitStack() as ends:
+    with scratch() as folder, archive.kept_open(), ExitStack() as ends:
         for line in lines:
             ends.callback(line.close)
         ends.enter_context(decoders)  # ended first: calls that wait for them end then, too
         for line in lines:
             ends.callback(line.stop)
+        together = Together(searches, archive.search_many)
+        ends.callback(together.close)
         kept = Kept(folder, settings.kept_bytes)
         access = access_of(settings)
-        yield Service(archive, settings, access, decoders, folder, Figures(), kept, *lines, Shared())
+        yield Service(archive, settings, access, decoders, folder, Figures(), kept, *lines, Shared(), together)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # else it would be called in a thread
     service: Service = request.app.state.service
     return service
 

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     """Requests under way at a time for what needs no token, besides those of `requests`; health needs no place."""
     open_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     """Time that a request for what needs no token may take, until it has come, is answered, and the answer is sent."""
+    batching: Literal["on", "off"] = "on"
+    """Whether searches that wait are answered together; the answers are the same, and come sooner where many ask."""
     kept_bytes: int = Field(default=1 << 30, ge=0)
     """Thumbnails and previews kept on disk while the server runs, in all."""
 

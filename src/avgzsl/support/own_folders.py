@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from time import time_ns
 from typing import BinaryIO
 
 import platformdirs
@@ -22,6 +23,8 @@ from avgzsl.support.trust import read_regular
 
 VARIABLE = "AVGZSL_STATE"
 _LONGEST = 1 << 16  # bytes of a path
+_TICK = 2_000_000_000  # nanoseconds: the coarsest clock of a file system
+_READ: tuple[tuple[Path, int, int, int], tuple[Path, ...]] | None = None  # the records as they were read last
 _BY_FOLDERS = os.open in os.supports_dir_fd
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -58,10 +61,29 @@ def remember(folder: Path) -> None:
 
 
 def remembered() -> tuple[Path, ...]:
-    """The recorded folders; files that cannot be read or are no such record are passed over."""
+    """The recorded folders; files that cannot be read or are no such record are passed over.
+
+    They are read again when a record has come or gone, which the time of the folder of records tells.
+    """
+    global _READ
+    place = state_folder()
+    try:
+        status = place.stat()
+    except OSError:
+        return ()
+    here = place, status.st_dev, status.st_ino, status.st_mtime_ns
+    if _READ is not None and _READ[0] == here:
+        return _READ[1]
+    folders = _records(place)
+    # more may come within one tick of the file system's clock, by which its time stays
+    _READ = (here, folders) if time_ns() - status.st_mtime_ns > _TICK else None
+    return folders
+
+
+def _records(place: Path) -> tuple[Path, ...]:
     folders = []
     with suppress(OSError):
-        for record in sorted(state_folder().iterdir()):
+        for record in sorted(place.iterdir()):
             with suppress(OSError, AvgzslError):
                 path = read_regular(record, DataError, _LONGEST)
                 if sha256(path).hexdigest() == record.name:

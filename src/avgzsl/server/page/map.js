@@ -66,7 +66,7 @@ function drawn(found, place) {
     if (label !== null) tell(`${count(chosen.length, "clip")} of ${label}`);
   }
 
-  const drawnOf = found.clips.length < found.total ? ` of ${found.total.toLocaleString("en")}` : "";
+  const drawnOf = found.sample === "spread" ? ` of ${found.total.toLocaleString("en")}, spread evenly over the order in which they were indexed` : "";
   return [
     h("div", { class: "map-frame" }, drawing, side),
     h("p", { class: "quiet" }, `t-SNE of ${count(found.clips.length, "clip")}${drawnOf}: near means alike, distances across the map mean little. A star is where the name of a class stands; a hollow one is a class without clips in training.`),

@@ -97,8 +97,8 @@ function results(found, asked, link) {
 }
 
 function browse(place, info, where, link) {
-  const load = (offset) => call("clips", { offset, limit: PAGE, where });
-  show(place, skeletons(), () => load(0), (page) => {
+  const load = (after) => call("clips", { after, limit: PAGE, where });
+  show(place, skeletons(), () => load(-1), (page) => {
     if (!page.total) {
       return where
         ? empty("No clips", "No clip meets the condition. The columns are id, label, split, start, end, duration, licence, source, has_audio and has_video.")
@@ -133,20 +133,22 @@ export function star() {
 }
 
 function more(list, first, load, link) {
-  let next = first.clips.length;
+  let { next } = first;
+  let shown = first.clips.length;
   const button = h("button", { class: "wide" }, "Show more");
   const facts = h("p", { class: "quiet" });
   const place = h("div", { class: "pager" }, facts, button);
   const update = () => {
-    facts.textContent = `${next.toLocaleString("en")} of ${count(first.total, "clip")}`;
-    button.hidden = next >= first.total;
+    facts.textContent = `${shown.toLocaleString("en")} of ${count(first.total, "clip")}`;
+    button.hidden = next === null;
   };
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {
       const page = await load(next);
       const items = [...grid(page.clips.map((clip) => ({ clip })), (clip) => [link(clip)]).children];
-      next = page.clips.length ? next + page.clips.length : first.total;
+      next = page.next;
+      shown += items.length;
       list.append(...items);
       items[0]?.querySelector("button, a")?.focus();
       update();

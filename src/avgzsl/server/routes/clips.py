@@ -16,7 +16,7 @@ from avgzsl.errors import MediaError
 from avgzsl.media.preview import preview, thumbnail
 from avgzsl.media.sniffing import require_media
 from avgzsl.server.content_types import media_type
-from avgzsl.server.contract import Media
+from avgzsl.server.contract import ListPlace, Media
 from avgzsl.server.handed_out import folders, place
 from avgzsl.server.problems import Refused, busy, described
 from avgzsl.server.routes.parameters import Id, Where
@@ -42,13 +42,16 @@ def _file(*types: str) -> dict[int | str, dict[str, object]]:
 @router.get("/v1/clips", responses=described(401, 422))
 async def clips(
     service: Serving,
-    offset: Annotated[int, Query(ge=0, le=1 << 40)] = 0,
+    after: Annotated[
+        int,
+        Query(ge=-1, le=1 << 40, description="`next` of the page before; far down it is faster than `offset`."),
+    ] = -1,
+    offset: Annotated[int, Query(ge=0, le=1 << 40, description="So many clips are passed over.")] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 24,
     where: Where = None,
 ) -> Clips:
     """A page of the list of clips."""
-    total, rows = await service.searches.run(service.archive.clips, offset, limit, where)
-    return Clips(total=total, offset=offset, clips=rows)
+    return await service.searches.run(service.archive.clips, ListPlace(after, offset, limit), where)
 
 
 @router.get(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from avgzsl.server.contract import HitChoice
+from avgzsl.server.contract import HitChoice, Search
 from avgzsl.server.problems import described
 from avgzsl.server.routes.parameters import Id, Modality, Scores, Where
 from avgzsl.server.schema import Hits, Recognised
@@ -31,7 +31,7 @@ By = Annotated[
 ]
 
 
-def _choice(
+async def _choice(  # else it would be called in a thread
     k: Annotated[int, Query(ge=1, le=200, description="How many hits.")] = 24,
     modality: Modality = None,
     where: Where = None,
@@ -53,7 +53,7 @@ async def search(
     ] = None,
 ) -> Hits:
     """The clips nearest to a phrase; with `not`, to the phrase less what another says, as vectors."""
-    return await service.searches.run(service.archive.search, q, without, choice)
+    return await service.search(Search(choice, q, without))
 
 
 @router.get("/v1/clips/like", responses=described(401, 404, 422))
@@ -64,7 +64,7 @@ async def search_like(
     by: By = "both",
 ) -> Hits:
     """The clips nearest to a clip of the archive."""
-    return await service.searches.run(service.archive.search_like, id, by, choice)
+    return await service.search(Search(choice, like=id, by=by))
 
 
 @router.post("/v1/search", responses=described(400, 401, 408, 413, 422), openapi_extra=_CLIP)
