@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from avgzsl.archive import clip_selection, clip_table
+from avgzsl.archive import clip_selection
 from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_selection import is_among
 from avgzsl.archive.collection import View
@@ -41,8 +41,8 @@ def approximately(
     Of the clips that are `allowed`, where it is given; as many of those are candidates, too. The
     engine `filters_itself` by the condition `itself`.
     """
-    applied, dead = seen.state.applied, clip_table.dead(seen.db)
-    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end, itself)
+    applied, dead = seen.state.applied, seen.dead()
+    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end, itself) if itself else seen.waiting()
     propose = proposals(seen, asked, certain=False, condition=itself)
     n = enough = candidates * max(top, _LEAST)
     while True:
