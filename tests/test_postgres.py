@@ -139,9 +139,10 @@ def test_nothing_is_left_of_a_vector_that_was_deleted_in_any_file_of_a_table(pgv
     own = np.random.default_rng(4).standard_normal((40, D)).astype(np.float32)  # other tests have not stored them
     clips = [IndexedClip(f"name-{i}-of-it", "h", label="dog") for i in range(len(own))]
     engine.upsert_known(np.arange(len(own)), own, clips)
-    assert stored(pgvector_server, own[3].tobytes()) and stored(pgvector_server, b"name-3-of-it")
-    engine.delete(np.array([3]))
-    assert not stored(pgvector_server, own[3].tobytes()) and not stored(pgvector_server, b"name-3-of-it")
+    gone = [own[i].tobytes() for i in (3, 39)] + [b"name-3-of-it", b"name-39-of-it"]  # the last one is not moved over
+    assert all(stored(pgvector_server, content) for content in gone)
+    engine.delete(np.array([3, 39]))
+    assert not any(stored(pgvector_server, content) for content in gone)
     assert stored(pgvector_server, own[4].tobytes()) and stored(pgvector_server, b"name-4-of-it")
     engine.close()
 
@@ -191,13 +192,17 @@ def test_a_vector_of_too_many_numbers_is_refused(pgvector_url):
 
 
 def test_a_name_is_a_name_whatever_it_holds(pgvector_url):
-    names = ["a,b-c", 'a"b', "a'; drop table x; --", "Ab", "ab", "%s"]
+    names = ["a,b-c", 'a"b', "a'; drop table x; --", "Ab", "ab", "ü\\"]
     for number, name in enumerate(names):
         engine = vectors(pgvector_url, name)
         engine.create()
         engine.upsert(np.arange(number), SOME[:number])
         engine.close()
     assert [vectors(pgvector_url, name).count() for name in names] == list(range(len(names)))
+    assert [len(vectors(pgvector_url, name).query(SOME[0], 9)[0]) for name in names] == list(range(len(names)))
+    for name in ("%s", "a\0", "a" * 59):
+        with pytest.raises(ConfigError, match="no name of vectors"):
+            vectors(pgvector_url, name)
 
 
 def test_of_equal_products_the_lower_position_comes_first(pgvector_url):

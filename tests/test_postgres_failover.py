@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avgzsl.archive.engines import open_engine
+from avgzsl.archive.engines import _postgres, open_engine
 from avgzsl.errors import AvgzslError
 from tests.postgres_server import cluster, with_pgvector
 
@@ -43,9 +43,26 @@ def wait_for(reached) -> None:
         time.sleep(0.01)
 
 
+def test_what_no_standby_has_is_not_acknowledged(pair, monkeypatch):
+    """The server itself would say yes after its own limit, with a warning."""
+    primary, standby = pair
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=300ms")
+    monkeypatch.setattr(_postgres, "_FAILOVER", 0.1)
+    engine = open_engine("pgvector", Path("nowhere"), "clips", D, primary.url)
+    engine.create()
+    engine.upsert(np.arange(BATCH), SOME[:BATCH])
+    standby.kill()
+    monkeypatch.setattr(_postgres, "_CHANGE", 1.5)
+    with pytest.raises(AvgzslError, match="did not answer in time"):
+        engine.upsert(np.arange(BATCH, 2 * BATCH), SOME[BATCH : 2 * BATCH])
+    engine.close()
+
+
 def test_nothing_acknowledged_is_lost_and_searches_go_on(pair):
     primary, standby = pair
-    url = f"postgresql://127.0.0.1:{primary.port},127.0.0.1:{standby.port}/postgres"
+    url = (
+        f"postgresql://127.0.0.1:{standby.port},127.0.0.1:{primary.port}/postgres"  # the one that takes writes is found
+    )
     added, failed, searches = [], [], []
     stop = threading.Event()
 

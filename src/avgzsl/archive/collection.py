@@ -22,6 +22,7 @@ from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_database import Connection
 from avgzsl.archive.clip_table import IndexedClip, State
 from avgzsl.archive.engines import (
+    PLUGINS,
     Engine,
     Filtering,
     address,
@@ -173,10 +174,12 @@ class View:
         """Positions of removed and replaced clips, ascending."""
         return self.known.of("dead", lambda: clip_table.dead(self.db))
 
-    def waiting(self) -> Int64[np.ndarray, " n"]:
-        """Positions of the clips that the engine does not have yet, ascending."""
-        now = self.state
-        return self.known.of("waiting", lambda: clip_selection.positions_within(self.db, now.applied, now.end))
+    def waiting(self, condition: Condition = ()) -> Int64[np.ndarray, " n"]:
+        """Positions of the clips that the engine does not have yet, of those that meet a condition; ascending."""
+        start, end = self.state.applied, self.state.end
+        return self.known.of(
+            ("waiting", condition), lambda: clip_selection.positions_within(self.db, start, end, condition)
+        )
 
 
 def drop_vectors(collection: Collection) -> None:
@@ -207,7 +210,7 @@ def open_index(
     if os.path.lexists(folder / RECORD):
         require_no_links(folder, DataError)
     record = read_record(folder)
-    if record.engine not in engines():
+    if record.engine not in PLUGINS.names():
         raise UnknownNameError(f"{folder}: {unknown('engine', record.engine, engines())}")
     where = None if url is None else address(record.engine, url)
     run = load_run(folder / RUN, method)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive import clip_database, clip_table
 from avgzsl.archive.approximation import Ranked, approximately, best
 from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_selection import is_among
@@ -136,8 +136,7 @@ def _search(seen: View, one: Sought) -> _Search:
 
 def _nearest(seen: View, one: Sought) -> Generator[Need, Proposals, tuple[Ranked, float | None]]:
     """The nearest clips, best first; and the recall, where it is not certain that they are."""
-    asked = Asked(one.point, one.mode, one.corrected)
-    itself = one.condition if one.condition and filters_itself(seen, one.mode, one.condition) else ()
+    asked, itself = Asked(one.point, one.mode, one.corrected), _itself(seen, one)
     allowed = None if one.condition is None or itself else seen.positions(one.condition)
     if allowed is not None and len(allowed) <= _direct(seen):
         return Ranked(*best(*score(seen, allowed, asked), one.top)), None
@@ -148,12 +147,16 @@ def _nearest(seen: View, one: Sought) -> Generator[Need, Proposals, tuple[Ranked
     return (yield from _certain(seen, asked, one.top, allowed, itself)), None
 
 
+def _itself(seen: View, one: Sought) -> Condition:
+    """The condition of a search where the engine itself finds the clips that meet it; else an empty one."""
+    return one.condition if one.condition and filters_itself(seen, one.mode, one.condition) else ()
+
+
 def _certain(
     seen: View, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None, itself: Condition
 ) -> Generator[Need, Proposals, Ranked]:
-    """The nearest clips, best first, for certain: of what answers. The engine filters by the condition `itself`."""
-    applied, propose = seen.state.applied, proposals(seen, asked, condition=itself)
-    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end, itself) if itself else seen.waiting()
+    """The nearest clips, best first, for certain: of what answers."""
+    applied, propose, waiting = seen.state.applied, proposals(seen, asked, condition=itself), seen.waiting(itself)
     n, least, is_tight = _first(seen, top, allowed), -np.inf, False
     while True:
         proposed, rest, absent = yield Need(asked, propose, n, least, itself)

@@ -85,14 +85,16 @@ Fault = AvgzslError | MemoryError
 
 
 class Need(NamedTuple):
-    """What a search needs to go on: the `n` proposals that may score most, of those that may score `least`."""
+    """What a search needs to go on: the `n` proposals that may score most, of those that may score `least`.
+
+    With a `condition`, of the clips that meet it, which the engine `filters_itself`.
+    """
 
     asked: Asked
     propose: Propose
     n: int
     least: float
     condition: Condition = ()
-    """That the engine filters by itself: such a search is asked alone."""
 
 
 def proposed(seen: View, needs: Mapping[int, Need]) -> dict[int, Proposals | Fault]:
@@ -129,9 +131,9 @@ def _together(seen: View, needs: Sequence[Need]) -> list[Proposals] | None:
     """The proposals of several searches in one mode, by one product; None where that cannot be had."""
     collection, mode = seen.collection, needs[0].asked.mode
     by_engine = mode in collection.stored
-    if any(need.condition for need in needs):
-        return None
     if not seen.state.applied or not collection.scans or (by_engine and collection.approximate):
+        return None
+    if any(need.condition for need in needs):
         return None
     engine = collection.engine(mode if by_engine else ALONE[0])
     if not isinstance(engine, BatchScanner):
@@ -141,8 +143,7 @@ def _together(seen: View, needs: Sequence[Need]) -> list[Proposals] | None:
     if any(need.least > -np.inf for need in needs):  # their first products are kept
         return None
     n = [need.n for need in needs]
-    blocks = scanned(seen, [need.asked for need in needs])
-    found = largest(_next_of(blocks), seen.state.applied, n, [-np.inf] * len(n))
+    found = largest(_next_of(scanned(seen, [need.asked for need in needs])), seen.state.applied, n, [-np.inf] * len(n))
     return [_up_to(some, k) for some, k in zip(found, n, strict=True)]
 
 
