@@ -192,13 +192,17 @@ def test_a_vector_of_too_many_numbers_is_refused(pgvector_url):
 
 
 def test_a_name_is_a_name_whatever_it_holds(pgvector_url):
-    names = ["a,b-c", 'a"b', "a'; drop table x; --", "Ab", "ab", "%s"]
+    names = ["a,b-c", 'a"b', "a'; drop table x; --", "Ab", "ab", "ü\\"]
     for number, name in enumerate(names):
         engine = vectors(pgvector_url, name)
         engine.create()
         engine.upsert(np.arange(number), SOME[:number])
         engine.close()
     assert [vectors(pgvector_url, name).count() for name in names] == list(range(len(names)))
+    assert [len(vectors(pgvector_url, name).query(SOME[0], 9)[0]) for name in names] == list(range(len(names)))
+    for name in ("%s", "a\0", "a" * 59):
+        with pytest.raises(ConfigError, match="no name of vectors"):
+            vectors(pgvector_url, name)
 
 
 def test_of_equal_products_the_lower_position_comes_first(pgvector_url):

@@ -16,7 +16,7 @@ import torch
 
 from avgzsl.server.limits import WaitingLine
 
-MOST = 16  # searches in one call: more would keep the first of them waiting for the last
+MOST = 32  # searches in one call: more would keep the first of them waiting for the last
 
 Q = TypeVar("Q")
 A = TypeVar("A")

@@ -25,6 +25,7 @@ FILTERS = True
 DEFAULT = False
 EXAMPLE = ADDRESS
 _MOST = 16_000  # numbers of a vector of 4 bytes each
+_LONGEST = 58  # bytes of a name, with room for that of its index
 _INLINE = 1_500  # numbers of a vector that stands in the page with its row
 
 Found = tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]
@@ -138,7 +139,9 @@ class Vectors:
 
 
 def quoted(name: str) -> str:
-    """A name as it stands in SQL, whatever it holds but NUL."""
+    """A name as it stands in SQL. Raises ConfigError for one that PostgreSQL would cut, or that its client reads."""
+    if len(name.encode()) > _LONGEST or "\0" in name or "%" in name:
+        raise ConfigError(f"{name!r} is no name of vectors; expected one of at most {_LONGEST} bytes without %")
     return '"' + name.replace('"', '""') + '"'
 
 
