@@ -60,7 +60,10 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.cold_start out/demo --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.index --document docs/scale.md
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
+	$(BIN)/python -m benchmarks.postgres --document docs/scale.md
 	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.decoding --clips $(CLIPS) --videos $(VIDEOS) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.overlap --clips $(CLIPS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.first_page $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.frozen_memory --models $(MODELS) --document docs/scale.md
 	$(BIN)/python -m benchmarks.damage --clips $(CLIPS) $(VIDEOS) --document docs/benchmarks.md
