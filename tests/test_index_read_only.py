@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from avgzsl import cli
 from avgzsl.archive import clip_database, clip_selection, clip_table
-from avgzsl.archive.collection import open_index, writing
+from avgzsl.archive.changing import writing
+from avgzsl.archive.collection import open_index
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
 from avgzsl.archive.retrieval import index_evaluate
 from avgzsl.archive.search import search

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.archive.collection import append, apply, purge, remove, writing
+from avgzsl.archive.changing import append, apply, purge, remove, writing
 from avgzsl.archive.engines import PLUGINS, address, is_approximate, open_engine, shards
 from avgzsl.archive.hits import certainty
 from avgzsl.archive.nearest import nearest
