@@ -59,6 +59,7 @@ bench: $(STAMP)
 	test -f out/demo/index/index.json || $(MAKE) demo
 	$(BIN)/python -m benchmarks.cold_start out/demo --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.index --document docs/scale.md
+	$(BIN)/python -m benchmarks.approximate --document docs/scale.md
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
 	$(BIN)/python -m benchmarks.postgres --document docs/scale.md
 	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md

@@ -1,6 +1,6 @@
 """An approximate index at scale: how soon it answers, how much of the nearest it finds, and what it costs to build.
 
-    python -m benchmarks.approximate [--rows 10000000] [--document docs/benchmarks.md]
+    python -m benchmarks.approximate [--rows 10000000] [--document docs/scale.md]
 
 Clips of one modality (64 numbers, 100 classes that clips lie around) are put into an index with the engine `faiss`, as
 `avgzsl index` does, and into one with `memory`, which scans. Questions are points near classes, which neither index has

@@ -155,7 +155,7 @@ def old_rows(old: Path, real: Path | None, loop: Round, size: Size) -> list[Row]
     """Against another version: our steps, and the official loop's halves, which say whether it is a fair rendering."""
     named = subprocess.run(["git", "rev-parse", "--short=7", "HEAD"], cwd=old, capture_output=True, text=True)
     name = named.stdout.strip() or old.name
-    before, _ = alternating(old, ["--scale", str(size.scale), "--epochs", "3"], size.rounds)
+    before, _ = alternating(old, ["--scale", str(size.scale), "--epochs", "3"], rounds=2)
     fetch, learn = (statistics.median(values) / min(before) for values in (loop.fetch, loop.learn))
     rows: list[Row] = [
         (f"the official loop over the float32 step of {name} ({1000 * min(before):.0f} ms): fetching", f"{fetch:.1f} ×",
