@@ -51,6 +51,7 @@ class Record(BaseModel):
 
     @property
     def rows(self) -> int:
+        """Vectors of all files."""
         return sum(part.rows for part in self.parts)
 
 
