@@ -14,7 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 from avgzsl import cli
-from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive import clip_counts, clip_database, clip_selection, clip_table
 from avgzsl.archive.collection import open_index, writing
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
 from avgzsl.archive.retrieval import index_evaluate
