@@ -12,7 +12,7 @@ MODELS ?= ../shared/models
 
 SENTENCES ?= ../shared/data/descriptions/realset.csv
 
-.PHONY: demo app test races smoke check pins bench real realclips tune results clean
+.PHONY: demo app test races smoke check pins bench gpu real realclips tune results clean
 
 demo: $(STAMP)
 	rm -rf out/demo
@@ -48,18 +48,30 @@ check: $(STAMP)
 pins:
 	sh tools/pins.sh $(PYTHON)
 
+# OLD is a checkout of an older version with its environment, to be measured against
+OLD ?=
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.spine --real $(REAL) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.training --real $(REAL) $(if $(OLD),--old $(OLD)) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.closed_forms --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.seeds --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.steps --document docs/benchmarks.md
+	test -f out/demo/index/index.json || $(MAKE) demo
+	$(BIN)/python -m benchmarks.cold_start out/demo --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.index --document docs/scale.md
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
+	$(BIN)/python -m benchmarks.postgres --document docs/scale.md
 	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.decoding --clips $(CLIPS) --videos $(VIDEOS) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.overlap --clips $(CLIPS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.first_page $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.frozen_memory --models $(MODELS) --document docs/scale.md
 	$(BIN)/python -m benchmarks.damage --clips $(CLIPS) $(VIDEOS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.attack --document docs/security.md
+
+# on a machine with a GPU, by the Python and the torch that are there: no environment is made and nothing is fetched
+gpu:
+	PYTHONPATH=src $(PYTHON) -m benchmarks.gpu $(addprefix --part ,$(PART)) $(if $(PART),,--document docs/benchmarks.md)
 
 # hours: settings of every method for the tables of docs/results.md, as data; what was done is kept in out/tune
 TRIALS ?= 4

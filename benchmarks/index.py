@@ -6,9 +6,8 @@ Clips are generated in the common space (64 dimensions, 100 classes, a tenth wit
 put into an index batch by batch, as `avgzsl index` does. Queries are class vectors; each is answered in turn by a bare
 torch matrix product and topk over the fused vectors of mode `both`, by what proposes clips, and by the whole search,
 which ranks by the method's own distance. With plain Euclidean distances a second bare row has the two products, with
-sound and with picture, without which no clip's distance is known. Below them stand searches that are answered together
-(`benchmarks.batches`). LanceDB's approximate index (IVF_FLAT) is measured
-beside its scan; avgzsl does not use it.
+sound and with picture, without which no clip's distance is known. LanceDB's approximate index (IVF_FLAT) is measured
+beside its scan; avgzsl does not use it. Below stand searches that are answered together (`benchmarks.batches`).
 """
 
 import argparse

@@ -47,7 +47,10 @@ TESTS = {
     "experiments/pseudo_unseen": ["protocol", "tuning"],
     "experiments/calibration": ["calibration"],
     "learning/attention": ["attention", "avgzslnet", "cjme"],
-    "learning/training": ["training"],
+    "learning/training": ["training", "step_graph"],
+    "learning/written_step": ["written_step"],
+    "learning/optimisers": ["optimisers"],
+    "learning/step_graph": ["step_graph"],
     "archive/fused": ["index_fused"],
 }
 HELPERS = ("__init__", "conftest", "worlds", "index_world")

@@ -3,12 +3,11 @@
     python -m benchmarks.spine --document docs/benchmarks.md [--real DATA]
 
 Generates AudioSetZSL at scale 1 and measures, as ratios within one run, against limits measured in turn with what they
-limit: training against a 4096-square float32 matrix product, evaluation against bare distances and sorts, memory
-against the size of the features. Times are medians.
+limit: evaluation against bare distances and sorts, memory against the size of the features. Times are medians. Training
+has a command of its own, `benchmarks.training`.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -22,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import class_splits, open_dataset
@@ -31,16 +30,13 @@ from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
-from avgzsl.learning.sampling import PairSampler
-from avgzsl.learning.train_set import load_train_set
 from avgzsl.learning.training import Job
 from avgzsl.methods import build, dimensions
 from avgzsl.methods.avgzslnet import AVGZSLNet, Networks
 from avgzsl.scores.metrics import spread
 from benchmarks.tables import put
 
-FLOP_A_TUPLE = 6.14e6  # what the official step computes for a tuple: forward and backward through all of its networks
-ROUNDS = 15
+ROUNDS = 7
 THREE = [Mode("audio", "equal"), Mode("video", "equal"), Mode("both", "equal")]
 Row = tuple[str, str, str]
 
@@ -50,53 +46,6 @@ def seconds(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
-
-
-def training_rows(data: Dataset, precision: str) -> list[Row]:
-    """Training steps at batch 4096, a matrix product and the fetch of a step's clips, measured in turn."""
-    train_clips, classes = data.training()
-    method = build("avgzslnet", settings={"precision": precision})
-    assert isinstance(method, AVGZSLNet)
-    generator = Generator().manual_seed(0)
-    networks = Networks(dimensions(train_clips, classes), method, generator)
-    method.networks_ = networks
-    tensors = load_train_set(train_clips, classes, method.normalise, torch.device("cpu"), method.feature_type)
-    sampler = PairSampler(tensors.labels, len(classes), method.batch_size, method.class_prior)
-    optimiser = torch.optim.SGD(networks.without_attention().parameters(), method.lr, momentum=method.momentum)
-    square = torch.randn(4096, 4096, generator=generator)
-
-    def step(pairs: Tensor) -> None:
-        with torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext():
-            terms = method.loss(tensors, pairs, generator)
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
-        optimiser.step()
-
-    def fetch(pairs: Tensor) -> None:
-        clips = torch.unique(pairs.reshape(-1))
-        for modality in tensors.feature:
-            tensors.fetch(modality, clips)
-
-    batches: list[Tensor] = []
-    sampling = seconds(lambda: batches.extend(sampler.epoch(generator))) / sampler.steps
-    while len(batches) < ROUNDS + 2:
-        batches.extend(sampler.epoch(generator))
-    for batch in batches[:2]:
-        step(batch)
-    times: dict[str, list[float]] = {"step": [], "matmul": [], "fetch": []}
-    for batch in batches[2 : ROUNDS + 2]:
-        times["matmul"].append(seconds(lambda: square @ square))
-        times["step"].append(seconds(lambda batch=batch: step(batch)))
-        times["fetch"].append(seconds(lambda batch=batch: fetch(batch)))
-    median = {key: statistics.median(values) for key, values in times.items()}
-    tuples, peak = method.batch_size / median["step"], 2 * 4096**3 / median["matmul"]
-    share = (median["fetch"] + sampling) / median["step"]
-    return [
-        (f"training, {precision}: tuples/s at batch 4096", f"{tuples:,.0f}", ""),
-        (f"training, {precision}: × 6.14 MFLOP over the matmul rate ({peak / 1e9:.0f} GFLOP/s)",
-         f"{tuples * FLOP_A_TUPLE / peak:.2f}", "≥ 0.5, aim 1"),
-        (f"training, {precision}: share of the step spent fetching clips", f"{100 * share:.1f} %", "≤ 10 %"),
-    ]  # fmt: skip
 
 
 def evaluation_rows(data: Dataset) -> list[Row]:
@@ -126,7 +75,7 @@ def evaluation_rows(data: Dataset) -> list[Row]:
                     scores.sort(dim=0)
 
     whole(), bare()
-    pairs = [(seconds(whole), seconds(bare)) for _ in range(7)]
+    pairs = [(seconds(whole), seconds(bare)) for _ in range(ROUNDS)]
     ratio = statistics.median(a / b for a, b in pairs)
     took = statistics.median(a for a, _ in pairs)
     return [
@@ -198,7 +147,7 @@ def run_all(real: Path | None) -> str:
         rows += loading_rows(path)
         data = open_dataset(path)
         size = sum(f.nbytes for clips in data.splits.values() for f in (clips.audio, clips.video) if f is not None)
-        rows += training_rows(data, "float32") + training_rows(data, "bf16") + evaluation_rows(data)
+        rows += evaluation_rows(data)
         del data
         rows += memory_rows(path, work, size)
     rows += real_rows(real) if real is not None and real.is_dir() else []

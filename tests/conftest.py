@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small arrays, several test processes: threads only get in the way
 
 os.environ["AVGZSL_STATE"] = tempfile.mkdtemp(prefix="avgzsl-test-state-")  # before test files copy the environment
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))  # else Ray writes one into the user's home
 from jaxtyping import install_import_hook
 
 install_import_hook("avgzsl", "beartype.beartype")
@@ -73,3 +75,12 @@ def pgvector_url(pgvector_server, monkeypatch) -> str:
     for name, value in pgvector_server.environment.items():
         monkeypatch.setenv(name, value)
     return pgvector_server.new_database()
+
+
+@pytest.fixture(scope="session")
+def milvus_url():
+    """The address of a real server of Milvus; the tests that need one share it."""
+    from tests.milvus_server import running
+
+    with running() as url:
+        yield url

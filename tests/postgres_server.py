@@ -22,6 +22,7 @@ import pytest
 USER = "keeper"
 _DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 _START = 60  # seconds
+_NOBODY = 65534
 
 
 def with_pgvector() -> Path:
@@ -70,6 +71,14 @@ class Postgres:
         secret.chmod(0o644)  # below a folder that only its user may enter
         self.run("initdb", "-D", self.data, "-U", USER, "--pwfile", secret, "-A", "scram-sha-256", "--no-sync",
                  "--locale=C", "-E", "UTF8")  # fmt: skip
+
+    def write(self, name: str, content: str) -> None:
+        """A file among its data."""
+        path = self.data / name
+        path.write_text(content)
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            os.chown(path, _NOBODY, _NOBODY)
 
     def start(self, **settings: object) -> "Postgres":
         """Start it; it is not waited for."""
@@ -133,7 +142,7 @@ class Postgres:
 
     def _as_user(self) -> dict:
         shown = {"cwd": self.folder, "env": {"PATH": os.defpath, "LC_ALL": "C", "PGPASSWORD": self.password}}
-        return {**shown, "user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else shown
+        return {**shown, "user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else shown
 
 
 def _directory_of(process: Path) -> str:
@@ -145,7 +154,9 @@ def _directory_of(process: Path) -> str:
 
 @contextmanager
 def cluster(programs: Path, count: int = 1) -> Iterator[list[Postgres]]:
-    """So many servers, of which the first one has databases; none is started. They end with the block."""
+    """So many servers, none of which is made or started. They end with the block."""
+    if not Path("/proc/self/cwd").exists():
+        pytest.skip("no /proc, by which the processes of a server are told")
     password = secrets.token_hex(8)
     root = Path(tempfile.mkdtemp(prefix="avgzsl-pg-"))
     servers = [Postgres(programs, root / str(i), password) for i in range(count)]
@@ -154,12 +165,11 @@ def cluster(programs: Path, count: int = 1) -> Iterator[list[Postgres]]:
         for server in servers:
             server.folder.mkdir(mode=0o700)
             if os.geteuid() == 0:
-                os.chown(server.folder, 65534, 65534)
+                os.chown(server.folder, _NOBODY, _NOBODY)
         try:
             servers[0].run("postgres", "--version")
         except (PermissionError, AssertionError) as problem:
             pytest.skip(f"no user that may run PostgreSQL here: {problem}")
-        servers[0].make()
         yield servers
     finally:
         for server in servers:
@@ -171,4 +181,5 @@ def cluster(programs: Path, count: int = 1) -> Iterator[list[Postgres]]:
 def running() -> Iterator[Postgres]:
     """A server with pgvector."""
     with cluster(with_pgvector()) as (server,):
+        server.make()
         yield server.start().wait()

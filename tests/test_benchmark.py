@@ -15,8 +15,10 @@ from avgzsl.experiments import benchmark as grid
 from avgzsl.experiments.benchmark import Entry, benchmark
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
+from avgzsl.support import device
 from avgzsl.support.progress import Step
 from avgzsl.types import DataChoice
+from tests.processes import wait_for
 
 USUAL = DataChoice(class_split="class-split")
 RIDGE = Entry("ridge", "least-squares", {"": {"ridge": 0.01}})
@@ -124,6 +126,43 @@ def test_a_damaged_cell_is_a_clear_error(data, out, tmp_path):
         (tmp_path / "cells" / name).write_text('{"rows": [')
     with pytest.raises(RunError, match="delete it, and it is computed again"):
         benchmark(data, [RIDGE], tmp_path, seeds=range(1), choice=USUAL, processes=1)
+
+
+def device_taken(workers, entry, cell, device, path, choice, folder):
+    """In the place of a cell's work: says which device it has, and goes on when two cells have begun."""
+    mine = folder / f"{device.replace(':', '-')}.busy"
+    with mine.open("x"):  # which fails where the device has a cell already
+        (folder / f"{cell.seed}.begun").touch()
+        wait_for(lambda: len(list(folder.glob("*.begun"))) >= 2)
+    mine.unlink()
+    return grid.Result(entry.label, cell, [], f"{device} of {workers}, process {os.getpid()}")
+
+
+def test_each_gpu_has_a_process_with_one_cell_at_a_time(data, tmp_path, monkeypatch):
+    """With a stand-in for the number of GPUs."""
+    monkeypatch.setattr("avgzsl.support.device.gpus", lambda: ["cuda:0", "cuda:1"])
+    monkeypatch.setattr(grid, "_compute_beside", device_taken)
+    found = benchmark(data, [RIDGE], tmp_path, choice=USUAL, seeds=range(6))
+    said = [result.error for result in found]
+    assert {text.split(",")[0] for text in said} == {"cuda:0 of 2", "cuda:1 of 2"}
+    assert len(set(said)) == 2  # a process a device, and no other
+
+
+@pytest.mark.parametrize(
+    ("there", "most", "calls", "expected"),
+    [
+        (["cuda:0", "cuda:1"], None, 9, ["cuda:0", "cuda:1"]),
+        (["cuda:0", "cuda:1"], 3, 9, ["cuda:0", "cuda:1", "cuda:0"]),
+        (["cuda:0", "cuda:1"], None, 1, ["cuda:0"]),
+        (["cuda:0"], 1, 9, ["cuda:0"]),
+        ([], 2, 9, ["cpu", "cpu"]),
+        ([], None, 9, ["cpu"] * 4),
+    ],
+)
+def test_devices_of_processes(monkeypatch, there, most, calls, expected):
+    monkeypatch.setattr(device, "gpus", lambda: there)
+    monkeypatch.setattr(device, "cores", lambda: 4)
+    assert device.devices_of_workers(most, calls) == expected
 
 
 CHILD = """

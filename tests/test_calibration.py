@@ -20,6 +20,7 @@ from avgzsl.experiments.calibration import (
 from avgzsl.experiments.gallery import REJECTED, gallery_of, reject_threshold
 from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode, Numbers
+from avgzsl.experiments.train_evaluate import train
 from avgzsl.methods import Method, build
 from tests.worlds import world
 
@@ -205,3 +206,19 @@ def test_numbers_of_a_record_are_finite(tmp_path, value):
     (tmp_path / RECOGNITION).write_text(json.dumps(GOOD).replace("0.5", value).replace("-1.0", value))
     with pytest.raises(RunError, match="remove it and make it anew"):
         read_recognition(tmp_path)
+
+
+def test_training_embeds_validation_clips_once_a_look_and_once_at_its_end(data, tmp_path, monkeypatch):
+    """Numbers, thresholds and the lines of likely hits are chosen from the same embeddings."""
+    settings = {"epochs": 4, "batch_size": 32, "lr": 0.01, "attention_epochs": 1}
+    method, embedded = build("avgzslnet", settings=settings), []
+    whole = type(method).embed_clips
+
+    def counted(self, clips):
+        embedded.append(len(clips))
+        return whole(self, clips)
+
+    monkeypatch.setattr(type(method), "embed_clips", counted)
+    run = train(data, method, out=tmp_path / "run", validate_every=2)
+    assert embedded == [len(data.split("val"))] * 3  # two looks, and the end
+    assert read_recognition(run.folder) is not None

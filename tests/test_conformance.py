@@ -54,6 +54,13 @@ def test_one_method_is_the_default_and_one_its_baseline():
     assert len(marked("untrained")) == len(marked("yardstick")) == 1
 
 
+@pytest.mark.parametrize("mark", ["default", "baseline", "control", "untrained", "yardstick"])
+def test_a_mark_is_found_by_the_line_that_says_it(mark):
+    """Else a method that is marked in another way would not be imported, and not be found."""
+    own = [name for name in methods() if method_class(name).__module__.startswith("avgzsl.")]
+    assert marked(mark) == [name for name in own if getattr(method_class(name), mark)]
+
+
 def test_what_goes_through_clips_in_chunks_is_known_to_the_suite():
     for name in methods():
         method_class(name)

@@ -113,6 +113,21 @@ def test_an_interrupted_training_ends_in_the_same_bytes(name, data, tmp_path):
     assert [key for key in whole if not torch.equal(whole[key], resumed[key])] == []
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_recorded_steps_have_the_bytes_of_steps_that_are_called(precision, optimiser):
+    whole, settings = world(), {"precision": precision, "optimiser": optimiser, "lr": 0.01}
+    called, recorded, again = (
+        fitted("avgzslnet", whole, settings=settings, record_steps=record).state() for record in (False, True, True)
+    )
+    assert [key for key in called if not torch.equal(called[key], recorded[key])] == []
+    assert [key for key in called if not torch.equal(again[key], recorded[key])] == []
+
+
+def test_a_recorded_training_that_is_interrupted_ends_in_the_same_bytes(tmp_path):
+    test_an_interrupted_training_ends_in_the_same_bytes("avgzslnet", world(), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "modality"),
     [

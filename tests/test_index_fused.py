@@ -229,16 +229,31 @@ def qdrant_here(monkeypatch):
 
 
 ENGINES = sorted(engines())
+SERVERS = ("qdrant", "pgvector", "pgvector-hnsw", "milvus")
+
+
+@pytest.fixture
+def url_of(request, tmp_path_factory):
+    """Where a server is, or the shards of an engine of several, for `collection_of`."""
+
+    def url(engine):
+        if engine == "sharded":
+            place = tmp_path_factory.mktemp("shards")
+            return {"url": f"memory={place / 'one'},{place / 'two'},memory-bf16={place / 'three'}"}
+        real = {"pgvector": "pgvector_url", "pgvector-hnsw": "pgvector_url", "milvus": "milvus_url"}
+        return {"url": request.getfixturevalue(real[engine])} if engine in real else {}
+
+    return url
 
 
 @pytest.mark.parametrize(
-    ("engine", "similarity"),  # qdrant's local mode is brute force in Python: one similarity is enough of it
-    [(e, s) for e in ENGINES for s in SIMILARITIES if e != "qdrant" or s == "euclidean"],
+    ("engine", "similarity"),  # of a server, the one similarity that asks it twice is enough
+    [(e, s) for e in ENGINES for s in SIMILARITIES if e not in SERVERS or s == "euclidean"],
 )
-def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp_path, big, qdrant_here):
+def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp_path, big, qdrant_here, url_of):
     clips, text = big
     modes = MODES if engine == "memory" else MODES[2:]
-    collection = collection_of(tmp_path, clips, similarity, engine, modes)
+    collection = collection_of(tmp_path, clips, similarity, engine, modes, **url_of(engine))
     for mode in modes:
         for t in text:
             found = nearest(collection, here(t), 10, mode)

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from avgzsl.media import sound as sounds
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import SoundNeeds, Span
 from tests.media_files import numbered, tone, write
@@ -109,6 +110,16 @@ def test_where_a_part_cancels_that_part_is_heard_and_the_rest_is_the_mean(tmp_pa
     expected = channels.mean(axis=0)
     expected[2 * RATE : 4 * RATE] = channels[0, 2 * RATE : 4 * RATE]
     np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("at_once", [1, 30_000, 100_000])
+def test_the_mean_is_the_same_however_much_of_it_is_taken_at_once(tmp_path, monkeypatch, at_once):
+    """Frames lie across the half seconds for which it is decided whether channels cancel."""
+    channels = np.concatenate([stereo(0.5), stereo(-1.0), stereo(0.3, seed=1), stereo(-0.999)], axis=1)
+    file = write(tmp_path / "a.flac", (), channels, rate=RATE, sound_codec="flac", layout="stereo", samples="flt")
+    whole = decode(file, Span(0.3, 7.7), sound=SOUND).waveform
+    monkeypatch.setattr(sounds, "_AT_ONCE", at_once)
+    np.testing.assert_array_equal(decode(file, Span(0.3, 7.7), sound=SOUND).waveform, whole)
 
 
 def test_a_pair_in_antiphase_among_six_channels_and_one_channel_alone(tmp_path):

@@ -1,5 +1,8 @@
 """Networks: shapes, explicit randomness, dropout by its definition."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -16,6 +19,30 @@ def test_parameter_counts_of_the_official_sizes():
     assert count(Projection(1024, 256, 64, 0.5, generator())) == 1024 * 256 + 256 + 256 * 64 + 64
     assert count(Decoder(64, 128, 300, generator())) == 64 * 128 + 128 + 128 * 300 + 300
     assert count(Attention(2048, generator())) == 2 * 2048 + 2048 + 1
+
+
+def test_weights_are_those_of_a_layer_that_pytorch_leaves_undrawn():
+    """`skip_init` does the same, and imports sympy for it, a third of a second in every command."""
+    before = torch.get_rng_state()
+    found = linear_layer(7, 5, generator(3))
+    assert torch.equal(torch.get_rng_state(), before)
+    layer, drawn = nn.utils.skip_init(nn.Linear, 7, 5), generator(3)
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.uniform_(-(7**-0.5), 7**-0.5, generator=drawn)
+    assert torch.equal(found.weight, layer.weight) and torch.equal(found.bias, layer.bias)
+    assert linear_layer(7, 5, generator(3), bias=False).bias is None
+
+
+def test_no_layer_imports_sympy():
+    script = "import sys, torch; from avgzsl.methods import build\n"
+    script += "for name in ('avgzslnet', 'f-vaegan', 'apn', 'ale', 'avca'):\n"
+    script += "    method = build(name)\n"
+    script += "    if hasattr(method, 'build'): method.build({'audio': 4, 'video': 5, 'text': 3}, torch.Generator())\n"
+    script += "    if hasattr(method, 'layer'): method.layer(4, 3, torch.Generator())\n"
+    script += "print('sympy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_init_is_pytorchs_default_distribution_and_hangs_on_the_generator():

@@ -284,9 +284,8 @@ def test_three_real_servers_of_which_one_is_killed(tmp_path, monkeypatch):
     """PostgreSQL, each with a password of its own; nothing that was acknowledged is lost."""
     with cluster(with_pgvector(), 3) as servers:
         for number, server in enumerate(servers, 1):
-            if number > 1:  # the first one is made
-                server.password = secrets.token_hex(8)
-                server.make()
+            server.password = secrets.token_hex(8)
+            server.make()
             monkeypatch.setenv(f"PGPASSWORD_{number}", server.password)
         for server in servers:
             server.start()

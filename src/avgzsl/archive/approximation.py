@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from avgzsl.archive import clip_selection, clip_table
+from avgzsl.archive import clip_selection
 from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_selection import is_among
 from avgzsl.archive.collection import View
 from avgzsl.archive.proposals import proposals
+from avgzsl.archive.where import Condition
 
 _LEAST = 16  # so many are asked for at least
 _GROWTH = 16  # at most, where a condition or removed clips leave too few
@@ -28,15 +29,21 @@ class Ranked(NamedTuple):
 
 
 def approximately(
-    seen: View, asked: Asked, top: int, candidates: int, allowed: Int64[np.ndarray, " n"] | None = None
+    seen: View,
+    asked: Asked,
+    top: int,
+    candidates: int,
+    allowed: Int64[np.ndarray, " n"] | None = None,
+    itself: Condition = (),
 ) -> Ranked:
     """The `top` best of so many `candidates` for each of them; fewer only where the engine has no more.
 
-    Of the clips that are `allowed`, where it is given; as many of those are candidates, too.
+    Of the clips that are `allowed`, where it is given; as many of those are candidates, too. The
+    engine `filters_itself` by the condition `itself`.
     """
-    applied, dead = seen.state.applied, clip_table.dead(seen.db)
-    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end)
-    propose = proposals(seen, asked, certain=False)
+    applied, dead = seen.state.applied, seen.dead()
+    waiting = clip_selection.positions_within(seen.db, applied, seen.state.end, itself) if itself else seen.waiting()
+    propose = proposals(seen, asked, certain=False, condition=itself)
     n = enough = candidates * max(top, _LEAST)
     while True:
         proposed = propose(n, -np.inf)

@@ -45,10 +45,16 @@ def positions(db: sqlite3.Connection, condition: Condition = ()) -> Int64[np.nda
     return ascending(db, f"select position from clips where {statement} order by position", values)
 
 
-def positions_within(db: sqlite3.Connection, start: int, end: int) -> Int64[np.ndarray, " n"]:
-    """Positions of clips from `start` up to, and without, `end`, ascending. Raises DataError for what are none."""
-    statement = "select position from clips where position >= ? and position < ? order by position"
-    return ascending(db, statement, (start, end))
+def positions_within(
+    db: sqlite3.Connection, start: int, end: int, condition: Condition = ()
+) -> Int64[np.ndarray, " n"]:
+    """Positions from `start` up to, and without, `end`, of clips that meet a condition, ascending.
+
+    Raises DataError for what are none.
+    """
+    wanted, values = _sql_of(condition)
+    statement = f"select position from clips where position >= ? and position < ? and {wanted} order by position"
+    return ascending(db, statement, (start, end, *values))
 
 
 def page(db: sqlite3.Connection, after: int, offset: int, limit: int) -> Int64[np.ndarray, " n"]:

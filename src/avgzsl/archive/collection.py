@@ -21,7 +21,18 @@ from avgzsl.archive.addends import addends_of, seen_text
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_database import Connection
 from avgzsl.archive.clip_table import IndexedClip, State
-from avgzsl.archive.engines import Engine, address, drop, engines, is_approximate, open_engine, scans
+from avgzsl.archive.engines import (
+    PLUGINS,
+    Engine,
+    Filtering,
+    address,
+    drop,
+    engines,
+    filters,
+    is_approximate,
+    open_engine,
+    scans,
+)
 from avgzsl.archive.fused import Space
 from avgzsl.archive.index_record import RECORD, IndexRecord, read_record, require_searchable, require_shape
 from avgzsl.archive.readers import Known, Readers
@@ -163,10 +174,12 @@ class View:
         """Positions of removed and replaced clips, ascending."""
         return self.known.of("dead", lambda: clip_table.dead(self.db))
 
-    def waiting(self) -> Int64[np.ndarray, " n"]:
-        """Positions of the clips that the engine does not have yet, ascending."""
-        now = self.state
-        return self.known.of("waiting", lambda: clip_selection.positions_within(self.db, now.applied, now.end))
+    def waiting(self, condition: Condition = ()) -> Int64[np.ndarray, " n"]:
+        """Positions of the clips that the engine does not have yet, of those that meet a condition; ascending."""
+        start, end = self.state.applied, self.state.end
+        return self.known.of(
+            ("waiting", condition), lambda: clip_selection.positions_within(self.db, start, end, condition)
+        )
 
 
 def drop_vectors(collection: Collection) -> None:
@@ -197,7 +210,7 @@ def open_index(
     if os.path.lexists(folder / RECORD):
         require_no_links(folder, DataError)
     record = read_record(folder)
-    if record.engine not in engines():
+    if record.engine not in PLUGINS.names():
         raise UnknownNameError(f"{folder}: {unknown('engine', record.engine, engines())}")
     where = None if url is None else address(record.engine, url)
     run = load_run(folder / RUN, method)
@@ -300,10 +313,15 @@ def apply(collection: Collection, db: sqlite3.Connection, enough: int = _APPLY) 
         positions = clip_selection.positions_within(db, start, end)
         rows = stored[positions]
         clips = embeddings.unpack(rows, collection.record)
+        known = clip_table.clips_at(db, positions) if filters(collection.record.engine) else []
         for mode in collection.stored:
             keep, vectors, lengths = vectors_of(collection.record, collection.space(mode), clips, rows)
             clip_table.lengthen(db, lengths)
-            collection.engine(mode).upsert(positions[keep], vectors)
+            engine = collection.engine(mode)
+            if isinstance(engine, Filtering):
+                engine.upsert_known(positions[keep], vectors, [known[row] for row in np.flatnonzero(keep)])
+            else:
+                engine.upsert(positions[keep], vectors)
         clip_table.set_applied(db, end)
 
 

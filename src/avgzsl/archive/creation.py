@@ -10,7 +10,7 @@ from pathlib import Path
 
 from avgzsl.archive import clip_database, clip_table, embeddings
 from avgzsl.archive.collection import ENGINE, RUN, STORES, Collection, drop_vectors, open_index
-from avgzsl.archive.engines import address, engines
+from avgzsl.archive.engines import PLUGINS, address, engines
 from avgzsl.archive.index_checks import require_recall_used
 from avgzsl.archive.index_record import RECORD, WHOLE, Cut, describe, write_record
 from avgzsl.archive.recall_record import RECALL
@@ -47,7 +47,7 @@ def create(
     Raises DataError when something else is in the folder, AvgzslError when another process is at it, UnknownNameError,
     ConfigError for the engine.
     """
-    if engine not in engines():
+    if engine not in PLUGINS.names():
         raise UnknownNameError(unknown("engine", engine, engines()))
     given = None if url is None else address(engine, url)
     made = Collection(folder, describe(run, engine, address(engine, given), decoder, cut, recall), run, given)

@@ -18,7 +18,7 @@ from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_selection import is_among
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, View, view_of
-from avgzsl.archive.proposals import Fault, Need, Proposals, proposals, proposed
+from avgzsl.archive.proposals import Fault, Need, Proposals, filters_itself, proposals, proposed
 from avgzsl.archive.recall_record import measured
 from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError, DataError
@@ -136,27 +136,32 @@ def _search(seen: View, one: Sought) -> _Search:
 
 def _nearest(seen: View, one: Sought) -> Generator[Need, Proposals, tuple[Ranked, float | None]]:
     """The nearest clips, best first; and the recall, where it is not certain that they are."""
-    asked = Asked(one.point, one.mode, one.corrected)
-    allowed = None if one.condition is None else seen.positions(one.condition)
+    asked, itself = Asked(one.point, one.mode, one.corrected), _itself(seen, one)
+    allowed = None if one.condition is None or itself else seen.positions(one.condition)
     if allowed is not None and len(allowed) <= _direct(seen):
         return Ranked(*best(*score(seen, allowed, asked), one.top)), None
     if seen.collection.approximate and one.mode in seen.collection.stored:
         known = measured(seen.collection, one.mode)
         if known is not None:
-            return approximately(seen, asked, one.top, known.candidates, allowed), known.recall
-    return (yield from _certain(seen, asked, one.top, allowed)), None
+            return approximately(seen, asked, one.top, known.candidates, allowed, itself), known.recall
+    return (yield from _certain(seen, asked, one.top, allowed, itself)), None
+
+
+def _itself(seen: View, one: Sought) -> Condition:
+    """The condition of a search where the engine itself finds the clips that meet it; else an empty one."""
+    return one.condition if one.condition and filters_itself(seen, one.mode, one.condition) else ()
 
 
 def _certain(
-    seen: View, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None
+    seen: View, asked: Asked, top: int, allowed: Int64[np.ndarray, " n"] | None, itself: Condition
 ) -> Generator[Need, Proposals, Ranked]:
     """The nearest clips, best first, for certain: of what answers."""
-    applied, propose = seen.state.applied, proposals(seen, asked)
+    applied, propose, waiting = seen.state.applied, proposals(seen, asked, condition=itself), seen.waiting(itself)
     n, least, is_tight = _first(seen, top, allowed), -np.inf, False
     while True:
-        proposed, rest, absent = yield Need(asked, propose, n, least)
+        proposed, rest, absent = yield Need(asked, propose, n, least, itself)
         known = np.unique(proposed[(proposed >= 0) & (proposed < applied) & ~is_among(proposed, seen.dead())])
-        candidates = np.concatenate([known, seen.waiting()])
+        candidates = np.concatenate([known, waiting])
         if allowed is not None:
             candidates = candidates[is_among(candidates, allowed)]
         found = best(*score(seen, candidates, asked), top)

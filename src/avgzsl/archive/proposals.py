@@ -20,10 +20,12 @@ from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.bounds import bound, reach
 from avgzsl.archive.clip_selection import Having
 from avgzsl.archive.collection import View
-from avgzsl.archive.engines import BatchScanner, PartialAnswer
+from avgzsl.archive.engines import BatchScanner, Engine, Filtering, PartialAnswer, filters
 from avgzsl.archive.fused import Question, Space, question
+from avgzsl.archive.recall_record import measured
 from avgzsl.archive.scanned import ALONE, scanned
 from avgzsl.archive.vectors import addend_name
+from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.scores.largest import Largest, Write, largest
@@ -45,8 +47,21 @@ Propose = Callable[[int, float], Proposals]
 """(n, least): of all clips that may score `least`, the n that may score most."""
 
 
-def proposals(seen: View, asked: Asked, certain: bool = True) -> Propose:
+def filters_itself(seen: View, mode: Mode, condition: Condition) -> bool:
+    """Whether the engine finds the clips of a mode that meet a condition, so that nobody else need look for them."""
+    collection = seen.collection
+    if not seen.state.applied or mode not in collection.stored or not filters(collection.record.engine):
+        return False
+    if collection.approximate and measured(collection, mode) is None:  # then it is not asked at all
+        return False
+    engine = collection.engine(mode)
+    return isinstance(engine, Filtering) and engine.answers(condition)
+
+
+def proposals(seen: View, asked: Asked, certain: bool = True, condition: Condition = ()) -> Propose:
     """Of the clips that the engine has; where it has to be `certain`, an approximate engine is not asked.
+
+    Only such as meet the condition, if there is one, which the engine `filters_itself`.
 
     Raises AvgzslError where it refuses, DataError where clips are missing.
     """
@@ -62,7 +77,7 @@ def proposals(seen: View, asked: Asked, certain: bool = True) -> Propose:
                 _require_all(seen, stored, collection.engine(stored).count())
                 collection.checked.add(stored)
     if by_engine:
-        return _by_engine(seen, asked)
+        return _by_engine(seen, asked, condition)
     return _best_of(lambda: np.concatenate([most[0] for most in scanned(seen, [asked])]))
 
 
@@ -70,12 +85,16 @@ Fault = AvgzslError | MemoryError
 
 
 class Need(NamedTuple):
-    """What a search needs to go on: the `n` proposals that may score most, of those that may score `least`."""
+    """What a search needs to go on: the `n` proposals that may score most, of those that may score `least`.
+
+    With a `condition`, of the clips that meet it, which the engine `filters_itself`.
+    """
 
     asked: Asked
     propose: Propose
     n: int
     least: float
+    condition: Condition = ()
 
 
 def proposed(seen: View, needs: Mapping[int, Need]) -> dict[int, Proposals | Fault]:
@@ -114,6 +133,8 @@ def _together(seen: View, needs: Sequence[Need]) -> list[Proposals] | None:
     by_engine = mode in collection.stored
     if not seen.state.applied or not collection.scans or (by_engine and collection.approximate):
         return None
+    if any(need.condition for need in needs):
+        return None
     engine = collection.engine(mode if by_engine else ALONE[0])
     if not isinstance(engine, BatchScanner):
         return None
@@ -122,8 +143,7 @@ def _together(seen: View, needs: Sequence[Need]) -> list[Proposals] | None:
     if any(need.least > -np.inf for need in needs):  # their first products are kept
         return None
     n = [need.n for need in needs]
-    blocks = scanned(seen, [need.asked for need in needs])
-    found = largest(_next_of(blocks), seen.state.applied, n, [-np.inf] * len(n))
+    found = largest(_next_of(scanned(seen, [need.asked for need in needs])), seen.state.applied, n, [-np.inf] * len(n))
     return [_up_to(some, k) for some, k in zip(found, n, strict=True)]
 
 
@@ -158,7 +178,7 @@ def _extremes(seen: View, mode: Mode) -> _Extremes:
     return _Extremes(clip_table.longest(seen.db, str(mode)), clip_table.greatest(seen.db, addend_name(mode), 0.0))
 
 
-def _by_engine(seen: View, asked: Asked) -> Propose:
+def _by_engine(seen: View, asked: Asked, condition: Condition) -> Propose:
     """By the engine's largest inner products."""
     mode, space, extremes = asked.mode, seen.collection.space(asked.mode), _extremes(seen, asked.mode)
 
@@ -166,13 +186,19 @@ def _by_engine(seen: View, asked: Asked) -> Propose:
         query, enough = _inquiry(asked, space, extremes, least)
         absent: tuple[str, ...] = ()
         try:
-            found = seen.collection.engine(mode).query(query.vector, n, enough)
+            found = _products(seen.collection.engine(mode), query.vector, n, enough, condition)
         except PartialAnswer as some:
             found, absent = (some.positions, some.products), some.absent
-        complete = enough == -np.inf and not absent and not seen.collection.approximate
+        complete = enough == -np.inf and not absent and not condition and not seen.collection.approximate
         return _answered(seen, query, extremes, found, n, complete)._replace(absent=absent)
 
     return propose
+
+
+def _products(engine: Engine, vector: Float32[np.ndarray, " e"], n: int, least: float, condition: Condition) -> Largest:
+    if condition and isinstance(engine, Filtering):
+        return engine.query_where(vector, n, least, condition)
+    return engine.query(vector, n, least)
 
 
 def _by_batches(seen: View, engine: BatchScanner, needs: Sequence[Need]) -> list[Proposals]:

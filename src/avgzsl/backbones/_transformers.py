@@ -66,7 +66,7 @@ class TransformerBackbone:
         """Of each clip, what the model makes of its inputs."""
         out: list[Tensor] = [torch.empty(0)] * len(clips)
         for places in self._groups(clips):
-            rows = self._rows(np.concatenate([clips[place] for place in places]))
+            rows = self._rows([clips[place] for place in places])
             parts = rows.split([len(clips[place]) for place in places])
             for place, part in zip(places, parts, strict=True):
                 out[place] = part
@@ -94,10 +94,17 @@ class TransformerBackbone:
             groups.setdefault(clip.shape[1:], []).append(place)
         return groups.values()
 
-    def _rows(self, inputs: Shaped[np.ndarray, "u ..."]) -> Float[Tensor, "u d"]:
+    def _rows(self, clips: Sequence[Shaped[np.ndarray, "_u ..."]]) -> Float[Tensor, "u d"]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            parts = torch.from_numpy(inputs).split(self.at_once)
-            return torch.cat([self.rows(part.to(self.device)).float().cpu() for part in parts])
+            parts = self._inputs(clips).split(self.at_once)
+            return torch.cat([self.rows(part).float() for part in parts]).cpu()
+
+    def _inputs(self, clips: Sequence[Shaped[np.ndarray, "_u ..."]]) -> Shaped[Tensor, "u ..."]:
+        """Those of all clips, on the device; it fetches them by itself where they lie in page-locked memory."""
+        if self.device.type == "cpu":
+            return torch.from_numpy(np.concatenate(clips))
+        moved = [torch.from_numpy(np.ascontiguousarray(clip)).to(self.device, non_blocking=True) for clip in clips]
+        return torch.cat(moved)
 
 
 def filter_of(processor: Any, where: object) -> Literal["bilinear", "bicubic"]:

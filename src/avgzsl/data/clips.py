@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import torch
@@ -161,11 +162,18 @@ class ClipSet:
             audio=None if self.audio is None else self.audio[index],
             video=None if self.video is None else self.video[index],
             labels=self.labels[index],
-            ids=self.ids[index.numpy()],
+            ids=self.ids[index.numpy(force=True)],
             has_audio=self.has_audio[index],
             has_video=self.has_video[index],
             sequences={modality: sequences.take(index) for modality, sequences in self.sequences.items()},
         )
+
+    def to(self, device: torch.device) -> "ClipSet":
+        """Features, labels and marks on a device; what lies there already is not copied, and sequences stay."""
+        parts = {"audio": self.audio, "video": self.video, "labels": self.labels}
+        parts |= {"has_audio": self.has_audio, "has_video": self.has_video}
+        moved: dict[str, Any] = {name: None if part is None else part.to(device) for name, part in parts.items()}
+        return replace(self, **moved)
 
     def where(self, mask: Bool[Tensor, " n"]) -> "ClipSet":
         """The clips where `mask` is true; all of them are given back as they are, uncopied."""

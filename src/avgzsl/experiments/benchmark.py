@@ -1,10 +1,11 @@
 """A grid of cells, method x class split x seed, each computed once and kept; only missing cells run."""
 
 import json
-import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from avgzsl.experiments.code_version import code_version
 from avgzsl.methods import Method, MethodChoice, build, find_method, settings_of
 from avgzsl.support.arguments import check_arguments, check_list, seeds_of
 from avgzsl.support.children import Children, Lost
+from avgzsl.support.device import cores, devices_of_workers
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.python_file import PREFIX
 from avgzsl.support.registry import unknown
@@ -160,28 +162,46 @@ def is_computed(
 def _run(
     missing: Sequence[tuple[Entry, Cell]], datasets: Mapping[str, Dataset], folder: Path, processes: int | None
 ) -> Iterator[Result]:
-    """Cells as they finish. Each process has its share of the cores, so that they do not fight over them."""
+    """Cells as they finish. Each process has its GPU, where there are any, and its share of the cores."""
     if not missing:
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(processes or cores, len(missing))
+    devices = devices_of_workers(processes, len(missing))
     only_here = any(dataset.choice is None for dataset in datasets.values()) or any(
         not isinstance(entry.method, str) and not _importable(entry.method) for entry, _ in missing
     )
-    if workers == 1 or only_here:  # no pool: a script or notebook can call this anywhere
-        yield from (_compute(entry, cell, datasets[cell.class_split], None, folder) for entry, cell in missing)
-        return
-    threads = max(1, cores // workers)
-    with Children(workers) as children:  # how long a cell may take is not known; one that dies is heard of
-        running = {}
+    if len(devices) == 1 or only_here:  # no pool: a script or notebook can call this anywhere
         for entry, cell in missing:
-            path, choice = place_of(datasets[cell.class_split])
-            running[children.submit(_compute_beside, threads, entry, cell, path, choice, folder)] = entry.label, cell
-        for future in as_completed(running):
-            try:
-                yield future.result()
-            except Lost as lost:
-                yield Result(*running[future], [], f"its process was ended ({lost}); is there memory left?")
+            yield _compute(entry, cell, datasets[cell.class_split], None, folder, devices[0])
+    else:
+        yield from _side_by_side(missing, datasets, folder, devices)
+
+
+def _side_by_side(
+    missing: Sequence[tuple[Entry, Cell]], datasets: Mapping[str, Dataset], folder: Path, devices: Sequence[str]
+) -> Iterator[Result]:
+    """A process a device, each with a cell at a time: a GPU is never asked for more than its own."""
+    waiting = deque(missing)
+    running: dict[Future[Result], tuple[Entry, Cell, tuple[str, Children]]] = {}
+    with ExitStack() as stack:
+        # how long a cell may take is not known; a process that dies is heard of
+        free = [(device, stack.enter_context(Children(1))) for device in devices]
+        while waiting or running:
+            while waiting and free:
+                (entry, cell), (device, child) = waiting.popleft(), free.pop(0)
+                where = (device, *place_of(datasets[cell.class_split]), folder)
+                future = child.submit(_compute_beside, len(devices), entry, cell, *where)
+                running[future] = entry, cell, (device, child)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                entry, cell, worker = running.pop(future)
+                free.append(worker)
+                yield _result_of(future, entry.label, cell)
+
+
+def _result_of(future: Future[Result], label: str, cell: Cell) -> Result:
+    try:
+        return future.result()
+    except Lost as lost:
+        return Result(label, cell, [], f"its process was ended ({lost}); is there memory left?")
 
 
 def _importable(method: type[Method] | Method) -> bool:
@@ -190,12 +210,12 @@ def _importable(method: type[Method] | Method) -> bool:
     return module != "__main__" and not module.startswith(PREFIX)
 
 
-def _compute_beside(threads: int, *arguments: Any) -> Result:
+def _compute_beside(workers: int, entry: Entry, cell: Cell, device: str, path: Path, *of_data: Any) -> Result:
     import torch
 
-    torch.set_num_threads(threads)
-    entry, cell, path, choice, folder = arguments
-    return _compute(entry, cell, _opened(path, choice), None, folder)
+    torch.set_num_threads(max(1, cores() // workers))
+    choice, folder = of_data
+    return _compute(entry, cell, _opened(path, choice), None, folder, device)
 
 
 @lru_cache(maxsize=8)
@@ -204,13 +224,16 @@ def _opened(path: Path, choice: DataChoice | None) -> Dataset:
     return as_dataset(path, choice)
 
 
-def _compute(entry: Entry, cell: Cell, data: Path | Dataset, choice: DataChoice | None, folder: Path) -> Result:
+def _compute(
+    entry: Entry, cell: Cell, data: Path | Dataset, choice: DataChoice | None, folder: Path, device: str
+) -> Result:
     """One cell; its file is written whole before anyone hears of it."""
     from avgzsl.experiments.trial import tested
 
     try:
         calibration: Calibration = cell.calibration  # type: ignore[assignment]
-        rows = tested(as_dataset(data, choice), entry.method, cell.settings, cell.seed, calibration, cell.stretch)
+        opened = as_dataset(data, choice)
+        rows = tested(opened, entry.method, cell.settings, cell.seed, calibration, cell.stretch, device)
         write_cell(folder, cell, rows)
         return Result(entry.label, cell, rows)
     except AvgzslError as problem:

@@ -92,16 +92,17 @@ class Recognition(BaseModel):
         return method.lines if chosen is None else replace(method.lines, **chosen.model_dump())
 
 
-def calibrate_recognition(method: Method, dataset: Dataset) -> Recognition | None:
+def calibrate_recognition(method: Method, dataset: Dataset, gallery: Gallery | None = None) -> Recognition | None:
     """Numbers and thresholds from the validation clips; None without such clips, or without finite scores for them.
 
-    Numbers need validation clips of seen and of unseen classes; thresholds a clip whose class is found.
+    Numbers need validation clips of seen and of unseen classes; thresholds a clip whose class is found. `gallery` has
+    these clips as the method embeds them, where they are at hand.
     """
     val, classes = dataset.splits.get("val"), dataset.classes
     if val is None or not len(val):
         return None
     both_groups = classes.both_groups(val.labels)
-    gallery = gallery_of(method, val, classes)
+    gallery = gallery or gallery_of(method, val, classes)
     modes = gallery.modes
     try:
         numbers = choose_numbers([gallery] if both_groups else [], modes)

@@ -8,6 +8,7 @@ have a fingerprint.
 
 import ast
 import importlib.util
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -66,7 +67,7 @@ def _file(module: str) -> Path | None:
 def _imports(source: bytes, package: str) -> tuple[tuple[str, str], ...]:
     """Each `from X import name` as (X, name), each `import X` as (X, ""), wherever they stand."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             found += [(one.name, "") for one in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -74,3 +75,12 @@ def _imports(source: bytes, package: str) -> tuple[tuple[str, str], ...]:
             origin = importlib.util.resolve_name(origin, package) if node.level else origin
             found += [(origin, one.name) for one in node.names]
     return tuple(found)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements, wherever they stand; the expressions in them, most of what there is, import nothing."""
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        inside = getattr(node, block, ())
+        for statement in inside if isinstance(inside, list) else ():
+            yield statement
+            yield from _statements(statement)

@@ -78,7 +78,8 @@ class Gallery:
 
     def to_stretch(self) -> "Gallery":
         """The same clips, and seen classes as the method knows them, which may be more than their text."""
-        return replace(self, text=self.method.embed_classes(self.classes.text, self.classes.seen), stretched=True)
+        text = self.method.embed_classes(self.classes.text, self.classes.seen.cpu()).to(self.labels.device)
+        return replace(self, text=text, stretched=True)
 
     def complete(self, mode: Mode, weight: float | None = None) -> Problem | None:
         """Scores and labels of the clips that have all of the mode's modalities; None where no clip has."""
@@ -106,7 +107,7 @@ class Gallery:
         scores = self.method.compare(clips, self.text, *mode, own.weight)
 
         def of_clips(name: str) -> Float64[Tensor, " m"]:
-            values = torch.full((len(clips),), getattr(own, name), dtype=torch.float64)
+            values = torch.full((len(clips),), getattr(own, name), dtype=torch.float64, device=scores.device)
             if mode.modality == "both":
                 for modality in MODALITIES:
                     alone = clips.has(modality) & ~clips.has("both")
@@ -148,8 +149,11 @@ class Gallery:
 
 
 def gallery_of(method: Method, clips: ClipSet, classes: ClassTable) -> Gallery:
-    """Embed clips and the classes in which their labels count."""
-    return Gallery(method, method.embed_clips(clips), clips.labels, classes, method.embed_text(classes.text))
+    """Embed clips and the classes in which their labels count; scores are then made where the embeddings lie."""
+    embeddings, text = method.embed_clips(clips), method.embed_text(classes.text)
+    at = embeddings.has_audio.device
+    marked = replace(classes, seen=classes.seen.to(at))
+    return Gallery(method, embeddings, clips.labels.to(at), marked, text.to(at))
 
 
 def reject_threshold(scores: Float[Tensor, " n"]) -> float:

@@ -105,7 +105,7 @@ def train(
     history: list[Record] = []
     job = replace(
         job_of(dataset, seed, device),
-        monitor=validation_monitor(unfitted, validate_on or dataset) if validate_every else None,
+        monitor=validation_monitor(unfitted, validate_on or dataset, device) if validate_every else None,
         monitor_every=max(validate_every, 1),
         progress=_keep_history(folder, history, checkpoint_seconds, progress),
         checkpoint=folder / runs.CHECKPOINT,
@@ -144,19 +144,31 @@ def _keep_history(folder: Path, history: list[Record], seconds: float, progress:
 
 def _calibrate(run: runs.Run, dataset: Dataset) -> None:
     """Write what recognition takes from the validation clips, unless it is there or they give nothing."""
-    if not (run.folder / RECOGNITION).exists():
-        recognition = calibrate_recognition(run.method, dataset)
-        if recognition is not None:
-            # a run's encoders are known to a room above: it is asked through the front door
-            lines = avgzsl.choose_lines(run, dataset)
-            write_recognition(run.folder, recognition.model_copy(update={"lines": lines}))
+    val = dataset.splits.get("val")
+    if (run.folder / RECOGNITION).exists() or val is None or not len(val):
+        return
+    gallery = gallery_of(run.method, val, dataset.classes)
+    recognition = calibrate_recognition(run.method, dataset, gallery)
+    if recognition is not None:
+        # a run's encoders are known to a room above: it is asked through the front door
+        lines = avgzsl.choose_lines(run, dataset, gallery=gallery)
+        write_recognition(run.folder, recognition.model_copy(update={"lines": lines}))
 
 
-def validation_monitor(method: Method, dataset: Dataset) -> Callable[[], Mapping[str, float]] | None:
-    """Gives validation S, U and HM, by `validate`, of the method as it is; None without clips of unseen classes."""
+def validation_monitor(
+    method: Method, dataset: Dataset, device: str = "cpu"
+) -> Callable[[], Mapping[str, float]] | None:
+    """Gives validation S, U and HM, by `validate`, of the method as it is; None without clips of unseen classes.
+
+    Where the method can embed clips that lie on the device, they are brought there once, and scored there.
+    """
     val, classes = dataset.splits.get("val"), dataset.classes
     if val is None or not classes.both_groups(val.labels):
         return None
+
+    at = pick_device(device)
+    if method.follows_clips and not val.sequences:
+        val = val.to(at)
 
     def look() -> Mapping[str, float]:
         figures = validate(method, val, classes)

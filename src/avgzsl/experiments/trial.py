@@ -29,6 +29,7 @@ def tested(
     seed: int,
     calibration: Calibration,
     stretch: bool,
+    device: str = "auto",  # noqa: PT028, it is no test
 ) -> list[dict[str, Any]]:
     """Fit the method and test it in every mode that it and the clips allow; rows as in `results.json`.
 
@@ -36,9 +37,9 @@ def tested(
     validation clips with the penalty that is best on the tested ones, where these are of seen and unseen classes. It
     tells a lucky division from a good method, and chooses nothing.
     """
-    fitted = build(method, settings=settings).fit(*dataset.training(), job_of(dataset, seed))
+    fitted = build(method, settings=settings).fit(*dataset.training(), job_of(dataset, seed, device))
     gallery = gallery_of(fitted, dataset.split("test"), dataset.classes)
-    known = calibration_galleries(gallery, dataset, calibration, seed)
+    known = calibration_galleries(gallery, dataset, calibration, seed, device)
     measured, _ = measured_with(gallery, known, gallery.modes, stretch)
     rows = result_rows(measured, dataset.classes.names, calibration)
     if calibration == "val" and dataset.classes.both_groups(gallery.labels):

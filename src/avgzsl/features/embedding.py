@@ -7,23 +7,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Int
 
 from avgzsl.backbones import Backbone, PreparingBackbone, SteppingBackbone, Steps
-from avgzsl.errors import AvgzslError
+from avgzsl.errors import AvgzslError, MediaError, WeightsError
 from avgzsl.features.clip_steps import ClipSteps
 from avgzsl.media.needs import Decoded, SoundNeeds, Span
 from avgzsl.media.workers import Request
+from avgzsl.support.weights import identify
 from avgzsl.types import MODALITIES, Modality
 
 Backbones = Mapping[Modality, Backbone]
 
 
 class Task(NamedTuple):
-    """A span of a file, to be embedded."""
+    """A span of a file, to be embedded; with `hashed`, the outcome is to have the hash of the file."""
 
     file: Path
     span: Span
+    hashed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,7 @@ class Outcome:
     """The features of a clip: a vector for each modality that it has and that is embedded; or the error instead.
 
     `info` are the facts of its file (`avgzsl.media.needs.Decoded.info`). `sequences` have the steps of which each
-    vector is the mean, where they were asked for.
+    vector is the mean, where they were asked for. `sha256` is of the whole file, where the task asked for it.
     """
 
     audio: Float32[np.ndarray, " _a"] | None = None
@@ -39,6 +42,7 @@ class Outcome:
     info: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     sequences: Mapping[Modality, ClipSteps] = field(default_factory=dict)
+    sha256: str | None = None
 
 
 def requests(batch: Iterable[Task], backbones: Backbones) -> Iterator[Request]:
@@ -49,6 +53,22 @@ def requests(batch: Iterable[Task], backbones: Backbones) -> Iterator[Request]:
     needs: dict[Modality, Any] = {modality: backbone.needs for modality, backbone in backbones.items()}
     prepare = {m: backbone.prepare for m, backbone in backbones.items() if isinstance(backbone, PreparingBackbone)}
     return (Request(task.file, task.span, needs.get("video"), needs.get("audio"), prepare) for task in batch)
+
+
+def page_locked(clip: Decoded | AvgzslError, backbones: Backbones) -> Decoded | AvgzslError:
+    """The clip, what a backbone on CUDA is fed of it moved to memory that the card fetches without the processor."""
+    if isinstance(clip, AvgzslError):
+        return clip
+    inputs = {
+        modality: torch.from_numpy(content).pin_memory().numpy() if _on_cuda(backbones[modality]) else content
+        for modality, content in clip.inputs.items()
+    }
+    return replace(clip, inputs=inputs)
+
+
+def _on_cuda(backbone: Backbone) -> bool:
+    device = getattr(backbone, "device", None)
+    return isinstance(device, torch.device) and device.type == "cuda"
 
 
 def embed_batch(
@@ -77,6 +97,26 @@ def embed_batch(
                 feature["sequences"] = {**outcomes[place].sequences, modality: own}
             outcomes[place] = replace(outcomes[place], **feature)
     return outcomes
+
+
+def with_hashes(batch: Sequence[Task], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes of the tasks, with the hashes that they ask for, or the error where a file cannot be read."""
+    return [_hashed(task, outcome) if task.hashed else outcome for task, outcome in zip(batch, outcomes, strict=True)]
+
+
+def _hashed(task: Task, outcome: Outcome) -> Outcome:
+    try:
+        return replace(outcome, sha256=file_hash(task.file))
+    except MediaError as problem:
+        return Outcome(error=outcome.error or str(problem))
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of a media file. Raises MediaError when it cannot be read."""
+    try:
+        return identify(file).sha256
+    except (OSError, WeightsError) as problem:
+        raise MediaError(f"{file}: cannot be read ({problem})") from problem
 
 
 def _before_embedding(clip: Decoded | AvgzslError, backbones: Backbones) -> Outcome:

@@ -18,6 +18,7 @@ from avgzsl.features.engines import BackboneSetup
 from avgzsl.features.feature_store import Store, StoredClip, is_store, write
 from avgzsl.features.journal import JOURNAL, Journal, open_journal
 from avgzsl.features.manifest import Row, is_text, printable, read_clips
+from avgzsl.features.new_files import NewFiles
 from avgzsl.features.store_record import Part
 from avgzsl.features.window_clips import cut, measure
 from avgzsl.support import own_folders
@@ -73,6 +74,7 @@ class _Work:
     rows: Sequence[Row]
     root: Path
     journal: Journal
+    files: NewFiles
     failures: dict[str, str]
     waiting: deque[list[Row]] = field(default_factory=deque)
     extracted: int = 0
@@ -134,7 +136,7 @@ def extract(
         journal.keep_sequences(keep_sequence)
         if window is not None:
             rows = cut(rows, window, hop, measure(rows, journal, root, setup.processes))
-        work = _Work([*rows, *unnamed], root, journal, {row.id: _UNNAMED for row in unnamed})
+        work = _Work([*rows, *unnamed], root, journal, NewFiles(journal, root), {row.id: _UNNAMED for row in unnamed})
         _embed_all(work, run(_batches(work, batch), setup, backbones), progress)
         store = _finish(folder, work, records, classes, text)
         pass_mark_on(root, folder)
@@ -190,7 +192,7 @@ def _batches(work: _Work, size: int) -> Iterator[list[Task]]:
     for start in range(0, len(work.rows), size):
         if pending := [row for row in work.rows[start : start + size] if not _is_done(work, row)]:
             work.waiting.append(pending)
-            yield [Task(work.root / row.path, row.span) for row in pending]
+            yield [Task(work.root / row.path, row.span, work.files.hashed_with(row)) for row in pending]
 
 
 def _embed_all(work: _Work, batches: Iterator[list[Outcome]], progress: Progress | None) -> None:
@@ -209,7 +211,7 @@ def _is_done(work: _Work, row: Row) -> bool:
     """Whether there is nothing (more) to do for a clip."""
     try:
         if row.id not in work.failures:
-            work.journal.current(work.root, row.path)
+            work.files.look_at(row)
     except MediaError as problem:
         work.failures[row.id] = str(problem)
     work.done += (done := row.id in work.failures or work.journal.has(row))
@@ -219,7 +221,11 @@ def _is_done(work: _Work, row: Row) -> bool:
 def _keep(work: _Work, rows: list[Row], outcomes: list[Outcome]) -> None:
     good: list[tuple[Row, Outcome]] = []
     for row, outcome in zip(rows, outcomes, strict=True):
-        problem = outcome.error or _changed(work, row)
+        try:
+            work.files.note(row, outcome)
+            problem = outcome.error or _changed(work, row)
+        except MediaError as unread:
+            problem = str(unread)
         if problem is None:
             good.append((row, outcome))
         else:

@@ -16,15 +16,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from avgzsl.errors import AvgzslError, MediaError, RunError, WeightsError
+from avgzsl.errors import AvgzslError, MediaError, RunError
 from avgzsl.features.clip_steps import ClipSteps
-from avgzsl.features.embedding import Outcome
+from avgzsl.features.embedding import Outcome, file_hash
 from avgzsl.features.encoder_record import EncoderRecord
 from avgzsl.features.manifest import Row
 from avgzsl.features.store_record import Part
 from avgzsl.media.version import DECODER
 from avgzsl.support.trust import require_own_journal, require_regular
-from avgzsl.support.weights import identify
 from avgzsl.types import MODALITIES, Modality
 
 JOURNAL = "journal.sqlite"
@@ -99,9 +98,9 @@ class Journal:
             status, noted = (root / path).stat(), self.file(path)
             if noted is not None and (status.st_size, status.st_mtime_ns) == noted[:2]:
                 return noted
-            state = FileState(status.st_size, status.st_mtime_ns, identify(root / path).sha256)
-        except (OSError, WeightsError) as problem:
+        except OSError as problem:
             raise MediaError(f"{root / path}: cannot be read ({problem})") from problem
+        state = FileState(status.st_size, status.st_mtime_ns, file_hash(root / path))
         self.set_file(path, state)
         return state
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from avgzsl.errors import AvgzslError, MediaError
+from avgzsl.features.embedding import file_hash
 from avgzsl.features.journal import FileState, Journal
 from avgzsl.features.manifest import Row, clip_id
 from avgzsl.media.needs import Span
@@ -24,14 +25,30 @@ def cut(rows: Sequence[Row], window: float, hop: float | None, durations: Mappin
 def measure(rows: Sequence[Row], journal: Journal, root: Path, workers: int) -> dict[str, float | None]:
     """Seconds of each file of which a clip goes to the end; None where that cannot be known."""
     states: dict[str, FileState] = {}
+    new: list[str] = []
     for path in dict.fromkeys(row.path for row in rows if row.end is None):
+        if journal.file(path) is None:
+            new.append(path)
+            continue
         with suppress(MediaError):  # extraction will meet it again, and say so
             states[path] = journal.current(root, path)
+    with ThreadPoolExecutor(workers) as threads:
+        hashed = threads.map(_state, [root / path for path in new])
+        states |= {path: state for path, state in zip(new, hashed, strict=True) if state is not None}
     unknown = [path for path, state in states.items() if state.duration is None]
     probed = dict(zip(unknown, _probed([root / path for path in unknown], workers), strict=True))
     for path, duration in probed.items():
         journal.set_file(path, states[path]._replace(duration=duration))
     return {path: state.duration for path, state in states.items()} | probed
+
+
+def _state(file: Path) -> FileState | None:
+    """None for a file that cannot be read: as above."""
+    try:
+        status = file.stat()
+        return FileState(status.st_size, status.st_mtime_ns, file_hash(file))
+    except (OSError, MediaError):
+        return None
 
 
 def _probed(files: list[Path], workers: int) -> Iterator[float | None]:

@@ -81,9 +81,11 @@ def joint_weights(
 
     The target is made from the step's own embeddings, detached.
     """
-    both = data.has["audio"][rows] & data.has["video"][rows]
-    full = both.nonzero().squeeze(1)
     alpha = embedded[0].new_full((len(rows),), 0.5)
+    if data.complete["audio"] and data.complete["video"]:  # a search for those that have both would be waited for
+        full = torch.arange(len(rows), device=rows.device)
+    else:
+        full = (data.has["audio"][rows] & data.has["video"][rows]).nonzero().squeeze(1)
     if len(full) < 2:  # batch statistics need two clips
         return alpha, alpha.new_zeros(())
     audio, video = (z.detach()[full] for z in embedded)

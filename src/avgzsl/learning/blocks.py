@@ -79,7 +79,10 @@ class NormedProjection(nn.Module):
         self.relu = relu
 
     def forward(
-        self, x: Float[Tensor, "m d"], rows: Int[Tensor, " n"] | None = None, generator: Generator | None = None
+        self,
+        x: Float[Tensor, "m d"],
+        rows: Int[Tensor, " n"] | slice | None = None,
+        generator: Generator | None = None,
     ) -> Float[Tensor, "_n e"]:
         """Embed x, or with `rows` x[rows]: clips p and then as many clips q, each half by its own statistics."""
         hidden = self.first.linear(bounded(x))

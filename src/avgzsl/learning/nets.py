@@ -4,6 +4,8 @@ Weights and dropout take their random numbers from a generator that the caller o
 the call is at rest: dropout is off.
 """
 
+from functools import cache
+
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
@@ -13,9 +15,21 @@ _LARGEST = 1e6
 _RANGE = 2**16  # of the random bits of a number that is kept or dropped
 
 
+class _UndrawnLinear(nn.Linear):
+    """A linear layer before its weights are drawn."""
+
+    def reset_parameters(self) -> None:
+        """Nothing: PyTorch draws weights here by the global random state (its `skip_init` imports sympy)."""
+
+
+def undrawn_layer(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
+    """A linear layer whose weights are yet to be drawn, on the default device; the global random state is not moved."""
+    return _UndrawnLinear(n_in, n_out, bias)
+
+
 def linear_layer(n_in: int, n_out: int, generator: Generator, bias: bool = True) -> nn.Linear:
     """A linear layer with PyTorch's default weights, U(±1/sqrt(n_in)), drawn from an explicit generator."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias, device=torch.get_default_device())
+    layer = undrawn_layer(n_in, n_out, bias)
     bound = n_in**-0.5
     with torch.no_grad():
         for weight in layer.parameters():
@@ -31,12 +45,20 @@ def unit_rows(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return x / length.clamp(min=tiny)
 
 
-def take_rows(x: Float[Tensor, "m d"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+def take_rows(x: Float[Tensor, "m d"], rows: Int[Tensor, " n"] | slice) -> Float[Tensor, "_n d"]:
     """x[rows], with a gradient that has the same bytes each time: rows that come more than once are summed in order.
 
     On a GPU the gradient of `index_select` sums them in the order in which threads happen to come.
     """
-    return x[rows] if x.is_cuda else x.index_select(0, rows)
+    return x[rows] if isinstance(rows, slice) or x.is_cuda else x.index_select(0, rows)
+
+
+def distinct(rows: Int[Tensor, " n"]) -> tuple[Int[Tensor, " u"], Int[Tensor, " n"] | slice]:
+    """The rows without repetitions, and where in these each one stands.
+
+    On a GPU they are left as they are: how many there are would have to be waited for, which takes longer than a layer.
+    """
+    return torch.unique(rows, return_inverse=True) if rows.device.type == "cpu" else (rows, slice(None))
 
 
 def bounded(x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
@@ -103,17 +125,23 @@ def dropout_relu(x: Float[Tensor, "n d"], p: float, generator: Generator | None)
     """
     if generator is None or p == 0:
         return x.relu()
-    if p == 0.5:
-        bytes_ = torch.empty((x.numel() + 7) // 8, dtype=torch.uint8, device=x.device).random_(generator=generator)
-        keep = _BITS.to(x.device, x.dtype).index_select(0, bytes_.int()).view(-1)[: x.numel()].view_as(x)
-    else:
-        keep = (torch.rand(x.shape, generator=generator, device=x.device) >= p).to(x.dtype) / (1 - p)
-    out: Tensor = _DropoutReLU.apply(x, keep, p)
+    out: Tensor = _DropoutReLU.apply(x, keep_mask(x, p, generator), p)
     return out
 
 
-# row k: the eight bits of k, times the 1/(1-p) of p = 1/2
-_BITS = 2 * ((torch.arange(256)[:, None] >> torch.arange(8)) & 1).float()
+def keep_mask(x: Float[Tensor, "n d"], p: float, generator: Generator) -> Float[Tensor, "n d"]:
+    """What `dropout_relu` multiplies x by: 0 with probability p, else 1/(1-p)."""
+    if p != 0.5:
+        return (torch.rand(x.shape, generator=generator, device=x.device) >= p).to(x.dtype) / (1 - p)
+    bytes_ = torch.empty((x.numel() + 7) // 8, dtype=torch.uint8, device=x.device).random_(generator=generator)
+    keep: Tensor = _bits(x.device, x.dtype).index_select(0, bytes_.int()).view(-1)[: x.numel()].view_as(x)
+    return keep
+
+
+@cache
+def _bits(device: torch.device, dtype: torch.dtype) -> Float[Tensor, "256 8"]:
+    """Row k holds the eight bits of k, times the 1/(1-p) of p = 1/2. Kept: a copy to a GPU would wait for it."""
+    return 2 * ((torch.arange(256, device=device)[:, None] >> torch.arange(8, device=device)) & 1).to(dtype)
 
 
 class Projection(nn.Module):
@@ -128,7 +156,7 @@ class Projection(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "m d"],
-        rows: Int[Tensor, " n"] | None = None,
+        rows: Int[Tensor, " n"] | slice | None = None,
         generator: Generator | None = None,
     ) -> Float[Tensor, "_n e"]:
         """Embed the clips x, or with `rows` x[rows]: the first layer then meets each distinct clip only once."""

@@ -32,9 +32,12 @@ class TrainSet:
     def fetch(self, modality: Modality, rows: Int[Tensor, " r"]) -> Float[Tensor, "r _d"]:
         """Feature rows, in a buffer that the next fetch of the modality fills again.
 
-        Fresh memory at every step would cost more, in page faults, than the copy itself.
+        Fresh memory at every step would cost more, in page faults, than the copy itself. A GPU has no such faults, and
+        a recorded step (`learning/step_graph.py`) keeps its own memory.
         """
         features = self.feature[modality]
+        if features.is_cuda:
+            return features.index_select(0, rows)
         if modality not in self.buffer or len(self.buffer[modality]) < len(rows):
             self.buffer[modality] = features.new_empty(len(rows), features.shape[1])
         out = self.buffer[modality][: len(rows)]

@@ -21,14 +21,15 @@ from torch import Generator, Tensor, nn
 
 from avgzsl.errors import ConfigError
 from avgzsl.learning.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from avgzsl.learning.optimisers import SGD, Adam, Optimiser
 from avgzsl.learning.sampling import ClassPrior
-from avgzsl.learning.turns import Turn, optimiser_tensors, restore_optimisers, step_through
+from avgzsl.learning.step_graph import RecordedStep, record_on_cuda
+from avgzsl.learning.turns import Gradients, Terms, Turn, optimiser_tensors, restore_optimisers, step_of, step_through
 from avgzsl.support.progress import Progress, Step
 from avgzsl.support.weights import Encoder
 
 SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
 Record = dict[str, Any]
-_SECOND_BETA = 0.999  # of adam
 _THRESHOLD = 1e-4  # of the best HM, which a look has to exceed
 
 
@@ -84,6 +85,7 @@ class Job:
     they stand, which spares a copy. `encoders` are those of `audio`, `video` and `text`, where the data knows them, and
     `models` the folder of their weights: a method that learns little looks at what the features are. `all_text` is the
     text of all classes that the data names, unseen ones included, one row each: for `text_prepare=ez-all-names` alone.
+    With `record_steps`, written-out steps on a GPU are recorded once and replayed (`learning/step_graph.py`).
     """
 
     seed: int = 0
@@ -98,6 +100,7 @@ class Job:
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     models: Path | None = None
     all_text: Tensor | None = field(default=None, compare=False)
+    record_steps: bool = True
 
 
 @runtime_checkable
@@ -115,7 +118,7 @@ class Stage:
 
     `loss` gives its terms by name, which are added; `further` turns of a step have weights and a loss of their own, and
     an optimiser each. Stages of a fit share a checkpoint, in the order of their `number`; `generator` is all the
-    randomness that sampler and losses have.
+    randomness that sampler and losses have. `written` is that of the first turn (`learning.turns.Turn`).
     """
 
     number: int
@@ -127,11 +130,12 @@ class Stage:
     schedule: Schedule
     generator: Generator
     further: tuple[Turn, ...] = ()
+    written: Callable[[Any], tuple[Terms, Gradients]] | None = None
 
     @property
     def turns(self) -> tuple[Turn, ...]:
         """All turns of a step, in their order."""
-        return Turn(self.trained, self.loss), *self.further
+        return Turn(self.trained, self.loss, written=self.written), *self.further
 
 
 def train(stage: Stage, job: Job) -> None:
@@ -147,7 +151,8 @@ def train(stage: Stage, job: Job) -> None:
         raise ConfigError(
             f"patience={schedule.patience} stops by validation HM, but there is no validation; set it to 0"
         )
-    loop = _Loop(stage, job, [_optimiser(schedule, turn.trained) for turn in stage.turns])
+    optimisers = [_optimiser(schedule, turn) for turn in stage.turns]
+    loop = _Loop(stage, job, optimisers, _steps(stage, job, optimisers))
     loop.resume()
     if loop.finished:
         return
@@ -189,27 +194,34 @@ def plateaus(looks: Sequence[float], patience: int) -> int:
     return drops
 
 
-def _optimiser(schedule: Schedule, module: nn.Module) -> torch.optim.Optimizer:
-    if schedule.optimiser == "adam":
-        betas = (schedule.momentum, _SECOND_BETA)
-        # fused: one pass over the weights, where the plain one takes ten
-        return torch.optim.Adam(module.parameters(), schedule.lr, betas, weight_decay=schedule.weight_decay, fused=True)
-    return torch.optim.SGD(
-        module.parameters(), schedule.lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay
-    )
+def _optimiser(schedule: Schedule, turn: Turn) -> Optimiser:
+    make = Adam if schedule.optimiser == "adam" else SGD
+    return make(turn.trained.parameters(), schedule.lr, schedule.momentum, schedule.weight_decay)
 
 
-def _run_steps(stage: Stage, optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, float]:
-    """One pass over the batches; the mean of each term. Raises ConfigError when the loss diverges."""
+def _steps(stage: Stage, job: Job, optimisers: Sequence[Optimiser]) -> list[Callable[[Any], Terms]]:
+    """The step of each turn; recorded on a GPU where it is written out, for its course then hangs on no value."""
     device, bf16 = stage.generator.device, stage.schedule.precision == "bf16"
     precision = partial(torch.autocast, device.type, torch.bfloat16) if bf16 else nullcontext
-    means = step_through(stage.turns, optimisers, stage.sampler.epoch(stage.generator), precision, device)
+    steps: list[Callable[[Any], Terms]] = []
+    for turn, optimiser in zip(stage.turns, optimisers, strict=True):
+        step = step_of(turn, optimiser, precision)
+        recorded = _records(device) and job.record_steps and turn.written is not None
+        steps.append(RecordedStep(step, optimiser, stage.generator, record_on_cuda) if recorded else step)
+    return steps
+
+
+def _records(device: torch.device) -> bool:
+    return device.type == "cuda"
+
+
+def _check_finite(stage: Stage, means: Mapping[str, float]) -> None:
+    """Raises ConfigError when the loss diverges."""
     bad = [key for key, value in means.items() if not isfinite(value)]
-    weights = (weight for turn in stage.turns for weight in turn.trained.parameters())
-    if bad or not all(bool(torch.isfinite(weight).all()) for weight in weights):
+    finite = [torch.isfinite(weight).all() for turn in stage.turns for weight in turn.trained.parameters()]
+    if bad or not bool(torch.stack(finite).all()):
         what, lr = ", ".join(bad) or "weights", stage.schedule.lr
         raise ConfigError(f"the loss is no longer finite ({what}); lr={lr} is too high here, lower it")
-    return means
 
 
 def _out_of_patience(records: list[Record], patience: int) -> bool:
@@ -224,7 +236,8 @@ class _Loop:
 
     stage: Stage
     job: Job
-    optimisers: list[torch.optim.Optimizer]
+    optimisers: list[Optimiser]
+    steps: list[Callable[[Any], Terms]]
     epoch: int = 0
     finished: bool = False
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -243,9 +256,10 @@ class _Loop:
         """Train for an epoch and look at validation where it is time; the record, which is in the history."""
         stage, job, schedule = self.stage, self.job, self.stage.schedule
         rate = learning_rate(schedule, self.epoch, self.looks())
-        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
-            group["lr"] = rate
-        terms = _run_steps(stage, self.optimisers)
+        for optimiser in self.optimisers:
+            optimiser.rate = rate
+        terms = step_through(stage.turns, self.steps, stage.sampler.epoch(stage.generator))
+        _check_finite(stage, terms)
         self.epoch += 1
         record: Record = {"stage": stage.name, "epoch": self.epoch, "lr": rate, "loss": sum(terms.values()), **terms}
         if job.monitor is not None and (self.epoch == schedule.epochs or self.epoch % job.monitor_every == 0):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
+_FULL = 1  # channels, among which none is a low-frequency one beside others
 _PLANES = 8  # of a frame, beyond which PyAV (18.1) reads past their end
 
 
@@ -33,11 +34,15 @@ def full_range(frame: Any, name: str) -> Shaped[np.ndarray, "c n"]:
 
     `name` is the name of the stream's layout, as of `layout_of`.
     """
-    names = [channel.name for channel in frame.layout.channels]
+    layout = frame.layout
+    count = layout.nb_channels
+    planes = _planes(frame, count)
+    if count <= _FULL:
+        return planes
+    names = [channel.name for channel in layout.channels]
     listed_names = name.partition("(")[2].rstrip(")").split("+")
     if len(listed_names) == len(names) and set(names) == {"NONE"}:
         names = listed_names
-    planes = _planes(frame, len(names))
     full = [i for i, channel in enumerate(names) if not channel.startswith("LFE")] or list(range(len(names)))
     samples: np.ndarray = planes[full]
     return samples
@@ -49,9 +54,10 @@ def _planes(frame: Any, count: int) -> np.ndarray:
     if frame.format.is_planar and count < _PLANES:
         planes: np.ndarray = frame.to_ndarray()
         return planes
-    pieces = [frame]
-    if frame.format.is_planar:
-        pieces = av.AudioResampler(format=frame.format.packed, layout=frame.layout).resample(frame)
+    if not frame.format.is_planar:
+        packed: np.ndarray = frame.to_ndarray().reshape(-1, count).T
+        return packed
+    pieces = av.AudioResampler(format=frame.format.packed, layout=frame.layout).resample(frame)
     return np.concatenate([piece.to_ndarray().reshape(-1, count) for piece in pieces]).T
 
 

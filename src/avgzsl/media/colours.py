@@ -20,12 +20,14 @@ _READ_AS = {3: _UNSPECIFIED, 10: 9}
 _UNSUPPORTED = {8: "YCgCo", 11: "YDzDx", 12: "derived from primaries", 13: "derived from primaries", 14: "ICtCp"}
 
 
-def rgb(frame: Any, width: int, height: int, kernel: Any = None) -> UInt8[np.ndarray, "h w 3"]:
+def rgb(frame: Any, width: int, height: int, kernel: Any = None, scaler: Any = None) -> UInt8[np.ndarray, "h w 3"]:
     """A frame as RGB, resized to `width` x `height` pixels; colours of high range (PQ, HLG) are tone-mapped.
 
-    `kernel` is one of `av.video.reformatter.Interpolation`. Raises MediaError for colours that are coded otherwise than
-    above.
+    `kernel` is one of `av.video.reformatter.Interpolation`; a `scaler` of that module keeps what it has set up from one
+    frame to the next. Raises MediaError for colours that are coded otherwise than above.
     """
+    from av.video.reformatter import VideoReformatter
+
     matrix = frame.colorspace
     if matrix not in _SUPPORTED and not frame.format.is_rgb and len(frame.format.components) > 2:
         if matrix not in _READ_AS:
@@ -33,6 +35,7 @@ def rgb(frame: Any, width: int, height: int, kernel: Any = None) -> UInt8[np.nda
             raise MediaError(f"its colours are coded in a way that is not read ({name}); convert it to BT.709")
         frame.colorspace = _READ_AS[matrix]
     high_range = frame.color_trc in NAMES
-    resized = frame.reformat(width, height, "rgb48le" if high_range else "rgb24", interpolation=kernel, threads=1)
+    scaler, form = scaler or VideoReformatter(), "rgb48le" if high_range else "rgb24"
+    resized = scaler.reformat(frame, width, height, form, interpolation=kernel, threads=1)
     picture: np.ndarray = resized.to_ndarray()
     return tone_mapped(picture, frame.color_trc, frame.color_primaries) if high_range else picture

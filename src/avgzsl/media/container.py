@@ -15,6 +15,9 @@ from avgzsl.media.kinds import LOCKED, is_locked, require_known
 MOST_PIXELS = 1 << 26
 """Larger pictures are refused: a small file can hold one that fills the memory."""
 
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+"""FFmpeg's name of MP4, QuickTime and their kin."""
+
 STILLS = ("bmp_pipe", "jpeg_pipe", "jpegxl_pipe", "png_pipe", "ppm_pipe", "tiff_pipe", "webp_pipe")
 
 # What recordings and archives come in. None of these opens another file or address: playlists (hls, dash, concat, sdp)
@@ -64,7 +67,7 @@ def opened(path: Path) -> Iterator[Any]:
 
     check_file(path)
     require_known(path)
-    with ExitStack() as stack, _decoder_messages():
+    with ExitStack() as stack, decoder_messages():
         stream = stack.enter_context(os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb"))
         container = av.open(stream, options=_OPTIONS, metadata_errors="replace", io_open=_refuse)
         yield stack.enter_context(container)
@@ -96,7 +99,7 @@ def check_file(path: Path) -> os.stat_result:
 
 
 @contextmanager
-def _decoder_messages() -> Iterator[None]:
+def decoder_messages() -> Iterator[None]:
     """Inside, an error of av carries the decoder's last message; none of its messages reaches the terminal."""
     import av
 

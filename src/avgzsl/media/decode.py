@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.errors import MediaError
-from avgzsl.media.container import media_errors
+from avgzsl.media.container import media_errors, opened
 from avgzsl.media.needs import Decoded, FrameNeeds, SoundNeeds, Span
+from avgzsl.media.opening import Opening
 from avgzsl.media.pictures import pictures
 from avgzsl.media.sound import waveform
-from avgzsl.media.tracks import SLACK, Tracks, survey
+from avgzsl.media.tracks import SLACK, Tracks, survey, tracks_of
 
 LONGEST = 600.0
 """Seconds decoded at once, so that memory is bounded."""
@@ -29,15 +30,18 @@ def decode(
     not read, without picture and sound, shorter than the span, or too large; ConfigError for impossible needs.
     """
     path = Path(path)
-    with media_errors(path):
-        tracks = survey(path)
+    with media_errors(path), opened(path) as container:
+        tracks = tracks_of(path, container)
         start, end = within(span, tracks)
+        video = tracks.video if frames is not None else None
+        audio = tracks.audio if sound is not None else None
+        opening = Opening(container, [track.index for track in (video, audio) if track is not None], tracks.indexed)
         sampled = samples = None
-        if frames is not None and tracks.video is not None:
-            sampled = pictures(path, tracks.video, start, end, frames)
-        if sound is not None and tracks.audio is not None:
+        if frames is not None and video is not None:
+            sampled = pictures(path, video, start, end, frames, opening)
+        if sound is not None and audio is not None:
             until = math.inf if sound.seconds is None else start + sound.seconds + _MORE
-            samples = waveform(path, tracks.audio, start, min(end, until), sound.rate)
+            samples = waveform(path, audio, start, min(end, until), sound.rate, opening)
         info = describe(tracks) | {"span": [start, end] if math.isfinite(end) else None}
     if sampled is None:
         return Decoded(waveform=samples, info=info)

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 from avgzsl.errors import MediaError
-from avgzsl.media.container import opened, prepare
+from avgzsl.media.container import decoder_messages, opened, prepare
+from avgzsl.media.opening import Opening
 from avgzsl.media.shape import PixelShape
 from avgzsl.media.stamps import Join
 from avgzsl.media.tracks import Track
@@ -33,27 +34,58 @@ ROUNDING = 1e-3
 
 
 @contextmanager
-def frames_from(path: Path, track: Track, start: float) -> Iterator[Iterator[tuple[float, Any]]]:
+def frames_from(
+    path: Path, track: Track, start: float, opening: Opening | None = None
+) -> Iterator[Iterator[tuple[float, Any]]]:
     """(seconds from the start of the file, av frame) of `track`, the first at or before `start` if there is one.
 
     The file is entered by seeking. In a file of several recordings the same stamp may come twice: there, packets are
-    read and passed over instead. Raises MediaError, without the path, for what cannot be decoded.
+    read and passed over instead. The file is opened anew where an `opening` is not given, or cannot serve. Raises
+    MediaError, without the path, for what cannot be decoded.
     """
-    delay = _delay(path, track)
     tries = _EARLIER_KEY if track.joins else _EARLIER
     starts = [start - earlier for earlier in tries if start - earlier > track.start + ROUNDING]
+    if opening is not None and opening.indexed and starts and _leads_to_the_first(opening.container, track, starts[0]):
+        starts = []
     for begin in [*starts, None]:
-        with opened(path) as container:
-            if begin is not None and not track.joins and not _seek(container, track, begin):
+        with ExitStack() as stack:
+            packets = _packets_from(path, track, begin, opening, stack)
+            if packets is None:
                 continue
-            clock = 0.0 if begin is None else math.inf  # of a frame without a time; after a seek it could be any
-            entry = begin + track.zero if track.joins and begin is not None else None
-            frames = _timed(container, container.streams[track.index], track, delay, clock, entry)
+            stream, raw = packets
+            frames = _timed(path, _frames(raw, stream, track.joins, _entry(track, begin)), stream, track, begin)
             first = next(frames, None)
             if begin is not None and (first is None or first[0] > start + ROUNDING):
                 continue
             yield iter(()) if first is None else chain([first], frames)
             return
+
+
+def _packets_from(
+    path: Path, track: Track, begin: float | None, opening: Opening | None, stack: ExitStack
+) -> tuple[Any, Iterator[Any]] | None:
+    """The stream of a track, and its packets from `begin` seconds, or of the whole file; None where seeking fails."""
+    seeks = begin is not None and not track.joins
+    if opening is not None and not seeks and (packets := opening.from_begin(track.index)) is not None:
+        stack.enter_context(decoder_messages())
+        stack.callback(packets.close)
+        return opening.container.streams[track.index], packets
+    serves = opening is not None and seeks and opening.may_enter(track.index)
+    container = stack.enter_context(opened(path)) if opening is None or not serves else opening.container
+    stack.enter_context(decoder_messages())
+    if begin is not None and seeks and not _seek(container, track, begin):
+        return None
+    stream = container.streams[track.index]
+    return stream, container.demux(stream)
+
+
+def _leads_to_the_first(container: Any, track: Track, begin: float) -> bool:
+    """Whether seeking would lead to the first frame, by the index."""
+    if track.kind != "video":
+        return False
+    stream = container.streams[track.index]
+    ticks = round((begin + track.zero) / stream.time_base)
+    return bool(stream.index_entries.search_timestamp(ticks) == 0)
 
 
 def _seek(container: Any, track: Track, begin: float) -> bool:
@@ -69,23 +101,43 @@ def _seek(container: Any, track: Track, begin: float) -> bool:
     return True
 
 
+def _entry(track: Track, begin: float | None) -> float | None:
+    return begin + track.zero if track.joins and begin is not None else None
+
+
 def _timed(
-    container: Any, stream: Any, track: Track, delay: int | None, clock: float, entry: float | None
+    path: Path, frames: Iterator[tuple[int | None, Any]], stream: Any, track: Track, begin: float | None
 ) -> Iterator[tuple[float, Any]]:
-    for _, frame in _frames(container, stream, track.joins, entry):
-        ticks = frame.pts if delay is None else None if frame.dts is None else frame.dts - delay
-        time = clock if ticks is None else float(ticks * frame.time_base) - track.zero
-        clock = time + _length(frame, stream)
-        yield time, frame
+    """A frame without a time follows the one before it. After a seek, the first could be anywhere."""
+    decoding_times = track.format == "avi" and track.kind == "video"  # AVI tells no others
+    delay = _delay(path, track) if decoding_times and begin is not None else None
+    before: tuple[float, Any] | None = None
+    for first, frame in frames:
+        if decoding_times and begin is None and before is None:
+            delay = _ticks_between(first, frame)
+        if delay is None:
+            time = frame.time
+        else:
+            time = None if frame.dts is None else float((frame.dts - delay) * frame.time_base)
+        if time is not None:
+            time -= track.zero
+        elif before is None:
+            time = 0.0 if begin is None else math.inf
+        else:
+            time = before[0] + _length(before[1], stream)
+        before = time, frame
+        yield before
 
 
 def _delay(path: Path, track: Track) -> int | None:
-    """For AVI, which tells times of decoding only: the ticks from these to the times of presentation. Else None."""
-    if track.format != "avi" or track.kind != "video":
-        return None
+    """For AVI, which tells times of decoding only: the ticks from these to the times of presentation."""
     with opened(path) as container:
-        first, frame = next(_frames(container, container.streams[track.index]), (None, None))
-        return None if frame is None or first is None or frame.dts is None else frame.dts - first
+        stream = container.streams[track.index]
+        return _ticks_between(*next(_frames(container.demux(stream), stream), (None, None)))
+
+
+def _ticks_between(first: int | None, frame: Any) -> int | None:
+    return None if frame is None or first is None or frame.dts is None else frame.dts - first
 
 
 def _length(frame: Any, stream: Any) -> float:
@@ -113,23 +165,24 @@ class _Decoding:
 
 
 def _frames(
-    container: Any, stream: Any, joins: tuple[Join, ...] = (), entry: float | None = None
+    packets: Iterator[Any], stream: Any, joins: tuple[Join, ...] = (), entry: float | None = None
 ) -> Iterator[tuple[int | None, Any]]:
     """(time stamp of the first packet, frame), what is damaged from the first key frame on refused.
 
-    The packets are those of `_packets`. Damage before the first key frame is passed over: a recording, and what follows
-    a seek, may begin in the middle of a group of pictures. A frame that was predicted from one that was passed over
-    does not count as whole, and is passed over too.
+    Damage before the first key frame is passed over: a recording, and what follows a seek, may begin in the middle of
+    a group of pictures. A frame that was predicted from one that was passed over does not count as whole, and is
+    passed over too.
     """
     import av
 
     prepare(stream)
     shape = PixelShape(stream) if stream.type == "video" else None
     state = _Decoding()
-    for packet, begins in _packets(container, stream, joins, entry):
+    name = stream.container.format.name
+    for packet, begins in _joined(packets, stream, joins, entry) if joins else zip(packets, repeat(False)):
         if begins and (state.problem is None or state.begun):
             state = _Decoding()
-        if state.key is None and _is_whole_key(packet, stream, container.format.name, state.first is None):
+        if state.key is None and _is_whole_key(packet, stream, name, state.first is None):
             state.key = packet
         state.first = packet if state.first is None else state.first
         try:
@@ -153,8 +206,10 @@ def _frames(
         raise state.problem
 
 
-def _packets(container: Any, stream: Any, joins: tuple[Join, ...], entry: float | None) -> Iterator[tuple[Any, bool]]:
-    """(packet, whether a recording begins with it) of a stream.
+def _joined(
+    packets: Iterator[Any], stream: Any, joins: tuple[Join, ...], entry: float | None
+) -> Iterator[tuple[Any, bool]]:
+    """(packet, whether a recording begins with it) of a stream of several recordings.
 
     The stamps of a later recording are moved behind the one before it. With `entry`, in seconds, only packets from the
     first key frame at or after it. A later recording may begin in the middle of a group of pictures; what would be
@@ -162,7 +217,7 @@ def _packets(container: Any, stream: Any, joins: tuple[Join, ...], entry: float 
     """
     later, count, ticks, enters = list(joins), 0, 0, entry is not None
     headless = None  # while packets before a recording's first key frame are passed over: its first stamp, in seconds
-    for packet in container.demux(stream):
+    for packet in packets:
         begins = bool(packet.size and later and count == later[0].packets)
         if begins:
             join = later.pop(0)

@@ -12,6 +12,7 @@ from avgzsl.media.colours import rgb
 from avgzsl.media.container import MOST_PIXELS
 from avgzsl.media.frames import ROUNDING, frames_from
 from avgzsl.media.needs import FrameNeeds
+from avgzsl.media.opening import Opening
 from avgzsl.media.shape import shown_size
 from avgzsl.media.tiles import assembled
 from avgzsl.media.tracks import Track, check_whole
@@ -22,13 +23,15 @@ MOST_BYTES = 1 << 30
 
 
 def pictures(
-    path: Path, track: Track, start: float, end: float, needs: FrameNeeds
+    path: Path, track: Track, start: float, end: float, needs: FrameNeeds, opening: Opening | None = None
 ) -> tuple[UInt8[np.ndarray, "t s s 3"], Float[np.ndarray, " t"], int] | None:
     """Frames, their times in seconds from the start of the file, and the turn in degrees; None if the span has none.
 
     The `sampling_times` lie within the part of the span that has a picture; for each, the last frame at or before it is
     taken. Raises MediaError, without the path, for what cannot be decoded or is too large.
     """
+    from av.video.reformatter import VideoReformatter
+
     if track.end is None:
         targets = sampling_times(start, start + 1.0, needs)[:1]
     else:
@@ -42,12 +45,12 @@ def pictures(
         )
     out = np.empty((len(targets), needs.size, needs.size, 3), np.uint8)
     times = np.empty(len(targets))
-    last, turn = None, 0
-    for row, (time, frame) in enumerate(frames_at(path, track, targets)):
+    last, turn, scaler = None, 0, VideoReformatter()
+    for row, (time, frame) in enumerate(frames_at(path, track, targets, opening)):
         if frame is last:
             out[row] = out[row - 1]
         else:
-            out[row], turn, last = square(frame, needs), frame.rotation, frame
+            out[row], turn, last = square(frame, needs, scaler), frame.rotation, frame
         times[row] = time
     return out, times, turn
 
@@ -64,13 +67,15 @@ def sampling_times(start: float, end: float, needs: FrameNeeds) -> list[float]:
     return [start + i / (needs.fps or 1) for i in range(number)]
 
 
-def frames_at(path: Path, track: Track, targets: list[float]) -> Iterator[tuple[float, Any]]:
+def frames_at(
+    path: Path, track: Track, targets: list[float], opening: Opening | None = None
+) -> Iterator[tuple[float, Any]]:
     """For each of `targets`, rising times in seconds, the last (time, frame) at or before it; else the first frame."""
     if track.grid is not None:
         picture = assembled(path, track.grid)
         yield from ((0.0, picture) for _ in targets)
         return
-    with frames_from(path, track, targets[0]) as frames:
+    with frames_from(path, track, targets[0], opening) as frames:
         current, row = None, 0
         for time, frame in frames:
             while current is not None and row < len(targets) and targets[row] + ROUNDING < time:
@@ -87,7 +92,7 @@ def frames_at(path: Path, track: Track, targets: list[float]) -> Iterator[tuple[
             yield current
 
 
-def square(frame: Any, needs: FrameNeeds) -> UInt8[np.ndarray, "s s 3"]:
+def square(frame: Any, needs: FrameNeeds, scaler: Any = None) -> UInt8[np.ndarray, "s s 3"]:
     """A frame turned upright, resized, and cut or stretched to a square of `needs.size` pixels, as `needs` ask."""
     from av.video.reformatter import Interpolation
 
@@ -99,6 +104,6 @@ def square(frame: Any, needs: FrameNeeds) -> UInt8[np.ndarray, "s s 3"]:
     if width * height > MOST_PIXELS:
         raise MediaError(f"a picture of {frame.width} x {frame.height} is too long to be resized and cut to a square")
     kernel = {"bilinear": Interpolation.BILINEAR, "bicubic": Interpolation.BICUBIC}[needs.interpolation]
-    small = rgb(frame, width, height, kernel)
+    small = rgb(frame, width, height, kernel, scaler)
     top, left = (height - needs.size) // 2, (width - needs.size) // 2
     return upright(small[top : top + needs.size, left : left + needs.size], frame)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from avgzsl.errors import MediaError
 from avgzsl.media.channels import layout_of
-from avgzsl.media.container import STILLS, opened
+from avgzsl.media.container import MP4, STILLS, opened
 from avgzsl.media.kinds import LOCKED, is_locked
 from avgzsl.media.shape import PixelShape
 from avgzsl.media.stamps import Join, Scan, scan
@@ -19,10 +19,10 @@ Kind = Literal["video", "audio"]
 SLACK = 0.5
 """Seconds by which what a header says may differ from what there is: durations are rounded to frames and blocks."""
 
-_MP4, _MATROSKA = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
-_INDEXED = (_MP4, "avi", "wav")  # an index or header tells how long each track is, but for an MP4 in fragments
+_MATROSKA = "matroska,webm"
+_INDEXED = (MP4, "avi", "wav")  # an index or header tells how long each track is, but for an MP4 in fragments
 _HEADER_SAYS = (*_INDEXED, "w64", "flac", "aiff", "caf")
-_COVERS = (_MP4, _MATROSKA)  # what holds covers that are not marked as such
+_COVERS = (MP4, _MATROSKA)  # what holds covers that are not marked as such
 _SOUND_BRANDS = ("M4A ", "M4B ", "M4P ")
 
 _READ_WHOLE, _TAIL = 4 << 30, 10.0
@@ -60,13 +60,15 @@ class Track:
 class Tracks:
     """The video and the audio track that are used of a file; None for what it does not have.
 
-    `joined` has the seconds at which later recordings begin, in a file of several.
+    `joined` has the seconds at which later recordings begin, in a file of several. `indexed` is whether an index or the
+    header told of all packets, so that none was read.
     """
 
     format: str
     video: Track | None
     audio: Track | None
     joined: tuple[float, ...] = ()
+    indexed: bool = False
 
     @property
     def duration(self) -> float | None:
@@ -81,36 +83,41 @@ def survey(path: Path) -> Tracks:
     Raises MediaError (without the path) when there is neither, or the file is shorter than it says.
     """
     with opened(path) as container:
-        name, zero = container.format.name, (container.start_time or 0) / 1e6
-        streams = [stream for kind in ("video", "audio") if (stream := _best(container, kind)) is not None]
-        timing = None
-        readable = {kind for kind in ("video", "audio") if container.streams.best(kind) is not None}
-        movie = _check_structure(path, name)
-        if (movie is not None and movie.fragmented) or not all(_length_is_known(name, stream) for stream in streams):
-            best_kinds = {stream.type for stream in streams}
-            streams, timing = _filled_streams(path, container, streams, zero)
-            readable -= best_kinds - {stream.type for stream in streams}  # kinds of which no stream has a packet
-        if movie is not None and (unread := sorted(movie.kinds - readable)):
-            raise MediaError(f"lists {unread[0]} in its index, of which nothing can be read: it is damaged")
-        if not streams:
-            kinds = ", ".join(stream.type for stream in container.streams) or "none"
-            raise MediaError(f"has neither picture nor sound (streams: {kinds})")
-        tracks = {stream.type: _track(container, stream, zero, timing) for stream in streams}
-        if len(tracks) == 2 and _is_plain_cover(container, streams[0], tracks["video"], tracks["audio"], timing):
-            del tracks["video"]
-        joined: tuple[float, ...] = ()
-        if timing is not None:
-            if name == _MATROSKA:
-                tracks = _checked_against_header(path, tracks, timing, container)
-            elif movie is not None and not timing.joined:
-                check_whole(max(stamps.end for stamps in timing.streams.values()) - zero, movie.seconds)
-            joined = tuple(place - zero for place in timing.joined)
-    return _with_tiles(path, Tracks(name, tracks.get("video"), tracks.get("audio"), joined))
+        return tracks_of(path, container)
+
+
+def tracks_of(path: Path, container: Any) -> Tracks:
+    """As `survey`, of a file that is open; nothing is read from its container."""
+    name, zero = container.format.name, (container.start_time or 0) / 1e6
+    streams = [stream for kind in ("video", "audio") if (stream := _best(container, kind)) is not None]
+    timing = None
+    readable = {kind for kind in ("video", "audio") if container.streams.best(kind) is not None}
+    movie = _check_structure(path, name)
+    if (movie is not None and movie.fragmented) or not all(_length_is_known(name, stream) for stream in streams):
+        best_kinds = {stream.type for stream in streams}
+        streams, timing = _filled_streams(path, container, streams, zero)
+        readable -= best_kinds - {stream.type for stream in streams}  # kinds of which no stream has a packet
+    if movie is not None and (unread := sorted(movie.kinds - readable)):
+        raise MediaError(f"lists {unread[0]} in its index, of which nothing can be read: it is damaged")
+    if not streams:
+        kinds = ", ".join(stream.type for stream in container.streams) or "none"
+        raise MediaError(f"has neither picture nor sound (streams: {kinds})")
+    tracks = {stream.type: _track(container, stream, zero, timing) for stream in streams}
+    if len(tracks) == 2 and _is_plain_cover(container, streams[0], tracks["video"], tracks["audio"], timing):
+        del tracks["video"]
+    joined: tuple[float, ...] = ()
+    if timing is not None:
+        if name == _MATROSKA:
+            tracks = _checked_against_header(path, tracks, timing, container)
+        elif movie is not None and not timing.joined:
+            check_whole(max(stamps.end for stamps in timing.streams.values()) - zero, movie.seconds)
+        joined = tuple(place - zero for place in timing.joined)
+    return _with_tiles(path, Tracks(name, tracks.get("video"), tracks.get("audio"), joined, timing is None))
 
 
 def _with_tiles(path: Path, tracks: Tracks) -> Tracks:
     """`tracks`, a picture in tiles replaced by the whole picture. Raises MediaError for an encrypted file."""
-    if tracks.format != _MP4:
+    if tracks.format != MP4:
         return tracks
     if is_locked(path):
         raise MediaError(LOCKED)
@@ -134,7 +141,7 @@ def _check_structure(path: Path, name: str) -> Movie | None:
     """
     if name in ("wav", "avi"):
         check_riff(path)
-    elif name == _MP4:
+    elif name == MP4:
         return check_boxes(path)
     return None
 
@@ -155,14 +162,14 @@ def _is_attached(stream: Any) -> bool:
 
 def _is_still(name: str, stream: Any) -> bool:
     """Whether a stream is a still picture, also one in an MP4 container (AVIF, HEIC), which has no duration."""
-    return name in STILLS or (name == _MP4 and stream.duration is None and stream.frames == 1)
+    return name in STILLS or (name == MP4 and stream.duration is None and stream.frames == 1)
 
 
 def _length_is_known(name: str, stream: Any) -> bool:
     """Whether an index or header tells how long the stream is, so that its packets need not be read."""
     if _is_still(name, stream):
         return True
-    filled = name != _MP4 or len(stream.index_entries) > 0
+    filled = name != MP4 or len(stream.index_entries) > 0
     return name in _INDEXED and filled and bool(stream.duration and stream.duration > 0)
 
 

@@ -57,6 +57,7 @@ class Method(ABC):
     default: ClassVar[bool] = False  # taken where none is named; of the package's own methods, one
     baseline: ClassVar[bool] = False  # what the default is compared with; of the package's own methods, one
     control: ClassVar[bool] = False  # a floor: it relates clips and text by nothing, so it is near chance
+    follows_clips: ClassVar[bool] = False  # clips may lie on the device of its networks, and embeddings then do, too
     yardstick: ClassVar[bool] = False  # a plain solution that training has to beat; of the package's own, one
     untrained: ClassVar[bool] = False  # no weights: encoders as they are; of the package's own methods, one
     # each modality has a text of its own: the method overrides `embed_text`, and `learn_from` gets the text as it is

@@ -16,6 +16,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
+from avgzsl.learning.nets import undrawn_layer
 from avgzsl.learning.sampling import BalancedSampler, ClassPrior, ClipSampler
 from avgzsl.learning.training import SETTINGS, Job, Sampler, Schedule, Stage, train
 from avgzsl.methods._bilinear import Bilinear
@@ -116,7 +117,7 @@ def violations(scores: Float[Tensor, "b c"], labels: Int[Tensor, " b"], margin: 
 
 def without_bias(n_in: int, n_out: int, generator: Generator) -> nn.Linear:
     """A linear map with PyTorch's default weights, drawn from the generator."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=False)
+    layer = undrawn_layer(n_in, n_out, bias=False)
     with torch.no_grad():
         layer.weight.uniform_(-(n_in**-0.5), n_in**-0.5, generator=generator)
     return layer

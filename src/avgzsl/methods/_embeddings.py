@@ -1,6 +1,6 @@
 """Clips in the space of the classes: all that evaluation, recognition and the archive know of a clip."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,7 +15,7 @@ from avgzsl.types import MODALITIES, Fusion, Modality, TestModality
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """Clips in the space of the classes, on the CPU.
+    """Clips in the space of the classes, on the CPU, or where the clips lie (`Method.follows_clips`).
 
     `audio` and `video` are embeddings of one modality each (None where the method has none), `joint` one of both
     together; widths may differ. `video_weight` is the attention's weight of video per clip; None where the method has
@@ -63,7 +63,7 @@ class Embeddings:
 
 @dataclass(frozen=True, eq=False)
 class TextEmbeddings:
-    """Classes, or phrases, in the space of the clips of each modality, on the CPU; widths may differ by modality.
+    """Classes, or phrases, in the space of the clips of each modality; widths may differ by modality.
 
     None stands for a modality that the method does not compare. `video_weight` is how much video counts against audio
     for a class, where the text itself says so. `fit` is how well the best label fits a class that clips meet by labels
@@ -90,9 +90,17 @@ class TextEmbeddings:
 
     def take(self, rows: Int[Tensor, " k"]) -> "TextEmbeddings":
         """The classes at these rows, in that order."""
-        kept = {name: None if part is None else part[rows] for name, part in vars(self).items()}
+        return self._each(lambda part: part[rows])
+
+    def to(self, device: torch.device) -> "TextEmbeddings":
+        """The same on a device."""
+        return self._each(lambda part: part.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "TextEmbeddings":
+        """What is one text stays one."""
+        kept = {name: None if part is None else change(part) for name, part in vars(self).items()}
         if self.one_space:
-            kept |= dict.fromkeys(("audio", "video", "joint"), present(self.audio, "audio")[rows])
+            kept |= dict.fromkeys(("audio", "video", "joint"), kept["audio"])
         return TextEmbeddings(**kept)
 
     @property
@@ -123,7 +131,7 @@ def video_weight(
 
 def late(z: Mapping[Any, Tensor], clips: ClipSet, weight: Tensor | None = None) -> Embeddings:
     """From the embeddings by name (`audio`, `video`, `joint`); a clip has a modality that it brings and that z has."""
-    absent = torch.zeros(len(clips), dtype=torch.bool)
+    absent = torch.zeros(len(clips), dtype=torch.bool, device=clips.labels.device)
     audio, video = (clips.has(modality) if modality in z else absent for modality in MODALITIES)
     return Embeddings(z.get("audio"), z.get("video"), z.get("joint"), audio, video, weight)
 

@@ -5,7 +5,7 @@ A method says which networks it has (`build`) and what its loss on a batch is (`
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass as plain_dataclass
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +18,7 @@ from avgzsl.data.clips import ClassTable, ClipSet
 from avgzsl.learning.sampling import PairSampler
 from avgzsl.learning.train_set import TrainSet, load_train_set
 from avgzsl.learning.training import SETTINGS, Job, Schedule, Stage, train
-from avgzsl.learning.turns import Turn
+from avgzsl.learning.turns import Gradients, Terms, Turn
 from avgzsl.methods._base import Method, fitted
 from avgzsl.methods._inputs import dimensions
 from avgzsl.support.device import pick_device
@@ -80,6 +80,13 @@ class NetworkMethod(Schedule, Method, Generic[Nets]):
         """Turns of a step after the one of `loss`: other weights, by another loss. By default there are none."""
         return ()
 
+    def written(self, setup: Setup[Nets]) -> Callable[[Int[Tensor, "..."]], tuple[Terms, Gradients]] | None:
+        """The terms of `loss` on a batch with the gradient of their sum by each weight, where a method writes it out.
+
+        By default, and where a method's settings or data ask for more than it wrote out, there is none.
+        """
+        return None
+
     def fit_networks(self, setup: Setup[Nets], trained: nn.Module | None = None) -> None:
         """The first stage of a fit: the weights of `trained`, some or (None) all of the networks."""
         self.networks_ = setup.networks
@@ -87,10 +94,10 @@ class NetworkMethod(Schedule, Method, Generic[Nets]):
         def loss(batch: Tensor) -> Mapping[str, Tensor]:
             return self.loss(setup.data, batch, setup.generator)
 
-        whole = setup.networks
-        further = self.further(setup)
+        whole, generator = setup.networks, setup.generator
+        further, written = self.further(setup), self.written(setup)
         train(
-            Stage(0, "networks", whole, trained or whole, setup.sampler, loss, self, setup.generator, further),
+            Stage(0, "networks", whole, trained or whole, setup.sampler, loss, self, generator, further, written),
             setup.job,
         )
 

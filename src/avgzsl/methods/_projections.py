@@ -17,7 +17,7 @@ from avgzsl.data.clips import ClipSet
 from avgzsl.learning.attention import AttentionSettings, both_present, train_posthoc, video_weight
 from avgzsl.learning.blocks import NormedProjection
 from avgzsl.learning.losses import Distance
-from avgzsl.learning.nets import Attention, Projection, linear_layer
+from avgzsl.learning.nets import Attention, Projection, distinct, linear_layer
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS
 from avgzsl.methods._base import fitted
@@ -97,6 +97,7 @@ class ProjectionMethod(NetworkMethod[Encoders]):
     dropout: float = Field(default=0.5, ge=0, lt=1)
     """Dropout in the projections of features."""
 
+    follows_clips: ClassVar[bool] = True
     # modalities whose features the method reads; it is handed the others in vain
     learns_from: ClassVar[tuple[Modality, ...]] = MODALITIES
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -152,10 +153,10 @@ class ProjectionMethod(NetworkMethod[Encoders]):
         self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None
     ) -> dict[str, Float[Tensor, "2 b e"]]:
         """Embeddings of the clips p (row 0) and q (row 1) by each projection; the first layer meets each clip once."""
-        clips, inverse = torch.unique(pairs.reshape(-1), return_inverse=True)
+        clips, places = distinct(pairs.reshape(-1))
         inputs = self.inputs({modality: data.fetch(modality, clips) for modality in data.feature})
         nets = fitted(self.networks_, self).projections()
-        z = {name: net(inputs[name], inverse, generator).float() for name, net in nets.items()}
+        z = {name: net(inputs[name], places, generator).float() for name, net in nets.items()}
         return {name: rows.view(*pairs.shape, -1) for name, rows in z.items()}
 
     @torch.no_grad()
@@ -164,8 +165,9 @@ class ProjectionMethod(NetworkMethod[Encoders]):
         networks: Encoders = fitted(self.networks_, self)
         features = clip_features(clips, networks.sizes, self.normalise, next(networks.parameters()).device)
         inputs = self.inputs(features)
-        z = {name: net(inputs[name]).cpu() for name, net in networks.projections().items() if name in inputs}
-        return late(z, clips, self.weigh(features))
+        at, weight = clips.labels.device, self.weigh(features)
+        z = {name: net(inputs[name]).to(at) for name, net in networks.projections().items() if name in inputs}
+        return late(z, clips, None if weight is None else weight.to(at))
 
     def weigh(self, features: Mapping[Modality, Float[Tensor, "n _d"]]) -> Float[Tensor, " n"] | None:
         """The attention's weight of video per clip; None without attention."""
@@ -265,7 +267,7 @@ class AttendedMethod(AttentionSettings, ProjectionMethod):
         networks: Encoders = fitted(self.networks_, self)
         if networks.attention is None or len(features) < 2:
             return None
-        return video_weight(networks.attention, features["audio"], features["video"], self).cpu()
+        return video_weight(networks.attention, features["audio"], features["video"], self)
 
 
 def _embed(net: nn.Module, feature: Float[Tensor, "n d"], rows: Int[Tensor, " k"]) -> Float[Tensor, "k e"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.nn.functional import binary_cross_entropy, leaky_relu
 
-from avgzsl.learning.nets import linear_layer
+from avgzsl.learning.nets import linear_layer, undrawn_layer
 from avgzsl.methods import _networks
 
 _SLOPE = 0.2  # of the critics' leaky ReLU
@@ -109,7 +109,7 @@ class Networks(_networks.Networks):
 
 def normal_layer(n_in: int, n_out: int, generator: Generator) -> nn.Linear:
     """A linear layer with weights N(0, 0.02) and no bias at first."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, device=torch.get_default_device())
+    layer = undrawn_layer(n_in, n_out)
     with torch.no_grad():
         layer.weight.normal_(0, _SPREAD, generator=generator)
         layer.bias.zero_()

@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
+from avgzsl.learning.nets import undrawn_layer
 from avgzsl.learning.training import SETTINGS
 from avgzsl.methods._ported import Ported
 
@@ -57,7 +58,7 @@ class APN(Ported, name="apn"):
 
     def layer(self, n_in: int, n_text: int, generator: Generator) -> nn.Linear:
         """V above P, one matrix of 2 t rows."""
-        layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, 2 * n_text, bias=False)
+        layer: nn.Linear = undrawn_layer(n_in, 2 * n_text, bias=False)
         with torch.no_grad():
             layer.weight.uniform_(0, _START, generator=generator)
         return layer

@@ -6,7 +6,7 @@ Defaults are the official script's: Euclidean distance in the triplets where the
 eq. 11 also with p and q exchanged (`symmetric`); the preset `paper` takes the text at its word.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from jaxtyping import Float, Int
@@ -29,19 +29,18 @@ from avgzsl.learning.losses import (
     reconstruction,
     text_anchored,
 )
-from avgzsl.learning.nets import Decoder, take_rows
+from avgzsl.learning.nets import Decoder, Projection, take_rows
 from avgzsl.learning.train_set import TrainSet
 from avgzsl.learning.training import SETTINGS, Job
+from avgzsl.learning.turns import Gradients, Terms
+from avgzsl.learning.written_step import TERMS, Parts, written_step
 from avgzsl.methods._base import fitted
-from avgzsl.methods._networks import summed
+from avgzsl.methods._networks import Setup, summed
 from avgzsl.methods._projections import AttendedMethod, Encoders, ProjectionMethod
 from avgzsl.types import Modality
 
 Term = Literal["rec", "cta", "ctv", "ta", "at", "tv", "vt"]
 ALL_TERMS: tuple[Term, ...] = ("rec", "cta", "ctv", "ta", "at", "tv", "vt")
-
-# names of a modality's terms: text-anchored, clip-anchored, decoded
-_TERMS: dict[Modality, tuple[str, str, str]] = {"audio": ("ta", "at", "cta"), "video": ("tv", "vt", "ctv")}
 
 
 def _as_tuple(value: Any) -> Any:
@@ -121,10 +120,24 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
         """Train on seen clips and seen text. Raises DataError, ConfigError."""
         setup = self.prepare(train, classes, job)
         data = setup.data
-        if not any(term in self.terms for modality in data.feature for term in (*_TERMS[modality], "rec")):
+        if not any(term in self.terms for modality in data.feature for term in (*TERMS[modality], "rec")):
             raise ConfigError(f"terms={','.join(self.terms)} teach nothing about {', '.join(data.feature)} features")
         self.fit_networks(setup, self.trained(setup.networks))
         self.fit_attention(setup)
+
+    def written(self, setup: Setup[Encoders]) -> Callable[[Int[Tensor, "2 b"]], tuple[Terms, Gradients]] | None:
+        """The official loss on complete clips, with its gradients; None for all else, where `loss` alone is defined."""
+        data, text, decoder = setup.data, setup.networks.text, setup.networks.decoder
+        nets = setup.networks.project
+        project = {modality: net for modality in data.feature if isinstance(net := nets[modality], Projection)}
+        if not (isinstance(text, nn.Linear) and isinstance(decoder, Decoder) and project.keys() == data.feature.keys()):
+            return None
+        official = (self.distance, self.rec_distance, self.decoded_unit) == ("euclidean", "mse", False)
+        whole = set(self.terms) == set(ALL_TERMS) and self.attention != "joint" and all(data.complete.values())
+        if not (official and whole and type(self).loss is AVGZSLNet.loss):
+            return None
+        parts = Parts(project, text, decoder)
+        return lambda pairs: written_step(parts, data, pairs, setup.generator, self.margin, self.symmetric)
 
     def loss(self, data: TrainSet, pairs: Int[Tensor, "2 b"], generator: Generator | None) -> dict[str, Tensor]:
         """The terms of eq. 12 by name, each the mean over the tuples (p, q) where it is defined; plus L_attn if joint.
@@ -162,7 +175,7 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
         weight: Float[Tensor, "2 b"] | None,
     ) -> list[tuple[str, Tensor]]:
         """Eqs. 7-10 for one modality, also with p and q (0 and 1 in z and t) exchanged if `symmetric`."""
-        by_text, by_clip, _ = _TERMS[modality]
+        by_text, by_clip, _ = TERMS[modality]
         if by_text not in self.terms and by_clip not in self.terms:
             return []
         d = DISTANCES[self.distance]
@@ -188,7 +201,7 @@ class AVGZSLNet(AttendedMethod, name="avgzslnet"):
         generator: Generator | None,
     ) -> list[tuple[str, Tensor]]:
         """A modality's part of L_REC (eq. 3), and L_CTA or L_CTV (eqs. 4, 5)."""
-        triplet = _TERMS[modality][2]
+        triplet = TERMS[modality][2]
         has_p, has_q = presence
         has_both = None if has_p is None or has_q is None else has_p & has_q
         parts: list[tuple[str, Tensor]] = []

@@ -42,7 +42,7 @@ class Concat(OneProjection, name="concat"):
         """One embedding a clip; a clip counts as having audio and video only if it has both."""
         networks: Encoders = fitted(self.networks_, self)
         blank: dict[str, Any] = {  # no clip can be scored then, which is for `compare` to say
-            modality: torch.zeros(len(clips), networks.sizes[modality])
+            modality: torch.zeros(len(clips), networks.sizes[modality], device=clips.labels.device)
             for modality in MODALITIES
             if clips.feature(modality) is None
         }

@@ -18,5 +18,6 @@ from avgzsl.methods._frozen import FrozenEncoders
 class Frozen(FrozenEncoders, name="frozen"):
     """Encoders that share a space with words, or taggers by their labels; nothing is trained."""
 
+    untrained: ClassVar[bool] = True
     citation: ClassVar[str] = "clip, clap"
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {"text_scale": ("unit", "centred")}

@@ -15,7 +15,7 @@ from torch import Tensor
 from avgzsl.data.clips import Dataset
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.calibration import LinesRecord, ModeName, Recognition, lines_by_mode, read_recognition
-from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.gallery import Gallery, gallery_of
 from avgzsl.experiments.protocol import served_modes
 from avgzsl.experiments.run import Run
 from avgzsl.methods import TextEmbeddings
@@ -50,11 +50,14 @@ def load_bank(words: Recogniser) -> Bank:
     return Bank(words.run.method.embed_text(text))
 
 
-def choose_lines(run: Run, dataset: Dataset, encoders: EncoderChoice | None = None) -> dict[ModeName, LinesRecord]:
+def choose_lines(
+    run: Run, dataset: Dataset, encoders: EncoderChoice | None = None, gallery: Gallery | None = None
+) -> dict[ModeName, LinesRecord]:
     """The lines of likely hits, by mode, from the validation clips of the run's data; none where these cannot tell.
 
     They tell with a bank, and with clips of at least five classes, of a method that can be searched with. What encoders
     the run knows are looked for as in a search; one that is not at hand costs the lines, and the method's own hold.
+    `gallery` has the clips as the method embeds them, where they are at hand.
     """
     val = dataset.splits.get("val")
     if val is None or not len(val) or run.method.searchable:
@@ -68,8 +71,10 @@ def choose_lines(run: Run, dataset: Dataset, encoders: EncoderChoice | None = No
         load_text=partial(load_text_encoder, run, dataset.classes, encoders or EncoderChoice()),
     )
     bank, recognition = load_bank(words), read_recognition(run.folder) or Recognition(modes={})
-    gallery = gallery_of(run.method, val, dataset.classes)
-    return {} if bank.text is None else lines_by_mode(gallery, bank.text, recognition.numbers())
+    if bank.text is None:
+        return {}
+    gallery = gallery or gallery_of(run.method, val, dataset.classes)
+    return lines_by_mode(gallery, bank.text, recognition.numbers())
 
 
 def _encoded(words: Recogniser, phrases: Sequence[str]) -> Tensor:

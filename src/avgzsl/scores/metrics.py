@@ -92,7 +92,8 @@ def ranked_precision(relevant: Bool[Tensor, "c n"]) -> Float64[Tensor, " c"]:
     sizes = relevant.sum(1)
     earlier = torch.arange(len(query), device=relevant.device) - (sizes.cumsum(0) - sizes)[query]
     precision = (earlier + 1).double() / (position + 1)
-    return precision.new_zeros(len(relevant)).index_add(0, query, precision) / sizes
+    # each query's sum in the order of its clips, on a GPU, too, where `index_add` sums in any order
+    return torch.segment_reduce(precision, "sum", lengths=sizes) / sizes
 
 
 def retrieval(

@@ -73,7 +73,7 @@ def fuse(
         if video is not None:
             return video
         raise ModalityError("neither audio nor video scores are given; score at least one modality")
-    weight = audio.new_full((1, 1), 0.5) if video_weight is None else video_weight.to(audio.dtype)
+    weight = audio.new_full((1, 1), 0.5) if video_weight is None else video_weight.to(audio)
     alone = torch.where(has_audio[:, None], audio, video)
     return torch.where((has_audio & has_video)[:, None], (1 - weight) * audio + weight * video, alone)
 
@@ -228,12 +228,13 @@ def _right_from(
 
     Summed from counts, class by class, not as a running sum: equal counts then give equal bits, and no error grows.
     """
-    classes, sizes = torch.unique(labels[group], return_counts=True)
+    own, order = labels[group].sort()
+    sizes = torch.unique_consecutive(own, return_counts=True)[1].tolist()  # one read from a GPU, not one a class
     total = torch.zeros(k + 1, dtype=torch.float64, device=labels.device)
-    for label, size in zip(classes.tolist(), sizes.tolist(), strict=True):
-        correct = torch.bincount(place[right & (labels == label)], minlength=k).cumsum(0)
-        total[1:] += correct.double() / size  # an integer tensor over a number would be float32
-    return total / len(classes) if len(classes) else total.fill_(torch.nan)
+    for places, rights in zip(place[group][order].split(sizes), right[group][order].long().split(sizes), strict=True):
+        correct = torch.zeros_like(total[1:], dtype=torch.int64).index_add_(0, places, rights).cumsum(0)
+        total[1:] += correct.double() / len(places)  # an integer tensor over a number would be float32
+    return total / len(sizes) if sizes else total.fill_(torch.nan)
 
 
 def _middles(thresholds: Float64[Tensor, " k"]) -> Float64[Tensor, " k+1"]:

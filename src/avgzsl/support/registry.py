@@ -7,6 +7,7 @@ neighbour costs nobody.
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable
@@ -69,6 +70,12 @@ class Plugins(Generic[T]):
             return self.read(name, imported)
         except ConfigError as problem:
             raise ConfigError(f"{self.kind} {name!r} ({_place(entries[0])}): {problem}") from problem
+
+    def source(self, name: str) -> str:
+        """The text of a plug-in's module, which is not imported for it."""
+        modules = [entry.module for entry in self._entries() if entry.name == name]
+        spec = importlib.util.find_spec(modules[0]) if len(modules) == 1 else None
+        return "" if spec is None or spec.origin is None else Path(spec.origin).read_text(encoding="utf-8")
 
     def package_of(self, name: str) -> dict[str, str]:
         """Name and version of the installed package that a plug-in is from; empty for the package's own."""

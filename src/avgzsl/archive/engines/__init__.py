@@ -16,6 +16,7 @@ from avgzsl.archive.engines._base import (
     BatchScanner,
     Engine,
     EnginePlugin,
+    Filtering,
     PartialAnswer,
     Scan,
     Scanner,
@@ -32,6 +33,7 @@ __all__ = [
     "BatchScanner",
     "Engine",
     "EnginePlugin",
+    "Filtering",
     "PartialAnswer",
     "Scan",
     "Scanner",
@@ -42,6 +44,7 @@ __all__ = [
     "default_engine",
     "drop",
     "engines",
+    "filters",
     "is_approximate",
     "open_engine",
     "scans",
@@ -150,6 +153,11 @@ def open_engine(kind: str, folder: Path, name: str, dimension: int, url: str | A
 def scans(kind: str) -> bool:
     """Whether the engine gives the inner products of all vectors at once. Raises UnknownNameError."""
     return PLUGINS.load(kind).SCANS
+
+
+def filters(kind: str) -> bool:
+    """Whether the engine is a `Filtering` one. Raises UnknownNameError."""
+    return bool(getattr(PLUGINS.load(kind), "FILTERS", False))
 
 
 def is_approximate(kind: str, url: str | Address | None = None) -> bool:

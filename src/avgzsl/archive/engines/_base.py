@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from avgzsl.archive.clip_table import IndexedClip
+from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError
 from avgzsl.support.confidential import Address
 
@@ -80,6 +82,30 @@ class BatchScanner(Protocol):
 
     def scan(self, vectors: Float32[np.ndarray, "q e"]) -> Scan:
         """The inner products with these queries, to be asked for a block at a time."""
+        ...
+
+
+@runtime_checkable
+class Filtering(Protocol):
+    """An engine that keeps what is known of clips, and looks only at those that meet a condition.
+
+    Its module says `FILTERS = True`. What a condition means is said in `avgzsl.archive.where`.
+    """
+
+    def upsert_known(
+        self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"], clips: Sequence[IndexedClip]
+    ) -> None:
+        """As `upsert`, with what is known of each clip, of which the path may change later."""
+        ...
+
+    def answers(self, condition: Condition) -> bool:
+        """Whether it knows all that a condition asks for."""
+        ...
+
+    def query_where(
+        self, vector: Float32[np.ndarray, " e"], n: int, least: float, condition: Condition
+    ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+        """As `query`, of the clips that meet a condition that it `answers`."""
         ...
 
 

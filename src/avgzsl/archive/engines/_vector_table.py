@@ -8,6 +8,7 @@ change when an archive moves.
 import math
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -15,11 +16,12 @@ from jaxtyping import Float32, Int64
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.where import FLAGS, NUMBERS, TEXTS, Condition, composed, folded
 
-_TEXTS = tuple(name for name in TEXTS if name != "path")
+_TEXTS = ("id", "label", "split", "licence", "source")  # of TEXTS all but the path
 _FOLDED = tuple(f"{name}_folded" for name in _TEXTS)
 COLUMNS = (*NUMBERS, *FLAGS, *_TEXTS, *_FOLDED)
 _TYPES = {**dict.fromkeys(NUMBERS, "float8"), **dict.fromkeys(FLAGS, "boolean")}
-_NULL = struct.pack(">i", -1)
+_LENGTH, _TIME, _FLAGS = struct.Struct(">i"), struct.Struct(">id"), struct.Struct(">i?i?")
+_NULL = _LENGTH.pack(-1)
 _BEGIN, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), struct.pack(">h", -1)
 UNKNOWN = _NULL * len(COLUMNS)
 
@@ -37,7 +39,8 @@ def answers(condition: Condition) -> bool:
 
 def sql_of(condition: Condition) -> tuple[str, list[object]]:
     """What stands after `where`, and its values. No text of a condition comes into the statement itself."""
-    parts, values = ["true"], []
+    parts = ["true"]
+    values: list[object] = []
     for column, operator, value in condition:
         if column in TEXTS:
             values.append(str(value).encode())
@@ -73,16 +76,22 @@ def rows_of(
 def _known(clip: IndexedClip) -> bytes:
     """The values of COLUMNS, each after its number of bytes."""
     duration = None if clip.start is None or clip.end is None else clip.end - clip.start
-    numbers = (
-        _NULL if x is None or math.isnan(x) else struct.pack(">id", 8, x) for x in (clip.start, clip.end, duration)
-    )
-    flags = (struct.pack(">i?", 1, flag) for flag in (clip.has_audio, clip.has_video))
-    texts = [getattr(clip, name) for name in _TEXTS]
-    return b"".join((*numbers, *flags, *(_text(composed(t)) for t in texts), *(_text(folded(t)) for t in texts)))
+    times = (_time(clip.start), _time(clip.end), _time(duration))
+    texts = [_text(clip.id), *map(_often, (clip.label, clip.split, clip.licence, clip.source))]
+    flags = _FLAGS.pack(1, clip.has_audio, 1, clip.has_video)
+    return b"".join((*times, flags, *(plain for plain, _ in texts), *(other for _, other in texts)))
 
 
-def _text(text: str | None) -> bytes:
+def _time(seconds: float | None) -> bytes:
+    return _NULL if seconds is None or math.isnan(seconds) else _TIME.pack(8, seconds)
+
+
+def _text(text: str | None) -> tuple[bytes, bytes]:
+    """A text as it is compared, and as it is looked into (`contains`)."""
     if text is None:
-        return _NULL
-    content = text.encode()
-    return struct.pack(">i", len(content)) + content
+        return _NULL, _NULL
+    plain, other = (composed(text) or "").encode(), (folded(text) or "").encode()
+    return _LENGTH.pack(len(plain)) + plain, _LENGTH.pack(len(other)) + other
+
+
+_often = lru_cache(4096)(_text)  # labels and sources come again and again

@@ -21,9 +21,11 @@ from avgzsl.support.confidential import Address
 
 DESCRIPTION = "PostgreSQL with pgvector, a server or a cluster with failover, by --url (extra pgvector)"
 SCANS = False
+FILTERS = True
 DEFAULT = False
 EXAMPLE = ADDRESS
 _MOST = 16_000  # numbers of a vector of 4 bytes each
+_LONGEST = 58  # bytes of a name, with room for that of its index
 _INLINE = 1_500  # numbers of a vector that stands in the page with its row
 
 Found = tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]
@@ -100,7 +102,7 @@ class Vectors:
         if least > -np.inf:
             where, asked = f"{where} and {product} >= %s", [*asked, literal(vector), least]
         statement = f"select position, {product} as product from {self.name} where {where} order by 2 desc, 1 limit %s"
-        return self.server.ask(lambda opened: found(opened.execute(statement, (*asked, n), binary=True)))
+        return self.server.ask(lambda opened: found(opened.execute(statement, (*asked, n), binary=True).fetchall()))
 
     def count(self) -> int:
         """How many rows the table has."""
@@ -116,23 +118,30 @@ class Vectors:
         vectors: Float32[np.ndarray, "n e"],
         clips: Sequence[IndexedClip] | None,
     ) -> None:
-        """Through a table that ends with the transaction: `copy` itself cannot pass over what is there."""
+        """By COPY, which cannot pass over rows that are there: then through a table that ends with the transaction."""
         if not len(positions):
             return
         rows = table.rows_of(positions, vectors, clips)
 
         def put(opened: Any) -> None:
             with opened.transaction(), opened.cursor() as cursor:
-                cursor.execute(f"create temp table incoming (like {self.name}) on commit drop")
-                with cursor.copy("copy incoming from stdin (format binary)") as copy:
+                is_new = f"select not exists (select from {self.name} where position between %s and %s)"
+                place = self.name
+                if not cursor.execute(is_new, (int(positions.min()), int(positions.max()))).fetchone()[0]:
+                    place = "incoming"
+                    cursor.execute(f"create temp table incoming (like {self.name}) on commit drop")
+                with cursor.copy(f"copy {place} from stdin (format binary)") as copy:
                     copy.write(rows)
-                cursor.execute(f"insert into {self.name} select * from incoming on conflict do nothing")
+                if place != self.name:
+                    cursor.execute(f"insert into {self.name} select * from incoming on conflict do nothing")
 
         self.server.change(put)
 
 
 def quoted(name: str) -> str:
-    """A name as it stands in SQL, whatever it holds but NUL."""
+    """A name as it stands in SQL. Raises ConfigError for one that PostgreSQL would cut, or that its client reads."""
+    if len(name.encode()) > _LONGEST or "\0" in name or "%" in name:
+        raise ConfigError(f"{name!r} is no name of vectors; expected one of at most {_LONGEST} bytes without %")
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -141,7 +150,6 @@ def literal(vector: Float32[np.ndarray, " e"]) -> str:
     return str(vector.tolist())
 
 
-def found(rows: Any) -> Found:
-    """Positions and products of rows that have both."""
-    pairs = rows.fetchall()
-    return np.array([row[0] for row in pairs], np.int64), np.array([row[1] for row in pairs], np.float32)
+def found(rows: Sequence[tuple[Any, ...]]) -> Found:
+    """Positions and products of rows that begin with both."""
+    return np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float32)

@@ -19,7 +19,7 @@ from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.support.confidential import Address, key_from
 from avgzsl.support.registry import require
 
-DESCRIPTION = "Qdrant, a server or a cluster, by --url (extra qdrant)"
+DESCRIPTION = "Qdrant, by --url (extra qdrant); tested against the client's local mode alone"
 SCANS = False
 DEFAULT = False
 EXAMPLE = "http://localhost:6333"
