@@ -20,7 +20,8 @@ import torch
 from torch import Generator, Tensor
 
 from avgzsl.archive import recall
-from avgzsl.archive.collection import ENGINE, Collection, writing
+from avgzsl.archive.changing import writing
+from avgzsl.archive.collection import ENGINE, Collection
 from avgzsl.archive.fused import question
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.recall_record import measured

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive.changing import purge, remove, writing
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import purge, remove, view, writing
+from avgzsl.archive.collection import view
 from avgzsl.archive.engines import _postgres, address, open_engine
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild, verify

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.archive.collection import append, apply, purge, remove, writing
+from avgzsl.archive.changing import append, apply, purge, remove, writing
 from avgzsl.archive.engines import PLUGINS, address, is_approximate, open_engine, shards
 from avgzsl.archive.hits import certainty
 from avgzsl.archive.nearest import nearest
@@ -272,6 +272,16 @@ def test_a_key_of_one_shard_comes_before_that_of_all(monkeypatch):
     with of_part(1):
         assert key_from("SOME_KEY").get_secret_value() == "common"
     assert key_from("SOME_KEY").get_secret_value() == "common"
+
+
+def test_a_shard_that_reads_its_key_when_it_is_opened_has_its_own(tmp_path, url, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "common")
+    monkeypatch.setenv("SOME_KEY_2", "own")
+    keys, whole = [], MEMORY.open_engine
+    opens = lambda *given: keys.append(key_from("SOME_KEY").get_secret_value()) or whole(*given)  # noqa: E731
+    monkeypatch.setattr(MEMORY, "open_engine", opens)
+    open_engine("sharded", tmp_path, "both", 6, url).close()
+    assert keys == ["common", "own", "common"]
 
 
 def test_seconds_that_are_none_are_refused(collection, monkeypatch):
