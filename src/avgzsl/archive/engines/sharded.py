@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from avgzsl.archive import engines
-from avgzsl.archive.engines import Engine, PartialAnswer, Shard, Tuned
+from avgzsl.archive.engines import Engine, PartialAnswer, Rounding, Shard, Tuned
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.support.confidential import Address, of_part
 
@@ -135,6 +135,24 @@ class Shards:
     def shard_of(self, positions: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """Counted from 1."""
         return positions % len(self.engines) + 1
+
+    def rounds(self, positions: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Those of the shards that do."""
+        k, rounded = len(self.engines), np.zeros(len(positions), bool)
+        for i, engine in enumerate(self.engines):
+            if isinstance(engine, Rounding):
+                here = positions % k == i
+                rounded[here] = engine.rounds(positions[here] // k)
+        return rounded
+
+    def holds(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> Bool[np.ndarray, " n"]:
+        """As the shards say that keep them."""
+        k, held = len(self.engines), np.zeros(len(positions), bool)
+        for i, engine in enumerate(self.engines):
+            if isinstance(engine, Rounding):
+                here = positions % k == i
+                held[here] = engine.holds(positions[here] // k, vectors[here])
+        return held
 
     def begin(self, shard: int) -> None:
         """Throw away what a shard has; a file in the folder says that it is being made anew."""
