@@ -20,7 +20,8 @@ import torch
 from torch import Generator, Tensor
 
 from avgzsl.archive import recall
-from avgzsl.archive.collection import ENGINE, Collection, writing
+from avgzsl.archive.changing import writing
+from avgzsl.archive.collection import ENGINE, Collection
 from avgzsl.archive.fused import question
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.recall_record import measured
@@ -107,15 +108,9 @@ def run_all(rows: int, spread: float) -> str:
         f"{torch.get_num_threads()} threads. Wanted: 20 times as soon as the scan at recall@10 of 0.99. Told in every "
         f"answer: {100 * known.recall:.1f} %, measured on {known.questions} clips of the index."
     )
-    return "\n".join(
-        [
-            about,
-            "",
-            *table(("engine", "filled, s", "lists made and measured, s", "bytes a clip"), costs),
-            "",
-            *table((f"top {K}", "p50, ms", "p95, ms", "times as soon as the scan", "recall@10"), speed),
-        ]
-    )
+    of_making = table(("engine", "filled, s", "lists made and measured, s", "bytes a clip"), costs)
+    of_asking = table((f"top {K}", "p50, ms", "p95, ms", "times as soon as the scan", "recall@10"), speed)
+    return "\n".join([about, "", *of_making, "", *of_asking])
 
 
 def _vectors(collection: Collection, part: Embeddings) -> Tensor:

@@ -17,8 +17,8 @@ import torch
 from starlette.testclient import TestClient
 
 from avgzsl.archive import clip_table, file_table
+from avgzsl.archive.changing import append, apply, writing
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import append, apply, writing
 from avgzsl.archive.creation import create
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.experiments.run import load_run

@@ -29,7 +29,7 @@ from avgzsl.media.decode import decode
 from avgzsl.media.needs import FrameNeeds, SoundNeeds, Span
 from avgzsl.types import EncoderChoice, Modality
 from benchmarks.spine import peak_memory
-from benchmarks.tables import put
+from benchmarks.tables import measured, put
 
 PAIRS = {
     "descriptors": EncoderChoice(audio="descriptors", video="descriptors"),
@@ -138,8 +138,7 @@ def main() -> None:
 
 def save(document: Path, name: str, rows: list[Row]) -> None:
     """Put a table into the document."""
-    lines = ["| what | measured | wanted |", "|---|---:|---:|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
-    put(document, name, "\n".join(lines))
+    put(document, name, measured(rows))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from urllib.request import urlopen
 
 from avgzsl.features.manifest import list_folder
 from avgzsl.recognition.local_encoders import local_encoders
-from benchmarks.tables import put
+from benchmarks.tables import measured, put
 
 AVGZSL = [sys.executable, "-c", "from avgzsl.cli import main; main()"]
 OVERHEAD, FACTOR, WANTED = 15.0, 1.2, 60.0
@@ -89,11 +89,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--document", type=Path)
     options = parser.parse_args()
-    rows = measure(options.clips, options.models, options.rounds)
-    lines = ["| what | measured | wanted |", "|---|---:|---:|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
-    print("\n".join(lines))
+    shown = measured(measure(options.clips, options.models, options.rounds))
+    print(shown)
     if options.document is not None:
-        put(options.document, "first-page", "\n".join(lines))
+        put(options.document, "first-page", shown)
 
 
 if __name__ == "__main__":

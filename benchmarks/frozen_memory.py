@@ -21,8 +21,9 @@ import torch
 from torch import Generator
 
 from avgzsl import backbones, load_run, open_searcher, search
+from avgzsl.archive.changing import append, apply, writing
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import append, apply, open_index, writing
+from avgzsl.archive.collection import open_index
 from avgzsl.archive.creation import create
 from avgzsl.data.clips import Encoder
 from avgzsl.methods import Embeddings

@@ -24,8 +24,9 @@ from torch import Generator, Tensor
 
 from avgzsl.archive import clip_database, clip_table
 from avgzsl.archive.asked import Asked
+from avgzsl.archive.changing import append, apply, writing
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import ENGINE, Collection, append, apply, view, writing
+from avgzsl.archive.collection import ENGINE, Collection, view
 from avgzsl.archive.embeddings import FILE
 from avgzsl.archive.fused import Space, fused, question
 from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record

@@ -30,8 +30,9 @@ from urllib.parse import urlencode, urlsplit
 import psutil
 import torch
 
+from avgzsl.archive.changing import append, apply, writing
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import Collection, append, apply, writing
+from avgzsl.archive.collection import Collection
 from avgzsl.archive.creation import create
 from avgzsl.experiments.run import load_run
 from avgzsl.experiments.train_evaluate import train

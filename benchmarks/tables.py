@@ -1,5 +1,6 @@
 """Generated tables inside documents that people write."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from avgzsl.support.files import write_text
@@ -13,3 +14,8 @@ def put(document: Path, name: str, table: str) -> None:
         raise ValueError(f"{document}: needs the marks {begin} and {end}, for the table to go between them")
     before, _, rest = text.partition(begin)
     write_text(document, f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}")
+
+
+def measured(rows: Iterable[tuple[str, str, str]]) -> str:
+    """A table of what was measured, how much it was, and how much was wanted."""
+    return "\n".join(["| what | measured | wanted |", "|---|---:|---:|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)])

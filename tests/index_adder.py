@@ -15,7 +15,8 @@ from pathlib import Path
 import lancedb  # noqa: F401
 import torch  # noqa: F401
 
-from avgzsl.archive.collection import Collection, append, apply, writing
+from avgzsl.archive.changing import append, apply, writing
+from avgzsl.archive.collection import Collection
 from avgzsl.archive.index_record import read_record
 from avgzsl.experiments.run import Run
 from avgzsl.experiments.run_record import Config

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from avgzsl.archive import clip_database
+from avgzsl.archive.changing import append, apply, writing
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import Collection, append, apply, writing
+from avgzsl.archive.collection import Collection
 from avgzsl.archive.index_record import FORMAT, IndexRecord, write_record
 from avgzsl.experiments.protocol import Mode
 from avgzsl.experiments.run import Run

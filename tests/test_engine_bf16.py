@@ -9,7 +9,8 @@ import torch
 
 from avgzsl.archive import nearest as searching
 from avgzsl.archive.asked import Asked, score
-from avgzsl.archive.collection import remove, view, writing
+from avgzsl.archive.changing import remove, writing
+from avgzsl.archive.collection import view
 from avgzsl.archive.engines import open_engine
 from avgzsl.archive.nearest import Sought, nearest, nearest_many
 from avgzsl.archive.where import parse

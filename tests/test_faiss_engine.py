@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from avgzsl.archive import recall
-from avgzsl.archive.collection import append, apply, purge, remove, writing
+from avgzsl.archive.changing import append, apply, purge, remove, writing
 from avgzsl.archive.engines import open_engine
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild, verify

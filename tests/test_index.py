@@ -20,8 +20,9 @@ import torch
 
 from avgzsl import open_dataset
 from avgzsl.archive import clip_selection, clip_table
+from avgzsl.archive.changing import append, apply, purge, remove, writing
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import Collection, append, apply, open_index, purge, remove, view, writing
+from avgzsl.archive.collection import Collection, open_index, view
 from avgzsl.archive.embeddings import FILE
 from avgzsl.archive.fused import Space, fused
 from avgzsl.archive.indexing import (

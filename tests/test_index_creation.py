@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from avgzsl.archive import creation, writer
 from avgzsl.archive import indexing as archive
-from avgzsl.archive.collection import open_index, writing
+from avgzsl.archive.changing import writing
+from avgzsl.archive.collection import open_index
 from avgzsl.archive.indexing import index, index_add, index_info, index_verify
 from avgzsl.cli import app
 from avgzsl.errors import AvgzslError, DataError, UnknownNameError

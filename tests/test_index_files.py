@@ -362,7 +362,10 @@ def test_a_path_that_is_no_text_is_damage(archive):
     db = sqlite3.connect(archive / clip_table.FILE)
     strict = db.execute("select sql from sqlite_master where name = 'clips'").fetchone()[0]
     loose = strict.replace("strict", "")
+    kept = db.execute("select sql from sqlite_master where type = 'index' and sql is not null").fetchall()
     db.executescript(f"alter table clips rename to was; {loose}; insert into clips select * from was; drop table was")
+    for (made,) in kept:
+        db.execute(made)
     db.execute("pragma writable_schema = on")  # it says that it is strict
     db.execute("update sqlite_master set sql = ? where name = 'clips'", (strict,))
     db.execute("update clips set path = x'2f'")

@@ -10,7 +10,8 @@ import torch
 
 from avgzsl.archive import clip_table, embeddings
 from avgzsl.archive.bounds import bound, limits, reach
-from avgzsl.archive.collection import drop_vectors, view
+from avgzsl.archive.changing import drop_vectors
+from avgzsl.archive.collection import view
 from avgzsl.archive.fused import Space, fused, points, question, stars
 from avgzsl.archive.index_record import IndexRecord
 from avgzsl.archive.nearest import nearest

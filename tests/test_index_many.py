@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from avgzsl.archive import nearest as searching
-from avgzsl.archive.collection import remove, writing
+from avgzsl.archive.changing import remove, writing
 from avgzsl.archive.engines import BatchScanner, engines, scans
 from avgzsl.archive.nearest import Sought, nearest, nearest_many
 from avgzsl.archive.where import parse

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from avgzsl import cli
 from avgzsl.archive import clip_database, clip_selection, clip_table
-from avgzsl.archive.collection import open_index, writing
+from avgzsl.archive.changing import writing
+from avgzsl.archive.collection import open_index
 from avgzsl.archive.indexing import index, index_add, index_info, index_rebuild, index_remove, index_verify
 from avgzsl.archive.retrieval import index_evaluate
 from avgzsl.archive.search import search
@@ -42,6 +43,9 @@ def world(tmp_path_factory) -> Path:
     shutil.copytree(folder / "memory", folder / "killed")
     left = sqlite3.connect(folder / "killed" / clip_table.FILE, isolation_level=None)
     left.execute("update clips set label = 'changed' where position = 0")
+    left.execute("delete from counts")
+    kind = "label, has_audio, has_video"
+    left.execute(f"insert into counts select {kind}, count(*) from clips group by {kind}")
     for name in ("clips.sqlite", "clips.sqlite-wal", "clips.sqlite-shm"):  # as they are while it is open
         shutil.copy(folder / "killed" / name, folder / "run")
     left.close()

@@ -1,6 +1,5 @@
 """Indexes in PostgreSQL: found exactly, conditions met by the server itself, errors that say what to do."""
 
-import random
 import signal
 import threading
 from pathlib import Path
@@ -9,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.archive import clip_database, clip_selection, clip_table
+from avgzsl.archive import clip_selection
+from avgzsl.archive.changing import purge, remove, writing
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import purge, remove, view, writing
+from avgzsl.archive.collection import view
 from avgzsl.archive.engines import _postgres, address, open_engine
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild, verify
-from avgzsl.archive.where import COLUMNS, FLAGS, NUMBERS, Condition, parse
+from avgzsl.archive.where import parse
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.support.confidential import bare_address
 from tests.index_world import MODES, brute_force, collection_of, here, random_embeddings, rows
@@ -28,64 +28,6 @@ SECRET = "s3cr3t-0123456789-abcdef"
 
 def vectors(url, name="avgzsl-0123456789abcdef-both,equal", d=D):
     return open_engine("pgvector", Path("nowhere"), name, d, url)
-
-
-# -- conditions --------------------------------------------------------------------------------------------------------
-
-LETTERS = [*"aAbkKésßSeİiı ;`%\\_", "\0", "\u212a", "\u037e", "\u1e9e", "\uffff", "\U0001f600", "E\u0301", "e\u0301"]
-TIMES = [0.0, -0.0, 1.5, 3.0, 0.1, 0.30000000000000004, 1e308, -1e308, float("inf"), float("-inf")]
-
-
-def some_text(g: random.Random) -> str:
-    return "".join(g.choices(LETTERS, k=g.randint(0, 4)))
-
-
-def some_clip(g: random.Random, number: int) -> IndexedClip:
-    texts = {name: g.choice([None, some_text(g)]) for name in ("label", "split", "licence", "source")}
-    start, end = (g.choice([None, *TIMES]) for _ in range(2))
-    flags = {name: g.random() < 0.5 for name in FLAGS}
-    return IndexedClip(f"{some_text(g)}{number}", "h", start=start, end=end, **texts, **flags)
-
-
-def some_condition(g: random.Random) -> Condition:
-    column = g.choice([name for name in COLUMNS if name != "path"])
-    order = g.choice(["=", "!="] if column in FLAGS else ["=", "!=", "<", "<=", ">", ">="])
-    if column in FLAGS:
-        return parse(f"{column} {order} {g.choice(['yes', 'no'])}")
-    if column in NUMBERS:
-        return parse(f"{column} {order} {g.choice([*TIMES, float('nan')])}")
-    return parse(f"{column} {g.choice([order, 'contains'])} '{some_text(g)}'")
-
-
-@pytest.fixture
-def two_tables(pgvector_url, tmp_path):
-    """The table of clips, and the engine's."""
-    clip_database.create(tmp_path)
-    engine = vectors(pgvector_url)
-    engine.create()
-    with clip_database.opened(tmp_path, write=True) as db:
-        yield db, engine
-    engine.close()
-
-
-def test_a_condition_means_the_same_in_both_tables(two_tables):
-    db, engine = two_tables
-    g = random.Random(0)
-    clips = [some_clip(g, number) for number in range(300)]
-    with clip_database.transaction(db, write=True):
-        clip_table.insert(db, clips, [0] * len(clips))
-    engine.upsert_known(np.arange(300), np.resize(SOME, (300, D)), clips)
-    split = 0
-    for _ in range(600):
-        condition = sum((some_condition(g) for _ in range(g.choice([1, 1, 2]))), ())
-        expected = clip_selection.positions(db, condition).tolist()
-        found, _ = engine.query_where(SOME[0], 300, -np.inf, condition)
-        assert sorted(found.tolist()) == expected, condition
-        split += 0 < len(expected) < 300
-    assert split > 250  # some clips meet it, and others do not
-    assert not engine.answers(parse("path = x"))
-    few, products = engine.query_where(SOME[0], 3, 0.5, parse("has_audio = yes"))
-    assert len(few) == 3 and products.min() >= 0.5 and all(clips[position].has_audio for position in few)
 
 
 @pytest.fixture

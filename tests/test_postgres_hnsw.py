@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from avgzsl.archive import recall as recall_module
+from avgzsl.archive.changing import writing
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import view, writing
+from avgzsl.archive.collection import view
 from avgzsl.archive.engines import is_approximate, open_engine
 from avgzsl.archive.engines import pgvector_hnsw as module
 from avgzsl.archive.nearest import nearest

@@ -9,7 +9,8 @@ import torch
 from avgzsl.archive import recall
 from avgzsl.archive.approximation import approximately
 from avgzsl.archive.asked import Asked
-from avgzsl.archive.collection import purge, remove, view, writing
+from avgzsl.archive.changing import purge, remove, writing
+from avgzsl.archive.collection import view
 from avgzsl.archive.engines import PLUGINS
 from avgzsl.archive.hits import certainty
 from avgzsl.archive.index_checks import checked_recall, require_recall_used

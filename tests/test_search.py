@@ -15,7 +15,7 @@ from avgzsl.archive.hits import Hits
 from avgzsl.archive.indexing import index, index_add, index_info, index_remove
 from avgzsl.archive.results import Removed
 from avgzsl.archive.retrieval import index_evaluate, index_gallery
-from avgzsl.archive.search import open_searcher, search, text_point
+from avgzsl.archive.search import open_searcher, search, words_point
 from avgzsl.data.clips import ClipSet
 from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, ConfigError, DataError, MediaError, ModalityError, RunError, UnknownNameError
@@ -109,12 +109,12 @@ def test_without_is_arithmetic_of_unit_vectors(searcher, run):
     a, b, c = (v / np.linalg.norm(v) for v in encode(["red low", "blue", "high"]).double().numpy())
     total = a + b - c
     expected = load_run(run).method.embed_text(torch.from_numpy(total / np.linalg.norm(total))[None].float()).joint[0]
-    assert text_point(searcher, ["red low", "blue"], ["high"]).joint[0] == pytest.approx(expected, abs=1e-6)
+    assert words_point(searcher, ["red low", "blue"], ["high"])[0].joint[0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_name_of_the_run_has_its_own_vector(searcher, run):
     expected = load_run(run).method.embed_text(searcher.words.classes.text[[3]]).joint[0]
-    assert torch.equal(text_point(searcher, [NAMES[3]]).joint[0], expected)
+    assert torch.equal(words_point(searcher, [NAMES[3]])[0].joint[0], expected)
 
 
 def test_like_a_clip_by_each_of_its_modalities(searcher, files, run, clips):

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from avgzsl.archive import clip_counts, clip_database, clip_selection, embeddings
+from avgzsl.archive.changing import append, purge, remove, writing
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import append, open_index, purge, remove, view, writing
+from avgzsl.archive.collection import open_index, view
 from avgzsl.archive.creation import create
 from avgzsl.archive.indexing import index_info, index_verify
 from avgzsl.archive.where import parse

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from avgzsl.archive.collection import append, apply, purge, remove, writing
-from avgzsl.archive.engines import PLUGINS, address, is_approximate, open_engine, shards
+from avgzsl.archive.changing import append, apply, purge, remove, writing
+from avgzsl.archive.engines import PLUGINS, open_engine
 from avgzsl.archive.hits import certainty
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild_shard, verify
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.experiments.protocol import Mode
-from avgzsl.support.confidential import Address, bare_address, key_from, of_part
 from tests.index_world import MODES, brute_force, clips_of, collection_of, here, random_embeddings
 from tests.postgres_server import cluster, with_pgvector
 
@@ -225,53 +224,6 @@ def test_shards_in_another_order_have_no_such_vectors(collection, tmp_path, monk
         monkeypatch.setenv("AVGZSL_ENGINE_URL", other)
         with pytest.raises(DataError, match="index-rebuild"):
             nearest(replace(collection, opened={}, checked=set()), POINT, 10, BOTH)
-
-
-def test_each_address_has_the_engine_of_the_one_before():
-    text = "pgvector=postgresql://a:5432,b:5432/db,postgresql://c/db,qdrant=http://d:6333"
-    found = shards(Address(text))
-    assert [(shard.engine, shard.url.whole()) for shard in found] == [
-        ("pgvector", "postgresql://a:5432,b:5432/db"),
-        ("pgvector", "postgresql://c/db"),
-        ("qdrant", "http://d:6333"),
-    ]
-    assert bare_address(text) == "pgvector=postgresql://a:5432,b:5432,postgresql://c,qdrant=http://d:6333"
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("http://a:1,http://b:1", "does not say of which engine"),
-        ("qdrant=http://a:1,nothing=http://b:1", "unknown engine 'nothing'"),
-        ("qdrant=http://a:1,http://user:secret@b:1", "holds more than an address"),
-        ("qdrant=http://a:1,http://b:1?key=secret", "holds more than an address"),
-        ("qdrant=http://a:1,sharded=http://b:1", "a shard cannot be sharded itself"),
-        ("qdrant=http://a:1,http://a:1", "the same place twice"),
-        ("qdrant=http://a:1,memory=http://b:1", "memory is a folder on disk"),
-        ("memory=/a,qdrant=/b", "no address"),
-        ("qdrant=", "no address"),
-    ],
-)
-def test_a_list_that_is_none_is_refused_and_shows_no_secret(text, said):
-    with pytest.raises(AvgzslError, match=said) as told:
-        address("sharded", text)
-    assert "secret" not in str(told.value)
-    assert "secret" not in bare_address(text)
-
-
-def test_one_of_the_shards_is_approximate(tmp_path):
-    assert is_approximate("sharded", f"memory={tmp_path},faiss={tmp_path}")
-    assert not is_approximate("sharded", f"memory={tmp_path},memory-bf16={tmp_path}")
-
-
-def test_a_key_of_one_shard_comes_before_that_of_all(monkeypatch):
-    monkeypatch.setenv("SOME_KEY", "common")
-    monkeypatch.setenv("SOME_KEY_2", "own")
-    with of_part(2):
-        assert key_from("SOME_KEY").get_secret_value() == "own"
-    with of_part(1):
-        assert key_from("SOME_KEY").get_secret_value() == "common"
-    assert key_from("SOME_KEY").get_secret_value() == "common"
 
 
 def test_seconds_that_are_none_are_refused(collection, monkeypatch):

@@ -15,6 +15,7 @@ from avgzsl.archive.clip_selection import is_among
 from avgzsl.archive.collection import View
 from avgzsl.archive.proposals import proposals
 from avgzsl.archive.where import Condition
+from avgzsl.scores.largest import best
 
 _LEAST = 16  # so many are asked for at least
 _GROWTH = 16  # at most, where a condition or removed clips leave too few
@@ -38,8 +39,8 @@ def approximately(
 ) -> Ranked:
     """The `top` best of so many `candidates` for each of them; fewer only where the engine has no more.
 
-    Of the clips that are `allowed`, where it is given; as many of those are candidates, too. The
-    engine `filters_itself` by the condition `itself`.
+    Where `allowed` is given, of those clips; as many of them are candidates, too. The engine `filters_itself` by the
+    condition `itself`. Raises AvgzslError where the engine refuses.
     """
     applied, dead = seen.state.applied, seen.dead()
     waiting = clip_selection.positions_within(seen.db, applied, seen.state.end, itself) if itself else seen.waiting()
@@ -55,11 +56,3 @@ def approximately(
         n = min(n * min(2 * enough // max(len(known), 1) + 1, _GROWTH), seen.state.end)
     waiting = waiting if allowed is None else waiting[is_among(waiting, allowed)]
     return Ranked(*best(*score(seen, np.concatenate([known, waiting]), asked), top), proposed.absent)
-
-
-def best(
-    positions: Int64[np.ndarray, " n"], scores: Float64[np.ndarray, " n"], top: int
-) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
-    """The highest scores, best first; of equal ones the clip that was indexed first comes first."""
-    order = np.lexsort((positions, -scores))[:top]
-    return positions[order], scores[order]

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from avgzsl.archive import clip_database, clip_table, embeddings
-from avgzsl.archive.collection import ENGINE, RUN, STORES, Collection, drop_vectors, open_index
+from avgzsl.archive.changing import drop_vectors
+from avgzsl.archive.collection import ENGINE, RUN, STORES, Collection, open_index
 from avgzsl.archive.engines import PLUGINS, address, engines
 from avgzsl.archive.index_checks import require_recall_used
 from avgzsl.archive.index_record import RECORD, WHOLE, Cut, describe, write_record

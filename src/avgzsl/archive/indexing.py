@@ -19,19 +19,9 @@ from avgzsl.archive import (
     repair,
     standard,
 )
-from avgzsl.archive.collection import (
-    STORES,
-    Collection,
-    append,
-    apply,
-    held,
-    open_index,
-    remove,
-    require_run,
-    view,
-    writing,
-)
-from avgzsl.archive.collection import purge as erase
+from avgzsl.archive.changing import append, apply, held, remove, writing
+from avgzsl.archive.changing import purge as erase
+from avgzsl.archive.collection import STORES, Collection, open_index, require_run, view
 from avgzsl.archive.creation import create, discard
 from avgzsl.archive.engines import default_engine
 from avgzsl.archive.extraction import extract_media, has_extracted

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from avgzsl.archive import clip_database, clip_table
-from avgzsl.archive.approximation import Ranked, approximately, best
+from avgzsl.archive.approximation import Ranked, approximately
 from avgzsl.archive.asked import Asked, score
 from avgzsl.archive.clip_selection import is_among
 from avgzsl.archive.clip_table import IndexedClip
@@ -24,13 +24,13 @@ from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.protocol import Mode
 from avgzsl.methods import Embeddings, TextEmbeddings
+from avgzsl.scores.largest import best
 
 _DIRECT, _FEW, _SHARE = 20_000, 1000, 64  # clips that are scored rather than found by an engine (`_direct`)
 _MORE = 4  # times as many as are asked for, at first
 _GROWTH = 16  # where a condition leaves too few
 
-
-_Search = Generator["Need", "Proposals", "NearestClips | AvgzslError"]
+_Search = Generator[Need, Proposals, "NearestClips | AvgzslError"]
 
 
 class Sought(NamedTuple):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avgzsl.archive import file_table, indexed_files
+from avgzsl.archive.changing import remove
 from avgzsl.archive.clip_table import IndexedClip
-from avgzsl.archive.collection import Collection, remove
+from avgzsl.archive.collection import Collection
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.feature_store import is_store, open_store
 

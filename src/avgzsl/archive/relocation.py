@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.archive import clip_database, clip_table, file_table
-from avgzsl.archive.collection import STORES, Collection, open_index, writing
+from avgzsl.archive.changing import writing
+from avgzsl.archive.collection import STORES, Collection, open_index
 from avgzsl.archive.extraction import store_name
 from avgzsl.archive.file_check import CheckedFile, CheckedFiles, check
 from avgzsl.archive.indexed_files import IndexedFile

@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float64
 
 from avgzsl.archive import clip_counts, clip_database, clip_selection, clip_table, embeddings
 from avgzsl.archive.bounds import rounding
-from avgzsl.archive.collection import Collection, View, apply, drop_vectors, view, view_of, writing
+from avgzsl.archive.changing import apply, drop_vectors, writing
+from avgzsl.archive.collection import Collection, View, view, view_of
 from avgzsl.archive.engines import Rounding, ShardedEngine
 from avgzsl.archive.fused import Question
 from avgzsl.archive.results import Faults

@@ -174,11 +174,6 @@ def _opened(index: str | Path | Collection | Searcher, encoders: EncoderChoice |
     return index
 
 
-def text_point(searcher: Searcher, phrases: Sequence[str], without: Sequence[str] = ()) -> TextEmbeddings:
-    """Where the words stand; see `words_point`."""
-    return words_point(searcher, phrases, without)[0]
-
-
 def words_point(
     searcher: Searcher, phrases: Sequence[str], without: Sequence[str] = ()
 ) -> tuple[TextEmbeddings, tuple[str, ...]]:

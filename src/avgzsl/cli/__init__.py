@@ -20,6 +20,8 @@ from avgzsl.cli import (
     fetch,
     generate,
     index,
+    index_evaluate,
+    index_upkeep,
     inspect,
     listing,
     open,
@@ -55,12 +57,12 @@ app.command("predict")(predict.predict)
 app.command("pack")(pack.pack)
 app.command("index")(index.index)
 app.command("index-add")(index.index_add)
-app.command("index-remove")(index.index_remove)
-app.command("index-rebuild")(index.index_rebuild)
-app.command("index-info")(index.index_info)
-app.command("index-verify")(index.index_verify)
-app.command("index-move")(index.index_move)
-app.command("index-evaluate")(index.index_evaluate)
+app.command("index-remove")(index_upkeep.index_remove)
+app.command("index-rebuild")(index_upkeep.index_rebuild)
+app.command("index-info")(index_upkeep.index_info)
+app.command("index-verify")(index_upkeep.index_verify)
+app.command("index-move")(index_upkeep.index_move)
+app.command("index-evaluate")(index_evaluate.index_evaluate)
 app.command("search")(search.search)
 app.command("serve")(serve.serve)
 app.command("two-stage")(two_stage.two_stage)

@@ -21,6 +21,7 @@ _KEPT = 1 << 22  # numbers that are held before those that are too small go
 _LEAST = float(np.finfo(np.float32).min)  # what is less is -inf: no number at all
 
 Largest = tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]
+"""At which rows the largest are, and these, best first."""
 Write = Callable[[int, int, Float[Tensor, "n q"]], object]
 """(start, end, room): puts a number for each row from `start` up to `end`, and each question, into the room."""
 
@@ -75,6 +76,15 @@ def largest(
             kept = [_cut(kept, n)]
             held = len(kept[0].values)
     return _by_question(_cut(kept, n), len(n))
+
+
+def best(
+    positions: Int64[np.ndarray, " n"], values: Float[np.ndarray, " n"], n: int, least: float = -np.inf
+) -> tuple[Int64[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    """The n largest of these values, of at least `least`, best first; of equal ones the lower position comes first."""
+    order = np.lexsort((positions, -values))[:n]
+    order = order[values[order] >= least]
+    return positions[order], values[order]
 
 
 def _of_few(

@@ -1,30 +1,23 @@
 """An index as the API's archive."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from pydantic import TypeAdapter, ValidationError
 
 import avgzsl
 from avgzsl.archive import clip_selection, file_table
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, view
-from avgzsl.archive.fused import points, stars
 from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of
 from avgzsl.archive.where import parse
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import AvgzslError, DataError, RunError
-from avgzsl.experiments.protocol import Mode
-from avgzsl.experiments.run import HISTORY, RESULTS
 from avgzsl.features.embedding import Task, embed_batch, requests
 from avgzsl.media.needs import SoundNeeds, Span
 from avgzsl.media.workers import Decoders
@@ -33,18 +26,15 @@ from avgzsl.recognition.answers import answer
 from avgzsl.recognition.portable import with_bare_names
 from avgzsl.recognition.recognise import embed
 from avgzsl.recognition.recogniser import asked_classes
+from avgzsl.server.clouds import cloud_of
 from avgzsl.server.contract import Cloud, HitChoice, ListPlace, Media, NoSuchClip, Search, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
 from avgzsl.server.problems import LOG
 from avgzsl.server.rows import clip_row, recognised
+from avgzsl.server.run_tables import tables_of
 from avgzsl.server.schema import ClassRow, ClipRow, Clips, Description, Hits, Recognised, RunTables
 from avgzsl.server.searching import HIDDEN, Searching, position_of
 from avgzsl.types import EncoderChoice, TestModality
-
-_LOOKED_AT = 4  # times as many clips as a map draws: some lack what it is of
-_POINTS = 4096  # phrases whose points are kept
-T = TypeVar("T")
-_ROWS = TypeAdapter(list[dict[str, Any]])
 
 
 def open_archive(
@@ -181,38 +171,10 @@ class CollectionArchive:
 
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
         mode = mode_of(self.collection, modality, None)
-        with view(self.collection) as seen:
-            looked_at = clip_selection.spread(seen.db, _LOOKED_AT * most)
-            there = looked_at[seen.embeddings(looked_at).scorable(mode.modality).numpy()]
-            spread = np.linspace(0, len(there) - 1, min(most, len(there)))
-            drawn = there[np.unique(spread.round().astype(int))]
-            clips, embeddings = seen.clips(drawn), seen.embeddings(drawn)
-            total = sum(count for kind, count in seen.counts().items() if self._is_scorable(kind, mode))
-        space = self.collection.space(mode)
-        return Cloud(
-            modality=mode.modality,
-            total=total,
-            clips=self._rows(clips),
-            points=torch.from_numpy(points(embeddings, space)),
-            texts=stars(self.run.method.embed_text(self.classes.text), space),
-            labels=list(self.classes.names),
-            seen=self.classes.seen.tolist(),
-        )
+        return cloud_of(self.collection, mode, most, self.classes, self._rows)
 
     def tables(self) -> RunTables:
-        config, folder = self.run.config, self.run.folder
-        results = _read(folder / RESULTS, lambda text: _json(text)["results"])
-        history = _read(folder / HISTORY, lambda text: [_json(line) for line in text.splitlines()])
-        return RunTables(
-            method=config.method, seed=config.seed, settings=config.settings, results=results, history=history
-        )
-
-    def _is_scorable(self, kind: Kind, mode: Mode) -> bool:
-        """Whether clips of a kind can be scored in a mode (`Embeddings.scorable`)."""
-        if mode.modality != "both":
-            return kind.has_audio if mode.modality == "audio" else kind.has_video
-        joint = "joint" in self.collection.record.parts
-        return kind.has_audio and kind.has_video if joint else kind.has_audio or kind.has_video
+        return tables_of(self.run)
 
     def _embed(self, path: Path) -> Embeddings:
         """A file in the space of the run; it is decoded in the server's processes."""
@@ -255,17 +217,3 @@ class CollectionArchive:
         allowed = folders(self._media)
         marks = [None if clip.label is None else self.marks.get(clip.label) for clip in clips]
         return [clip_row(clip, mark, allowed) for clip, mark in zip(clips, marks, strict=True)]
-
-
-def _read(path: Path, rows: Callable[[str], Any]) -> list[dict[str, Any]]:
-    """The JSON objects in a file of the run; none where it is not there. Raises RunError for a damaged one."""
-    try:
-        return _ROWS.validate_python(rows(path.read_text()) if path.exists() else [])
-    except (LookupError, TypeError, ValidationError) as problem:
-        raise RunError(f"{path}: holds something else than rows of figures; restore it from the run") from problem
-    except (OSError, ValueError) as problem:
-        raise RunError(f"{path}: cannot be read ({problem}); restore it from the run") from problem
-
-
-def _json(text: str) -> Any:
-    return json.loads(text, parse_constant=lambda _: None)  # NaN is no JSON

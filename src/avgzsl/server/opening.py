@@ -12,7 +12,8 @@ from threading import Thread
 
 import platformdirs
 
-from avgzsl.archive.collection import held, open_index
+from avgzsl.archive.changing import held
+from avgzsl.archive.collection import open_index
 from avgzsl.archive.creation import discard
 from avgzsl.archive.frozen_index import index_frozen
 from avgzsl.archive.index_record import RECORD

@@ -17,6 +17,9 @@ from avgzsl.archive.where import Condition
 from avgzsl.errors import AvgzslError
 from avgzsl.support.confidential import Address
 
+Found = tuple[Int64[np.ndarray, " _k"], Float32[np.ndarray, " _k"]]
+"""Positions and inner products, best first."""
+
 
 @runtime_checkable
 class Engine(Protocol):

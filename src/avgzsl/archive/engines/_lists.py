@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from avgzsl.archive.engines._base import Found
 from avgzsl.archive.engines._parts import Part, PartRecord, PartWriter, Rows
 from avgzsl.support.files import write_whole
 from avgzsl.support.registry import require
@@ -26,8 +27,6 @@ _ROUNDS = 10  # of k-means
 _NEVER = np.float32(1e30)  # the last number of a list of nothing: no question comes near
 
 NONE = np.zeros(0, np.int64)
-Found = tuple[Int64[np.ndarray, " _k"], Float32[np.ndarray, " _k"]]
-"""Positions and inner products, best first."""
 
 
 @dataclass(frozen=True, eq=False)

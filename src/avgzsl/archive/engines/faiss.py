@@ -12,9 +12,11 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from pydantic import BaseModel, ConfigDict, Field
 
-from avgzsl.archive.engines._lists import BATCH, Found, Lists, learn, probes_for, write_lists
+from avgzsl.archive.engines._base import Found
+from avgzsl.archive.engines._lists import BATCH, Lists, learn, probes_for, write_lists
 from avgzsl.archive.engines._parts import Part, PartRecord, open_part, write_flat
 from avgzsl.errors import DataError
+from avgzsl.scores.largest import best
 from avgzsl.support.confidential import Address
 from avgzsl.support.files import write_json
 from avgzsl.support.records import read_record
@@ -49,6 +51,7 @@ class Record(BaseModel):
 
     @property
     def rows(self) -> int:
+        """Vectors of all files."""
         return sum(part.rows for part in self.parts)
 
 
@@ -119,9 +122,7 @@ class Faiss:
         found = [lists.query(vector, n, probes) for lists in opened.parts]
         positions = np.concatenate([np.zeros(0, np.int64), *(some for some, _ in found)])
         products = np.concatenate([np.zeros(0, np.float32), *(some for _, some in found)])
-        order = np.lexsort((positions, -products))[:n]
-        order = order[products[order] >= least]
-        return positions[order], products[order]
+        return best(positions, products, n, least)
 
     def count(self) -> int:
         """How many vectors the files have, as the record says."""

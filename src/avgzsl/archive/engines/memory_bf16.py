@@ -20,6 +20,7 @@ from torch import Tensor
 
 from avgzsl.archive.engines._base import Scan
 from avgzsl.archive.engines._rows import Rows
+from avgzsl.archive.engines._scanned_file import ScannedFile
 from avgzsl.scores.largest import Largest, largest
 from avgzsl.support.confidential import Address
 
@@ -46,31 +47,17 @@ def drop(folder: Path, name: str, url: Address | None) -> None:
     (folder / f"{name}.bf16").unlink(missing_ok=True)
 
 
-class Rounded:
-    """Rows of a file. A row without a vector has c = inf: with -1 in every query its inner product is -inf."""
+class Rounded(ScannedFile):
+    """Rows that are rounded, with the lengths that the bound needs."""
 
     def __init__(self, path: Path, dimension: int) -> None:
         absent = np.zeros(dimension + 3, np.uint16)
         absent[dimension - 1] = _INFINITE
-        self.rows = Rows(path, absent, mark=dimension - 1)
-
-    def create(self) -> None:
-        """Make an empty file, if there is none."""
-        self.rows.create()
+        super().__init__(Rows(path, absent, mark=dimension - 1))
 
     def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
         """Rows are written in place; those skipped on the way are absent. Raises AvgzslError for a full disk."""
         self.rows.put(positions, _rounded(vectors))
-
-    def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
-        """Overwrite the rows of these vectors, if they are there."""
-        self.rows.delete(positions)
-
-    def query(
-        self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf
-    ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-        """The largest bounds of inner products. Raises DataError for a damaged file."""
-        return self.query_many(vector[None], [n], [least])[0]
 
     def query_many(
         self, vectors: Float32[np.ndarray, "q e"], n: Sequence[int], least: Sequence[float]
@@ -90,17 +77,12 @@ class Rounded:
         keep = [some >= one for some, one in zip(bounds, least, strict=True)]
         return [(rows[k], some[k]) for (rows, _), some, k in zip(found, bounds, keep, strict=True)]
 
-    def products(self, vector: Float32[np.ndarray, " e"]) -> Float32[np.ndarray, " n"]:
-        """What the inner product of each row does not exceed. Raises DataError for a damaged file."""
-        bounds: np.ndarray = self.scan(vector[None])(0, len(self.rows.mapped()))[:, 0]
-        return bounds
-
     def scan(self, vectors: Float32[np.ndarray, "q e"]) -> Scan:
         """What the inner products of the rows of a block with all queries do not exceed."""
         rows, queries = self._all(), _asked(vectors)
 
         def block(start: int, end: int) -> Float32[np.ndarray, "n q"]:
-            bounds = _bounds(self._checked(rows[start:end] @ queries).float().numpy())
+            bounds = _bounds(self.checked(rows[start:end] @ queries).float().numpy())
             missing = np.full((end - start - len(bounds), len(vectors)), -np.inf, np.float32)
             return np.concatenate([bounds, missing]) if len(missing) else bounds
 
@@ -108,12 +90,6 @@ class Rounded:
 
     def _all(self) -> BFloat16[Tensor, "n w"]:
         return torch.from_numpy(self.rows.mapped().view(np.int16)).view(torch.bfloat16)
-
-    def _checked(self, products: BFloat16[Tensor, "r q"]) -> BFloat16[Tensor, "r q"]:
-        """Raises DataError for what is no inner product: NaN would pass as an absent row."""
-        if len(products) and not bool(products.view(-1).max() < torch.inf):
-            raise self.rows.damaged()
-        return products
 
     def rounds(self, positions: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         """All of them."""
@@ -126,14 +102,6 @@ class Rounded:
         held: np.ndarray = there.copy()
         held[there] = _true(rows[positions[there]], vectors[there])
         return held
-
-    def count(self) -> int:
-        """How many rows have a vector."""
-        return self.rows.count()
-
-    def close(self) -> None:
-        """Unmap the file."""
-        self.rows.close()
 
 
 def _rounded(vectors: Float32[np.ndarray, "n e"]) -> UInt16[np.ndarray, "n w"]:

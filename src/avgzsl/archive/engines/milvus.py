@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from avgzsl.archive.engines._base import Found
 from avgzsl.errors import AvgzslError, ConfigError, DataError
+from avgzsl.scores.largest import best
 from avgzsl.support.confidential import Address, key_from
 from avgzsl.support.registry import require
 
@@ -29,8 +31,6 @@ _SECONDS = 60  # for an answer
 _BATCH = 10_000  # rows of a call
 _MOST = 16_384  # rows that a search may give
 _NO_SUCH = 100  # the code of a collection that is not there
-
-Found = tuple[Int64[np.ndarray, " _k"], Float32[np.ndarray, " _k"]]
 
 
 def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Milvus":
@@ -99,9 +99,7 @@ class Milvus:
         """An exact search on the server; for more than it gives at once, all vectors are fetched and compared here."""
         with _errors_named(self.url):
             positions, products = self._search(vector, n, least) if n <= _MOST else self._all(vector)
-        order = np.lexsort((positions, -products))[:n]
-        order = order[products[order] >= least]
-        return positions[order], products[order]
+        return best(positions, products, n, least)
 
     def count(self) -> int:
         """How many rows it has."""

@@ -13,6 +13,7 @@ from jaxtyping import Float32, Int64
 
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.engines import _vector_table as table
+from avgzsl.archive.engines._base import Found
 from avgzsl.archive.engines._postgres import EXAMPLE as ADDRESS
 from avgzsl.archive.engines._postgres import Server
 from avgzsl.archive.where import Condition
@@ -27,8 +28,6 @@ EXAMPLE = ADDRESS
 _MOST = 16_000  # numbers of a vector of 4 bytes each
 _LONGEST = 58  # bytes of a name, with room for that of its index
 _INLINE = 1_500  # numbers of a vector that stands in the page with its row
-
-Found = tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]
 
 
 def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Vectors":

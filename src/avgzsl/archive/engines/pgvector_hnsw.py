@@ -1,8 +1,8 @@
 """PostgreSQL with pgvector and an index by HNSW: approximate, the sooner the larger the archive.
 
 Malkov and Yashunin 2018, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
-World graphs" (doi.org/10.1109/TPAMI.2018.2889473), as pgvector has it. Where the graph
-gives fewer vectors than are asked for, all are compared.
+World graphs" (doi.org/10.1109/TPAMI.2018.2889473), as pgvector has it. Where the graph gives fewer vectors than are
+asked for, all are compared.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from avgzsl.archive.engines import _vector_table as table
+from avgzsl.archive.engines._base import Found
 from avgzsl.archive.engines._postgres import EXAMPLE as ADDRESS
 from avgzsl.archive.engines._postgres import Server
-from avgzsl.archive.engines.pgvector import Found, Vectors, drop, found, literal, quoted
+from avgzsl.archive.engines.pgvector import Vectors, drop, found, literal, quoted
 from avgzsl.archive.where import Condition
 from avgzsl.errors import ConfigError
 from avgzsl.support.confidential import Address

@@ -20,7 +20,9 @@ from jaxtyping import Bool, Float32, Int64
 
 from avgzsl.archive import engines
 from avgzsl.archive.engines import Engine, PartialAnswer, Rounding, Shard, Tuned
+from avgzsl.archive.engines._base import Found
 from avgzsl.errors import AvgzslError, ConfigError, DataError
+from avgzsl.scores.largest import best
 from avgzsl.support.confidential import Address, of_part
 
 DESCRIPTION = "several places of any engines, asked at once, by a list in --url"
@@ -35,7 +37,6 @@ _AGAIN = 0.2  # seconds between two questions to a shard that is waited for
 _THREADS = 8  # of a shard: so many searches at once
 _BEGUN = "begun"
 
-Found = tuple[Int64[np.ndarray, " _k"], Float32[np.ndarray, " _k"]]
 T = TypeVar("T")
 
 
@@ -47,10 +48,11 @@ def APPROXIMATE(url: Address) -> bool:
 def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Shards":
     """The vectors of all shards; `folder` notes which of them is being made anew."""
     places = _given(url)
-    opened = [
-        engines.open_engine(place.engine, place.folder or folder, _named(name, i, places), dimension, place.url)
-        for i, place in enumerate(places)
-    ]
+    opened = []
+    for i, place in enumerate(places):
+        with of_part(i + 1):  # some read their key now
+            shard = _named(name, i, places)
+            opened.append(engines.open_engine(place.engine, place.folder or folder, shard, dimension, place.url))
     return Shards(folder, name, places, opened)
 
 
@@ -256,8 +258,7 @@ def _merged(found: dict[int, Found], k: int, n: int) -> Found:
     """The n largest products of all shards, under the positions of the whole."""
     positions = np.concatenate([np.zeros(0, np.int64), *(some * k + i for i, (some, _) in found.items())])
     products = np.concatenate([np.zeros(0, np.float32), *(some for _, some in found.values())])
-    order = np.lexsort((positions, -products))[:n]
-    return positions[order], products[order]
+    return best(positions, products, n)
 
 
 def _given(url: Address | None) -> list[Shard]:
