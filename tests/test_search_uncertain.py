@@ -120,5 +120,7 @@ def test_a_shard_that_is_dead(data, run, name, tmp_path, monkeypatch, caplog):
     verified = CliRunner().invoke(cli.app, ["index-verify", str(folder), "--url", url])
     assert verified.exit_code == 1 and "see that it runs" in verified.stdout and "index-rebuild" not in verified.stdout
     (tmp_path / "away").rename(tmp_path / "two")
+    with pytest.raises(DataError, match="in their order, `avgzsl index-rebuild --shard 1`"):
+        search(open_index(folder, f"memory={tmp_path / 'two'},{tmp_path / 'one'}"), name)
     avgzsl("index-rebuild", folder, "--url", url, "--shard", 2)
     assert json.loads(avgzsl("search", folder, name, "--url", url, "--json", "--top", 5).stdout) == whole

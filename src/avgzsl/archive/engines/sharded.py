@@ -36,6 +36,7 @@ _SECONDS = 30.0  # for an answer
 _AGAIN = 0.2  # seconds between two questions to a shard that is waited for
 _THREADS = 8  # of a shard: so many searches at once
 _BEGUN = "begun"
+_ORDER = "where all addresses are those of before, and in their order"
 
 T = TypeVar("T")
 
@@ -207,7 +208,7 @@ class Shards:
                     absent[i] = f"does not answer within {seconds_of(SECONDS, _SECONDS):g} s"
                 except DataError as problem:
                     alone = f"`avgzsl index-rebuild --shard {i + 1}` makes this shard alone anew"
-                    raise DataError(f"{self._told(i, str(problem))}; {alone}") from problem
+                    raise DataError(f"{self._told(i, str(problem))}; {_ORDER}, {alone}") from problem
                 except ConfigError as problem:
                     raise ConfigError(self._told(i, str(problem))) from problem
                 except AvgzslError as problem:
