@@ -51,6 +51,7 @@ pins:
 # OLD is a checkout of an older version with its environment, to be measured against
 OLD ?=
 bench: $(STAMP)
+	@mkdir -p out && date +%s >out/bench-begun
 	$(BIN)/python -m benchmarks.spine --real $(REAL) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.training --real $(REAL) $(if $(OLD),--old $(OLD)) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.closed_forms --document docs/benchmarks.md
@@ -69,6 +70,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.frozen_memory --models $(MODELS) --document docs/scale.md
 	$(BIN)/python -m benchmarks.damage --clips $(CLIPS) $(VIDEOS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.attack --document docs/security.md
+	@echo "make bench took $$((($$(date +%s) - $$(cat out/bench-begun)) / 60)) minutes"
 
 # on a machine with a GPU, by the Python and the torch that are there: no environment is made and nothing is fetched
 gpu:

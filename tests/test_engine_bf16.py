@@ -59,6 +59,8 @@ def test_no_number_is_below_the_inner_product_nor_far_above(kind, tmp_path):
     engine.create()
     engine.upsert(np.arange(3000), vectors)
     exact = vectors.astype(np.float64) @ query.astype(np.float64)
+    assert engine.holds(np.arange(3000), vectors).all()
+    assert not engine.holds(np.arange(3000), vectors + np.abs(vectors).max() + 1).any()
     numbers = engine.products(query).astype(np.float64)
     lengths = np.linalg.norm(vectors[:, :-1].astype(np.float64), axis=1) * np.linalg.norm(query[:-1].astype(np.float64))
     assert (numbers >= exact).all()

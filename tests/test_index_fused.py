@@ -12,6 +12,7 @@ from avgzsl.archive.collection import view
 from avgzsl.archive.engines import engines, open_engine
 from avgzsl.archive.fused import Question, Space, fused, question, video_share
 from avgzsl.archive.nearest import nearest
+from avgzsl.archive.repair import rebuild, verify
 from avgzsl.errors import AvgzslError, ConfigError, UnknownNameError
 from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.methods import Embeddings
@@ -269,6 +270,21 @@ def test_every_engine_equals_brute_force_over_10000_rows(engine, similarity, tmp
                 assert [own[name] for name in ids] == pytest.approx(scores.tolist(), abs=1e-5)
     with view(collection) as seen:
         assert len(seen.positions()) == len(clips.has_audio)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_is_verified(engine, tmp_path, qdrant_here, url_of):
+    clips = random_embeddings(90, 6, seed=3)
+    mode = MODES[2]
+    collection = collection_of(tmp_path, clips, "mse", engine, [mode], **url_of(engine))
+    assert not verify(collection)
+    kept = collection.engine(mode)
+    vectors = np.full((3, collection.size(mode)), 0.5, np.float32)
+    kept.delete(np.array([3, 4, 5]))
+    kept.upsert(np.array([3, 5]), vectors[:2])
+    assert "3 of 80 clips" in " ".join(verify(collection).engine)
+    rebuild(collection)
+    assert not verify(collection)
 
 
 def test_an_engine_that_says_it_scans_and_does_not_is_named(tmp_path, monkeypatch):

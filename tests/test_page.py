@@ -276,6 +276,23 @@ def test_loading_empty_and_wrong_are_shown_as_such(page, url):
     wait_for_hits(page)
 
 
+def test_what_may_lack_clips_says_so(page, url):
+    notes = {"partial": "partial: 1 part of the index does not answer, clips may be missing",
+             "approximate": "approximate: finds 98.0 % of the ten nearest"}  # fmt: skip
+    more: dict = {"partial": True, "recall": 0.98, "notes": list(notes.values())}
+
+    def answer(route):
+        route.fulfill(json=route.fetch().json() | more)
+
+    page.route("**/v1/search?*", answer)
+    page.goto(url + "?q=red+square")
+    expect(page.locator("p.nothing", has_text="Partial: 1 part")).to_be_visible()
+    expect(page.locator("p.note", has_text="Approximate: finds 98.0 %")).to_be_visible()
+    more["hits"] = []
+    page.reload()
+    expect(page.locator(".state", has_text="No clips")).to_contain_text("Partial: 1 part of the index does not answer")
+
+
 def test_labels_are_text_and_never_markup(page, url):
     evil = '<img src=x onerror="window.broken = 1">'
     page.goto(f"{url}?view=search&q={evil}&not={evil}&where={evil}")

@@ -1,5 +1,6 @@
 """An approximate engine: what it finds is ranked again, how much of the nearest that is, is measured and told."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -90,7 +91,8 @@ def test_a_recall_that_is_enough_takes_fewer_candidates(lossy, tmp_path):
     right = set(brute_force(collection.run.method, CLIPS, POINT, BOTH, 10)[0])
     missed = {p for p in right if p % 7 == 0 and p < 2990}
     assert {int(name[5:]) for name in ids(found)} & right == right - missed
-    assert certainty(found) == (f"approximate: finds {100 * known.recall:.1f} % of the ten nearest",)
+    assert certainty(found) == (f"approximate: finds {math.floor(1000 * known.recall) / 10:.1f} % of the ten nearest",)
+    assert certainty(found._replace(recall=0.9999))[0].startswith("approximate: finds 99.9 %")
 
 
 def test_the_measure_is_that_of_a_comparison_with_every_clip(lossy, tmp_path):

@@ -1,11 +1,14 @@
 """Answers that may lack clips say so, wherever they are read: Python, the command line, the API."""
 
 import json
+import logging
+import math
 
 import pytest
 from typer.testing import CliRunner
 
 from avgzsl import cli
+from avgzsl.archive.collection import open_index
 from avgzsl.archive.engines import PLUGINS
 from avgzsl.archive.indexing import index, index_info
 from avgzsl.archive.recall_record import RECALL
@@ -53,7 +56,7 @@ def test_an_approximate_index(data, run, name, tmp_path):
     hits = search(folder, name, top=3)
     assert hits.approximate
     assert not hits.partial
-    said = f"approximate: finds {100 * hits.recall:.1f} % of the ten nearest"
+    said = f"approximate: finds {math.floor(1000 * hits.recall) / 10:.1f} % of the ten nearest"
     assert said in hits.notes
     assert said in avgzsl("search", folder, name).stdout
     rows = json.loads(avgzsl("search", folder, name, "--json").stdout)
@@ -80,7 +83,7 @@ def test_an_exact_index_is_certain_and_takes_no_recall(data, run, name, tmp_path
     assert not (tmp_path / "other").exists()
 
 
-def test_a_shard_that_is_dead(data, run, name, tmp_path, monkeypatch):
+def test_a_shard_that_is_dead(data, run, name, tmp_path, monkeypatch, caplog):
     folder, url = tmp_path / "index", f"memory={tmp_path / 'one'},{tmp_path / 'two'}"
     avgzsl("index", run, data, "--out", folder, "--engine", "sharded", "--url", url)
     assert json.loads((folder / "index.json").read_text())["url"] == url
@@ -103,10 +106,21 @@ def test_a_shard_that_is_dead(data, run, name, tmp_path, monkeypatch):
         assert all(row["partial"] for row in json.loads(ran.stdout))
         assert "shard 2 of 2 (memory at" in ran.stderr
         patched.setenv("AVGZSL_ENGINE_URL", url)
-        with application(folder) as app:
+        with application(folder) as app, caplog.at_level(logging.WARNING, "avgzsl.server"):
             found = client_of(app).get("/v1/search", params={"q": name}).json()
         assert found["partial"]
+        assert "shard 2 of 2 (memory at" in caplog.records[-1].about["absent"][0], (
+            "whoever keeps the server learns which"
+        )
         assert "partial: 1 part of the index does not answer, clips may be missing" in found["notes"]
         assert str(tmp_path) not in json.dumps(found), "where shards are is the server's own affair"
+    (tmp_path / "two").rename(tmp_path / "away")  # as a disk that is not mounted
+    there = search(open_index(folder, url), name)
+    assert there.partial and "no such folder" in there.absent[0]
+    verified = CliRunner().invoke(cli.app, ["index-verify", str(folder), "--url", url])
+    assert verified.exit_code == 1 and "see that it runs" in verified.stdout and "index-rebuild" not in verified.stdout
+    (tmp_path / "away").rename(tmp_path / "two")
+    with pytest.raises(DataError, match="in their order, `avgzsl index-rebuild --shard 1`"):
+        search(open_index(folder, f"memory={tmp_path / 'two'},{tmp_path / 'one'}"), name)
     avgzsl("index-rebuild", folder, "--url", url, "--shard", 2)
     assert json.loads(avgzsl("search", folder, name, "--url", url, "--json", "--top", 5).stdout) == whole

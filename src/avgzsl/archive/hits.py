@@ -1,5 +1,6 @@
 """The clips that a search gives, each with what is known of it, how near it is, and by what."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -174,7 +175,8 @@ def certainty(nearest: NearestClips) -> tuple[str, ...]:
     """Sentences about what may be missing; none of an answer that is certain."""
     notes = []
     if nearest.recall is not None:
-        notes.append(f"approximate: finds {100 * nearest.recall:.1f} % of the ten nearest")
+        share = math.floor(1000 * nearest.recall + 1e-9) / 10  # no more than was measured
+        notes.append(f"approximate: finds {share:.1f} % of the ten nearest")
     if nearest.absent:
         parts = (
             "1 part of the index does" if len(nearest.absent) == 1 else f"{len(nearest.absent)} parts of the index do"

@@ -48,23 +48,29 @@ class Removed(Shown):
 
 @dataclass(frozen=True)
 class Faults(Shown):
-    """What is wrong: `truth` must be restored or indexed again, `engine` is mended by a rebuild."""
+    """What is wrong: `truth` must be restored or indexed again, `engine` is mended by a rebuild; `unanswered` says
+    where a server did not answer, so that nothing is known of its vectors."""
 
     truth: tuple[str, ...] = ()
     engine: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.truth or self.engine)
+        return bool(self.truth or self.engine or self.unanswered)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a fault; none for an index that is as it was written."""
-        mended = {"truth": "restore the file, or index again", "engine": "index-rebuild"}
-        faults = {"truth": self.truth, "engine": self.engine}
+        mended = {
+            "truth": "restore the file, or index again",
+            "engine": "index-rebuild",
+            "unanswered": "see that it answers, and verify again",
+        }
+        faults = {"truth": self.truth, "engine": self.engine, "unanswered": self.unanswered}
         return [{"fault": fault, "mend": mended[part]} for part, said in faults.items() for fault in said]
 
     def json(self) -> dict[str, Any]:
-        """Both lists."""
-        return {"truth": list(self.truth), "engine": list(self.engine)}
+        """All three lists."""
+        return {"truth": list(self.truth), "engine": list(self.engine), "unanswered": list(self.unanswered)}
 
 
 @dataclass(frozen=True)

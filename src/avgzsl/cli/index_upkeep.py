@@ -83,18 +83,20 @@ def index_verify(
 
     collection = open_index(index, url, method)
     faults = verify(collection)
-    for fault in [*faults.truth, *faults.engine]:
+    for fault in [*faults.truth, *faults.engine, *faults.unanswered]:
         print(fault)
     if faults.truth:
         print("restore these files from a copy, or index again into another folder")
         sys.exit(1)
     if faults.engine:
         print(f"`avgzsl index-rebuild {index}` mends this")
-    else:
+    if faults.unanswered:
+        print("what does not answer could not be verified; see that it runs, and verify again")
+    if not faults:
         print(f"{index}: as it was written")
     with show.progress() as progress:
         files = index_files(collection, hash=hash, progress=progress)
-    sys.exit(1 if _show_files(index, files) or faults.engine else 0)
+    sys.exit(1 if _show_files(index, files) or faults else 0)
 
 
 def index_move(

@@ -18,6 +18,7 @@ from avgzsl.archive.where import parse
 from avgzsl.errors import DataError, RunError
 from avgzsl.methods import TextEmbeddings
 from avgzsl.server.contract import HitChoice, NoSuchClip, Search, Unanswerable
+from avgzsl.server.problems import LOG
 from avgzsl.server.rows import hit_row
 from avgzsl.server.schema import ClipRow, Hits
 
@@ -115,6 +116,8 @@ class Searching:
     def answer(self, question: Question, clips: NearestClips) -> Hits:
         """The clips that were found, as hits."""
         sought, by_words = question.sought, question.by_words
+        if clips.absent:
+            LOG.warning("a part of the index does not answer", extra={"about": {"absent": list(clips.absent)}})
         found = self.searcher.found(clips, sought.point, sought.mode, by_words, look=False)  # rows do
         rows = zip(self._rows(clips.clips), found, strict=True)
         hits = [hit_row(clip, hit) for clip, hit in rows if clip.id != question.like]

@@ -18,6 +18,7 @@ from avgzsl.archive.engines._base import (
     EnginePlugin,
     Filtering,
     PartialAnswer,
+    Rounding,
     Scan,
     Scanner,
     ShardedEngine,
@@ -35,6 +36,7 @@ __all__ = [
     "EnginePlugin",
     "Filtering",
     "PartialAnswer",
+    "Rounding",
     "Scan",
     "Scanner",
     "Shard",
@@ -82,7 +84,7 @@ def address(kind: str, given: str | Address | None, noted: str | None = None) ->
     if url is None or not url.whole():
         url = Address(os.environ.get(VARIABLE, ""))
     if not url.whole():
-        hint = f" The index names {noted}: give that, if you trust it." if noted else ""
+        hint = f" The index names {noted} (no more of an address is kept): give that, if you trust it." if noted else ""
         raise ConfigError(f"the engine {kind} needs a url, as in --url {example}, or in {VARIABLE}.{hint}")
     if getattr(PLUGINS.load(kind), "LISTS", False):
         shards(url)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.where import Condition
@@ -85,6 +85,19 @@ class BatchScanner(Protocol):
 
     def scan(self, vectors: Float32[np.ndarray, "q e"]) -> Scan:
         """The inner products with these queries, to be asked for a block at a time."""
+        ...
+
+
+@runtime_checkable
+class Rounding(Protocol):
+    """An engine that keeps some vectors rounded, whose numbers do not tell whether it has the right ones."""
+
+    def rounds(self, positions: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Of which positions the vectors are, or would be, kept rounded."""
+        ...
+
+    def holds(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> Bool[np.ndarray, " n"]:
+        """Which of these vectors, of positions that it `rounds`, are there, as near as it keeps them."""
         ...
 
 

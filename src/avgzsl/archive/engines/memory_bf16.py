@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import BFloat16, Float32, Int64, UInt16
+from jaxtyping import BFloat16, Bool, Float32, Int64, UInt16
 from torch import Tensor
 
 from avgzsl.archive.engines._base import Scan
@@ -32,6 +32,7 @@ DEFAULT = False
 _INFINITE = 0x7F80  # bits of bf16
 _ROUNDED = 2.0**-8  # of a number, at most, by rounding it to bf16
 _UP = 1 + 2.0**-7  # more than rounding takes away
+_MORE = 1 + 2.0**-4  # than what would be written now, and a row still is
 _TINY = 2.0**-100  # more than all that is lost where numbers are too small for bf16
 _STEP = 2.0**-22  # of float32, with room for any order of the sum
 
@@ -90,6 +91,18 @@ class Rounded(ScannedFile):
     def _all(self) -> BFloat16[Tensor, "n w"]:
         return torch.from_numpy(self.rows.mapped().view(np.int16)).view(torch.bfloat16)
 
+    def rounds(self, positions: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """All of them."""
+        return np.ones(len(positions), bool)
+
+    def holds(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> Bool[np.ndarray, " n"]:
+        """Of which vectors the rows are as near as they say, and say no more than they need. Raises DataError."""
+        rows = self.rows.mapped()
+        there = positions < len(rows)
+        held: np.ndarray = there.copy()
+        held[there] = _true(rows[positions[there]], vectors[there])
+        return held
+
 
 def _rounded(vectors: Float32[np.ndarray, "n e"]) -> UInt16[np.ndarray, "n w"]:
     """Rows: the numbers of a vector, what is left of its last one, |v - v'| and |v'| without the last one."""
@@ -105,6 +118,19 @@ def _rounded(vectors: Float32[np.ndarray, "n e"]) -> UInt16[np.ndarray, "n w"]:
     rows = torch.cat([near, left, (_UP * away).bfloat16(), (_UP * lengths).bfloat16()], 1)
     bits: np.ndarray = rows.view(torch.int16).numpy().view(np.uint16)
     return bits
+
+
+def _true(rows: UInt16[np.ndarray, "n w"], vectors: Float32[np.ndarray, "n e"]) -> Bool[np.ndarray, " n"]:
+    """Which rows bound these vectors: what other processors round otherwise is right, too."""
+    had, new = (
+        torch.from_numpy(some.view(np.int16)).view(torch.bfloat16).double() for some in (rows, _rounded(vectors))
+    )
+    near, left, lengths = had.split([vectors.shape[1], 1, 2], 1)
+    off = torch.from_numpy(vectors).double() - near
+    off[:, -1:] -= left
+    needed = torch.stack([off.norm(dim=1), near[:, :-1].norm(dim=1)], 1)
+    right: np.ndarray = ((needed <= lengths) & (lengths <= _MORE * new[:, -2:])).all(dim=1).numpy()
+    return right
 
 
 def _asked(vectors: Float32[np.ndarray, "q e"]) -> BFloat16[Tensor, "w q"]:

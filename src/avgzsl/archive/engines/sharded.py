@@ -7,23 +7,23 @@ AVGZSL_SHARD_WAIT says, then told (`PartialAnswer`). A change is made in all sha
 Vectors carry the number of their shard in their name: shards in another order, or more of them, have no such vectors.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as OutOfTime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from avgzsl.archive import engines
-from avgzsl.archive.engines import Engine, PartialAnswer, Shard, Tuned
+from avgzsl.archive.engines import Engine, PartialAnswer, Rounding, Shard, Tuned
 from avgzsl.archive.engines._base import Found
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.scores.largest import best
 from avgzsl.support.confidential import Address, of_part
+from avgzsl.support.seconds import seconds_of
 
 DESCRIPTION = "several places of any engines, asked at once, by a list in --url"
 EXAMPLE = "pgvector=postgresql://one:5432/avgzsl,postgresql://two:5432/avgzsl"
@@ -36,6 +36,7 @@ _SECONDS = 30.0  # for an answer
 _AGAIN = 0.2  # seconds between two questions to a shard that is waited for
 _THREADS = 8  # of a shard: so many searches at once
 _BEGUN = "begun"
+_ORDER = "where all addresses are those of before, and in their order"
 
 T = TypeVar("T")
 
@@ -138,6 +139,23 @@ class Shards:
         """Counted from 1."""
         return positions % len(self.engines) + 1
 
+    def rounds(self, positions: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Those of the shards that do."""
+        return self._rounding(positions, lambda engine, here: engine.rounds(positions[here] // len(self.engines)))
+
+    def holds(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> Bool[np.ndarray, " n"]:
+        """As the shards say that keep them."""
+        k = len(self.engines)
+        return self._rounding(positions, lambda engine, here: engine.holds(positions[here] // k, vectors[here]))
+
+    def _rounding(self, positions: Int64[np.ndarray, " n"], ask: Callable[[Rounding, Any], Any]) -> np.ndarray:
+        answers = np.zeros(len(positions), bool)
+        for i, engine in enumerate(self.engines):
+            if isinstance(engine, Rounding):
+                here = positions % len(self.engines) == i
+                answers[here] = ask(engine, here)
+        return answers
+
     def begin(self, shard: int) -> None:
         """Throw away what a shard has; a file in the folder says that it is being made anew."""
         if not 1 <= shard <= len(self.engines):
@@ -163,25 +181,34 @@ class Shards:
 
         return self._threads[i].submit(asked)
 
+    def _away(self, i: int) -> str | None:
+        """Why a shard need not be asked."""
+        folder = self.places[i].folder
+        if _mark(self.folder, self.name, i).exists():
+            return "is being made anew"
+        return (
+            None if folder is None or folder.is_dir() else "there is no such folder here; see that its disk is mounted"
+        )
+
     def _answers(self, calls: dict[int, Callable[[Engine], T]]) -> tuple[dict[int, T], dict[int, str]]:
         """What shards answer, by number, and of those that do not, the reason. Raises DataError, ConfigError."""
-        end = time.monotonic() + _number(WAIT, 0.0)
+        end = time.monotonic() + seconds_of(WAIT, 0.0)
         answers: dict[int, T] = {}
         absent: dict[int, str] = {}
         left = calls
         while left:
-            absent = {i: "is being made anew" for i in left if _mark(self.folder, self.name, i).exists()}
+            absent = {i: reason for i in left if (reason := self._away(i))}
             started = {i: self._start(i, call) for i, call in left.items() if i not in absent}
-            limit = time.monotonic() + _number(SECONDS, _SECONDS)
+            limit = time.monotonic() + seconds_of(SECONDS, _SECONDS)
             for i, future in started.items():
                 try:
                     answers[i] = future.result(max(limit - time.monotonic(), 0.0))
                 except OutOfTime:
                     future.cancel()
-                    absent[i] = f"does not answer within {_number(SECONDS, _SECONDS):g} s"
+                    absent[i] = f"does not answer within {seconds_of(SECONDS, _SECONDS):g} s"
                 except DataError as problem:
                     alone = f"`avgzsl index-rebuild --shard {i + 1}` makes this shard alone anew"
-                    raise DataError(f"{self._told(i, str(problem))}; {alone}") from problem
+                    raise DataError(f"{self._told(i, str(problem))}; {_ORDER}, {alone}") from problem
                 except ConfigError as problem:
                     raise ConfigError(self._told(i, str(problem))) from problem
                 except AvgzslError as problem:
@@ -263,17 +290,3 @@ def _drop(folder: Path, name: str, i: int, places: Sequence[Shard]) -> None:
 def _mark(folder: Path, name: str, i: int) -> Path:
     """The file that says that a shard is being made anew."""
     return folder / f"{name}.shard-{i + 1}.{_BEGUN}"
-
-
-def _number(variable: str, usual: float) -> float:
-    """Seconds from a variable of the environment. Raises ConfigError for what are none."""
-    text = os.environ.get(variable)
-    if not text:
-        return usual
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise ConfigError(f"{variable} is {text!r}; expected seconds, as 30")
-    return seconds

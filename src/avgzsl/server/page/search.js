@@ -80,20 +80,26 @@ function glass() {
 
 function results(found, asked, link) {
   const what = asked.q ? `“${asked.q}”${asked.not ? ` away from “${asked.not}”` : ""}` : `the clip ${asked.like}`;
+  const notes = found.notes.map((note) => h("p", { class: note.startsWith("partial:") ? "nothing" : "note quiet" }, sentence(note)));
+  const partly = found.partial ? ", and a part of the archive does not answer" : "";
   if (!found.hits.length) {
-    tell("No clips found");
-    return empty("No clips", `No clip can be compared with ${what} this way. Choose another modality, or ask for less.`);
+    tell(`No clips found${partly}`);
+    return empty("No clips", `No clip can be compared with ${what} this way. Choose another modality, or ask for less.`, ...notes);
   }
   const nothing = found.line === 0;
   const likely = found.line ? `, ${found.line.toLocaleString("en")} of them likely` : "";
-  tell(nothing ? `Nothing here fits ${what}` : `${count(found.hits.length, "clip")} found, nearest first${likely}`);
+  tell(nothing ? `Nothing here fits ${what}${partly}` : `${count(found.hits.length, "clip")} found, nearest first${likely}${partly}`);
   return [
     h("header", { class: "results-head" }, h("h2", {}, nothing ? `Nothing here fits ${what}` : `Nearest to ${what}`), legend(found.hits)),
     nothing ? h("p", { class: "nothing" }, "These are the nearest clips. They probably show something else.") : null,
-    ...found.notes.map((note) => h("p", { class: "quiet" }, note)),
-    ...(found.corrected ? [h("p", { class: "quiet" }, CORRECTED)] : []),
+    ...notes,
+    ...(found.corrected ? [h("p", { class: "note quiet" }, CORRECTED)] : []),
     grid(found.hits, (clip) => [link(clip)], found.line),
   ].filter(Boolean);
+}
+
+function sentence(note) {
+  return note.charAt(0).toUpperCase() + note.slice(1);
 }
 
 function browse(place, info, where, link) {
