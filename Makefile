@@ -69,6 +69,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.first_page $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.frozen_memory --models $(MODELS) --document docs/scale.md
 	$(BIN)/python -m benchmarks.damage --clips $(CLIPS) $(VIDEOS) --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.scale --document docs/scale.md --extraction docs/benchmarks.md
 	$(BIN)/python -m benchmarks.attack --document docs/security.md
 	@echo "make bench took $$((($$(date +%s) - $$(cat out/bench-begun)) / 60)) minutes"
 
