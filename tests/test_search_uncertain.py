@@ -121,7 +121,7 @@ def test_a_shard_that_is_dead(data, run, name, tmp_path, monkeypatch, caplog):
     verified = CliRunner().invoke(cli.app, ["index-verify", str(folder), "--url", url])
     assert verified.exit_code == 1 and "see that it runs" in verified.stdout and "index-rebuild" not in verified.stdout
     kept = shutil.copytree(folder, tmp_path / "kept")
-    with pytest.raises(AvgzslError, match="no such folder here.*; 1 clips are removed, and not all is erased"):
+    with pytest.raises(AvgzslError, match=r"no such folder here.*; 1 clips are removed, and not all is erased"):
         index_remove(kept, [whole[0]["id"]], purge=True, url=url)
     (tmp_path / "away").rename(tmp_path / "two")
     with pytest.raises(DataError, match="in their order, `avgzsl index-rebuild --shard 1`"):
