@@ -22,6 +22,8 @@ def test_more_than_a_search_may_give_are_found_as_well(milvus_url, tmp_path, mon
             found, products = engine.query(QUERY, n)
             assert found.tolist() == np.argsort(-(VECTORS @ QUERY), kind="stable")[:n].tolist()
             assert products == pytest.approx(np.sort(VECTORS @ QUERY)[::-1][:n], abs=1e-5)
+        monkeypatch.setattr(engine, "_all", lambda vector: pytest.fail("few are asked for, and all are fetched"))
+        assert engine.query(QUERY, 5000, float(np.sort(VECTORS @ QUERY)[-40]) - 1e-3)[0].tolist() == found[:40].tolist()
     finally:
         drop("milvus", tmp_path, "many both-equal", milvus_url)
 

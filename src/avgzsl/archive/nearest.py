@@ -170,7 +170,9 @@ def _certain(
             return Ranked(*found, absent)
         if least == -np.inf:
             n *= _GROWTH
-        elif is_tight:  # all that might, of which there are few by now
+        elif is_tight or not seen.collection.scans:
+            # all that might, of which there are few by now; one that scans is first asked for as many as before, which
+            # is sooner and mostly enough, now that `least` is known
             n = max(n * _GROWTH, seen.state.end)
         is_tight = least > -np.inf
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.errors import MediaError
-from avgzsl.media.container import decoder_messages, opened, prepare
+from avgzsl.media.container import MP4, decoder_messages, opened, prepare
 from avgzsl.media.opening import Opening
 from avgzsl.media.shape import PixelShape
 from avgzsl.media.stamps import Join
@@ -20,7 +20,7 @@ _EARLIER_KEY = (2.0, 10.0, 60.0)  # where nothing points to key frames
 
 # Containers that hold one packet after the other, so that the first one of a file, or after a seek, is not cut.
 _IN_PACKETS = (
-    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "asf", "flv", "mxf", "nut", "ogg", "ivf", "gif", "apng"),
+    *(MP4, "matroska,webm", "avi", "asf", "flv", "mxf", "nut", "ogg", "ivf", "gif", "apng"),
     *("wav", "w64", "flac", "aiff", "caf"),
 )
 _WHOLE_SOUND = ("aac", "alac", "flac", "opus", "vorbis")  # codecs of which every packet decodes by itself

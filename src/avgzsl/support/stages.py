@@ -19,8 +19,8 @@ def in_stages(
     """What the stages, one after the other, make of each item, in the order of the items.
 
     Items are taken, and results given, in the caller's thread; before the next is taken, no more than `room(item)` are
-    under way. What a stage raises is raised here when the item's turn comes. At the end, however it comes
-    about, `stop` is called, which is to end what waits; then what has not begun is dropped, and the rest is waited for.
+    under way. What a stage raises is raised here when the item's turn comes. At the end, however it comes about, `stop`
+    is called, which is to end what waits; then what has not begun is dropped, and the rest is waited for.
     """
     pools = [ThreadPoolExecutor(stage.threads, f"stage {place}") for place, stage in enumerate(stages)]
     under_way: deque[Future[Any]] = deque()

@@ -39,7 +39,7 @@ class Server:
 
     def __init__(self, url: Address | None) -> None:
         if url is None or urlsplit(url.whole()).scheme not in ("postgresql", "postgres"):
-            given = "Postgres" if url is None else f"{url} is no address of PostgreSQL; it"
+            given = "PostgreSQL" if url is None else f"{url} is no address of PostgreSQL; it"
             raise ConfigError(f"{given} needs a url, as in --url {EXAMPLE}")
         self.url = url
         self.psycopg = require("psycopg", "pgvector")

@@ -96,9 +96,10 @@ class Milvus:
                     self.client.delete(self.name, ids=ids, timeout=_SECONDS)
 
     def query(self, vector: Float32[np.ndarray, " e"], n: int, least: float = -np.inf) -> Found:
-        """An exact search on the server; for more than it gives at once, all vectors are fetched and compared here."""
+        """An exact search on the server; where it would be more than it gives at once, all vectors are fetched."""
         with _errors_named(self.url):
-            positions, products = self._search(vector, n, least) if n <= _MOST else self._all(vector)
+            found = self._search(vector, min(n, _MOST), least)
+            positions, products = self._all(vector) if n > _MOST and len(found[0]) == _MOST else found
         return best(positions, products, n, least)
 
     def count(self) -> int:

@@ -17,12 +17,12 @@ from avgzsl.archive.engines import _vector_table as table
 from avgzsl.archive.engines._base import Found
 from avgzsl.archive.engines._postgres import EXAMPLE as ADDRESS
 from avgzsl.archive.engines._postgres import Server
-from avgzsl.archive.engines.pgvector import Vectors, drop, found, literal, quoted
+from avgzsl.archive.engines.pgvector import Vectors, found, literal, quoted
+from avgzsl.archive.engines.pgvector import drop as drop  # a name of this module, too
 from avgzsl.archive.where import Condition
 from avgzsl.errors import ConfigError
 from avgzsl.support.confidential import Address
 
-__all__ = ["drop"]
 DESCRIPTION = "PostgreSQL with pgvector and HNSW, approximate with a measured recall, by --url (extra pgvector)"
 SCANS = False
 DEFAULT = False

@@ -42,7 +42,7 @@ def signals_heeded() -> Iterator[None]:
 
 
 def check_reachable() -> None:
-    """Whether anything listens where RAY_ADDRESS leads: Ray itself tries that for many minutes. Raises AvgzslError."""
+    """Raises AvgzslError unless something listens where RAY_ADDRESS leads: Ray itself tries that for many minutes."""
     address = os.environ.get("RAY_ADDRESS", "")
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdigit():
