@@ -10,7 +10,7 @@ from tests import clip_runs
 
 # libraries that other commands, other encoders and other engines need
 SLOW = {
-    "fastapi", "gensim", "h5py", "huggingface_hub", "IPython", "lancedb", "matplotlib", "onnxruntime",
+    "faiss", "fastapi", "gensim", "h5py", "huggingface_hub", "IPython", "lancedb", "matplotlib", "onnxruntime",
     "pandas", "psycopg", "pyarrow", "pymilvus", "qdrant_client", "ray", "safetensors.numpy", "scipy",
     "sentence_transformers", "sklearn", "starlette", "sympy", "tensorboard", "torchvision", "torch._dynamo",
     "torch._inductor", "transformers", "uvicorn",

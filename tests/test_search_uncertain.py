@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from avgzsl import cli
 from avgzsl.archive.collection import open_index
 from avgzsl.archive.engines import PLUGINS
-from avgzsl.archive.indexing import index, index_info
+from avgzsl.archive.indexing import index, index_info, index_remove
 from avgzsl.archive.recall_record import RECALL
 from avgzsl.archive.search import search
 from avgzsl.errors import AvgzslError, ConfigError, DataError
@@ -119,6 +120,9 @@ def test_a_shard_that_is_dead(data, run, name, tmp_path, monkeypatch, caplog):
     assert there.partial and "no such folder" in there.absent[0]
     verified = CliRunner().invoke(cli.app, ["index-verify", str(folder), "--url", url])
     assert verified.exit_code == 1 and "see that it runs" in verified.stdout and "index-rebuild" not in verified.stdout
+    kept = shutil.copytree(folder, tmp_path / "kept")
+    with pytest.raises(AvgzslError, match=r"no such folder here.*; 1 clips are removed, and not all is erased"):
+        index_remove(kept, [whole[0]["id"]], purge=True, url=url)
     (tmp_path / "away").rename(tmp_path / "two")
     with pytest.raises(DataError, match="in their order, `avgzsl index-rebuild --shard 1`"):
         search(open_index(folder, f"memory={tmp_path / 'two'},{tmp_path / 'one'}"), name)

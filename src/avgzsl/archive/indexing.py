@@ -155,7 +155,8 @@ def index_remove(
 ) -> Removed:
     """Remove clips by id; with `purge`, erase all that was ever removed or replaced from every file and version.
 
-    Raises DataError for an id that is not there, and then removes nothing.
+    Raises DataError for an id that is not there, and then removes nothing, and AvgzslError where an engine refuses to
+    erase.
     """
     check_list("ids", ids)
     collection, unique = open_index(index, url), list(dict.fromkeys(ids))
@@ -169,7 +170,11 @@ def index_remove(
             )
         removed = remove(collection, db, unique)
         file_table.forget_others(db)
-        erased = erase(collection, db) if purge else 0
+        try:
+            erased = erase(collection, db) if purge else 0
+        except AvgzslError as problem:
+            left = f"{removed} clips are removed, and not all is erased; erase it with `avgzsl index-remove --purge`"
+            raise AvgzslError(f"{problem}; {left}") from problem
         if purge:  # features of clips that came as files; those that stay are extracted again when they are added again
             shutil.rmtree(collection.folder / STORES, ignore_errors=True)
     collection.close()
