@@ -62,6 +62,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.index --document docs/scale.md
 	$(BIN)/python -m benchmarks.approximate --document docs/scale.md
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
+	$(if $(OLD),$(BIN)/python -m benchmarks.load --old $(OLD) --document docs/scale.md)
 	$(BIN)/python -m benchmarks.postgres --document docs/scale.md
 	$(BIN)/python -m benchmarks.extraction --clips $(CLIPS) --models $(MODELS) --document docs/benchmarks.md
 	$(BIN)/python -m benchmarks.decoding --clips $(CLIPS) --videos $(VIDEOS) --document docs/benchmarks.md

@@ -27,6 +27,7 @@ from benchmarks.index import BOTH, DIMENSION, K, Row, empty, fill, seconds, tabl
 
 TOGETHER, ROUNDS, ASKED = 16, 9, 64
 ENGINES = ("memory", "memory-bf16")
+WANTED = 0.4
 
 
 def in_turn(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -131,6 +132,8 @@ def tables(rows: int) -> list[str]:
                 one.close()
     return [
         *table((f"{TOGETHER} queries, top {K}, of mode both", "ms a query", "over the first"), speed),
+        "",
+        f"Wanted of sixteen in bf16: {WANTED} of the time in float32, half the memory.",
         "",
         *table(("vectors of mode both, bytes a clip", "on disk", "in memory after a search"), space),
     ]

@@ -41,6 +41,7 @@ from avgzsl.methods import Embeddings
 from benchmarks.tables import put
 
 BATCH = 10_000
+MORE, SOONER = 2.5, 0.5  # of another version's answers, and of its time: wanted
 ROUNDS = 4
 WARM_SECONDS = 5.0  # before anything is measured
 SERVE = "from avgzsl.cli import main; main()"
@@ -252,9 +253,11 @@ def main() -> None:
             servers["before"] = ends.enter_context(serving(old, given.old.absolute()))
         found = compare(servers, given.users, given.seconds)
     text = table(found, given.users, given.seconds, given.rows, given.engine)
+    if given.old is not None:
+        text += f"\n\nWanted: at least {MORE} times the answers, at most {SOONER} of the time of the 95th of a hundred."
     print(text)
     if given.document is not None:
-        put(given.document, "load", text)
+        put(given.document, "load" if given.old is None else "load-old", text)
     if any(set(told.statuses) - {200, 429} for told in found.values()):
         sys.exit("a server answered something else than 200 and 429")
 
