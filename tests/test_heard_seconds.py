@@ -36,7 +36,7 @@ def test_the_beginning_is_that_of_the_whole(noise, rate, span, seconds):
 
 def test_what_lies_behind_is_not_asked_for(noise, monkeypatch):
     asked = []
-    monkeypatch.setattr(module, "waveform", lambda path, track, start, end, rate: asked.append((start, end)))
+    monkeypatch.setattr(module, "waveform", lambda path, track, start, end, *_: asked.append((start, end)))
     needs = SoundInput(rate=16_000, window=100, hop=100, seconds=2.0).needs
     decode(noise, Span(1.0, 9.0), sound=needs)
     decode(noise, Span(1.0, 9.0), sound=SoundInput(rate=16_000, window=100, hop=100).needs)
