@@ -4,7 +4,10 @@ import inspect
 import re
 from pathlib import Path
 
-from avgzsl.server.settings import PREFIX, Settings
+import pytest
+
+from avgzsl.errors import ConfigError
+from avgzsl.server.settings import PREFIX, Settings, read_settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
 
@@ -31,3 +34,11 @@ def test_every_setting_is_documented_with_its_default():
         shown = {None: "none", (): "none"}.get(field.default, f"{field.default}")
         assert default.replace(",", "") == shown, name
         assert text == texts[name], name
+
+
+def test_a_wrong_variable_is_told_with_its_name_and_value_but_for_the_token(monkeypatch):
+    monkeypatch.setenv("AVGZSL_SERVE_BATCHING", "maybe")
+    monkeypatch.setenv("AVGZSL_SERVE_TOKEN", "short-secret")
+    with pytest.raises(ConfigError, match="AVGZSL_SERVE_BATCHING=maybe: ") as raised:
+        read_settings()
+    assert "short-secret" not in str(raised.value)

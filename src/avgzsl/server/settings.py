@@ -1,5 +1,6 @@
 """How the server is bound and what it allows; every field may come from the environment, as AVGZSL_SERVE_PORT."""
 
+import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
@@ -92,18 +93,28 @@ class Settings(BaseSettings):
 
 def read_settings(**given: Any) -> Settings:
     """Settings from the environment; those `given` that are not None come first. Raises ConfigError."""
+    first = {name: value for name, value in given.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return Settings(**first)
     except ValidationError as problem:
         wrong = []
         for error in problem.errors(include_input=False, include_context=False):
             field = ".".join(map(str, error["loc"]))
-            wrong.append(f"{field}: {reason(error)}" if field else reason(error))
+            name = field if field in first else _variable(field)
+            wrong.append(f"{name}: {reason(error)}" if field else reason(error))
         raise ConfigError("; ".join(wrong)) from None  # what was given, the token too, hangs on the other error
     except ValueError as problem:  # of pydantic-settings, for a variable that is no JSON
         raise ConfigError(
             f"{problem}; tuples are written as JSON, as in {PREFIX}NAMES='[\"archive.local\"]'"
         ) from problem
+
+
+def _variable(field: str) -> str:
+    """The variable of a setting with its value, but for a secret; the field where it is not set."""
+    name = f"{PREFIX}{field.upper()}"
+    if name not in os.environ:
+        return field
+    return name if field == "token" else f"{name}={os.environ[name]}"
 
 
 def _is_strong(token: str) -> bool:
