@@ -129,6 +129,7 @@ class Run(Shown):
         labels_from_folders: bool = False,
         window: float | None = None,
         hop: float | None = None,
+        recall: float | None = None,
         prune: bool = False,
         progress: Progress | None = None,
     ) -> "avgzsl.Added":
@@ -145,6 +146,7 @@ class Run(Shown):
             labels_from_folders=labels_from_folders,
             window=window,
             hop=hop,
+            recall=recall,
             prune=prune,
             progress=progress,
         )
