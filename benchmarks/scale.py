@@ -31,7 +31,7 @@ def cells(document: Path, mark: str, row: str) -> list[float]:
     for line in block.splitlines():
         name, *values = [cell.strip() for cell in line.strip("| ").split("|")]
         if row in name:
-            return [float(found[0].replace(",", "")) for value in values if (found := re.findall(r"[\d,.]+", value))]
+            return [float(found[-1].replace(",", "")) for value in values if (found := re.findall(r"\d[\d,.]*", value))]
     raise ValueError(f"{document}: block {mark} has no row {row!r}; run the benchmark that makes it")
 
 
