@@ -174,7 +174,8 @@ def index_remove(
             erased = erase(collection, db) if purge else 0
         except AvgzslError as problem:
             left = f"{removed} clips are removed, and not all is erased; erase it with `avgzsl index-remove --purge`"
-            raise AvgzslError(f"{problem}; {left}") from problem
+            kind = DataError if isinstance(problem, DataError) else AvgzslError
+            raise kind(f"{problem}; {left}") from problem
         if purge:  # features of clips that came as files; those that stay are extracted again when they are added again
             shutil.rmtree(collection.folder / STORES, ignore_errors=True)
     collection.close()
