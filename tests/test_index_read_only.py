@@ -125,7 +125,7 @@ def test_on_storage_that_is_mounted_read_only(world):
     assert not writable
     assert found == json.loads(json.dumps(read_all(world)))
     assert found["killed"][1] == ["changed"]
-    assert all(found[name][3] == {"truth": [], "engine": []} for name in (*ENGINES, "killed"))
+    assert all(found[name][3] == {"truth": [], "engine": [], "unanswered": []} for name in (*ENGINES, "killed"))
     assert found["command"] == 0
     assert len(refused) == 12 and all("read-only" in said for said in refused), refused
     assert "clips.sqlite-wal" in half and "copy the index" in half

@@ -110,7 +110,10 @@ class Shards:
             found.pop(i, None)
         positions, products = _merged(found, k, n)
         if len(absent) == k:
-            raise AvgzslError(f"no shard answers: {'; '.join(absent.values())}")
+            said = f"no shard answers: {'; '.join(absent.values())}"
+            if any(self._has_place(i) for i in absent):
+                raise AvgzslError(said)
+            raise DataError(f"{said}; where all disks are there, `avgzsl index-rebuild` makes it anew")
         if absent:
             raise PartialAnswer(positions, products, tuple(absent[i] for i in sorted(absent)))
         return positions, products
@@ -183,12 +186,14 @@ class Shards:
 
     def _away(self, i: int) -> str | None:
         """Why a shard need not be asked."""
-        folder = self.places[i].folder
         if _mark(self.folder, self.name, i).exists():
             return "is being made anew"
-        return (
-            None if folder is None or folder.is_dir() else "there is no such folder here; see that its disk is mounted"
-        )
+        return None if self._has_place(i) else "there is no such folder here; see that its disk is mounted"
+
+    def _has_place(self, i: int) -> bool:
+        """Whether there is somebody to ask: a server, or a folder that is there."""
+        folder = self.places[i].folder
+        return folder is None or folder.is_dir()
 
     def _answers(self, calls: dict[int, Callable[[Engine], T]]) -> tuple[dict[int, T], dict[int, str]]:
         """What shards answer, by number, and of those that do not, the reason. Raises DataError, ConfigError."""
