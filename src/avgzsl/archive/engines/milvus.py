@@ -81,7 +81,7 @@ class Milvus:
             )
 
     def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
-        """They go in batches; all are stored when the call comes back. A busy server is asked again: to put is no harm."""
+        """They go in batches; all are stored when the call comes back. A busy server is asked again; no harm."""
         with _errors_named(self.url):
             for start in range(0, len(positions), _BATCH):
                 part = slice(start, start + _BATCH)
