@@ -105,8 +105,8 @@ def seen_points(sizes: dict[str, int], joined: bool) -> TextEmbeddings:
 def empty_collection(folder: Path, d: int, similarity="mse", engine="memory", modes=MODES, **known) -> Collection:
     url = known.pop("url", SERVER if engine == "qdrant" else None)
     record = IndexRecord(
-        format=FORMAT, id="0" * 16, run="none", method="compares", fingerprint="none", engine=engine, url=url,
-        **{"dimensions": {"audio": d, "video": d}, **known},
+        format=FORMAT, run="none", method="compares", fingerprint="none", engine=engine, url=url,
+        **{"id": "0" * 16, "dimensions": {"audio": d, "video": d}, **known},
     )  # fmt: skip
     clip_database.create(folder)
     write_record(folder, record)
