@@ -6,7 +6,6 @@ file of the index.
 
 import logging
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -30,7 +29,6 @@ EXAMPLE = "http://localhost:19530"
 KEY = "MILVUS_TOKEN"
 _SECONDS = 60  # for an answer
 _BATCH = 10_000  # rows of a call
-_TRIES, _REST = 3, 1.0  # seconds in between
 _MOST = 16_384  # rows that a search may give
 _NO_SUCH = 100  # the code of a collection that is not there
 
@@ -81,24 +79,13 @@ class Milvus:
             )
 
     def upsert(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> None:
-        """They go in batches; all are stored when the call comes back. A busy server is asked again; no harm."""
+        """They go in batches; all are stored when the call comes back."""
         with _errors_named(self.url):
             for start in range(0, len(positions), _BATCH):
                 part = slice(start, start + _BATCH)
                 pairs = zip(positions[part].tolist(), vectors[part], strict=True)
                 rows = [{"position": position, "vector": vector} for position, vector in pairs]
-                self._put(rows)
-
-    def _put(self, rows: list[dict[str, Any]]) -> None:
-        refused = require("pymilvus", "milvus").MilvusException
-        for left in reversed(range(_TRIES)):
-            try:
                 self.client.upsert(self.name, rows, timeout=_SECONDS)
-                return
-            except refused as problem:
-                if not left or problem.code == _NO_SUCH:
-                    raise
-                time.sleep(_REST)
 
     def delete(self, positions: Int64[np.ndarray, " n"]) -> None:
         """Delete rows; a server frees their space when it next compacts."""
