@@ -93,6 +93,6 @@ class Rows:
                 os.fsync(stream.fileno())
         except OSError as problem:
             raise AvgzslError(
-                f"{self.path}: could not be written ({problem.strerror}); nothing is lost: free some space and run the "
-                "same command again"
+                f"{self.path}: could not be written ({problem.strerror or problem}); nothing is lost: free some space "
+                "and run the same command again"
             ) from problem

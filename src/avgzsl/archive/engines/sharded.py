@@ -230,7 +230,7 @@ class Shards:
         refused = []
         for i, future in started.items():
             try:
-                future.result()
+                future.result()  # which ends: every call of an engine has its own time limit
             except AvgzslError as problem:
                 refused.append((type(problem), self._told(i, str(problem))))
         if refused:
