@@ -5,11 +5,11 @@ from pathlib import Path
 
 from avgzsl.data.clips import Dataset
 from avgzsl.experiments.cells import Comparison, Result
-from avgzsl.reports.cd_figure import cd_figure
 from avgzsl.reports.gain_figure import gain_figure
 from avgzsl.reports.html import Page, write_page
 from avgzsl.reports.latex import latex_figure
 from avgzsl.reports.per_class import PerClass, best_but, gain_sentence, per_class, per_class_csv
+from avgzsl.reports.rank_figure import rank_figure
 from avgzsl.reports.rankings import rankings
 from avgzsl.reports.sheet import as_latex, as_markdown, explained, titled
 from avgzsl.reports.summary import summary_csv, summary_sheets
@@ -90,7 +90,8 @@ def _figures(
         name = f"critical-difference-{ranking.units.replace(' ', '-')}"
         drawn[name] = explained(ranking.comparison.sentence() + left_out, generated)
         for form in FORMS:
-            cd_figure(out / (name + form), ranking.comparison, titled("Critical difference of mean ranks", generated))
+            title = titled("Critical difference of mean ranks", generated)
+            rank_figure(out / (name + form), ranking.comparison, ranking.percent, title)
     other = best_but(table, against)
     if other is None:
         missing.append(

@@ -9,7 +9,8 @@ from avgzsl.experiments.baselines import Baselines, write_baselines
 from avgzsl.experiments.gallery import Measured
 from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.methods import marked_label
-from avgzsl.reports.plots import per_class_chart, seen_unseen_curve
+from avgzsl.reports.per_class_chart import per_class_chart
+from avgzsl.reports.plots import seen_unseen_curve
 from avgzsl.reports.predictions import write_predictions
 from avgzsl.reports.relabelled_tables import relabelled_sheets
 from avgzsl.reports.sheet import as_markdown, titled
