@@ -82,6 +82,7 @@ from .recognition.clip_embeddings import ClipEmbeddings as ClipEmbeddings
 from .recognition.clip_embeddings import embed_clips as embed_clips
 from .recognition.recognise import predict as predict
 from .recognition.results import Predictions as Predictions
+from .reports.model_card import write_model_card as write_model_card
 from .reports.progress_bar import ProgressBar as ProgressBar
 from .reports.reproduction import Reproduction as Reproduction
 from .reports.reproduction import reproduce as reproduce

@@ -14,6 +14,7 @@ from avgzsl.media.needs import FrameNeeds, SoundNeeds, Span
 from avgzsl.recognition.results import Result
 from avgzsl.reports.clip_sheet import ShownClip, clip_sheet
 from avgzsl.reports.html import Page, write_page
+from avgzsl.reports.plots import ENDINGS
 from avgzsl.reports.recognised_figure import Guess, Moment, recognised_figure
 from avgzsl.reports.retrieval_figure import top_retrieved
 from avgzsl.reports.tables import sheets
@@ -34,12 +35,12 @@ def write_clip_report(folder: Path, store: Store, evaluation: Evaluation, recogn
     names = evaluation.dataset.classes.names
     queries = [name for name, seen in zip(names, evaluation.dataset.classes.seen.tolist(), strict=True) if not seen]
     best = _best_clips(store, evaluation, queries[:QUERIES])
-    clip_sheet(found_figure, best, "Clips found by phrases that training never saw")
     moments, wave = _moments(Path(recognised.path), Span(*recognised.span))
     guesses = [Guess(one.label, one.seen, one.score, one.label == truth) for one in recognised.top]
-    recognised_figure(
-        clip_figure, moments, wave, _RATE, guesses, f"A clip of “{truth}”, unseen in training, recognised"
-    )
+    title = f"A clip of “{truth}”, unseen in training, recognised"
+    for form in ENDINGS:
+        clip_sheet(found_figure.with_suffix(form), best, "Clips found by phrases that training never saw")
+        recognised_figure(clip_figure.with_suffix(form), moments, wave, _RATE, guesses, title)
     page = Page(
         "avgzsl: clips of classes it never saw",
         (
@@ -56,7 +57,8 @@ def write_clip_report(folder: Path, store: Store, evaluation: Evaluation, recogn
         f"Moments of a clip of “{truth}”, its sound, and the nearest classes; ✓ is its own. Higher is nearer.",
     )
     write_page(folder / "report.html", page)
-    return [folder / "report.html", found_figure, clip_figure]
+    figures = [figure.with_suffix(form) for figure in (found_figure, clip_figure) for form in ENDINGS]
+    return [folder / "report.html", *figures]
 
 
 def _best_clips(store: Store, evaluation: Evaluation, queries: Sequence[str]) -> list[tuple[str, list[ShownClip]]]:

@@ -30,7 +30,7 @@ def clip_sheet(path: Path, queries: Sequence[tuple[str, Sequence[ShownClip]]], t
     columns = max(ACROSS, *(len(clips) for _, clips in queries))
     card = WIDTH / columns
     lines = max(_wrapped(shown.label).count("\n") + 1 for _, clips in queries for shown in clips)
-    figure = Figure(figsize=(WIDTH, (card + 0.15 + 0.12 * lines) * len(queries) + 0.7), layout="constrained")
+    figure = Figure(figsize=(WIDTH, (card + 0.25 + 0.12 * lines) * len(queries) + 0.7), layout="constrained")
     rows = figure.subfigures(len(queries), 1, squeeze=False)[:, 0]
     for part, (query, clips) in zip(rows, queries, strict=True):
         part.suptitle(query, fontsize=9, x=0.01, ha="left", parse_math=False)

@@ -1,5 +1,6 @@
 """The files of an evaluation: results, one row per clip, the seen-unseen curve, accuracy per class."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,9 +25,15 @@ _FORMATS = ("csv", "parquet")
 
 
 def write_evaluation(
-    evaluation: Evaluation, folder: Path, predictions: str = "csv", beside: Baselines | None = None
+    evaluation: Evaluation,
+    folder: Path,
+    predictions: str = "csv",
+    beside: Baselines | None = None,
+    figures: Sequence[str] = ("png",),
 ) -> list[Path]:
     """Write everything to `folder`, and give back the files; baselines stand `beside` it in the tables.
+
+    Each figure is written in each of these forms (png, svg, pdf).
 
     Raises ConfigError for an unknown `predictions` format.
     """
@@ -44,22 +51,29 @@ def write_evaluation(
     written = [results, tables, *(write_baselines(folder, beside) if beside else [])]
     curved = {measured.name: measured for measured in evaluation.measured if measured.curve is not None}
     if curved:
-        written.append(folder / "seen-unseen.png")
         points = {name: (measured.classification.U, measured.classification.S) for name, measured in curved.items()}
         curves = {name: measured.curve for name, measured in curved.items() if measured.curve is not None}
-        seen_unseen_curve(written[-1], curves, points, title)
+        for form in dict.fromkeys(figures):
+            written.append(folder / f"seen-unseen.{form}")
+            seen_unseen_curve(written[-1], curves, points, title)
     for measured in evaluation.measured:
-        written += _write_mode(evaluation, measured, folder, predictions, title)
+        written += _write_mode(evaluation, measured, folder, predictions, figures, title)
     return written
 
 
-def _write_mode(evaluation: Evaluation, measured: Measured, folder: Path, form: str, title: str) -> list[Path]:
+def _write_mode(
+    evaluation: Evaluation, measured: Measured, folder: Path, form: str, figures: Sequence[str], title: str
+) -> list[Path]:
     classes, clips = evaluation.dataset.classes, evaluation.dataset.split(evaluation.split)
     mode, scored = measured.name, measured.scored
-    rows, chart = folder / f"predictions-{mode}.{form}", folder / f"per-class-{mode}.png"
+    rows, charts = (
+        folder / f"predictions-{mode}.{form}",
+        [folder / f"per-class-{mode}.{f}" for f in dict.fromkeys(figures)],
+    )
     best, values = top(scored.scores, classes.seen, scored.gamma, min(_TOP, len(classes)), scored.stretch)
     write_predictions(rows, clips.ids[scored.rows.numpy()], classes.names, scored.labels, best, values)
     counts = torch.bincount(scored.labels, minlength=len(classes))
     accuracy = measured.classification.per_class
-    per_class_chart(chart, classes.names, classes.seen, accuracy, counts, f"{title}, {mode}")
-    return [rows, chart]
+    for chart in charts:
+        per_class_chart(chart, classes.names, classes.seen, accuracy, counts, f"{title}, {mode}")
+    return [rows, *charts]
