@@ -33,8 +33,7 @@ def evaluate(
         Literal["csv", "parquet"], typer.Option(help="One row per clip, as csv or parquet.")
     ] = "csv",
     figures: Annotated[
-        list[Literal["png", "svg", "pdf"]] | None,
-        typer.Option(help="Form of the figures; may be given again. Else png."),
+        list[str] | None, typer.Option(help="Form of the figures: png (default), svg or pdf; may be given again.")
     ] = None,
     method: MethodOfRun = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write all results to this file.")] = None,

@@ -45,6 +45,7 @@ def _draw(axes, shown: ShownClip) -> None:  # type: ignore[no-untyped-def]
     _, ink, sign = RIGHT if shown.right else WRONG
     picture = np.full((8, 8, 3), 235, np.uint8) if shown.picture is None else shown.picture
     axes.imshow(picture)
+    axes.set_anchor("N")  # under the words that found it
     if shown.picture is None:
         axes.text(0.5, 0.5, "sound only", ha="center", va="center", transform=axes.transAxes, fontsize=SMALL)
     axes.set_xticks([])

@@ -11,7 +11,7 @@ from avgzsl.experiments.gallery import Measured
 from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.methods import marked_label
 from avgzsl.reports.per_class_chart import per_class_chart
-from avgzsl.reports.plots import seen_unseen_curve
+from avgzsl.reports.plots import ENDINGS, seen_unseen_curve
 from avgzsl.reports.predictions import write_predictions
 from avgzsl.reports.relabelled_tables import relabelled_sheets
 from avgzsl.reports.sheet import as_markdown, titled
@@ -33,12 +33,14 @@ def write_evaluation(
 ) -> list[Path]:
     """Write everything to `folder`, and give back the files; baselines stand `beside` it in the tables.
 
-    Each figure is written in each of these forms (png, svg, pdf).
-
-    Raises ConfigError for an unknown `predictions` format.
+    Each figure is written in each of the forms `figures` (png, svg, pdf). Raises ConfigError for an unknown form of
+    either kind, before anything is written.
     """
     if predictions not in _FORMATS:
         raise ConfigError(unknown("format of predictions", predictions, _FORMATS))
+    for form in figures:
+        if f".{form}" not in ENDINGS:
+            raise ConfigError(unknown("form of figures", form, [ending.removeprefix(".") for ending in ENDINGS]))
     provenance = evaluation.provenance
     method = marked_label(provenance["method"], provenance["settings"])
     generated = evaluation.dataset.generated
