@@ -12,6 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from avgzsl import cli
+from avgzsl.errors import ConfigError
 
 COMMANDS = tuple(get_command(cli.app).commands)
 FEW = ["epochs=4", "batch_size=512", "milestones=2,3", "attention_epochs=1"]
