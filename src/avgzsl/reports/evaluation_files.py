@@ -16,7 +16,7 @@ from avgzsl.reports.sheet import as_markdown, titled
 from avgzsl.reports.tables import sheets
 from avgzsl.scores.scoring import top
 from avgzsl.support.files import write_json, write_text
-from avgzsl.support.registry import unknown
+from avgzsl.support.registry import require, unknown
 
 _TOP = 5
 _FORMATS = ("csv", "parquet")
@@ -27,10 +27,12 @@ def write_evaluation(
 ) -> list[Path]:
     """Write everything to `folder`, and give back the files; baselines stand `beside` it in the tables.
 
-    Raises ConfigError for an unknown `predictions` format.
+    Raises ConfigError for an unknown `predictions` format, and for Parquet without the extra `parquet`.
     """
     if predictions not in _FORMATS:
         raise ConfigError(unknown("format of predictions", predictions, _FORMATS))
+    if predictions == "parquet":
+        require("pyarrow.parquet", "parquet")
     provenance = evaluation.provenance
     method = marked_label(provenance["method"], provenance["settings"])
     generated = evaluation.dataset.generated

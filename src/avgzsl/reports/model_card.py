@@ -86,8 +86,8 @@ def licences(data: DataRecord) -> dict[str, int]:
         return {}
     if dataset.fingerprint != data.fingerprint:
         return {}
-    column = next((name for name in ("licence", "license") if name in clips.column_names), None)
-    return dict(Counter(str(value) for value in clips[column].to_pylist() if value).most_common()) if column else {}
+    column = next((name for name in ("licence", "license") if name in clips), None)
+    return dict(Counter(str(value) for value in clips[column] if value).most_common()) if column else {}
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:
