@@ -3,6 +3,7 @@
 import io
 import itertools
 import re
+import sys
 
 import matplotlib
 import numpy as np
@@ -149,6 +150,16 @@ def test_another_ending_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ConfigError, match=r"p\.gif.*\.png, \.svg or \.pdf"):
         per_class_chart(tmp_path / "p.gif", *chart_case(2), "title")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_names_its_extra_and_csv_needs_none(tmp_path, monkeypatch):
+    classes, scores = predictions_case()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r"avgzsl\[parquet\]"):
+        write_predictions(tmp_path / "p.parquet", IDS, NAMES, torch.tensor([0, 2, 1]), classes, scores)
+    write_predictions(tmp_path / "p.csv", IDS, NAMES, torch.tensor([0, 2, 1]), classes, scores)
+    assert (tmp_path / "p.csv").read_text().splitlines()[2].startswith('"b ""x"", y.mp4","cat, big","church-bell"')
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
 
 
 def test_a_write_that_fails_leaves_what_stood_there(tmp_path, monkeypatch):

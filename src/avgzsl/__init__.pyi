@@ -72,6 +72,10 @@ from .fetching.fetch import WeightsList as WeightsList
 from .fetching.fetch import fetch as fetch
 from .fetching.fetch import list_weights as list_weights
 from .generators import generate as generate
+from .housekeeping import Cache as Cache
+from .housekeeping import Kept as Kept
+from .housekeeping import cache as cache
+from .housekeeping import clear_cache as clear_cache
 from .learning.audio_net import AudioNetSettings as AudioNetSettings
 from .learning.audio_net import train_audio_net as train_audio_net
 from .packing.hub import from_pretrained as from_pretrained

@@ -67,11 +67,11 @@ def _best_clips(store: Store, evaluation: Evaluation, queries: Sequence[str]) ->
     ids = evaluation.dataset.split(evaluation.split).ids[scored.rows.numpy()]
     names = evaluation.dataset.classes.names
     lists = top_retrieved(scored.scores, scored.labels, ids, names, queries, PER_QUERY)
-    row_of = {clip: row for row, clip in enumerate(store.clips["id"].to_pylist())}
+    row_of = {clip: row for row, clip in enumerate(store.clips["id"])}
 
     def picture(clip: str) -> UInt8[np.ndarray, "s s 3"] | None:
         row = row_of[clip]
-        span = Span(store.clips["start"][row].as_py(), store.clips["end"][row].as_py())
+        span = Span(store.clips["start"][row], store.clips["end"][row])
         return _picture(store.file(row), span)
 
     shown = [[ShownClip(picture(clip), label, right) for clip, label, right in clips] for clips in lists]

@@ -18,7 +18,7 @@ from avgzsl.reports.sheet import as_markdown, titled
 from avgzsl.reports.tables import sheets
 from avgzsl.scores.scoring import top
 from avgzsl.support.files import write_json, write_text
-from avgzsl.support.registry import unknown
+from avgzsl.support.registry import require, unknown
 
 _TOP = 5
 _FORMATS = ("csv", "parquet")
@@ -34,13 +34,15 @@ def write_evaluation(
     """Write everything to `folder`, and give back the files; baselines stand `beside` it in the tables.
 
     Each figure is written in each of the forms `figures` (png, svg, pdf). Raises ConfigError for an unknown form of
-    either kind, before anything is written.
+    either kind, and for Parquet without the extra `parquet`, before anything is written.
     """
     if predictions not in _FORMATS:
         raise ConfigError(unknown("format of predictions", predictions, _FORMATS))
     for form in figures:
         if f".{form}" not in ENDINGS:
             raise ConfigError(unknown("form of figures", form, [ending.removeprefix(".") for ending in ENDINGS]))
+    if predictions == "parquet":
+        require("pyarrow.parquet", "parquet")
     provenance = evaluation.provenance
     method = marked_label(provenance["method"], provenance["settings"])
     generated = evaluation.dataset.generated

@@ -97,8 +97,8 @@ def licences(data: DataRecord, made_here: bool = False) -> dict[str, int]:
         clips = open_store(Path(data.path)).clips
     except AvgzslError:  # moved, or no longer whole: then it cannot tell
         return {}
-    column = next((name for name in ("licence", "license") if name in clips.column_names), None)
-    return dict(Counter(str(value) for value in clips[column].to_pylist() if value).most_common()) if column else {}
+    column = next((name for name in ("licence", "license") if name in clips), None)
+    return dict(Counter(str(value) for value in clips[column] if value).most_common()) if column else {}
 
 
 def _fingerprint(data: DataRecord) -> str:

@@ -37,7 +37,7 @@ from avgzsl.reports.tsne_figure import choose_clips, tsne_figure
 from avgzsl.support.arguments import check_arguments, seeds_of
 from avgzsl.support.files import write_text
 from avgzsl.support.progress import Progress
-from avgzsl.support.registry import unknown
+from avgzsl.support.registry import require, unknown
 from avgzsl.support.showing import Shown
 from avgzsl.types import MODALITIES, Calibration, DataChoice
 
@@ -105,6 +105,8 @@ def reproduce(
     if what not in ("all", *ALL):
         raise UnknownNameError(unknown("table or figure", what, ("all", *ALL)))
     chosen = ALL if what == "all" else (what,)
+    if "figure6" in chosen:
+        require("sklearn.manifold", "tsne")  # before hours of training
     out = Path(out)
     choice = _first_split(data, choice)
     datasets = open_splits(data, choice)

@@ -14,6 +14,7 @@ from avgzsl.errors import DataError
 from avgzsl.reports.plots import PALETTE, WIDTH, finish
 from avgzsl.scores.scoring import require_labels
 from avgzsl.scores.similarity import euclidean
+from avgzsl.support.registry import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,8 +98,7 @@ def tsne_figure(path: Path, panels: Mapping[str, Panel], seed: int = 0, title: s
 
 def _plane(name: str, clips: Float[Tensor, "m d"], text: Float[Tensor, "c d"], seed: int) -> Float[np.ndarray, "m+c 2"]:
     """Clips, then texts, in two dimensions: t-SNE (van der Maaten, Hinton 2008) on all of them together."""
-    from sklearn.manifold import TSNE  # type: ignore[import-untyped,unused-ignore]
-
+    manifold = require("sklearn.manifold", "tsne")
     points = torch.cat([clips, text]).double().numpy(force=True)
     if len(points) < 4 or points.shape[1] < 2:
         raise DataError(
@@ -109,7 +109,7 @@ def _plane(name: str, clips: Float[Tensor, "m d"], text: Float[Tensor, "c d"], s
     if not np.ptp(points, axis=0).any():
         raise DataError(f"panel {name}: all embeddings are equal, there is nothing to draw; the training collapsed")
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
-    tsne = TSNE(n_components=2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
+    tsne = manifold.TSNE(n_components=2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
     return np.asarray(tsne.fit_transform(points))
 
 
