@@ -1,6 +1,6 @@
 // The grid of clips: found ones with how near they are and by what, others as they are.
 
-import { figure, h } from "./dom.js";
+import { clock, figure, h } from "./dom.js";
 import { frame } from "./player.js";
 
 const PARTS = [
@@ -56,13 +56,6 @@ const credit = (clip) => [clip.licence, clip.source].filter(Boolean).join(" · "
 function part(clip) {
   if (!clip.start && !clip.id.includes("@")) return null;
   return `${clock(clip.start)}–${clip.end === null ? "end" : clock(clip.end)}`;
-}
-
-function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const two = (value) => String(value).padStart(2, "0");
-  const hours = Math.floor(whole / 3600);
-  return `${hours ? `${hours}:${two(Math.floor(whole / 60) % 60)}` : Math.floor(whole / 60)}:${two(whole % 60)}`;
 }
 
 function nearness(hit, furthest) {
