@@ -1,0 +1,68 @@
+// A long file and the windows of it that were found: where they lie, and from which second each plays.
+
+import { h } from "./dom.js";
+
+const SHOWN = 4; // the others are one press away
+
+// `windows` in order of time; `play` takes one. The line is for the pointer, the list below it for everybody.
+export function timeline(clip, windows, play) {
+  if (windows.length < 2) return null;
+  const length = clip.file_seconds ?? Math.max(...windows.map((one) => one.end ?? one.start));
+  const marks = windows.map((one) => mark(one, length));
+  const buttons = windows.map((one) =>
+    h("button", { class: "at", "aria-label": `Play from ${clock(one.start)}`, onclick: () => take(one) }, clock(one.start)),
+  );
+  function show(current) {
+    windows.forEach((one, i) => {
+      marks[i].classList.toggle("current", one === current);
+      if (one === current) buttons[i].setAttribute("aria-current", "true");
+      else buttons[i].removeAttribute("aria-current");
+    });
+  }
+  function take(one) {
+    show(one);
+    play(one);
+  }
+  function nearest(event) {
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    const second = (length * (event.clientX - left)) / width;
+    const far = ({ start, end }) => Math.max(start - second, second - (end ?? length), 0);
+    return windows.reduce((best, one) => (far(one) < far(best) ? one : best));
+  }
+  show(windows.find((one) => one.id === clip.id));
+  const line = h("div", { class: "timeline", "aria-hidden": "true", onclick: (event) => take(nearest(event)) }, marks);
+  return h("div", { class: "moments" }, line, times(buttons));
+}
+
+function mark(one, length) {
+  const at = (seconds) => `${Math.min((100 * seconds) / (length || 1), 100)}%`;
+  const style = { left: at(one.start), width: at((one.end ?? length) - one.start) };
+  return h("span", { class: `moment ${one.likely === false ? "unlikely" : ""}`, style });
+}
+
+function times(buttons) {
+  const items = buttons.map((one) => h("li", {}, one));
+  const list = h("ul", { class: "times", role: "list", "aria-label": "Found at" }, items.slice(0, SHOWN));
+  const rest = items.slice(SHOWN);
+  if (!rest.length) return list;
+  const more = h("li", {}, h("button", { class: "at", "aria-label": `${rest.length} more`, onclick: open }, `+${rest.length}`));
+  function open() {
+    more.replaceWith(...rest);
+    rest[0].firstElementChild.focus();
+  }
+  list.append(more);
+  return list;
+}
+
+// Where in its file a clip is, if it is a piece of one.
+export function part(clip) {
+  if (!clip.start && !clip.id.includes("@")) return null;
+  return `${clock(clip.start)}–${clip.end === null ? "end" : clock(clip.end)}`;
+}
+
+export function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const two = (value) => String(value).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  return `${hours ? `${hours}:${two(Math.floor(whole / 60) % 60)}` : Math.floor(whole / 60)}:${two(whole % 60)}`;
+}
