@@ -63,8 +63,8 @@ export function clipView(go) {
   }
 
   function body({ clip, nearest, windows }, hit, on) {
-    const screen = h("div", { class: "screen frame-place" }, frame(clip));
-    if (on) requestAnimationFrame(() => screen.querySelector(".play")?.click()); // who listens, listens on
+    const screen = frame(clip, { large: on }); // who listens, listens on
+    screen.classList.add("large");
     const other = (one) => go(here({ clip: one.id }));
     return [h("div", { class: "show" }, screen, timeline(clip, windows, other)), facts(clip, nearest, hit)];
   }

@@ -8,11 +8,10 @@ import { choices, menu } from "./menu.js";
 let whole = null; // of all clips: which menus make sense
 
 // `asked` is what the address bar holds, `to` goes to it with some of it changed.
-export function filters(asked, words, to) {
+export function filters(asked, to) {
   const conditions = read(asked.where);
   const menus = h("div", { class: "menus" });
   const place = h("div", { id: "filters", class: "filters", tabindex: -1, role: "group", "aria-label": "Only clips with" }, menus, chips(asked, conditions, to));
-  if (words) menus.append(likely(asked, to));
   if (conditions) offer();
 
   async function offer() {
@@ -23,7 +22,9 @@ export function filters(asked, words, to) {
     }
     menus.prepend(...built(whole, conditions, (columns, now) => to({ where: written(changed(conditions, columns, now)) })));
   }
-  return place;
+  const tellsLikely = () => document.getElementById("likely") ?? menus.append(likely(asked, to));
+  if (asked.likely) tellsLikely();
+  return { place, tellsLikely };
 }
 
 function chips(asked, conditions, to) {

@@ -24,10 +24,11 @@ export function search(info, query, go) {
   const place = h("section", { class: "results", "aria-label": "Clips" });
   const link = (clip) => [h("a", { class: "quiet-button", href: like(clip, by) }, "More like this")];
   const to = (changes) => go({ ...Object.fromEntries(query), ...changes });
+  const chosen = filters(asked, to);
   const tools = h(
     "div",
     { class: "tools" },
-    filters(asked, Boolean(asked.q), to),
+    chosen.place,
     asked.q || asked.like ? null : sorting(asked.sort, to),
     h("button", { class: "plain keys-button", onclick: help }, "Keys"),
   );
@@ -40,7 +41,10 @@ export function search(info, query, go) {
   function find() {
     const [path, question] = asked.q ? ["search", { q: asked.q, not: asked.not }] : ["clips/like", { id: asked.like, by: asked.of }];
     const page = (offset, k) => call(path, { ...question, modality: by, where: asked.where, group: "file", offset, k });
-    show(place, skeletons(), () => page(0, PAGE), (found) => results(found, asked, link, page));
+    show(place, skeletons(), () => page(0, PAGE), (found) => {
+      if (found.line !== null) chosen.tellsLikely();
+      return results(found, asked, link, page);
+    });
   }
 
   load();

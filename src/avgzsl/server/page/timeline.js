@@ -1,6 +1,6 @@
 // A long file and the windows of it that were found: where they lie, and from which second each plays.
 
-import { h } from "./dom.js";
+import { clock, h } from "./dom.js";
 
 const SHOWN = 4; // the others are one press away
 
@@ -58,11 +58,4 @@ function times(buttons) {
 export function part(clip) {
   if (!clip.start && !clip.id.includes("@")) return null;
   return `${clock(clip.start)}–${clip.end === null ? "end" : clock(clip.end)}`;
-}
-
-export function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const two = (value) => String(value).padStart(2, "0");
-  const hours = Math.floor(whole / 3600);
-  return `${hours ? `${hours}:${two(Math.floor(whole / 60) % 60)}` : Math.floor(whole / 60)}:${two(whole % 60)}`;
 }
