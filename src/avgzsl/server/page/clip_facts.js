@@ -7,12 +7,12 @@ import { part } from "./timeline.js";
 
 const WORDS = { both: "Both", audio: "Sound", video: "Picture" };
 
-export function facts(clip, nearest, hit) {
-  return h("div", { class: "facts-clip" }, hit?.distance === undefined ? null : asked(hit), alike(clip), classes(nearest), about(clip));
+export function facts(clip, hit) {
+  return h("div", { class: "facts-clip" }, hit?.distance === undefined ? null : asked(hit), alike(clip), about(clip));
 }
 
 function asked(hit) {
-  return h("section", { "aria-labelledby": "clip-asked", style: { "--furthest": hit.distance || 1 } }, h("h3", { id: "clip-asked" }, "To what was asked"), nearness(hit));
+  return h("section", { "aria-labelledby": "clip-asked", style: { "--furthest": hit.distance || 1 } }, h("h3", { id: "clip-asked" }, "From what was asked"), nearness(hit));
 }
 
 function alike(clip) {
@@ -22,7 +22,8 @@ function alike(clip) {
   return h("section", { "aria-labelledby": "clip-like" }, h("h3", { id: "clip-like" }, "More like this, by"), h("div", { class: "chips" }, ways.map(link)));
 }
 
-function classes(nearest) {
+// By each modality, and by both.
+export function classes(nearest) {
   const tables = ["both", "audio", "video"].filter((by) => nearest[by]?.length).map((by) => table(by, nearest[by]));
   if (!tables.length) return null;
   return h("section", { "aria-labelledby": "clip-near" }, h("h3", { id: "clip-near" }, "Nearest words"), h("div", { class: "nearest" }, tables));

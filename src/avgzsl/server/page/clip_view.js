@@ -2,7 +2,7 @@
 
 import { here } from "./address.js";
 import { call } from "./api.js";
-import { facts } from "./clip_facts.js";
+import { classes, facts } from "./clip_facts.js";
 import { h } from "./dom.js";
 import { cards, hitOf, mark } from "./hits.js";
 import { play } from "./keys.js";
@@ -66,7 +66,7 @@ export function clipView(go) {
     const screen = frame(clip, { large: on }); // who listens, listens on
     screen.classList.add("large");
     const other = (one) => go(here({ clip: one.id }));
-    return [h("div", { class: "show" }, screen, timeline(clip, windows, other)), facts(clip, nearest, hit)];
+    return [h("div", { class: "show" }, screen, timeline(clip, windows, other)), facts(clip, hit), classes(nearest)].filter(Boolean);
   }
 
   async function move(step) {
@@ -99,8 +99,7 @@ export function clipView(go) {
   }
 
   function toggleShown() {
-    const input = boxes.querySelector("input");
-    input.click();
+    boxes.querySelector("input").click();
   }
 
   return {

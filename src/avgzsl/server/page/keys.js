@@ -98,7 +98,7 @@ export function help() {
     h("h2", { id: "keys-title" }, "Keys"),
     h("dl", { class: "keys" }, rows),
     h("label", { for: "letters", class: "check" }, letters, "Letters and signs act as keys"),
-    h("button", { class: "primary", onclick: () => dialog.close() }, "Close"),
+    h("button", { class: "primary", autofocus: true, onclick: () => dialog.close() }, "Close"),
   );
   document.body.append(dialog);
   dialog.showModal();
