@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { canBeWritten, changed, read, said, written } from "./conditions.js";
-import { h } from "./dom.js";
+import { h, number } from "./dom.js";
 import { choices, menu } from "./menu.js";
 
 let whole = null; // of all clips: which menus make sense
@@ -46,7 +46,7 @@ function built(all, conditions, put) {
   const values = (name, column, rows) => menu(name, `filter-${column}`, live([column]), (facets) => list(facets[rows], column, conditions, put));
   const some = ({ length }) => length > 1;
   return [
-    all.seconds && menu("Duration", "filter-duration", live(["duration"]), (facets) => duration(facets.seconds ?? all.seconds, conditions, put)),
+    all.seconds.most !== null && menu("Duration", "filter-duration", live(["duration"]), (facets) => duration(facets.seconds, conditions, put)),
     some(all.folders) && values("Folder", "folder", "folders"),
     some(all.labels) && values("Label", "label", "labels"),
     some(all.splits) && values("Split", "split", "splits"),
@@ -69,7 +69,7 @@ function duration(seconds, conditions, put) {
   const now = (operator) => conditions.find((one) => one.column === "duration" && one.operator === operator)?.value ?? "";
   const field = (id, operator, word, example) => [
     h("label", { for: id }, word),
-    h("input", { id, type: "number", min: 0, step: "any", inputmode: "decimal", value: now(operator), placeholder: example.toLocaleString("en", { maximumFractionDigits: 1 }), data: { operator } }),
+    h("input", { id, type: "number", min: 0, step: "any", inputmode: "decimal", value: now(operator), placeholder: example === null ? null : number(example), data: { operator } }),
   ];
   const form = h(
     "form",

@@ -131,8 +131,7 @@ function further(found, wanted, link, page) {
   const list = grid(first, link, line);
   const load = async () => {
     const next = await page(offset, FURTHER);
-    const last = next.hits.findLastIndex((hit) => hit.likely);
-    if (line !== null && last >= 0) line = offset + last + 1;
+    line = next.line ?? line;
     offset += next.hits.length;
     return { cards: add(list, wanted(next.hits), link, line), more: next.more };
   };
@@ -149,7 +148,7 @@ function browse(place, info, asked, link) {
   let next = { after: -1, limit: PAGE };
   const load = async () => {
     const page = await call("clips", { ...next, ...order, where });
-    next = order.sort ? { offset: page.offset + page.clips.length, limit: FURTHER } : { after: page.next, limit: FURTHER };
+    next = { after: page.next, limit: FURTHER };
     return { ...page, hits: page.clips.map((clip) => ({ clip })), more: page.next !== null };
   };
   show(place, skeletons(), load, (page) => {
