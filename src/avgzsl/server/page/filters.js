@@ -11,7 +11,7 @@ let whole = null; // of all clips: which menus make sense
 export function filters(asked, to) {
   const conditions = read(asked.where);
   const menus = h("div", { class: "menus" });
-  const place = h("div", { id: "filters", class: "filters", tabindex: -1, role: "group", "aria-label": "Only clips with" }, menus, chips(asked, conditions, to));
+  const place = h("div", { id: "filters", class: "filters", tabindex: -1, role: "group", "aria-label": "Filters" }, menus, chips(asked, conditions, to));
   if (conditions) offer();
 
   async function offer() {
@@ -22,7 +22,7 @@ export function filters(asked, to) {
     }
     menus.prepend(...built(whole, conditions, (columns, now) => to({ where: written(changed(conditions, columns, now)) })));
   }
-  const tellsLikely = () => document.getElementById("likely") ?? menus.append(likely(asked, to));
+  const tellsLikely = () => menus.querySelector("#likely") ?? menus.append(likely(asked, to));
   if (asked.likely) tellsLikely();
   return { place, tellsLikely };
 }
@@ -38,7 +38,7 @@ function chips(asked, conditions, to) {
 
 function likely(asked, to) {
   const on = Boolean(asked.likely);
-  return h("button", { id: "likely", class: "chip", "aria-pressed": String(on), data: { back: "likely" }, onclick: () => to({ likely: on ? null : "yes" }) }, "Likely only");
+  return h("button", { id: "likely", class: "chip", "aria-pressed": String(on), data: { back: on ? "filters" : "likely" }, onclick: () => to({ likely: on ? null : "yes" }) }, "Likely only");
 }
 
 function built(all, conditions, put) {

@@ -46,8 +46,7 @@ function onPage(event) {
   if (key === "j") return move(card, 1);
   if (key === "k") return move(card, -1);
   if (!card) return false;
-  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns() }[key];
-  if (step) return move(card, step, shiftKey);
+  if (key in STEPS) return move(card, STEPS[key](), shiftKey);
   if (key === "Home" || key === "End") return go(cards().at(key === "Home" ? 0 : -1));
   if (key.toLowerCase() === "x") return toggle(hitOf(card).clip, undefined, shiftKey ? cards().map((one) => hitOf(one).clip) : null), true;
   if (target !== card) return false; // Enter and Space are for what has the focus
@@ -55,16 +54,22 @@ function onPage(event) {
   return key === " " && play(card);
 }
 
+const STEPS = { ArrowRight: () => 1, ArrowLeft: () => -1, ArrowDown: columns, ArrowUp: () => -columns() };
+
+// Where a card is, by its item: to ask a card that is far from the view would lay it out.
+const placeOf = (card) => card.parentElement.getBoundingClientRect();
+
 // How many cards stand side by side.
 function columns() {
-  const tops = cards().map((card) => card.getBoundingClientRect().top);
-  const next = tops.findIndex((top) => top > tops[0] + 1);
-  return next < 0 ? tops.length : next;
+  const all = cards();
+  const first = placeOf(all[0]).top;
+  const next = all.findIndex((card) => placeOf(card).top > first + 1);
+  return next < 0 ? all.length : next;
 }
 
 function move(card, step, selecting = false) {
   const all = cards();
-  const at = card ? all.indexOf(card) + step : all.findIndex((one) => one.getBoundingClientRect().bottom > 0);
+  const at = card ? all.indexOf(card) + step : all.findIndex((one) => placeOf(one).bottom > 0);
   if (selecting && all[at]) choose([card, all[at]].map((one) => hitOf(one).clip), true);
   if (all[at]) return go(all[at]);
   if (card && step > 0) further().then((came) => came && go(cards()[Math.min(at, cards().length - 1)]));
@@ -72,7 +77,7 @@ function move(card, step, selecting = false) {
 }
 
 function go(card) {
-  card.focus();
+  card.focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
   return true;
 }

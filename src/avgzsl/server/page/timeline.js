@@ -29,9 +29,10 @@ export function timeline(clip, windows, play) {
     const far = ({ start, end }) => Math.max(start - second, second - (end ?? length), 0);
     return windows.reduce((best, one) => (far(one) < far(best) ? one : best));
   }
-  show(windows.find((one) => one.id === clip.id));
+  const present = windows.find((one) => one.id === clip.id);
+  show(present);
   const line = h("div", { class: "timeline", "aria-hidden": "true", onclick: (event) => take(nearest(event)) }, marks);
-  return h("div", { class: "moments" }, line, times(buttons));
+  return h("div", { class: "moments" }, line, times(buttons, windows, present));
 }
 
 function mark(one, length) {
@@ -40,17 +41,20 @@ function mark(one, length) {
   return h("span", { class: `moment ${one.likely === false ? "unlikely" : ""}`, style });
 }
 
-function times(buttons) {
+// A few at first: the best ones, or, where none is better, those around the present one.
+function times(buttons, windows, current) {
   const items = buttons.map((one) => h("li", {}, one));
-  const list = h("ul", { class: "times", role: "list", "aria-label": "Found at" }, items.slice(0, SHOWN));
-  const rest = items.slice(SHOWN);
+  const at = windows.indexOf(current);
+  const rank = (i) => windows[i].score ?? -Math.abs(i - at);
+  const first = [...items.keys()].sort((a, b) => rank(b) - rank(a)).slice(0, SHOWN);
+  const list = h("ul", { class: "times", role: "list", "aria-label": "Parts of the file" }, items.filter((_, i) => first.includes(i)));
+  const rest = items.filter((_, i) => !first.includes(i));
   if (!rest.length) return list;
-  const more = h("li", {}, h("button", { class: "at", "aria-label": `${rest.length} more`, onclick: open }, `+${rest.length}`));
+  list.append(h("li", {}, h("button", { class: "at", "aria-label": `${rest.length} more`, onclick: open }, `+${rest.length}`)));
   function open() {
-    more.replaceWith(...rest);
+    list.replaceChildren(...items);
     rest[0].firstElementChild.focus();
   }
-  list.append(more);
   return list;
 }
 
