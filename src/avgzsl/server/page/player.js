@@ -6,6 +6,9 @@ import * as wave from "./wave.js";
 
 const still = (clip) => (clip.media_type ?? "").startsWith("image/") && !clip.has_audio;
 
+const TRIANGLE = "M8 5.500v13l10.500-6.500z";
+const EXPAND = "M5 10V5h5v2H7v3zm9-5h5v5h-2V7h-3zM5 14h2v3h3v2H5zm12 0h2v5h-5v-2h3z";
+
 const WHY_NOT = {
   none: ["", "features only"],
   gone: ["The file is gone", "since it was indexed"],
@@ -55,10 +58,17 @@ function sound(clip, refused, start) {
   return place;
 }
 
+// What begins to play lets the others pause.
+document.addEventListener(
+  "play",
+  ({ target }) => document.querySelectorAll("video, audio").forEach((other) => other === target || other.pause()),
+  true,
+);
+
 // The file as it is, and where the browser cannot play that, a preview made for browsers.
 export function player(clip, { muted = false, controls = true, from = 0 } = {}) {
   if (!clip.has_file) return blank(WHY_NOT[clip.file]);
-  if (still(clip)) return h("img", { src: clipUrl("file", clip.id), alt: clip.label ?? clip.name });
+  if (still(clip)) return h("img", { src: clipUrl("file", clip.id), alt: clip.label ?? clip.name, tabindex: -1 });
   const span = clip.start || clip.end ? `#t=${clip.start}${clip.end ? `,${clip.end}` : ""}` : "";
   const last = h("source", { src: clipUrl("preview", clip.id), type: "video/mp4" });
   const media = h(
@@ -83,15 +93,16 @@ function unplayable(clip) {
 export function frame(clip, { large = false } = {}) {
   const name = clip.label ?? clip.name;
   const place = h("div", { class: large ? "frame large" : "frame" });
+  const [does, icon] = still(clip) ? ["Show", EXPAND] : ["Play", TRIANGLE];
   const play = h(
     "button",
-    { class: "play", "aria-label": `Play ${name}`, onclick: () => start() },
-    s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: "M8 5.500v13l10.500-6.500z" })),
+    { class: "play", "aria-label": `${does} ${name}`, onclick: () => start() },
+    s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: icon })),
   );
   function start(from = 0) {
     const shown = player(clip, { from });
     place.replaceChildren(shown);
-    shown.querySelector("video, audio")?.focus();
+    (shown.querySelector("video, audio") ?? shown).focus();
   }
   if (large) place.append(player(clip));
   else place.append(picture(clip, () => play.remove(), start), ...(clip.has_file ? [play] : []));

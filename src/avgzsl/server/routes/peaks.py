@@ -23,7 +23,7 @@ _DIGITS = 3  # of a value in [-1, 1]: a thousandth is less than a pixel
 @router.get(
     "/v1/clips/peaks",
     response_class=StreamingResponse,
-    responses={200: {"model": Peaks, "description": "The peaks."}} | described(401, 403, 404, 410, 416, 422),
+    responses={200: {"model": Peaks, "description": "The peaks."}, **described(401, 403, 404, 410, 416, 422)},
 )
 async def clip_peaks(service: Serving, request: Request, id: Id) -> FileAnswer:
     """The least and the greatest sample of each of 400 equal parts of a clip's sound, which draw its waveform."""
