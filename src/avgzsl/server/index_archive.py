@@ -7,13 +7,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 
-import numpy as np
-
 import avgzsl
-from avgzsl.archive import clip_selection, file_table
+from avgzsl.archive import clip_files, file_table
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, view
+from avgzsl.archive.facets import facets
 from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of
 from avgzsl.archive.where import parse
 from avgzsl.data.clips import Encoder
@@ -29,10 +28,12 @@ from avgzsl.recognition.recogniser import asked_classes
 from avgzsl.server.clouds import cloud_of
 from avgzsl.server.contract import Cloud, HitChoice, ListPlace, Media, NoSuchClip, Search, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
+from avgzsl.server.listing import page_of
+from avgzsl.server.one_clip import one_clip
 from avgzsl.server.problems import LOG
-from avgzsl.server.rows import clip_row, recognised
+from avgzsl.server.rows import clip_row, facets_row, recognised
 from avgzsl.server.run_tables import tables_of
-from avgzsl.server.schema import ClassRow, ClipRow, Clips, Description, Hits, Recognised, RunTables
+from avgzsl.server.schema import ClassRow, ClipRow, Clips, Description, Facets, Hits, OneClip, Recognised, RunTables
 from avgzsl.server.searching import HIDDEN, Searching, position_of
 from avgzsl.types import EncoderChoice, TestModality
 
@@ -134,16 +135,22 @@ class CollectionArchive:
 
     def clips(self, place: ListPlace, where: str | None) -> Clips:
         condition = () if where is None else parse(where, HIDDEN)
-        after, offset, limit = place
         with view(self.collection) as seen:
-            if condition:
-                chosen = seen.positions(condition)
-                total, start = len(chosen), int(np.searchsorted(chosen, after, "right")) + offset
-                found = chosen[start : start + limit + 1]
-            else:
-                total, found = sum(seen.counts().values()), clip_selection.page(seen.db, after, offset, limit + 1)
-            rows = self._rows(seen.clips(found[:limit]))
-        return Clips(total=total, offset=offset, next=int(found[limit - 1]) if len(found) > limit else None, clips=rows)
+            page = page_of(seen, place, condition)
+            rows = self._rows(seen.clips(page.positions))
+        return Clips(total=page.total, offset=place.offset, next=page.next, clips=rows)
+
+    def facets(self, where: str | None) -> Facets:
+        condition = () if where is None else parse(where, HIDDEN)
+        with view(self.collection) as seen:
+            return seen.known.of(("facets", condition), lambda: facets_row(facets(seen.db, condition)))
+
+    def one(self, id: str, modality: TestModality | None) -> OneClip:
+        if not len(self.classes):
+            with self._encoding:
+                _ = self.searcher.phrases  # encoded once
+        with view(self.collection) as seen:
+            return one_clip(seen, id, self.searcher, modality, self._rows)
 
     def media(self, id: str) -> Media:
         with view(self.collection) as seen:
@@ -216,4 +223,14 @@ class CollectionArchive:
     def _rows(self, clips: Sequence[IndexedClip]) -> list[ClipRow]:
         allowed = folders(self._media)
         marks = [None if clip.label is None else self.marks.get(clip.label) for clip in clips]
-        return [clip_row(clip, mark, allowed) for clip, mark in zip(clips, marks, strict=True)]
+        ends = self._ends(clips)
+        return [
+            clip_row(clip, mark, allowed, ends.get(clip.path or "")) for clip, mark in zip(clips, marks, strict=True)
+        ]
+
+    def _ends(self, clips: Sequence[IndexedClip]) -> dict[str, float]:
+        """Where the last windows of the clips' files end, where the index has windows."""
+        if self.collection.record.window is None:
+            return {}
+        with view(self.collection) as seen:
+            return clip_files.seconds(seen.db, [clip.path for clip in clips if clip.path is not None])
