@@ -152,6 +152,16 @@ class Clips(BaseModel):
     clips: list[ClipRow]
 
 
+class Peaks(BaseModel):
+    """The waveform of a clip: `seconds` of its file from `start` on, in equal parts."""
+
+    start: float
+    seconds: float
+    peaks: list[tuple[float, float]] = Field(
+        description="The least and the greatest sample of each part, between -1 and 1, of the mean of the channels."
+    )
+
+
 class Facet(BaseModel):
     """A value, and how many clips have it."""
 

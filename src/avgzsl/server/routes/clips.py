@@ -104,7 +104,7 @@ async def clip_preview(service: Serving, request: Request, id: Id) -> FileAnswer
     def make(media: Media, opened: Path, out: Path) -> None:
         service.decoders.call(preview, opened, out, media.span)
 
-    return FileAnswer(await _made(service, id, "preview", make), "video/mp4", request.headers)
+    return FileAnswer(await made(service, id, "preview", make), "video/mp4", request.headers)
 
 
 @router.get(
@@ -120,7 +120,7 @@ async def clip_thumbnail(service: Serving, request: Request, id: Id) -> FileAnsw
             raise Refused(HTTPStatus.NOT_FOUND, "the clip has no picture")
         out.write_bytes(service.decoders.call(thumbnail, opened, media.span))
 
-    return FileAnswer(await _made(service, id, "thumbnail", make), "image/jpeg", request.headers)
+    return FileAnswer(await made(service, id, "thumbnail", make), "image/jpeg", request.headers)
 
 
 async def _vouched(service: Service, id: str, media: Media, opened: BinaryIO) -> None:
@@ -155,8 +155,8 @@ async def _vouched(service: Service, id: str, media: Media, opened: BinaryIO) ->
     await service.shared.get(("vouched", key), looked)
 
 
-async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Path, Path], object]) -> BinaryIO:
-    """The picture or preview of a clip, opened: kept, or made now, once for all who ask meanwhile.
+async def made(service: Service, id: str, kind: str, make: Callable[[Media, Path, Path], object]) -> BinaryIO:
+    """What is made of a clip to show it, opened: kept, or made now, once for all who ask meanwhile.
 
     Raises what `find` raises, MediaError for a clip that cannot be decoded, 429 where no room can be found to keep it,
     or the clip changed while it was decoded.
@@ -180,14 +180,14 @@ async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Pat
             find(service, id)  # it may have gone since, which says more
             raise
 
-    async def made() -> None:
+    async def in_line() -> None:
         await service.clips.run(work)
 
     opened = service.kept.open(key)
     for _ in range(_MAKINGS):
         if opened is not None:
             return opened
-        await service.shared.get(key, made)
+        await service.shared.get(key, in_line)
         opened = service.kept.open(key)
     if opened is None:
         raise busy(f"the {kind} is driven out by others as soon as it is made; ask again")
