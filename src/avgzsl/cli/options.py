@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.models import ParameterInfo
 
+from avgzsl.cli.folders import index_folder, run_folder, store_folder
 from avgzsl.types import (
     Calibration,
     DataChoice,
@@ -24,10 +25,12 @@ from avgzsl.types import (
 )
 
 # arguments
-Data = Annotated[Path, typer.Argument(help="Folder of features.")]
-Run = Annotated[Path, typer.Argument(help="Folder of a run.")]
-Index = Annotated[Path, typer.Argument(help="Folder of an index.")]
-Source = Annotated[Path, typer.Argument(help="A store, a folder of features, or a folder of clips.")]
+Data = Annotated[Path, typer.Argument(help="Folder of features.", callback=store_folder)]
+Run = Annotated[Path, typer.Argument(help="Folder of a run.", callback=run_folder)]
+Index = Annotated[Path, typer.Argument(help="Folder of an index.", callback=index_folder)]
+Source = Annotated[
+    Path, typer.Argument(help="A store, a folder of features, or a folder of clips.", callback=store_folder)
+]
 Settings = Annotated[list[str] | None, typer.Argument(help="Hyper-parameters, key=value; see `avgzsl methods`.")]
 
 # what is trained, and how
