@@ -1,6 +1,6 @@
 """What is installed by `pip install avgzsl`, and what each extra adds to that: `python -m tools.weigh`.
 
-    python -m tools.weigh --document docs/install.md
+    python -m tools.weigh --document docs/libraries.md
 
 A wheel is built and installed into an empty environment, by the versions of constraints.txt; then into a copy of that
 with each extra in turn. What a distribution weighs is the sum of its files, with the bytecode that pip makes of them.
