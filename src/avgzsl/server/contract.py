@@ -120,6 +120,10 @@ class Archive(Protocol):
         """How many meet the condition, and some of them."""
         ...
 
+    def rows(self, ids: Sequence[str]) -> list[ClipRow]:
+        """The clips of these ids, in their order. Raises NoSuchClip."""
+        ...
+
     def facets(self, where: str | None) -> Facets:
         """What values the clips have that meet a condition."""
         ...

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+
 import avgzsl
 from avgzsl.archive import clip_files, file_table
 from avgzsl.archive.clip_counts import Kind
@@ -139,6 +141,10 @@ class CollectionArchive:
             page = page_of(seen, place, condition)
             rows = self._rows(seen.clips(page.positions))
         return Clips(total=page.total, offset=place.offset, next=page.next, clips=rows)
+
+    def rows(self, ids: Sequence[str]) -> list[ClipRow]:
+        with view(self.collection) as seen:
+            return self._rows(seen.clips(np.concatenate([position_of(seen, id) for id in ids])))
 
     def facets(self, where: str | None) -> Facets:
         condition = () if where is None else parse(where, HIDDEN)
