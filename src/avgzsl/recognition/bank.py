@@ -29,10 +29,14 @@ from avgzsl.types import EncoderChoice
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """Everyday phrases in the space of the clips; None where a run has none, and `why`."""
+    """Everyday phrases in the space of the clips; None where a run has none, and `why`.
+
+    `phrases` says which they are; it is empty where the encoder left some out.
+    """
 
     text: TextEmbeddings | None
     why: str = ""
+    phrases: tuple[str, ...] = ()
 
 
 def load_bank(words: Recogniser) -> Bank:
@@ -47,7 +51,7 @@ def load_bank(words: Recogniser) -> Bank:
         return Bank(None, "the run's text encoder is not at hand")
     if len(text) < LEAST_BANK:
         return Bank(None, f"the run's text encoder has vectors for {len(text)} of {len(phrases)} everyday phrases")
-    return Bank(words.run.method.embed_text(text))
+    return Bank(words.run.method.embed_text(text), phrases=phrases if len(text) == len(phrases) else ())
 
 
 def choose_lines(
