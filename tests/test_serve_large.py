@@ -120,7 +120,7 @@ def test_pages_follow_each_other_through_the_list_and_a_condition(archives):
 def test_a_label_or_a_split_is_looked_up(archives):
     with view(open_index(archives[SMALL])) as seen:
         for text in ('label = "red square low drum"', "split = test"):
-            statement, values = clip_selection._sql_of(parse(text))
+            statement, values = clip_selection.sql_of(parse(text))
             plan = seen.db.execute(
                 f"explain query plan select position from clips where {statement}", values
             ).fetchall()

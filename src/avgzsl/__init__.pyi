@@ -3,6 +3,10 @@
 
 from .archive.collection import Collection as Collection
 from .archive.collection import open_index as open_index
+from .archive.exports import Cuts as Cuts
+from .archive.exports import cut_clips as cut_clips
+from .archive.exports import save_playlist as save_playlist
+from .archive.exports import save_table as save_table
 from .archive.file_check import CheckedFiles as CheckedFiles
 from .archive.file_check import index_files as index_files
 from .archive.frozen_index import index_frozen as index_frozen

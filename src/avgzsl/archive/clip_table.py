@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
-from avgzsl.archive import clip_counts, file_table
+from avgzsl.archive import clip_counts, clip_files, file_table
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import DataError
@@ -52,6 +52,11 @@ class IndexedClip(NamedTuple):
     has_audio: bool = False
     has_video: bool = False
     file: IndexedFile | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder part of its id, as conditions take it (`archive.where`); empty at the top."""
+        return self.id.rpartition("/")[0].rstrip("/")
 
 
 class Stored(NamedTuple):
@@ -179,6 +184,7 @@ def insert(db: sqlite3.Connection, clips: list[IndexedClip], checksums: list[int
 def bury(db: sqlite3.Connection, ids: list[str]) -> int:
     """Take clips out; gives how many were there."""
     clip_counts.prepare(db)
+    clip_files.prepare(db)
     gone = _rows_of(db, "select label, has_audio, has_video from clips where id in", list(dict.fromkeys(ids)))
     clip_counts.add(db, (Kind(label, bool(audio), bool(video)) for label, audio, video in gone), -1)
     rows = [(name,) for name in ids]

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from avgzsl.archive.clip_order import Sort
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Span
 from avgzsl.server.map_schema import NamedBy
-from avgzsl.server.schema import ClipRow, Clips, Description, Hits, Recognised, RunTables
+from avgzsl.server.schema import ClipRow, Clips, Description, Facets, Hits, OneClip, Recognised, RunTables
 from avgzsl.types import RetrievalKind, TestModality
 
 
@@ -35,12 +36,16 @@ class Media(NamedTuple):
 
 class HitChoice(NamedTuple):
     """How many hits, compared by which modality (None: all that the run serves), of clips that meet which condition
-    (`archive.where`), by plain or by corrected scores (None: corrected, where the index has them)."""
+    (`archive.where`), by plain or by corrected scores (None: corrected, where the index has them).
+
+    So many as `offset` says are passed over. With `group` the clips of one file are one hit."""
 
     top: int
     modality: TestModality | None
     where: str | None
     retrieval: RetrievalKind | None = None
+    offset: int = 0
+    group: Literal["file"] | None = None
 
 
 class Search(NamedTuple):
@@ -54,11 +59,15 @@ class Search(NamedTuple):
 
 
 class ListPlace(NamedTuple):
-    """Where in the list of clips a page is: behind the place `after`, and `offset` clips on from there."""
+    """Where in the list of clips a page is: behind the place `after`, and `offset` clips on from there.
+
+    A place is the clip's position; in another order than `indexed` the number of clips before it."""
 
     after: int
     offset: int
     limit: int
+    sort: Sort = "indexed"
+    descending: bool = False
 
 
 class Cloud(NamedTuple):
@@ -119,6 +128,14 @@ class Archive(Protocol):
 
     def clips(self, place: ListPlace, where: str | None) -> Clips:
         """How many meet the condition, and some of them."""
+        ...
+
+    def facets(self, where: str | None) -> Facets:
+        """What values the clips have that meet a condition."""
+        ...
+
+    def one(self, id: str, modality: TestModality | None) -> OneClip:
+        """A clip with its nearest names, by a modality or by each, and the clips of its file. Raises NoSuchClip."""
         ...
 
     def media(self, id: str) -> Media:

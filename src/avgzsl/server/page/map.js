@@ -1,14 +1,16 @@
 // The archive in the plane, as in Figure 6 of the paper: clips by the colour and the shape of their class, or of the
 // cluster that they lie in. The list of classes or clusters below it shows the same to those who use no pointer.
 
+import { like } from "./address.js";
 import { call } from "./api.js";
-import { count, h, number, s, tell } from "./dom.js";
-import { grid, mark } from "./hits.js";
+import { count, h, s, tell } from "./dom.js";
+import { add, grid, mark } from "./hits.js";
 import { chart, COLOURS, SHAPES } from "./map_canvas.js";
 import { moves } from "./map_moves.js";
 import { middles } from "./map_points.js";
+import { pager } from "./more.js";
 import { player } from "./player.js";
-import { show, waiting } from "./states.js";
+import { show, skeletons, waiting } from "./states.js";
 import { modalities, pick } from "./switch.js";
 
 const MOST = 100_000;
@@ -16,48 +18,42 @@ const PAGE = 12; // clips of a list at a time
 const LONGEST = 40; // letters of a name on the map
 const NAMED = 60; // names at most
 
+let kept = null; // by what the map was coloured last
+
 export function map(info, query, go) {
   const there = modalities(info);
   const by = there.includes(query.get("by")) ? query.get("by") : there.at(-1);
-  const wanted = query.get("colour");
   const place = h("div", { class: "map-place" });
-  const next = (change) => go({ view: "map", by, colour: wanted, ...change });
-  const row = h("div", { class: "row map-row" }, pick("Embeddings of", there, by, (value) => next({ by: value })));
-  show(place, waiting("Drawing the map; a large archive takes a while …"), () => call("map", { modality: by, most: MOST }), (found) => drawn(found, wanted, row));
+  const row = h("div", { class: "row map-row" }, pick("Embeddings of", there, by, (value) => go({ view: "map", by: value })));
+  show(place, waiting("Drawing the map; a large archive takes a while …"), () => call("map", { modality: by, most: MOST }), (found) => drawn(found, row));
   return [h("h1", { class: "unseen-text" }, "Map"), row, place];
 }
 
-function drawn(found, wanted, row) {
+function drawn(found, row) {
   const clips = { x: Float64Array.from(found.clips.x), y: Float64Array.from(found.clips.y), id: found.clips.id };
   const side = h("aside", { class: "map-side", "aria-label": "Clip on the map" }, h("p", { class: "quiet" }, "Point at a clip to play it; click to keep it playing."));
   const about = `Map of ${count(clips.id.length, "clip")}. Arrows move it, plus and minus zoom, 0 shows all, Enter plays the clip in the middle. The list below holds the same.`;
   const canvas = h("canvas", { class: "map", tabindex: "0", role: "application", "aria-label": about });
   const board = chart(canvas, clips);
   const below = h("div", { class: "map-below" });
+  const link = linked(found.modality);
   const words = h("p", { class: "quiet" });
   const colours = found.labels.length ? ["label", "cluster"] : ["cluster"];
 
   function colour(kind) {
+    if (colours.length > 1) kept = kind;
     const view = kind === "label" ? byLabel(found, clips) : byCluster(found, clips);
     board.choose(null);
     board.show(view);
     words.textContent = `${sentence(found)} ${view.sentence}`;
-    below.replaceChildren(...groups(view, clips, board));
+    below.replaceChildren(...groups(view, clips, board, link));
   }
 
-  function recolour(kind) {
-    const query = new URLSearchParams(location.search);
-    query.set("colour", kind);
-    history.replaceState(null, "", `?${query}`);
-    colour(kind);
-  }
-
-  const first = colours.includes(wanted) ? wanted : colours[0];
   const box = h("div", { class: "map-box" }, canvas);
   fit(canvas, box, board);
-  moves(canvas, board, pointing(canvas, board, clips.id, side));
-  colour(first);
-  row.append(...(colours.length > 1 ? [pick("Colours by", colours, first, recolour)] : []), tools(board));
+  moves(canvas, board, pointing(canvas, board, clips.id, side, link));
+  colour(colours.includes(kept) ? kept : colours[0]);
+  row.append(...(colours.length > 1 ? [pick("Colours by", colours, colours.includes(kept) ? kept : colours[0], colour)] : []), tools(board));
   return [
     found.note ? h("p", { class: "note quiet" }, found.note) : null,
     h("div", { class: "map-frame" }, box, side),
@@ -139,8 +135,8 @@ async function clipsOf(ids) {
 }
 
 // The clip that is pointed at plays beside the map; that in the middle, where keys move the map.
-function pointing(canvas, board, ids, side) {
-  let kept = false;
+function pointing(canvas, board, ids, side, link) {
+  let playing = false; // until another is chosen
   let later;
   let current = -1;
   async function open(i, muted) {
@@ -148,7 +144,7 @@ function pointing(canvas, board, ids, side) {
     try {
       const [clip] = await clipsOf([ids[i]]);
       if (current !== i) return;
-      side.replaceChildren(...(clip ? beside(clip, muted, kept) : [h("p", { class: "quiet" }, "This clip is no longer in the archive.")]));
+      side.replaceChildren(...(clip ? beside(clip, { muted, controls: playing, link }) : [h("p", { class: "quiet" }, "This clip is no longer in the archive.")]));
     } catch (error) {
       if (current === i) side.replaceChildren(h("p", { class: "wrong" }, error.message));
     }
@@ -158,15 +154,15 @@ function pointing(canvas, board, ids, side) {
       const i = board.at(x, y);
       canvas.classList.toggle("over", i >= 0);
       clearTimeout(later);
-      if (kept || i < 0 || i === current) return;
+      if (playing || i < 0 || i === current) return;
       board.mark(i);
       // browsers let a page sound only once it was clicked
       later = setTimeout(() => open(i, !navigator.userActivation?.hasBeenActive), 120);
     },
     chosen(x, y) {
       const i = board.at(x, y);
-      kept = i >= 0;
-      if (!kept) return;
+      playing = i >= 0;
+      if (!playing) return;
       board.mark(i);
       open(i, false);
     },
@@ -175,23 +171,23 @@ function pointing(canvas, board, ids, side) {
       board.mark(i, true);
       if (i < 0) return tell("No clip in the middle");
       tell(ids[i]);
-      if (play) (kept = true), open(i, false);
+      if (play) (playing = true), open(i, false);
     },
   };
 }
 
-function beside(clip, muted, kept) {
+function beside(clip, { muted, controls: playing, link }) {
   return [
-    h("div", { class: "frame" }, player(clip, { muted, controls: kept })),
+    h("div", { class: "frame" }, player(clip, { muted, controls })),
     h("div", { class: "title" }, h("strong", {}, clip.label ?? clip.name), mark(clip)),
     clip.label ? h("p", { class: "file quiet" }, clip.name) : null,
-    h("div", { class: "actions" }, like(clip)),
+    h("div", { class: "actions" }, link(clip)),
   ].filter(Boolean);
 }
 
-const like = (clip) => [h("a", { class: "quiet-button", href: `?${new URLSearchParams({ view: "search", like: clip.id })}` }, "More like this")];
+const linked = (by) => (clip) => [h("a", { class: "quiet-button", href: like(clip, by) }, "More like this")];
 
-function groups({ title, group, list }, clips, board) {
+function groups({ title, group, list }, clips, board, link) {
   const members = list.map(() => []);
   group.forEach((one, i) => members[one]?.push(clips.id[i]));
   const place = h("div", { class: "map-clips" });
@@ -201,35 +197,24 @@ function groups({ title, group, list }, clips, board) {
       const on = chip.getAttribute("aria-pressed") === "false";
       buttons.forEach((other) => other.setAttribute("aria-pressed", String(on && other === chip)));
       board.choose(on ? one.group : null);
-      place.replaceChildren(...(on ? listed(one.name, members[one.group]) : []));
-      if (on) tell(`${count(members[one.group].length, "clip")} of ${one.name}`);
+      if (!on) return place.replaceChildren();
+      tell(`${count(members[one.group].length, "clip")} of ${one.name}`);
+      show(place, skeletons(4), () => listed(one.name, members[one.group], link), (found) => found);
     }
     return chip;
   });
   return [h("section", { "aria-labelledby": "classes" }, h("h2", { id: "classes" }, title), h("div", { class: "chips" }, buttons)), place];
 }
 
-function listed(name, ids) {
-  const cards = h("div", { class: "map-cards" });
-  const more = h("button", { class: "wide" }, "Show more");
+async function listed(name, ids, link) {
   let shown = 0;
-  async function load() {
-    more.disabled = true;
-    const part = ids.slice(shown, shown + PAGE);
-    try {
-      const rows = (await clipsOf(part)).map((clip) => ({ clip }));
-      if (shown) cards.firstChild.append(...grid(rows, like).children);
-      else cards.append(grid(rows, like));
-      shown += part.length;
-    } catch (error) {
-      tell(error.message);
-    }
-    more.hidden = shown >= ids.length;
-    more.disabled = false;
-  }
-  more.addEventListener("click", load);
-  load();
-  return [h("h2", {}, `${name}: ${count(ids.length, "clip")}`), cards, h("div", { class: "pager" }, more)];
+  const load = async () => {
+    const found = await clipsOf(ids.slice(shown, (shown += PAGE)));
+    return found.map((clip) => ({ clip }));
+  };
+  const list = grid(await load(), link);
+  const behind = async () => ({ cards: add(list, await load(), link), more: shown < ids.length });
+  return [h("h2", {}, `${name}: ${count(ids.length, "clip")}`), list, pager(list.children.length, ids.length, shown < ids.length, behind)];
 }
 
 function swatch(group) {

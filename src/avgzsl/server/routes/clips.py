@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
+from avgzsl.archive.clip_order import Sort
 from avgzsl.archive.indexed_files import HashTimeout, has_bytes, identity
 from avgzsl.errors import MediaError
 from avgzsl.media.preview import preview, thumbnail
@@ -20,13 +21,17 @@ from avgzsl.server.contract import ListPlace, Media
 from avgzsl.server.handed_out import folders, place
 from avgzsl.server.problems import Refused, busy, described
 from avgzsl.server.routes.parameters import Id, Where
-from avgzsl.server.schema import Clips
+from avgzsl.server.schema import Clips, Facets, OneClip
 from avgzsl.server.sending import FileAnswer
 from avgzsl.server.service import Service, Serving, known_as
 from avgzsl.support.own_folders import open_inside
+from avgzsl.types import TestModality
 
 router = APIRouter(tags=["clips"])
 
+ByModality = Annotated[
+    TestModality | None, Query(description="By what of the clip names are near; by each that it has, if not given.")
+]
 _MAKINGS = 3  # of a preview that others drive out before it is opened
 _VOUCHED = 1 << 16  # files that were looked into
 
@@ -44,14 +49,31 @@ async def clips(
     service: Serving,
     after: Annotated[
         int,
-        Query(ge=-1, le=1 << 40, description="`next` of the page before; far down it is faster than `offset`."),
+        Query(ge=-1, le=1 << 40, description="`next` of the page before, in the same order of the same clips."),
     ] = -1,
     offset: Annotated[int, Query(ge=0, le=1 << 40, description="So many clips are passed over.")] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 24,
     where: Where = None,
+    sort: Annotated[
+        Sort, Query(description="The order; of equal clips, the one that was indexed first comes first.")
+    ] = "indexed",
+    descending: Annotated[bool, Query(description="Last first; what is not known comes last all the same.")] = False,
 ) -> Clips:
     """A page of the list of clips."""
-    return await service.searches.run(service.archive.clips, ListPlace(after, offset, limit), where)
+    place = ListPlace(after, offset, limit, sort, descending)
+    return await service.searches.run(service.archive.clips, place, where)
+
+
+@router.get("/v1/facets", responses=described(401, 422))
+async def facets(service: Serving, where: Where = None) -> Facets:
+    """The values that clips have, and how many have each: what a list or a search can be narrowed down to."""
+    return await service.searches.run(service.archive.facets, where)
+
+
+@router.get("/v1/clips/one", responses=described(401, 404, 422))
+async def one(service: Serving, id: Id, modality: ByModality = None) -> OneClip:
+    """A clip with all that is known of it: the names that are nearest to it, and the clips of the same file."""
+    return await service.searches.run(service.archive.one, id, modality)
 
 
 @router.get(
@@ -82,7 +104,7 @@ async def clip_preview(service: Serving, request: Request, id: Id) -> FileAnswer
     def make(media: Media, opened: Path, out: Path) -> None:
         service.decoders.call(preview, opened, out, media.span)
 
-    return FileAnswer(await _made(service, id, "preview", make), "video/mp4", request.headers)
+    return FileAnswer(await made(service, id, "preview", make), "video/mp4", request.headers)
 
 
 @router.get(
@@ -98,7 +120,7 @@ async def clip_thumbnail(service: Serving, request: Request, id: Id) -> FileAnsw
             raise Refused(HTTPStatus.NOT_FOUND, "the clip has no picture")
         out.write_bytes(service.decoders.call(thumbnail, opened, media.span))
 
-    return FileAnswer(await _made(service, id, "thumbnail", make), "image/jpeg", request.headers)
+    return FileAnswer(await made(service, id, "thumbnail", make), "image/jpeg", request.headers)
 
 
 async def _vouched(service: Service, id: str, media: Media, opened: BinaryIO) -> None:
@@ -133,8 +155,8 @@ async def _vouched(service: Service, id: str, media: Media, opened: BinaryIO) ->
     await service.shared.get(("vouched", key), looked)
 
 
-async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Path, Path], object]) -> BinaryIO:
-    """The picture or preview of a clip, opened: kept, or made now, once for all who ask meanwhile.
+async def made(service: Service, id: str, kind: str, make: Callable[[Media, Path, Path], object]) -> BinaryIO:
+    """What is made of a clip to show it, opened: kept, or made now, once for all who ask meanwhile.
 
     Raises what `find` raises, MediaError for a clip that cannot be decoded, 429 where no room can be found to keep it,
     or the clip changed while it was decoded.
@@ -158,14 +180,14 @@ async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Pat
             find(service, id)  # it may have gone since, which says more
             raise
 
-    async def made() -> None:
+    async def in_line() -> None:
         await service.clips.run(work)
 
     opened = service.kept.open(key)
     for _ in range(_MAKINGS):
         if opened is not None:
             return opened
-        await service.shared.get(key, made)
+        await service.shared.get(key, in_line)
         opened = service.kept.open(key)
     if opened is None:
         raise busy(f"the {kind} is driven out by others as soon as it is made; ask again")
