@@ -405,7 +405,8 @@ def test_a_line_stands_below_the_last_likely_clip(browser, url, width):
     changed_answer(page, lambda found: found.update(line=3 if "likely" in page.url else 0))
     page.goto(f"{url}?view=search&q=likely")
     line = page.locator(".grid > .below")
-    expect(line).to_have_text("Below this line: probably not here")
+    expect(line.locator("strong")).to_have_text("Below this line: probably not here")
+    expect(line.locator("p")).to_contain_text("too little to be likely")
     assert page.locator(".grid > li:has(~ .below)").count() == 3
     assert line.bounding_box()["width"] == pytest.approx(page.locator(".grid").bounding_box()["width"], abs=1)
     page.goto(f"{url}?view=search&q=xyzzy")

@@ -3,6 +3,7 @@
 # ruff: noqa: F811 (fixtures of another file)
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from avgzsl.archive.indexing import index
-from tests.serve_world import UNSEEN, application, world
+from tests.serve_world import SEEN, UNSEEN, application, world
 from tests.test_page import browser, listening, page, until, url  # noqa: F401
 
 MANY, MOST_DRAWN = 100_000, 15_000
@@ -169,3 +170,66 @@ def test_without_labels_the_map_is_coloured_by_clusters_with_names_of_classes(pa
     chips.first.click()
     expect(page.locator(".map-clips .card").first).to_be_visible()
     expect(page.get_by_text("names of the classes that fit them best")).to_be_visible()
+
+
+def test_without_labels_cards_are_headed_by_files_and_suggestions_are_clusters(page, unlabelled):
+    page.goto(unlabelled)
+    page.wait_for_selector(".ideas .chip")
+    told = [one["name"] for one in httpx.get(f"{unlabelled}v1/clusters").json()["clusters"]]
+    assert page.locator(".ideas .chip").all_inner_texts() == told
+    expect(page.locator(".ideas")).to_contain_text("They are guesses")
+    rows = httpx.get(f"{unlabelled}v1/clips").json()["clips"]
+    assert page.locator("#main .card h3").all_inner_texts() == [row["name"] for row in rows]
+    folders = [row["folder"] for row in rows]
+    assert [card.inner_text() for card in page.locator("#main .card .file").all()] == [one for one in folders if one]
+    page.locator(".ideas .chip").first.click()
+    expect(page.get_by_role("heading", name=f"Nearest to “{told[0]}”")).to_be_visible()
+
+
+def test_with_labels_suggestions_are_classes_that_have_clips(page, url):
+    def without(route):
+        info = route.fetch().json()
+        info["classes"][0]["clips"] = 0
+        route.fulfill(json=info)
+
+    page.route("**/v1/info", without)
+    page.goto(url)
+    page.wait_for_selector(".ideas .chip")
+    shown = {chip.strip() for chip in page.locator(".ideas .chip").all_inner_texts()}
+    left_out = httpx.get(f"{url}v1/info").json()["classes"][0]["label"]
+    assert shown == {*SEEN, *UNSEEN} - {left_out}
+
+
+def test_the_line_below_likely_clips_stays_in_its_place_as_more_are_shown(page, url):
+    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0]}).json()
+    pages = {"0": (0, 3, 3), "3": (3, 6, 5), "6": (6, 9, 5)}  # by offset: from, to, and the line as it is known then
+
+    def answer(route):
+        begin, end, line = pages[parse_qs(urlsplit(route.request.url).query)["offset"][0]]
+        route.fulfill(json=told | {"hits": told["hits"][begin:end], "line": line, "more": end < 9})
+
+    page.route("**/v1/search?*", answer)
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    for cards, lines, above in ((3, 0, 0), (6, 1, 5), (9, 1, 5)):
+        expect(page.locator("#main .card:not(.skeleton)")).to_have_count(cards)
+        expect(page.locator(".below")).to_have_count(lines)
+        assert page.locator(".grid > li:has(~ .below)").count() == above
+        if cards < 9:
+            page.get_by_role("button", name="Show more").click()
+
+
+def test_the_archive_has_its_name_and_its_icon_in_the_tab(page, unlabelled, url):
+    icons = {}
+    for here, name in ((unlabelled, "Tapes of 1970"), (url, "index")):
+        page.goto(here)
+        expect(page.locator("#archive-name")).to_have_text(f"avgzsl: {name}")
+        expect(page).to_have_title(re.compile(f"avgzsl: {name}$"))
+        expect(page.locator("#mark")).to_have_js_property("complete", True)
+        assert page.locator("#mark").evaluate("(img) => img.naturalWidth") > 0
+        icons[name] = httpx.get(here + page.locator("#icon").get_attribute("href")).text
+    assert len(set(icons.values())) == 2
+
+
+def test_the_page_says_that_nothing_is_sent_anywhere(page, url):
+    page.goto(url)
+    expect(page.get_by_role("contentinfo")).to_contain_text("go to this server alone")

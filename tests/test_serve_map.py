@@ -1,5 +1,7 @@
 """The map of an archive: its plane, its clusters and their names, and how much of a large archive it looks at."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from avgzsl.archive.indexing import index
 from avgzsl.server import clouds, projection
 from avgzsl.server.clusters import centres, how_many, names, nearest
 from avgzsl.server.contract import Cloud
+from avgzsl.server.icon import icon
 from avgzsl.server.projection import plane, project
 from avgzsl.text.bank import everyday_phrases
 from tests.open_world import encoders, write_folder
@@ -158,3 +161,26 @@ def test_clips_that_are_gone_are_left_out_of_some():
         rows = client.get("/v1/clips/some", params={"id": [ids[2], "nobody", ids[0]]}).json()
         assert [row["id"] for row in rows] == [ids[2], ids[0]]
         assert client.get("/v1/clips/some", params={"id": ids * 20}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "name", ["Tapes of 1970", "<script>alert(1)</script>", "&\"'", "", "ß", "\x00\x1b", "愛", "🎬 films"]
+)
+def test_an_icon_is_well_formed_whatever_the_name(name):
+    drawn = ElementTree.fromstring(icon(name))
+    texts = drawn.findall("{http://www.w3.org/2000/svg}text")
+    assert [one.tag.rsplit("}", 1)[1] for one in drawn] == ["rect", "path", "path", "text"]
+    assert len(texts) == 1 and len(texts[0].text) == 1 and texts[0].text.isalnum()
+
+
+def test_icons_of_archives_differ_by_letter_or_colour():
+    assert len({icon(name) for name in ("birds", "bells", "boats", "Films", "fish", "2024")}) == 6
+    assert icon("birds") == icon("birds")
+
+
+def test_the_icon_of_an_archive_is_for_those_who_may_ask():
+    with application(token="0123456789abcdef-secret") as app:
+        client = client_of(app)
+        assert client.get("/v1/icon").status_code == 401
+        told = client.get("/v1/icon", headers={"authorization": "Bearer 0123456789abcdef-secret"})
+        assert (told.status_code, told.headers["content-type"], told.text) == (200, "image/svg+xml", icon("index"))

@@ -176,7 +176,7 @@ function pointing(canvas, board, ids, side, link) {
   };
 }
 
-function beside(clip, { muted, controls: playing, link }) {
+function beside(clip, { muted, controls, link }) {
   return [
     h("div", { class: "frame" }, player(clip, { muted, controls })),
     h("div", { class: "title" }, h("strong", {}, clip.label ?? clip.name), mark(clip)),

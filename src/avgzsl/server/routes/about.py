@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from avgzsl.server.icon import icon
 from avgzsl.server.problems import described
 from avgzsl.server.schema import Health, Info, Limits, RunTables
 from avgzsl.server.service import Serving
@@ -22,6 +23,13 @@ async def info(service: Serving) -> Info:
     description = await service.searches.run(service.archive.describe)
     limits = Limits(upload_bytes=service.settings.upload_bytes, clip_seconds=service.settings.clip_seconds)
     return Info(**description.model_dump(), limits=limits, private=service.access.token is not None)
+
+
+@router.get("/v1/icon", responses=described(401) | {200: {"content": {"image/svg+xml": {}}}}, response_class=Response)
+async def icon_of(service: Serving) -> Response:
+    """An icon by which the archive can be told from others: of its name the first letter and a colour."""
+    description = await service.searches.run(service.archive.describe)
+    return Response(icon(description.name), media_type="image/svg+xml")
 
 
 @router.get("/v1/run", responses=described(401))
