@@ -78,7 +78,10 @@ export function player(clip, { muted = false, controls = true, from = 0 } = {}) 
     last,
   );
   media.muted = muted;
-  const whole = h("div", { class: clip.has_video ? "player" : "player of-sound" }, media, clip.has_audio ? wave.slider(clip, media, from) : null);
+  // a preview begins where the clip does, the file itself where it does
+  const begin = () => (media.currentSrc.includes("/clips/preview?") ? 0 : clip.start);
+  const sound = clip.has_audio && wave.slider(media, { name: clip.label ?? clip.name, peaks: wave.peaksOf(clip.id), begin, from });
+  const whole = h("div", { class: clip.has_video ? "player" : "player of-sound" }, media, sound);
   last.addEventListener("error", () => whole.replaceWith(unplayable(clip)));
   return whole;
 }
