@@ -380,6 +380,13 @@ def test_an_address_opens_a_clip_and_its_like_is_found_by_sound_or_picture(page,
     expect(dialog.get_by_role("alert")).to_contain_text("no clip of this archive has this id")
 
 
+FEW_LAID_OUT = """(() => {
+    const all = [...document.querySelectorAll(".card h3")];
+    const laidOut = all.filter((one) => one.checkVisibility({ contentVisibilityAuto: true })).length;
+    return 0 < laidOut && laidOut < 200;
+})()"""
+
+
 def test_thousands_of_cards_have_frames_only_near_the_view(page, url):
     clip = httpx.get(f"{url}v1/clips?limit=1").json()["clips"][0]
     many = [clip | {"id": f"{i:04}.mp4", "name": f"{i:04}.mp4", "label": None} for i in range(5000)]
@@ -389,24 +396,22 @@ def test_thousands_of_cards_have_frames_only_near_the_view(page, url):
     page.goto(url)
     expect(page.locator(".card")).to_have_count(5000, timeout=60_000)
     frames = page.locator(".frame-place[data-filled]")
-    laid_out = "[...document.querySelectorAll('.card h3')].filter((one) => one.checkVisibility({contentVisibilityAuto: true})).length"
     expect(card(page, 0).locator(".play, .blank")).not_to_have_count(0)
     assert 0 < frames.count() < 100
-    until(page, f"(() => {{ const n = {laid_out}; return 0 < n && n < 200; }})()")
+    until(page, FEW_LAID_OUT)
     page.keyboard.press("j")
     page.keyboard.press("End")
     expect(card(page, 4999)).to_be_focused()
     expect(card(page, 4999).locator(".frame-place[data-filled]")).to_have_count(1)
     expect(card(page, 0).locator(".frame-place[data-filled]")).to_have_count(0)
     assert frames.count() < 100
-    until(page, f"(() => {{ const n = {laid_out}; return 0 < n && n < 200; }})()")
+    until(page, FEW_LAID_OUT)
 
 
 def save(page, name):
     with page.expect_download() as kept:
         page.get_by_role("region", name="Selection").get_by_role("button", name=name).click()
-    with open(kept.value.path(), "rb") as file:
-        return kept.value.suggested_filename, file.read()
+    return kept.value.suggested_filename, kept.value.path().read_bytes()
 
 
 def test_a_selection_is_saved_as_table_playlist_and_cut_files(page, url):
