@@ -235,36 +235,6 @@ class Recognised(BaseModel):
     notes: list[str] = Field(default=[], description="How names were encoded that say too little.")
 
 
-class Point(BaseModel):
-    """A clip on the map."""
-
-    clip: ClipRow
-    x: float
-    y: float
-
-
-class Star(BaseModel):
-    """A class name on the map."""
-
-    label: str
-    seen: bool
-    x: float
-    y: float
-
-
-class Map(BaseModel):
-    """Clips and class names in the plane, between 0 and 1; `total` clips could have been drawn."""
-
-    modality: TestModality
-    total: int
-    sample: Literal["all", "spread"] = Field(
-        description="Which are drawn: `all`, or as many as were asked for, `spread` evenly over the order in which "
-        "they were indexed, the same ones each time."
-    )
-    clips: list[Point]
-    classes: list[Star]
-
-
 class RunTables(BaseModel):
     """What the run says of itself: settings, evaluation (fractions), and the history of its training."""
 

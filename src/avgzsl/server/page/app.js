@@ -2,7 +2,7 @@
 
 import { call, logOut } from "./api.js";
 import { clipView } from "./clip_view.js";
-import { count } from "./dom.js";
+import { count, h } from "./dom.js";
 import { listenToKeys } from "./keys.js";
 import { map } from "./map.js";
 import { model } from "./model.js";
@@ -77,8 +77,11 @@ async function start() {
     main.replaceChildren(failed(error, start));
     return;
   }
+  const labelled = info.classes.some((one) => one.clips);
   document.getElementById("archive-name").textContent = `avgzsl: ${info.name}`;
-  document.getElementById("archive-facts").textContent = [count(info.clips, "clip"), info.classes.length ? count(info.classes.length, "class", "classes") : ""].filter(Boolean).join(", ");
+  document.getElementById("archive-facts").textContent = [count(info.clips, "clip"), labelled ? count(info.classes.length, "class", "classes") : ""].filter(Boolean).join(", ");
+  document.getElementById("mark").replaceWith(h("img", { id: "mark", class: "mark", src: "v1/icon", alt: "" }));
+  document.getElementById("icon").href = "v1/icon";
   document.getElementById("log-out").hidden = !info.private;
   drawn = null;
   draw();

@@ -12,6 +12,8 @@ const PARTS = [
   ["video", "picture"],
 ];
 
+const UNLIKELY = "From here on clips are only the next nearest: the words fit them too little to be likely.";
+
 // `line` hits are likely to be what was asked for; those behind them stand below a line. Without one, or with 0, there is none.
 export function grid(hits, actions, line = null) {
   const list = h("ul", { class: "grid", role: "list" });
@@ -29,7 +31,7 @@ export function add(list, hits, actions, line = null) {
   list.append(...cards.map((one) => h("li", {}, one)));
   list.querySelector(".below")?.remove();
   const below = line ? list.children[line] : null;
-  below?.before(h("li", { class: "below" }, "Below this line: probably not here"));
+  below?.before(h("li", { class: "below" }, h("strong", {}, "Below this line: probably not here"), h("p", {}, UNLIKELY)));
   return cards;
 }
 
@@ -53,16 +55,15 @@ export function legend(hits) {
 function card(hit, place, actions) {
   const { clip } = hit;
   const name = clip.label ?? clip.name;
-  const about = [clip.label ? clip.name : null, part(clip), credit(clip)].filter(Boolean).join(" · ") || null;
+  const about = [clip.label ? clip.name : clip.folder, part(clip), credit(clip)].filter(Boolean).join(" · ") || null;
   const element = h(
     "article",
     { class: "card", tabindex: -1, "aria-label": `${place + 1}. ${name}` },
     nearView(() => frame(clip)),
-    box(clip, clips),
     h(
       "div",
       { class: "about" },
-      h("div", { class: "title" }, h("h3", { class: clip.label ? "" : "quiet", title: clip.label ? null : clip.id }, opener(clip, name)), mark(clip)),
+      h("div", { class: "title" }, box(clip, clips), h("h3", { title: clip.label ? null : clip.id }, opener(clip, name)), mark(clip)),
       hit.score === undefined ? null : nearness(hit),
       hit.because?.length ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
       about && h("p", { class: "file quiet", title: clip.id }, about),

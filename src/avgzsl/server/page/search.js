@@ -2,6 +2,7 @@
 
 import { like } from "./address.js";
 import { call } from "./api.js";
+import { inWords } from "./conditions.js";
 import { count, h, s, tell } from "./dom.js";
 import { filters } from "./filters.js";
 import { add, grid, legend } from "./hits.js";
@@ -14,6 +15,7 @@ import { modalities, pick } from "./switch.js";
 
 const COLUMNS = "Conditions are joined by and; the columns are id, label, folder, split, start, end, duration, licence, source, has_audio and has_video.";
 const CORRECTED = "In this order, the bias to classes seen in training is taken off; distances are shown without that.";
+const BEGIN = 10; // suggestions
 const PAGE = 24;
 const FURTHER = 96; // who asks for more, asks again
 
@@ -160,28 +162,35 @@ function browse(place, info, asked, link) {
       const { hits, more } = await load();
       return { cards: add(list, hits, link), more };
     };
-    const head = h("header", { class: "results-head" }, h("h2", {}, where ? `${count(page.total, "clip")} with ${where}` : "In the archive"));
+    const head = h("header", { class: "results-head" }, h("h2", {}, where ? `${count(page.total, "clip")}: ${inWords(where)}` : "In the archive"));
     return [where ? null : ideas(info), head, list, pager(page.hits.length, page.total, page.more, behind)].filter(Boolean);
   });
 }
 
+// What to begin with: classes of which there are clips, or, without labels, what clips that lie together come nearest to.
 function ideas(info) {
-  const some = [...info.classes].sort((a, b) => a.seen - b.seen || b.clips - a.clips).slice(0, 10);
-  const chip = (one) =>
-    h("a", { class: `chip ${one.seen ? "" : "unseen"}`, href: `?${new URLSearchParams({ view: "search", q: one.label })}` }, one.seen ? null : star(), one.label);
-  return h(
-    "section",
-    { class: "ideas", "aria-labelledby": "ideas" },
-    h("h2", { id: "ideas" }, "Find clips by words"),
-    h("p", { class: "quiet" }, hint(info)),
-    h("div", { class: "chips" }, some.map(chip)),
-  );
+  const some = info.classes.filter((one) => one.clips).sort((a, b) => a.seen - b.seen || b.clips - a.clips).slice(0, BEGIN);
+  const words = h("p", { class: "quiet" }, hint(info, some.length > 0));
+  const chips = h("div", { class: "chips" }, some.map((one) => chip(one.label, !one.seen)));
+  if (!some.length) {
+    call("clusters").then(({ clusters, named_by }) => {
+      if (!named_by) return;
+      words.textContent = hint(info, true);
+      chips.append(...clusters.slice(0, BEGIN).map((one) => chip(one.name, false)));
+    }, () => null); // too few clips, or none that words can be compared with: there is nothing to suggest
+  }
+  return h("section", { class: "ideas", "aria-labelledby": "ideas" }, h("h2", { id: "ideas" }, "Find clips by words"), words, chips);
 }
 
-function hint(info) {
-  const any = "Type any phrase";
-  if (!info.classes.length) return `${any}: what is to be heard or seen.`;
-  return `${info.phrases ? `${any}, or begin` : "Begin"} with a class. Those with a star had no clip in training.`;
+const chip = (label, unseen) =>
+  h("a", { class: `chip ${unseen ? "unseen" : ""}`, href: `?${new URLSearchParams({ view: "search", q: label })}` }, unseen ? star() : null, label);
+
+function hint(info, some) {
+  const labelled = info.classes.some((one) => one.clips);
+  const any = info.phrases ? "Type any phrase" : "Type the name of a class";
+  if (!some) return `${any}: what is to be heard or seen.`;
+  if (labelled) return `${info.phrases ? `${any}, or begin` : "Begin"} with a class. Those with a star had no clip in training.`;
+  return `${any}, or begin with one of these: many clips come near to them. They are guesses, for no clip here has a label.`;
 }
 
 export function star() {
