@@ -111,7 +111,7 @@ def test_nothing_of_a_clip_is_cut_in_the_grid(browser, url, width):  # noqa: F81
 PLACED = """async ([place, large, id]) => {
     const { frame } = await import(new URL("player.js", location.href));
     const clips = (await (await fetch("v1/clips")).json()).clips;
-    const shown = frame(clips.find((clip) => clip.id === id), { large });
+    const shown = frame(clips.find((clip) => clip.id === id), { large, playing: large });
     const around = document.createElement("div");
     around.id = "placed";
     around.append(shown);

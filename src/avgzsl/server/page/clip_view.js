@@ -64,8 +64,7 @@ export function clipView(go) {
   }
 
   function body({ clip, nearest, windows }, hit, on) {
-    const screen = frame(clip, { large: on }); // who listens, listens on
-    screen.classList.add("large");
+    const screen = frame(clip, { large: true, playing: on }); // who listens, listens on
     const other = (one) => go(here({ clip: one.id }));
     return [h("div", { class: "show" }, screen, timeline(clip, windows, other)), facts(clip, hit), classes(nearest)].filter(Boolean);
   }
