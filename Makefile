@@ -13,7 +13,7 @@ MODELS ?= ../shared/models
 SENTENCES ?= ../shared/data/descriptions/realset.csv
 
 .PHONY: demo app test races smoke check lint types layers dockerfile wheel dist weigh programs hooks pins bench gpu real \
-	realclips tune results clean
+	realclips tune results docs docs-links clean
 
 demo: $(STAMP)
 	rm -rf out/demo
@@ -73,6 +73,16 @@ programs:
 hooks: $(STAMP)
 	$(BIN)/pre-commit install
 
+# the site: no warning, each link within it leads somewhere, and nothing is asked of a network
+SPHINX = $(BIN)/python -m sphinx -W --keep-going -n -q -d out/docs-trees
+docs: $(STAMP)
+	$(SPHINX) -b html docs out/docs
+	@echo "out/docs/index.html"
+
+# links to elsewhere, on a machine with a network
+docs-links: $(STAMP)
+	$(SPHINX) -b linkcheck -D nb_execution_mode=off -D suppress_warnings=myst-nb.lexer docs out/docs-links
+
 # the newest versions of all that is installed, but of torch, into constraints.txt
 pins:
 	sh tools/pins.sh $(PYTHON)
@@ -122,9 +132,9 @@ results: $(STAMP)
 	$(BIN)/python -m benchmarks.results out/realclips/store $(RESULTS) --calibrations val --seeds 1 --only-sentences val --models $(MODELS) --mark realclips
 	$(BIN)/python -m benchmarks.own $(REAL) --descriptions $(SENTENCES) --document docs/results.md
 
-# the table of the README on real features: five class splits, three seeds, controls
+# AVGZSLNet on real features, of which the README shows some rows: five class splits, three seeds, controls
 real: $(STAMP)
-	$(BIN)/python -m benchmarks.realset $(REAL) --document README.md
+	$(BIN)/python -m benchmarks.realset $(REAL) --document docs/real-set.md
 
 # real clips the whole way, trained and not: the tables of docs/real-clips.md
 realclips: $(STAMP)
