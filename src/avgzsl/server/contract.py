@@ -146,7 +146,7 @@ class Archive(Protocol):
         """Where the file of a clip lies. Raises NoSuchClip."""
         ...
 
-    def rows(self, ids: Sequence[str]) -> list[ClipRow]:
+    def rows_there(self, ids: Sequence[str]) -> list[ClipRow]:
         """The clips of these ids that are there, in their order."""
         ...
 
