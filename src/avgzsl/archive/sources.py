@@ -21,7 +21,7 @@ from avgzsl.errors import DataError, RunError, UnknownNameError
 from avgzsl.experiments.run import Run
 from avgzsl.features.class_splits import ClassSplit, read_class_split
 from avgzsl.features.feature_store import Store, is_store, open_store, read_record
-from avgzsl.features.manifest import SUFFIXES
+from avgzsl.features.folder_kinds import SUFFIXES, kind_of_folder, what_it_is
 from avgzsl.media.version import DECODER
 from avgzsl.recognition.encoders import same_encoder, spec_of
 from avgzsl.support.registry import unknown
@@ -50,6 +50,8 @@ def kind_of(source: Path | str) -> Literal["store", "features", "media"]:
     path = Path(source)
     if is_store(path):
         return "store"
+    if kind_of_folder(path) in ("run", "index"):
+        raise DataError(f"{path}: is not what can be indexed{what_it_is(path, 'clips')}")
     try:
         find_layout(path, None)
         return "features"

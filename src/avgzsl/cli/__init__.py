@@ -37,11 +37,12 @@ from avgzsl.cli import (
     tune,
     two_stage,
 )
+from avgzsl.cli.help import App
 from avgzsl.cli.interruption import interruptible
 from avgzsl.cli.options import Commands
 from avgzsl.errors import AvgzslError
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = App(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("open")(open.open)
 app.command("demo")(demo.demo)
 app.command("generate")(generate.generate)

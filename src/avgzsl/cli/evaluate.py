@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from avgzsl.cli.options import Baselines, MethodOfRun, Stretch, Vggsounder
+from avgzsl.cli.options import Baselines, MethodOfRun, Run, Stretch, Vggsounder
 from avgzsl.types import Calibration, Fusion
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: Run,
     data: Annotated[Path | None, typer.Option(help="Where its data lies now, if it moved.")] = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     modality: Annotated[

@@ -25,6 +25,7 @@ from avgzsl.errors import DataError
 from avgzsl.features.clip_rows import CLIPS, OLDER_CLIPS, ClipRows, read_rows, write_rows
 from avgzsl.features.clip_steps import ClipSteps, FlatSteps
 from avgzsl.features.encoder_record import EncoderRecord
+from avgzsl.features.folder_kinds import what_it_is
 from avgzsl.features.store_arrays import (
     AGAIN,
     Arrays,
@@ -141,9 +142,9 @@ def read_record(folder: Path) -> StoreRecord:
             folder / RECORD, StoreRecord, "a store's record", AGAIN[0].lower() + AGAIN[1:], DataError, FORMAT
         )
     except (FileNotFoundError, NotADirectoryError) as problem:
+        given = what_it_is(folder, "store") or "; make it with, or go on with, `avgzsl extract`"
         raise DataError(
-            f"{folder}: is not a store of features, or not finished (there is no {RECORD}); make it with, or go on "
-            "with, `avgzsl extract`"
+            f"{folder}: is not a store of features, or not finished (there is no {RECORD}){given}"
         ) from problem
 
 
