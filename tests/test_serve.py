@@ -300,9 +300,15 @@ def test_the_list_comes_in_pages(client):
 
 def test_the_map_has_every_clip_and_every_class(client):
     found = client.get("/v1/map", params={"modality": "video"}).json()
-    assert (found["total"], len(found["clips"]), len(found["classes"])) == (18, 18, 6)
-    assert all(0 <= point[axis] <= 1 for point in found["clips"] + found["classes"] for axis in "xy")
-    assert len(client.get("/v1/map", params={"most": 5}).json()["clips"]) == 5
+    clips = found["clips"]
+    assert (found["total"], len(found["classes"])) == (18, 6)
+    assert {name: len(values) for name, values in clips.items()} == dict.fromkeys(clips, 18)
+    places = clips["x"] + clips["y"] + [star[axis] for star in found["classes"] for axis in "xy"]
+    assert all(0 <= place <= 1 for place in places)
+    rows = client.get("/v1/clips/some", params={"id": clips["id"]}).json()
+    assert [row["id"] for row in rows] == clips["id"]
+    assert [row["label"] for row in rows] == [found["labels"][label] for label in clips["label"]]
+    assert len(client.get("/v1/map", params={"most": 5}).json()["clips"]["id"]) == 5
 
 
 def test_a_map_is_made_once(monkeypatch):

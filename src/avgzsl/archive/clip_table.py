@@ -121,6 +121,16 @@ def clips_at(db: sqlite3.Connection, positions: Int64[np.ndarray, " n"]) -> list
     return [clips[position]._replace(file=files.get(clips[position].path or "")) for position in asked]
 
 
+def names_at(db: sqlite3.Connection, positions: Int64[np.ndarray, " n"]) -> list[tuple[str, str | None]]:
+    """Id and label of the clips at these positions, in that order. Raises DataError where there is none."""
+    asked: list[int] = positions.tolist()
+    rows = _rows_of(db, "select position, id, label from clips where position in", asked)
+    found = {position: (str(id), None if label is None else str(label)) for position, id, label in rows}
+    if len(found) < len(set(asked)):
+        raise DataError(f"{FILE}: has no clip at some of its positions; mend it: `avgzsl index-verify` says which")
+    return [found[position] for position in asked]
+
+
 def _clip(row: tuple[Any, ...]) -> IndexedClip:
     """Raises DataError for values of other types, or times that are none."""
     clip = IndexedClip._make((*row[:9], bool(row[9]), bool(row[10]), None))

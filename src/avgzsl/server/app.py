@@ -18,7 +18,7 @@ from avgzsl.server.known_parameters import require_known
 from avgzsl.server.limits import Lane, sized
 from avgzsl.server.problems import Problem, described, install
 from avgzsl.server.request_log import journaled
-from avgzsl.server.routes import about, clips, exports, search, session
+from avgzsl.server.routes import about, clips, exports, map, peaks, search, session
 from avgzsl.server.sending import FileAnswer, headed
 from avgzsl.server.service import Service
 from avgzsl.server.settings import Settings
@@ -47,7 +47,7 @@ def make_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     install(app, own=access.token is None)
-    for part in (about, session, search, clips, exports):
+    for part in (about, session, search, map, clips, exports, peaks):
         app.include_router(part.router)
     app.mount("/", _Page(directory=PAGE, html=True), name="page")
     _describe_problems(app)

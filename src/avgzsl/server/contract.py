@@ -1,17 +1,18 @@
 """What the API needs of an index: its contract, which `index_archive` fulfils."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from avgzsl.archive.clip_order import Sort
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Span
+from avgzsl.server.map_schema import NamedBy
 from avgzsl.server.schema import ClipRow, Clips, Description, Facets, Hits, OneClip, Recognised, RunTables
 from avgzsl.types import RetrievalKind, TestModality
 
@@ -70,15 +71,24 @@ class ListPlace(NamedTuple):
 
 
 class Cloud(NamedTuple):
-    """Clips and class names as points of one space, that of a modality."""
+    """Clips and class names as points of one space, that of a modality, or of its first principal components.
+
+    `sample` are the places of a few clips that stand for all; `fits` says how near each of `words`, which are those of
+    `named_by`, is to each clip of the sample.
+    """
 
     modality: TestModality
     total: int
-    clips: list[ClipRow]
+    ids: list[str]
+    labels: list[str | None]
     points: Float[Tensor, "_n d"]
-    texts: Float[Tensor, "_c d"]
-    labels: list[str]
+    sample: Int64[Tensor, " _s"]
+    classes: list[str]
     seen: list[bool]
+    texts: Float[Tensor, "_c d"]
+    words: list[str]
+    named_by: NamedBy | None
+    fits: Float[Tensor, "_s _w"]
 
 
 @runtime_checkable
@@ -136,11 +146,19 @@ class Archive(Protocol):
         """Where the file of a clip lies. Raises NoSuchClip."""
         ...
 
+    def rows_there(self, ids: Sequence[str]) -> list[ClipRow]:
+        """The clips of these ids that are there, in their order."""
+        ...
+
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
         """At most so many clips, spread evenly over the order in which they were indexed, and how many there are.
 
         By a modality, or all that the run serves. No more clips are looked at than a few times as many.
         """
+        ...
+
+    def kept(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """What `make` gives, made once for as long as nobody changes the archive."""
         ...
 
     def tables(self) -> RunTables: ...

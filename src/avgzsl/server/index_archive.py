@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 
 import avgzsl
-from avgzsl.archive import clip_files, file_table
+from avgzsl.archive import clip_files, clip_selection, file_table
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, view
@@ -27,7 +27,7 @@ from avgzsl.recognition.answers import answer
 from avgzsl.recognition.portable import with_bare_names
 from avgzsl.recognition.recognise import embed
 from avgzsl.recognition.recogniser import asked_classes
-from avgzsl.server.clouds import cloud_of
+from avgzsl.server.clouds import Words, cloud_of
 from avgzsl.server.contract import Cloud, HitChoice, ListPlace, Media, NoSuchClip, Search, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
 from avgzsl.server.listing import page_of
@@ -182,9 +182,30 @@ class CollectionArchive:
             f"they lie in with `--media FOLDER`, or add it anew with `avgzsl index-add {self.collection.folder} FOLDER`"
         )
 
+    def rows_there(self, ids: Sequence[str]) -> list[ClipRow]:
+        with view(self.collection) as seen:
+            places = [clip_selection.position_of(seen.db, id) for id in ids]
+            clips = seen.clips(np.array([place for place in places if place is not None], np.int64))
+            return self._rows(clips)
+
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
         mode = mode_of(self.collection, modality, None)
-        return cloud_of(self.collection, mode, most, self.classes, self._rows)
+        return cloud_of(self.collection, mode, most, self.classes, self._words())
+
+    def kept(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        with view(self.collection) as seen:
+            known = seen.known
+        return known.of(key, make)
+
+    def _words(self) -> Words:
+        """The classes of the run, or, of one without any, everyday phrases by its text encoder."""
+        if names := self.classes.names:
+            return Words(names, "classes", self.run.method.embed_text(self.classes.text))
+        if self._no_phrases is not None:
+            return Words()
+        with self._encoding:
+            bank = self.searcher.phrases
+        return Words() if bank.phrases is None else Words(bank.phrases.names, "phrases", bank.text)
 
     def tables(self) -> RunTables:
         return tables_of(self.run)

@@ -152,6 +152,16 @@ class Clips(BaseModel):
     clips: list[ClipRow]
 
 
+class Peaks(BaseModel):
+    """The waveform of a clip: `seconds` of its file from `start` on, in equal parts."""
+
+    start: float
+    seconds: float
+    peaks: list[tuple[float, float]] = Field(
+        description="The least and the greatest sample of each part, between -1 and 1, of the mean of the channels."
+    )
+
+
 class Facet(BaseModel):
     """A value, and how many clips have it."""
 
@@ -223,36 +233,6 @@ class Recognised(BaseModel):
     none_of_these: bool | None
     top: list[Candidate]
     notes: list[str] = Field(default=[], description="How names were encoded that say too little.")
-
-
-class Point(BaseModel):
-    """A clip on the map."""
-
-    clip: ClipRow
-    x: float
-    y: float
-
-
-class Star(BaseModel):
-    """A class name on the map."""
-
-    label: str
-    seen: bool
-    x: float
-    y: float
-
-
-class Map(BaseModel):
-    """Clips and class names in the plane, between 0 and 1; `total` clips could have been drawn."""
-
-    modality: TestModality
-    total: int
-    sample: Literal["all", "spread"] = Field(
-        description="Which are drawn: `all`, or as many as were asked for, `spread` evenly over the order in which "
-        "they were indexed, the same ones each time."
-    )
-    clips: list[Point]
-    classes: list[Star]
 
 
 class RunTables(BaseModel):

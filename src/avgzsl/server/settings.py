@@ -19,7 +19,9 @@ SHORTEST_TOKEN = 16
 class Settings(BaseSettings):
     """Limits are per request unless they say otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     host: str = "127.0.0.1"
     """Address to listen on; any but a loopback address needs a token."""
@@ -95,6 +97,15 @@ class Settings(BaseSettings):
                 f"{SHORTEST_TOKEN} or more characters that callers must present, or listen on 127.0.0.1"
             )
         return self
+
+
+def variables() -> list[tuple[str, str]]:
+    """The variables of the environment, each with what it is for and its default."""
+    told = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, ()) else f"  [default: {field.default}]"
+        told.append((f"{PREFIX}{name.upper()}", f"{field.description}{default}"))
+    return told
 
 
 def read_settings(**given: Any) -> Settings:

@@ -33,6 +33,7 @@ router = APIRouter(tags=["clips"])
 ByModality = Annotated[
     TestModality | None, Query(description="By what of the clip names are near; by each that it has, if not given.")
 ]
+_SMALL, _LARGE = 320, 960  # pixels of the longer side of a thumbnail
 _MAKINGS = 3  # of a preview that others drive out before it is opened
 _VOUCHED = 1 << 16  # files that were looked into
 
@@ -105,7 +106,7 @@ async def clip_preview(service: Serving, request: Request, id: Id) -> FileAnswer
     def make(media: Media, opened: Path, out: Path) -> None:
         service.decoders.call(preview, opened, out, media.span)
 
-    return FileAnswer(await _made(service, id, "preview", make), "video/mp4", request.headers)
+    return FileAnswer(await made(service, id, "preview", make), "video/mp4", request.headers)
 
 
 @router.get(
@@ -113,15 +114,21 @@ async def clip_preview(service: Serving, request: Request, id: Id) -> FileAnswer
     response_class=StreamingResponse,
     responses=_file("image/jpeg") | described(401, 403, 404, 410, 416, 422),
 )
-async def clip_thumbnail(service: Serving, request: Request, id: Id) -> FileAnswer:
+async def clip_thumbnail(
+    service: Serving,
+    request: Request,
+    id: Id,
+    large: Annotated[bool, Query(description="Its longer side has 960 pixels or less, not 320.")] = False,
+) -> FileAnswer:
     """A picture from the middle of the clip."""
 
     def make(media: Media, opened: Path, out: Path) -> None:
         if not media.has_video:
             raise Refused(HTTPStatus.NOT_FOUND, "the clip has no picture")
-        out.write_bytes(service.decoders.call(thumbnail, opened, media.span))
+        out.write_bytes(service.decoders.call(thumbnail, opened, media.span, _LARGE if large else _SMALL))
 
-    return FileAnswer(await _made(service, id, "thumbnail", make), "image/jpeg", request.headers)
+    kind = "large thumbnail" if large else "thumbnail"
+    return FileAnswer(await made(service, id, kind, make), "image/jpeg", request.headers)
 
 
 async def _vouched(service: Service, id: str, media: Media, opened: BinaryIO) -> None:
@@ -156,8 +163,8 @@ async def _vouched(service: Service, id: str, media: Media, opened: BinaryIO) ->
     await service.shared.get(("vouched", key), looked)
 
 
-async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Path, Path], object]) -> BinaryIO:
-    """The picture or preview of a clip, opened: kept, or made now, once for all who ask meanwhile.
+async def made(service: Service, id: str, kind: str, make: Callable[[Media, Path, Path], object]) -> BinaryIO:
+    """What is made of a clip to show it, opened: kept, or made now, once for all who ask meanwhile.
 
     Raises what `find` raises, MediaError for a clip that cannot be decoded, 429 where no room can be found to keep it,
     or the clip changed while it was decoded.
@@ -179,14 +186,14 @@ async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Pat
             find(service, id)  # it may have gone since, which says more
             raise
 
-    async def made() -> None:
+    async def in_line() -> None:
         await service.clips.run(work)
 
     opened = service.kept.open(key)
     for _ in range(_MAKINGS):
         if opened is not None:
             return opened
-        await service.shared.get(key, made)
+        await service.shared.get(key, in_line)
         opened = service.kept.open(key)
     if opened is None:
         raise busy(f"the {kind} is driven out by others as soon as it is made; ask again")
