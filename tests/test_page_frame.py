@@ -22,11 +22,9 @@ NAMES = [*(f"{name}.mp4" for name in SHAPES), "silent.mp4", "bell.wav", "picture
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    """An archive of films of every shape, a sound and a still picture."""
-    folder = tmp_path_factory.mktemp("frames").resolve()
-    clips = folder / "clips"
-    clips.mkdir()
+def clips(tmp_path_factory):
+    """Films of every shape, a sound and a still picture."""
+    clips = tmp_path_factory.mktemp("frames").resolve()
     sound = sound_clip("slow", "high", "bell", SECONDS, RATE, np.random.default_rng(0))
     for name, (width, height) in {**SHAPES, "silent": (96, 96)}.items():
         frames = np.full((round(8 * SECONDS), height, width, 3), 90, np.uint8)
@@ -37,8 +35,14 @@ def url(tmp_path_factory):
         file.setframerate(RATE)
         file.writeframes((sound * 32767).astype("<i2").tobytes())
     Image.fromarray(np.full((160, 90, 3), 200, np.uint8)).save(clips / "picture.png")
-    index(world() / "run", clips, folder / "index", engine="memory")
-    with application(folder / "index", media=(clips,)) as app, listening(app) as here:
+    return clips
+
+
+@pytest.fixture(scope="module")
+def url(clips, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archive") / "index"
+    index(world() / "run", clips, folder, engine="memory")
+    with application(folder, media=(clips,)) as app, listening(app) as here:
         yield here
 
 
@@ -107,7 +111,7 @@ def test_nothing_of_a_clip_is_cut_in_the_grid(browser, url, width):  # noqa: F81
 PLACED = """async ([place, large, id]) => {
     const { frame } = await import(new URL("player.js", location.href));
     const clips = (await (await fetch("v1/clips")).json()).clips;
-    const shown = frame(clips.find((clip) => clip.id === id), { large });
+    const shown = frame(clips.find((clip) => clip.id === id), { large, playing: large });
     const around = document.createElement("div");
     around.id = "placed";
     around.append(shown);
@@ -228,14 +232,41 @@ def test_the_sound_is_drawn_as_it_is(browser, url):  # noqa: F811
     told = httpx.get(f"{url}v1/clips/peaks", params={"id": "bell.wav"}).json()["peaks"]
     loudest = max(abs(value) for part in told for value in part)
     with opened(browser, url) as page:
-        path = card_of(page, "bell.wav").locator(".wave path")
-        expect(path).to_have_count(1)
         until(page, "document.querySelector('.wave path').getBBox().width > 300")
-        numbers = np.array(path.get_attribute("d").strip("Mz").split(), float).reshape(-1, 2)
-        upper, lower = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :][::-1]
-        np.testing.assert_allclose(upper[::2, 1], [-greatest / loudest for _, greatest in told], atol=1e-6)
-        np.testing.assert_allclose(lower[::2, 1], [-least / loudest for least, _ in told], atol=1e-6)
-        np.testing.assert_array_equal(upper[::2, 0], np.arange(len(told)))
+        drawn = parts_of(card_of(page, "bell.wav").locator(".wave path"))
+        np.testing.assert_allclose(drawn, np.array(told) / loudest, atol=1e-6)
+
+
+def parts_of(path):
+    """The least and the greatest of each part of a drawing, which goes along the one and back along the other."""
+    numbers = np.array(path.get_attribute("d").strip("Mz").split(), float).reshape(-1, 2)
+    upper, lower = numbers[: len(numbers) // 2 : 2], numbers[: len(numbers) // 2 - 1 : -1][::2]
+    np.testing.assert_array_equal(upper[:, 0], np.arange(len(upper)))
+    return np.stack([-lower[:, 1], -upper[:, 1]], axis=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_clip_of_ones_own_is_whole_and_drawn_without_the_server(browser, url, clips, name):  # noqa: F811
+    with opened(browser, url, 768) as page:
+        page.goto(f"{url}?view=recognise")
+        asked = []
+        page.on("request", lambda one: asked.append(one.url) if "/clips/peaks" in one.url else None)
+        page.route("**/v1/search?*", lambda route: route.abort())  # whose hits would be asked for theirs
+        page.set_input_files("#clip", str(clips / name))
+        own = page.locator(".own")
+        expect(own.locator("video, audio, img")).to_be_visible()
+        if name in ("silent.mp4", "picture.png"):
+            expect(own.get_by_role("slider")).to_have_count(0)
+        else:
+            expect(own.get_by_role("slider", name=f"Place in {name}")).to_be_visible()
+        require_whole(own, name)
+        if name == "bell.wav":
+            told = np.array(httpx.get(f"{url}v1/clips/peaks", params={"id": name}).json()["peaks"])
+            drawn = parts_of(own.locator("path").first)
+            np.testing.assert_allclose(drawn, told / abs(told).max(), atol=2e-3)
+        if name == "picture.png":
+            until(page, "document.querySelector('.own img').naturalWidth === 90")
+        assert not asked
 
 
 def test_a_silent_film_is_not_asked_for_its_sound(browser, url):  # noqa: F811

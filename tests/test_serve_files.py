@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import io
 import os
 import shutil
 import wave
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from avgzsl.media.encode import encode
 from avgzsl.media.needs import Span
@@ -87,6 +89,19 @@ def test_peaks_are_those_of_the_sound_and_kept(client, app, monkeypatch):
     np.testing.assert_allclose(told["peaks"], [(part.min(), part.max()) for part in parts], atol=6e-4)
     monkeypatch.setattr(app.state.service.decoders, "call", lambda *_: pytest.fail("made again"))
     assert client.get("/v1/clips/peaks", params={"id": SILENT}).content == first.content
+
+
+def test_a_thumbnail_is_small_or_large_and_never_larger_than_the_film(client, own):
+    for width, small, large in (
+        (1280, (320, 180), (960, 540)),
+        (640, (320, 180), (640, 360)),
+        (160, (160, 90), (160, 90)),
+    ):
+        encode(own, np.zeros((2, width * 9 // 16, width, 3), np.uint8), 8.0)
+        for asked, size in (("", small), ("&large=true", large)):
+            picture = client.get(f"/v1/clips/thumbnail?id=x{asked}")
+            assert Image.open(io.BytesIO(picture.content)).size == size
+    is_problem(client.get("/v1/clips/thumbnail?id=x&large=huge"), 422)
 
 
 def test_a_clip_without_sound_has_no_peaks(client, own):

@@ -17,6 +17,7 @@ const known = () => cards().map(hitOf);
 // `go` takes an address in the place of the present one, without a step back.
 export function clipView(go) {
   let id = null;
+  let at = -1; // where the list is, also while another window of the same file is shown
   const title = h("h2", { tabindex: -1, autofocus: true });
   const where = h("p", { class: "quiet", role: "status" });
   const boxes = h("span", {});
@@ -32,28 +33,28 @@ export function clipView(go) {
     place,
   );
   document.body.append(dialog);
-  document.addEventListener("more-clips", () => id && position());
+  document.addEventListener("shown", () => id && position());
 
   function position() {
     const all = known();
-    const at = all.findIndex(({ clip }) => clip.id === id);
+    const found = all.findIndex(({ clip }) => clip.id === id);
+    if (found >= 0) at = found;
     where.textContent = at < 0 ? "" : `${at + 1} of ${all.length}`;
     previous.disabled = at <= 0;
     next.disabled = at < 0 || (at === all.length - 1 && !document.querySelector(".pager button:not([hidden])"));
-    return at;
   }
 
   function open(wanted) {
     const on = Boolean(dialog.querySelector("audio, video"));
     id = wanted;
-    const hit = known().find(({ clip }) => clip.id === id);
-    head(hit?.clip ?? { id, name: id, label: null, seen: null });
+    const hit = () => known().find(({ clip }) => clip.id === id); // an address is there before its hits
+    head(hit()?.clip ?? { id, name: id, label: null, seen: null });
     position();
     if (!dialog.open) dialog.showModal();
     if (!dialog.contains(document.activeElement) || document.activeElement.disabled) title.focus();
     show(place, waiting("Asking for the clip …"), () => call("clips/one", { id }), (found) => {
       head(found.clip);
-      return body(found, hit, on);
+      return body(found, hit(), on);
     });
   }
 
@@ -63,14 +64,12 @@ export function clipView(go) {
   }
 
   function body({ clip, nearest, windows }, hit, on) {
-    const screen = frame(clip, { large: on }); // who listens, listens on
-    screen.classList.add("large");
+    const screen = frame(clip, { large: true, playing: on }); // who listens, listens on
     const other = (one) => go(here({ clip: one.id }));
     return [h("div", { class: "show" }, screen, timeline(clip, windows, other)), facts(clip, hit), classes(nearest)].filter(Boolean);
   }
 
   async function move(step) {
-    const at = position();
     if (at < 0) return;
     if (at + step >= known().length && !(await further())) return;
     const hit = known()[at + step];
@@ -80,9 +79,9 @@ export function clipView(go) {
   // Where the list stood, or at the clip that was looked at last.
   function closed() {
     place.replaceChildren();
-    const card = cards().find((one) => hitOf(one).clip.id === id);
-    card?.querySelector(".opener").focus();
+    cards()[at]?.querySelector(".opener").focus();
     id = null;
+    at = -1;
     if (new URLSearchParams(location.search).has("clip")) leave();
   }
 

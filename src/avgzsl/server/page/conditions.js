@@ -3,7 +3,6 @@
 const TOKEN = /\s*(?:("[^"]*"|'[^']*')|(<=|>=|!=|=|<|>)|([^\s<>=!"']+))/y;
 const SAID = { "=": "is", "!=": "is not", "<": "below", "<=": "at most", ">": "above", ">=": "at least", contains: "contains" };
 const FLAGS = { has_audio: "sound", has_video: "picture" };
-const NAMES = { licence: "licence", id: "name" };
 
 // The comparisons of a condition; null for what the server has to judge.
 export function read(text) {
@@ -38,9 +37,11 @@ export const changed = (comparisons, columns, now) => [...comparisons.filter((on
 export function said({ column, operator, value }) {
   if (column in FLAGS) return `${isYes(value) === (operator === "=") ? "with" : "without"} ${FLAGS[column]}`;
   if (column === "duration") return `${SAID[operator].replace("is", "exactly")} ${value} s`;
-  if (operator === "=") return `${NAMES[column] ?? column}: ${value === "" ? "none" : value}`;
-  return `${NAMES[column] ?? column} ${SAID[operator]} ${value}`;
+  if (operator === "=") return `${column}: ${value === "" ? "none" : value}`;
+  return `${column} ${SAID[operator]} ${value}`;
 }
+
+export const inWords = (text) => read(text)?.map(said).join(", ") ?? text;
 
 const isYes = (value) => ["yes", "true", "1"].includes(value.toLowerCase());
 const bare = (value) => (/^["']/.test(value) ? value.slice(1, -1) : value);

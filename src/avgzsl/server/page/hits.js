@@ -60,11 +60,10 @@ function card(hit, place, actions) {
     "article",
     { class: "card", tabindex: -1, "aria-label": `${place + 1}. ${name}` },
     nearView(() => frame(clip)),
-    box(clip, clips),
     h(
       "div",
       { class: "about" },
-      h("div", { class: "title" }, h("h3", { title: clip.label ? null : clip.id }, opener(clip, name)), mark(clip)),
+      h("div", { class: "title" }, box(clip, clips), h("h3", { title: clip.label ? null : clip.id }, opener(clip, name)), mark(clip)),
       hit.score === undefined ? null : nearness(hit),
       hit.because?.length ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
       about && h("p", { class: "file quiet", title: clip.id }, about),

@@ -25,7 +25,7 @@ export function pager(shown, total, more, load) {
       shown += found.cards.length;
       update();
       tell(`${count(found.cards.length, "more clip")}`);
-      document.dispatchEvent(new Event("more-clips"));
+      document.dispatchEvent(new Event("shown"));
       return found.cards;
     } catch (error) {
       facts.textContent = error.message;

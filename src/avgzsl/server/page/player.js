@@ -21,10 +21,10 @@ function blank([what, why]) {
   return h("div", { class: "blank" }, h("p", {}, what ? h("strong", {}, what) : null, h("span", {}, why)));
 }
 
-function picture(clip, refused, start) {
+function picture(clip, large, refused, start) {
   if (!clip.has_file) return blank(WHY_NOT[clip.file]);
   if (!clip.has_video) return sound(clip, refused, start);
-  const url = clipUrl("thumbnail", clip.id);
+  const url = clipUrl("thumbnail", clip.id) + (large ? "&large=true" : "");
   const img = h("img", { src: url, alt: "", loading: "lazy", decoding: "async" });
   let tries = 0;
   img.addEventListener("error", async () => {
@@ -78,7 +78,10 @@ export function player(clip, { muted = false, controls = true, from = 0 } = {}) 
     last,
   );
   media.muted = muted;
-  const whole = h("div", { class: clip.has_video ? "player" : "player of-sound" }, media, clip.has_audio ? wave.slider(clip, media, from) : null);
+  // a preview begins where the clip does, the file itself where it does
+  const begin = () => (media.currentSrc.includes("/clips/preview?") ? 0 : clip.start);
+  const sound = clip.has_audio && wave.slider(media, { name: clip.label ?? clip.name, peaks: wave.peaksOf(clip.id), begin, from });
+  const whole = h("div", { class: clip.has_video ? "player" : "player of-sound" }, media, sound);
   last.addEventListener("error", () => whole.replaceWith(unplayable(clip)));
   return whole;
 }
@@ -89,8 +92,8 @@ function unplayable(clip) {
   return h("div", { class: "blank", role: "alert" }, why);
 }
 
-// A clip as a picture with a button that plays it; `large` fills the window, and plays at once.
-export function frame(clip, { large = false } = {}) {
+// A clip as a picture with a button that plays it, or `playing` at once; `large` is for a place as wide as the window.
+export function frame(clip, { large = false, playing = false } = {}) {
   const name = clip.label ?? clip.name;
   const place = h("div", { class: large ? "frame large" : "frame" });
   const [does, icon] = still(clip) ? ["Show", EXPAND] : ["Play", TRIANGLE];
@@ -104,7 +107,7 @@ export function frame(clip, { large = false } = {}) {
     place.replaceChildren(shown);
     (shown.querySelector("video, audio") ?? shown).focus();
   }
-  if (large) place.append(player(clip));
-  else place.append(picture(clip, () => play.remove(), start), ...(clip.has_file ? [play] : []));
+  if (playing || (large && still(clip))) place.append(player(clip));
+  else place.append(picture(clip, large, () => play.remove(), start), ...(clip.has_file ? [play] : []));
   return place;
 }

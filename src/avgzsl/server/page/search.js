@@ -2,6 +2,7 @@
 
 import { like } from "./address.js";
 import { call } from "./api.js";
+import { inWords } from "./conditions.js";
 import { count, h, s, tell } from "./dom.js";
 import { filters } from "./filters.js";
 import { add, grid, legend } from "./hits.js";
@@ -161,7 +162,7 @@ function browse(place, info, asked, link) {
       const { hits, more } = await load();
       return { cards: add(list, hits, link), more };
     };
-    const head = h("header", { class: "results-head" }, h("h2", {}, where ? `${count(page.total, "clip")} with ${where}` : "In the archive"));
+    const head = h("header", { class: "results-head" }, h("h2", {}, where ? `${count(page.total, "clip")}: ${inWords(where)}` : "In the archive"));
     return [where ? null : ideas(info), head, list, pager(page.hits.length, page.total, page.more, behind)].filter(Boolean);
   });
 }

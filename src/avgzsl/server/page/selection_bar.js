@@ -15,7 +15,7 @@ export function selectionBar() {
   const many = h("strong", {});
   const wrong = h("p", { class: "wrong", role: "alert" });
   const buttons = FILES.map(([kind, word, title]) => h("button", { title, onclick: () => save(kind, word) }, word));
-  const all = h("button", { class: "plain", onclick: () => choose(cards().map((card) => hitOf(card).clip), true) }, "Select all shown");
+  const all = h("button", { class: "plain", title: "All clips that the page shows", onclick: () => choose(cards().map((card) => hitOf(card).clip), true) }, "Select all");
   const none = h("button", { class: "plain", onclick: leave }, "Clear");
   const bar = h("section", { class: "selection", "aria-label": "Selection", hidden: true },
     h("div", { class: "many" }, many, all, none),

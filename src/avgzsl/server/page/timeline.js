@@ -10,7 +10,7 @@ export function timeline(clip, windows, play) {
   const length = clip.file_seconds ?? Math.max(...windows.map((one) => one.end ?? one.start));
   const marks = windows.map((one) => mark(one, length));
   const buttons = windows.map((one) =>
-    h("button", { class: "at", "aria-label": `Play from ${clock(one.start)}`, onclick: () => take(one) }, clock(one.start)),
+    h("button", { class: "at", "aria-label": `Play from ${clock(one.start)}${one.likely === false ? ", probably not it" : ""}`, onclick: () => take(one) }, clock(one.start)),
   );
   function show(current) {
     windows.forEach((one, i) => {

@@ -9,7 +9,7 @@ const LEAST = 1 / 8; // a sound whose loudest place is below it is drawn less th
 // Of one clip it is asked once, by the picture and by the player.
 const asked = new Map();
 const MOST = 500;
-function peaksOf(id) {
+export function peaksOf(id) {
   if (!asked.has(id)) {
     if (asked.size >= MOST) asked.delete(asked.keys().next().value);
     const answer = call("clips/peaks", { id });
@@ -55,27 +55,25 @@ const placeOf = (event, wave) => {
   return Math.min(Math.max((event.clientX - left) / width, 0), 1);
 };
 
-// The sound beside the `media` that plays it; `from` is where to begin, between 0 and 1.
-export function slider(clip, media, from = 0) {
-  const name = clip.label ?? clip.name;
-  const needle = h("span", { class: "needle" });
-  const wave = h("div", { class: "wave", hidden: true }, needle);
-  peaksOf(clip.id).then(
+// The sound beside the `media` that plays it, once its `peaks` are there: they begin at second `begin()` of what is
+// played. `from` is where to start, between 0 and 1.
+export function slider(media, { name, peaks, begin = () => 0, from = 0 }) {
+  const wave = h("div", { class: "wave", hidden: true });
+  peaks.then(
     (found) => {
       const shape = outline(found);
-      wave.replaceChildren(drawing(shape), drawing(shape), needle);
-      for (const [key, value] of Object.entries({ role: "slider", tabindex: 0, "aria-label": `Place in ${name}`, "aria-valuemin": 0, "aria-valuemax": found.seconds.toFixed(1) })) wave.setAttribute(key, value);
+      wave.append(drawing(shape), drawing(shape), h("span", { class: "needle" }));
+      const facts = { role: "slider", tabindex: 0, "aria-label": `Place in ${name}`, "aria-valuemin": 0, "aria-valuemax": found.seconds.toFixed(1) };
+      for (const [key, value] of Object.entries(facts)) wave.setAttribute(key, value);
       wave.hidden = false;
-      follow(wave, media, found, clip, from);
+      follow(wave, media, found.seconds, begin, from);
     },
     () => wave.remove(), // the player says what is wrong with the file
   );
   return wave;
 }
 
-function follow(wave, media, { start, seconds }, clip, from) {
-  // a preview begins where the clip does, the file itself where it does
-  const begin = () => (media.currentSrc.includes("/clips/preview?") ? 0 : start);
+function follow(wave, media, seconds, begin, from) {
   const end = () => Math.min(seconds, (media.duration || Infinity) - begin());
   const here = () => Math.min(Math.max(media.currentTime - begin(), 0), seconds);
   const show = () => {
@@ -91,7 +89,9 @@ function follow(wave, media, { start, seconds }, clip, from) {
   wave.addEventListener("keydown", (event) => keyed(event, media, here(), seconds, seek));
   for (const happened of ["timeupdate", "seeking", "loadedmetadata", "ended"]) media.addEventListener(happened, show);
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) smooth(wave, media, show);
-  if (from) media.readyState ? seek(from * seconds) : media.addEventListener("loadedmetadata", () => seek(from * seconds), { once: true });
+  const start = () => seek(from * seconds);
+  if (from && media.readyState) start();
+  else if (from) media.addEventListener("loadedmetadata", start, { once: true });
   show();
 }
 

@@ -32,6 +32,7 @@ router = APIRouter(tags=["clips"])
 ByModality = Annotated[
     TestModality | None, Query(description="By what of the clip names are near; by each that it has, if not given.")
 ]
+_SMALL, _LARGE = 320, 960  # pixels of the longer side of a thumbnail
 _MAKINGS = 3  # of a preview that others drive out before it is opened
 _VOUCHED = 1 << 16  # files that were looked into
 
@@ -112,15 +113,21 @@ async def clip_preview(service: Serving, request: Request, id: Id) -> FileAnswer
     response_class=StreamingResponse,
     responses=_file("image/jpeg") | described(401, 403, 404, 410, 416, 422),
 )
-async def clip_thumbnail(service: Serving, request: Request, id: Id) -> FileAnswer:
+async def clip_thumbnail(
+    service: Serving,
+    request: Request,
+    id: Id,
+    large: Annotated[bool, Query(description="Its longer side has 960 pixels or less, not 320.")] = False,
+) -> FileAnswer:
     """A picture from the middle of the clip."""
 
     def make(media: Media, opened: Path, out: Path) -> None:
         if not media.has_video:
             raise Refused(HTTPStatus.NOT_FOUND, "the clip has no picture")
-        out.write_bytes(service.decoders.call(thumbnail, opened, media.span))
+        out.write_bytes(service.decoders.call(thumbnail, opened, media.span, _LARGE if large else _SMALL))
 
-    return FileAnswer(await made(service, id, "thumbnail", make), "image/jpeg", request.headers)
+    kind = "large thumbnail" if large else "thumbnail"
+    return FileAnswer(await made(service, id, kind, make), "image/jpeg", request.headers)
 
 
 async def _vouched(service: Service, id: str, media: Media, opened: BinaryIO) -> None:
