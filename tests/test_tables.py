@@ -159,7 +159,7 @@ def test_every_caption_says_that_data_are_generated(tmp_path):
         said += re.findall(r"\\caption\{.*\}", (out / "figures.tex").read_text())
         page = (out / "report.html").read_text()
         said += re.findall("<figcaption>(.*?)</figcaption>", page)
-        said += re.findall("<h1>(.*?)</h1>", page) + re.findall("class='caption'>(.*?)</p>", page)
+        said += re.findall("<h1>(.*?)</h1>", page) + re.findall('class="caption">(.*?)</p>', page)
         assert len(said) == 13
         assert [("enerated" in one) for one in said] == [bool(made_up)] * 13
         assert all(file.is_file() for file in files)
@@ -225,7 +225,7 @@ def test_a_benchmark_leaves_the_same_files_each_time_and_says_what_cannot_be(tmp
         files, missing = write_benchmark(tmp_path / name, comparison, data, "val", "fixed", about=["mind this"])
         made.append({file.name: file.read_bytes() for file in files})
     assert made[0] == made[1]
-    assert {name.rpartition(".")[2] for name in made[0]} == {"md", "csv", "tex", "json", "pdf", "png", "html"}
+    assert {name.rpartition(".")[2] for name in made[0]} == {"md", "csv", "tex", "json", "pdf", "png", "svg", "html"}
     assert missing == [
         "no critical difference over class splits: one of the class splits cannot rank methods; it takes two"
     ]

@@ -12,6 +12,7 @@ import typer
 import avgzsl
 from avgzsl.cli import (
     benchmark,
+    cache,
     demo,
     describe,
     evaluate,
@@ -75,6 +76,7 @@ app.command("methods")(listing.methods)
 app.command("layouts")(listing.layouts)
 app.command("encoders")(listing.encoders)
 app.command("engines")(listing.engines)
+app.command("cache")(cache.cache)
 
 
 def _show_version(asked: bool) -> bool:

@@ -44,6 +44,15 @@ def search(
         bool,
         typer.Option("--only-likely", help="Only clips that the words probably fit; exit code 3 where there is none."),
     ] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write what is shown as a table to this new file, too.")] = None,
+    m3u: Annotated[Path | None, typer.Option(help="… as a playlist, which plays each clip's own seconds.")] = None,
+    cut: Annotated[
+        Path | None, typer.Option(help="Cut the clips out of their files, into this new folder (mp4, flac).")
+    ] = None,
+    media: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder whose files may be cut, of an index made elsewhere; may be repeated."),
+    ] = None,
     url: Url = None,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
@@ -58,6 +67,7 @@ def search(
     from avgzsl.archive.search import search as find
     from avgzsl.cli import show
 
+    _require_new(csv, m3u, cut, media)
     hits = find(
         open_index(index, url, method),
         words or [],
@@ -77,8 +87,52 @@ def search(
     else:
         _print(hits, shown, f"‘{' + '.join(words or [])}’")
     show.notes((*hits.notes, *hits.absent), aside=json)
+    failed = _export(shown, csv, m3u, cut, media or [])
     if only_likely and not shown:
         sys.exit(NONE_LIKELY)
+    if failed:
+        sys.exit(1)
+
+
+def _require_new(csv: Path | None, m3u: Path | None, cut: Path | None, media: list[Path] | None) -> None:
+    """Before anything is searched. Raises ConfigError where something would be overwritten, or is no use."""
+    if not (csv or m3u or cut or media):
+        return
+    from avgzsl.archive.exports import new_file, new_folder
+    from avgzsl.errors import ConfigError
+
+    for file in (csv, m3u):
+        if file is not None:
+            new_file(file)
+    if cut is not None:
+        new_folder(cut)
+    elif media:
+        raise ConfigError("--media names folders whose files may be cut, and nothing is; give --cut, or leave it out")
+
+
+def _export(hits: "Hits", csv: Path | None, m3u: Path | None, cut: Path | None, media: list[Path]) -> bool:
+    """Write what was asked for, and say so on stderr; gives whether a clip could not be cut."""
+    if not (csv or m3u or cut):
+        return False
+    from avgzsl.archive.exports import cut_clips, save_playlist, save_table
+    from avgzsl.cli import show
+
+    if not hits:
+        show.note("no file was written, for no clip is shown")
+        return False
+    if csv is not None:
+        save_table(hits, csv)
+        show.note(f"{csv}: {len(hits)} clips")
+    if m3u is not None:
+        save_playlist(hits, m3u)
+        show.note(f"{m3u}: a playlist of them")
+    if cut is None:
+        return False
+    with show.progress() as progress:
+        made = cut_clips(hits, cut, media=media, progress=progress)
+    show.note(f"{cut}: {len(made.files)} cut files, and a table of them")
+    show.notes((f"no cut of rank {rank}: {why}" for rank, why in made.failures), aside=True)
+    return bool(made.failures)
 
 
 def _print(hits: "Hits", shown: "Hits", asked: str) -> None:

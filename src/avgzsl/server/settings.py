@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     """Requests under way at a time for what needs no token, besides those of `requests`; health needs no place."""
     open_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     """Time that a request for what needs no token may take, until it has come, is answered, and the answer is sent."""
+    cut_clips: int = Field(default=100, ge=1)
+    """Clips that one export may cut out of their files."""
+    cut_seconds: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    """Seconds of all clips together that one export may cut; it has `answer_seconds` to do so, less a quarter."""
+    cut_bytes: int = Field(default=1 << 30, ge=1)
+    """Bytes of all files together that one export may make."""
     batching: Literal["on", "off"] = "on"
     """Whether searches that wait are answered together; the answers are the same, and come sooner where many ask."""
     kept_bytes: int = Field(default=1 << 30, ge=0)
