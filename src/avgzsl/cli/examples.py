@@ -32,7 +32,7 @@ EXAMPLES = {
     ),
     "predict": (
         "avgzsl predict run clip.mp4",
-        'avgzsl predict run clips --classes "dog barking, church bell" --csv found.csv',
+        'avgzsl predict run clips --classes "barking, church bell" --csv found.csv',
     ),
     "pack": ("avgzsl pack run --out packed --with-weights",),
     "index": (
