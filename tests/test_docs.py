@@ -179,7 +179,7 @@ def test_routes_and_answers_are_in_the_reference_as_the_api_describes_them():
             assert f"### `{way.upper()} {path}`" in made
     linked = set(re.findall(r"\]\(#(\w+)\)", made))
     assert linked <= {name.lower() for name in re.findall(r"^### (\w+)$", made, re.M)}
-    assert "| `k` | integer | How many hits. (at least 1, at most 200; default 24) |" in made
+    assert "| `k` | integer | How many hits. (at least 1; at most 200; default 24) |" in made
 
 
 def test_every_extra_says_what_it_is_for():
