@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # for the notebook
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from jupyter_client.manager import KernelManager  # noqa: E402
+from nbclient import NotebookClient  # noqa: E402
 from tools.reference import pages  # noqa: E402
 
 import avgzsl  # noqa: E402
@@ -27,7 +27,7 @@ pygments_style = "default"
 myst_heading_anchors = 4  # so that each link to a heading is checked
 myst_enable_extensions = ["colon_fence"]
 
-KernelManager.transport.default_value = "ipc"  # files, where others of this machine could listen at a port
+NotebookClient.startup_timeout.default_value = 300  # seconds until the kernel answers, also on a busy machine
 nb_execution_mode = "force"
 nb_execution_timeout = 180
 nb_execution_raise_on_error = True
