@@ -12,7 +12,8 @@ MODELS ?= ../shared/models
 
 SENTENCES ?= ../shared/data/descriptions/realset.csv
 
-.PHONY: demo app test races smoke check docs docs-links pins bench gpu real realclips tune results clean
+.PHONY: demo app test races smoke check lint types layers dockerfile wheel dist weigh programs hooks pins bench gpu real \
+	realclips tune results docs docs-links clean
 
 demo: $(STAMP)
 	rm -rf out/demo
@@ -36,13 +37,41 @@ races: $(STAMP)
 smoke: $(STAMP)
 	sh tools/smoke.sh $(VENV) $(VENV)-smoke
 
-check: $(STAMP)
+check: lint types layers dockerfile wheel
+
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python tools/check_plugins.py
+
+layers: $(STAMP)
 	$(BIN)/lint-imports
-	sh tools/check-wheel.sh $(BIN)/python
+
+dockerfile: $(STAMP)
+	$(BIN)/hadolint Dockerfile
+
+# the core alone, as a user installs it, the whole way; it needs a Python and a shell, and none of the tools of `dev`
+wheel:
+	sh tools/check-wheel.sh $(PYTHON)
+
+# wheel and source distribution as they would be published, into dist
+dist: $(STAMP)
+	sh tools/check-dist.sh $(BIN)/python
+
+# what the core weighs, and what each extra adds: minutes, and every library is fetched
+weigh: $(STAMP)
+	$(BIN)/python -m tools.weigh --python $(PYTHON) --document docs/libraries.md
+
+# what the tests use besides Python, from Debian's packages, where it is lacking
+programs:
+	sh tools/programs.sh
+
+# the quick part of `make check` before each commit
+hooks: $(STAMP)
+	$(BIN)/pre-commit install
 
 # the site: no warning, each link within it leads somewhere, and nothing is asked of a network
 SPHINX = $(BIN)/python -m sphinx -W --keep-going -n -q -d out/docs-trees

@@ -4,12 +4,12 @@ import re
 from typing import Any
 
 from docutils import nodes
+
+import avgzsl
 from tools.reference.commands import commands
 from tools.reference.environment import environment
 from tools.reference.extras import extras
 from tools.reference.http import answers, routes
-
-import avgzsl
 
 PARTS = {
     "commands": commands,

@@ -14,6 +14,7 @@ from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments.calibration import ModeName
 from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import Run, run_id
+from avgzsl.features.folder_kinds import what_it_is
 from avgzsl.methods import Embeddings, TextEmbeddings, present
 from avgzsl.support import records
 from avgzsl.support.confidential import Address, bare_address
@@ -189,6 +190,5 @@ def read_record(folder: Path) -> IndexRecord:
             folder / RECORD, IndexRecord, "the record of an index", "restore it or index again", DataError, FORMAT
         )
     except (FileNotFoundError, NotADirectoryError) as problem:
-        raise DataError(
-            f"{folder}: is not an index (there is no {RECORD}); make one with `avgzsl index RUN STORE --out {folder}`"
-        ) from problem
+        given = what_it_is(folder, "index") or f"; make one with `avgzsl index RUN STORE --out {folder}`"
+        raise DataError(f"{folder}: is not an index (there is no {RECORD}){given}") from problem

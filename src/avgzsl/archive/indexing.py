@@ -70,7 +70,7 @@ def index(
     where a manifest says so, or `labels_from_folders`. Encoders of text that are told are checked, and the index knows
     them from then on. Of a new index, `window` and `hop` (seconds) say into what pieces longer media files are cut.
     `split` takes only train, val or test. Clips of files that were replaced are replaced; `prune` removes those of
-    files that were in the source's folder and are gone. `engine` is that of a new index, LanceDB on disk if not given;
+    files that were in the source's folder and are gone. `engine` is that of a new index, `memory` if not given;
     `url` is where it is, if not on disk: here, and in the other calls, it is the user who says so, here or in
     AVGZSL_ENGINE_URL. `recall` is what share of the ten nearest an approximate engine is to find, 0.99 if not given.
     There are more parameters than eight, for a new index has an engine besides all that `index_add` takes.

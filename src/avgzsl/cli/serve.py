@@ -26,7 +26,10 @@ def serve(
         typer.Option(help="Folder whose files may be shown, of an index made elsewhere; may be repeated."),
     ] = None,
 ) -> None:
-    """Search an index in the browser. Limits come from the environment (docs/serving.md)."""
+    """Search an index in the browser. Limits come from the environment (docs/serving.md).
+
+    Options come before variables of the environment.
+    """
     from avgzsl.archive.collection import open_index
     from avgzsl.cli.show import printable
     from avgzsl.server.serving import serve as run

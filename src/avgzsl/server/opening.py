@@ -10,8 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 
-import platformdirs
-
 from avgzsl.archive.changing import held
 from avgzsl.archive.collection import open_index
 from avgzsl.archive.creation import discard
@@ -25,6 +23,7 @@ from avgzsl.server.running import noted, running
 from avgzsl.server.serving import require_libraries, serve
 from avgzsl.server.watching import folder_state, watched
 from avgzsl.support.arguments import as_path, check_arguments
+from avgzsl.support.own_folders import cache_root
 from avgzsl.support.progress import Progress
 from avgzsl.types import EncoderChoice
 
@@ -103,8 +102,7 @@ def index_place(folder: Path, out: str | Path | None = None) -> Path:
     if out is None:
         folder = folder.resolve()
         known = sha256(os.fsencode(folder)).hexdigest()[:16]
-        root = Path(os.environ.get("AVGZSL_CACHE") or platformdirs.user_cache_dir("avgzsl"))
-        place = root / "folders" / known / _readable(folder.name)
+        place = indexes_folder() / known / _readable(folder.name)
     else:
         place = Path(out)
     if place.resolve().is_relative_to(folder.resolve()):
@@ -112,6 +110,11 @@ def index_place(folder: Path, out: str | Path | None = None) -> Path:
             f"{place}: lies in {folder}, in which nothing is written; choose a place outside of it with --out"
         )
     return place
+
+
+def indexes_folder() -> Path:
+    """Where the indexes of folders are kept that were opened without `out`: in the user's cache."""
+    return cache_root() / "folders"
 
 
 def said(added: Added) -> str:

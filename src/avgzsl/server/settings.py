@@ -19,7 +19,9 @@ SHORTEST_TOKEN = 16
 class Settings(BaseSettings):
     """Limits are per request unless they say otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     host: str = "127.0.0.1"
     """Address to listen on; any but a loopback address needs a token."""
@@ -61,6 +63,12 @@ class Settings(BaseSettings):
     """Requests under way at a time for what needs no token, besides those of `requests`; health needs no place."""
     open_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     """Time that a request for what needs no token may take, until it has come, is answered, and the answer is sent."""
+    cut_clips: int = Field(default=100, ge=1)
+    """Clips that one export may cut out of their files."""
+    cut_seconds: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    """Seconds of all clips together that one export may cut; it has `answer_seconds` to do so, less a quarter."""
+    cut_bytes: int = Field(default=1 << 30, ge=1)
+    """Bytes of all files together that one export may make."""
     batching: Literal["on", "off"] = "on"
     """Whether searches that wait are answered together; the answers are the same, and come sooner where many ask."""
     kept_bytes: int = Field(default=1 << 30, ge=0)
@@ -89,6 +97,15 @@ class Settings(BaseSettings):
                 f"{SHORTEST_TOKEN} or more characters that callers must present, or listen on 127.0.0.1"
             )
         return self
+
+
+def variables() -> list[tuple[str, str]]:
+    """The variables of the environment, each with what it is for and its default."""
+    told = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, ()) else f"  [default: {field.default}]"
+        told.append((f"{PREFIX}{name.upper()}", f"{field.description}{default}"))
+    return told
 
 
 def read_settings(**given: Any) -> Settings:
