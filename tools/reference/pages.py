@@ -8,13 +8,11 @@ from docutils import nodes
 import avgzsl
 from tools.reference.commands import commands
 from tools.reference.environment import environment
-from tools.reference.extras import extras
 from tools.reference.http import answers, routes
 
 PARTS = {
     "commands": commands,
     "environment": environment,
-    "extras": extras,
     "http-routes": routes,
     "http-answers": answers,
 }
