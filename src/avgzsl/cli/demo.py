@@ -17,13 +17,14 @@ def demo(
 ) -> None:
     """Render clips with sound, extract features, train AVGZSLNet, recognise a clip of a phrase it never saw."""
     from avgzsl.cli import show
-    from avgzsl.cli.predict import show as show_clip
+    from avgzsl.cli.classes_table import show_clip
     from avgzsl.showcase import demo as run_demo
 
     with show.progress() as progress:
         made = run_demo(out, scale=scale, seed=seed, progress=progress)
     show.tables(made.evaluation, "avgzslnet")
     print(f"\nA clip of the phrase “{made.truth}”, which training never saw:")
-    show_clip(made.recognised)
+    if (answer := made.recognised.answer) is not None:
+        show_clip(made.recognised, answer)
     show.files(made.written)
     print(f"\nTo search these clips in the browser: avgzsl serve {out / 'index'}")
