@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # for the notebook
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+from nbclient import NotebookClient  # noqa: E402
 from tools.reference import pages  # noqa: E402
 
 import avgzsl  # noqa: E402
@@ -17,7 +18,7 @@ author = "The avgzsl maintainers"
 copyright = author
 version = release = avgzsl.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_copybutton", "sphinx_design"]
 source_suffix = {".md": "myst-nb"}
 html_theme = "furo"
 html_title = f"avgzsl {release}"
@@ -26,6 +27,7 @@ pygments_style = "default"
 myst_heading_anchors = 4  # so that each link to a heading is checked
 myst_enable_extensions = ["colon_fence"]
 
+NotebookClient.startup_timeout.default_value = 300  # seconds until the kernel answers, also on a busy machine
 nb_execution_mode = "force"
 nb_execution_timeout = 180
 nb_execution_raise_on_error = True
@@ -37,7 +39,7 @@ autodoc_typehints_format = "short"
 maximum_signature_line_length = 80
 add_module_names = False
 
-linkcheck_ignore = [r"http://localhost", r"https://example\.org"]
+linkcheck_ignore = [r"http://(localhost|127\.0\.0\.1)"]
 
 
 def setup(app):

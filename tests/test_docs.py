@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tomllib
 import unicodedata
 from pathlib import Path
 
@@ -14,12 +13,16 @@ import pytest
 from tools.reference import http, pages
 from tools.reference.commands import commands
 from tools.reference.environment import OTHERS, environment
-from tools.reference.extras import extras
 from typer.main import get_command
 
 import avgzsl
 from avgzsl import cli
+from avgzsl.archive import clip_table, collection, embeddings, index_record, recall_record, standard_record
+from avgzsl.archive.writer import LOCK
+from avgzsl.experiments import calibration, run, run_record
+from avgzsl.experiments.baselines import BASELINES
 from avgzsl.methods import build, parse_override
+from avgzsl.recognition import encoders
 from avgzsl.server.settings import PREFIX
 
 ROOT = Path(__file__).parents[1]
@@ -179,13 +182,24 @@ def test_routes_and_answers_are_in_the_reference_as_the_api_describes_them():
             assert f"### `{way.upper()} {path}`" in made
     linked = set(re.findall(r"\]\(#(\w+)\)", made))
     assert linked <= {name.lower() for name in re.findall(r"^### (\w+)$", made, re.M)}
-    assert "| `k` | integer | How many hits. (at least 1, at most 200; default 24) |" in made
+    assert "| `k` | integer | How many hits. (at least 1; at most 200; default 24) |" in made
 
 
-def test_every_extra_says_what_it_is_for():
-    said = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", extras(), re.M))
-    there = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert said.keys() == there.keys() and all(said.values())
+def test_files_and_their_formats_are_those_of_the_code():
+    page = (DOCS / "reference" / "files.md").read_text()
+    formats = {
+        run_record.CONFIG: run_record.FORMAT,
+        calibration.RECOGNITION: calibration.FORMAT,
+        index_record.RECORD: index_record.FORMAT,
+        standard_record.STANDARD: standard_record.FORMAT,
+        recall_record.RECALL: recall_record.FORMAT,
+    }
+    for name, number in formats.items():
+        assert f"| `{name}` (format {number}) |" in page, name
+    files = [run.CLASSES, run.MODEL, run.HISTORY, run.RESULTS, BASELINES, clip_table.FILE, embeddings.FILE, LOCK]
+    folders = [collection.RUN, collection.ENGINE, collection.STORES, encoders.CARDS, encoders.WEIGHTS]
+    for name in (*files, *(f"{folder}/" for folder in folders)):
+        assert f"`{name}`" in page, name
 
 
 def test_every_mark_in_the_documents_is_made():

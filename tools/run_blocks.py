@@ -1,6 +1,6 @@
-"""Run the blocks of a Markdown file as they are printed, one after the other, in a folder.
+"""Run the blocks of Markdown files as they are printed, one after the other, in a folder.
 
-    python tools/run_blocks.py FILE.md FOLDER
+    python tools/run_blocks.py FILE.md … FOLDER
 
 Blocks of `sh` are one script of bash, which ends at the first command that fails; blocks of `python` run where they
 stand among them. A notebook's cells (`{code-cell}`) run in IPython. `avgzsl open` and `avgzsl serve` are ended once
@@ -53,17 +53,20 @@ def script(found: list[tuple[str, str]], folder: Path) -> str:
     return "\n".join(parts)
 
 
-def run(file: Path, folder: Path) -> None:
-    """Raises CalledProcessError for a command that fails."""
+def run(file: Path, folder: Path) -> int:
+    """Run the blocks of a file in `folder`; gives the exit code of what failed, 0 where nothing did."""
     commands = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     path = os.pathsep.join(["", os.environ["PYTHONPATH"]]) if "PYTHONPATH" in os.environ else ""
     environment = {**os.environ, "PATH": commands, "PYTHONPATH": f"{folder}{path}", "PYTHONSAFEPATH": ""}
     with TemporaryDirectory() as place:
         text = script(blocks(file.read_text()), Path(place))
-        subprocess.run(["bash", "-c", text], cwd=folder, env=environment, check=True)
+        return subprocess.run(["bash", "-c", text], cwd=folder, env=environment).returncode
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python tools/run_blocks.py FILE.md FOLDER")
-    run(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) < 3:
+        sys.exit("usage: python tools/run_blocks.py FILE.md … FOLDER")
+    *files, place = map(Path, sys.argv[1:])
+    for file in files:
+        if code := run(file, place.resolve()):
+            sys.exit(f"{file}: a block ended with {code}")

@@ -8,7 +8,7 @@ from typer.main import get_command
 
 from avgzsl import cli
 
-WIDTH = 96
+WIDTH = 88
 
 
 def commands() -> str:

@@ -8,13 +8,11 @@ from docutils import nodes
 import avgzsl
 from tools.reference.commands import commands
 from tools.reference.environment import environment
-from tools.reference.extras import extras
 from tools.reference.http import answers, routes
 
 PARTS = {
     "commands": commands,
     "environment": environment,
-    "extras": extras,
     "http-routes": routes,
     "http-answers": answers,
 }
@@ -25,6 +23,7 @@ _MARK = re.compile(r"^<!-- made: (\S+) -->$", re.M)
 def setup(app: Any) -> None:
     """Connect what is below to the steps of the build."""
     app.connect("source-read", _fill)
+    app.connect("autodoc-process-signature", _readable)
     app.connect("autodoc-process-docstring", _restructured)
     app.connect("missing-reference", _elsewhere)
 
@@ -33,6 +32,11 @@ def _fill(app: Any, page: str, source: list[str]) -> None:
     """In the place of each mark comes the part of that name; files above the documents have a page here."""
     made = _MARK.sub(lambda mark: PARTS[mark[1]](), source[0])
     source[0] = _OUTSIDE.sub(lambda link: f"](/{link[1].lower()}", made)
+
+
+def _readable(app: Any, what: str, name: str, of: Any, options: Any, signature: str, returns: str) -> Any:
+    """A dataclass says `<factory>` for a default that is made anew each time, which Sphinx cannot parse."""
+    return signature and signature.replace("<factory>", "..."), returns
 
 
 def _restructured(app: Any, what: str, name: str, of: Any, options: Any, lines: list[str]) -> None:

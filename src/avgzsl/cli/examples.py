@@ -71,4 +71,5 @@ EXAMPLES = {
     "layouts": ("avgzsl layouts",),
     "encoders": ("avgzsl encoders",),
     "engines": ("avgzsl engines",),
+    "cache": ("avgzsl cache", "avgzsl cache --clear features --older-than 30"),
 }
