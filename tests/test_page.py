@@ -123,7 +123,7 @@ def test_a_piece_of_a_long_file_says_where_it_begins_and_plays_from_there(page, 
     cards = wait_for_hits(page)
     expect(cards.nth(0).locator(".file")).to_have_text(f"{whole['name']} · CC0")
     expect(cards.nth(1).locator("h3")).to_have_text(piece["name"])
-    expect(cards.nth(1).locator(".file")).to_have_text("1:15–1:01:40 · CC0")
+    expect(cards.nth(1).locator(".file")).to_have_text(f"{piece['folder']} · 1:15–1:01:40 · CC0")
     expect(cards.nth(2).locator(".file")).to_have_text(f"{first['name']} · 0:00–0:10 · CC0")
     cards.nth(1).get_by_role("button", name=re.compile("^Play ")).click()
     sources = cards.nth(1).locator("source")

@@ -244,6 +244,24 @@ def test_clips_are_chosen_by_mouse_range_and_key_and_stay_chosen(page, url):
     expect(page.locator("#main")).to_be_focused()
 
 
+def test_clips_are_chosen_and_opened_by_finger(browser, url):
+    context = browser.new_context(viewport=NARROW, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    wait_for_hits(page)
+    for place in (0, 1):
+        card(page, place).get_by_role("checkbox").tap()
+    expect(page.get_by_role("region", name="Selection")).to_contain_text("2 clips selected")
+    card(page, 1).locator(".opener").tap()
+    dialog = page.locator("dialog.full")
+    expect(dialog.get_by_role("checkbox")).to_be_checked()
+    dialog.get_by_role("button", name="Previous clip").tap()
+    expect(dialog.get_by_role("status")).to_have_text("1 of 19")
+    dialog.get_by_role("button", name="Close").tap()
+    expect(dialog).to_be_hidden()
+    context.close()
+
+
 def test_a_long_file_is_one_card_whose_windows_play_from_their_second(browser, tmp_path):
     render(tmp_path / "clips" / "long.mp4", SEEN[0], seed=3, seconds=8.0)
     render(tmp_path / "clips" / "short.mp4", SEEN[1], seed=4)

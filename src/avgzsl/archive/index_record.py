@@ -23,11 +23,19 @@ from avgzsl.types import MODALITIES, TestModality
 
 FORMAT = 2
 RECORD = "index.json"
+_LONGEST_NAME = 100
 
 
 def _bare(url: str) -> str:
     """What a record, which somebody else may have made, keeps of an address: what may be shown of it."""
     return bare_address(url) if url else url
+
+
+def checked_name(name: str | None) -> str | None:
+    """A name of an archive. Raises ValueError for one that cannot be shown in a line."""
+    if name is not None and not (name.isprintable() and name.strip() and len(name) <= _LONGEST_NAME):
+        raise ValueError(f"{name[:50]!r} is no name of an archive: give 1 to {_LONGEST_NAME} characters that print")
+    return name
 
 
 class EnergyRecord(BaseModel):
@@ -65,6 +73,8 @@ class IndexRecord(BaseModel):
     """Seconds that longer media files are cut into; None where they are not cut."""
     hop: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Seconds from one piece to the next; None is the window."""
+    name: Annotated[str | None, AfterValidator(checked_name)] = None
+    """What people call it; None is its folder's name."""
     wanted_recall: float | None = Field(default=None, gt=0, le=1)
     """Of an approximate engine: what share of the ten nearest it is to find (`archive.recall`)."""
 

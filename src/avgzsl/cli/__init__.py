@@ -40,6 +40,7 @@ from avgzsl.cli import (
 from avgzsl.cli.help import App
 from avgzsl.cli.interruption import interruptible
 from avgzsl.cli.options import Commands
+from avgzsl.cli.quiet import quiet_libraries
 from avgzsl.errors import AvgzslError
 
 app = App(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -99,6 +100,7 @@ def main() -> None:
     """Run a command; what a user can mend is printed as one error, without a traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that is no UTF-8, a terminal that knows ASCII alone
+    quiet_libraries()
     with interruptible():
         try:
             app()

@@ -32,7 +32,7 @@ EXAMPLES = {
     ),
     "predict": (
         "avgzsl predict run clip.mp4",
-        'avgzsl predict run clips --classes "dog barking, church bell" --csv found.csv',
+        'avgzsl predict run clips --classes "barking, church bell" --csv found.csv',
     ),
     "pack": ("avgzsl pack run --out packed --with-weights",),
     "index": (
@@ -71,4 +71,5 @@ EXAMPLES = {
     "layouts": ("avgzsl layouts",),
     "encoders": ("avgzsl encoders",),
     "engines": ("avgzsl engines",),
+    "cache": ("avgzsl cache", "avgzsl cache --clear features --older-than 30"),
 }

@@ -53,6 +53,7 @@ GROUPS = {  # commands, each in a few words
         "layouts": "layouts of data that can be read",
         "encoders": "encoders of sound, picture and names",
         "engines": "engines of an index",
+        "cache": "what is kept on this machine, and how it goes",
     },
 }
 _MOST = 100  # characters a line

@@ -70,6 +70,9 @@ def index(
     encoders: EncoderChoice,
     method: MethodOfRun = None,
     prune: Prune = False,
+    name: Annotated[
+        str | None, typer.Option(help="What the page calls the archive; its folder's name if never given.")
+    ] = None,
 ) -> None:
     """Index clips with a run, or `index CLIPS --frozen` without any; what is there unchanged is skipped."""
     from avgzsl.archive.frozen_index import index_frozen
@@ -88,6 +91,7 @@ def index(
         "hop": None if hop is None else seconds(hop),
         "recall": recall,
         "prune": prune,
+        "name": name,
     }
     _check_sources(run, source, frozen, unused={"--split": split, "--method": method})
     with show.progress() as progress:

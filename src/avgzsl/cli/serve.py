@@ -18,6 +18,7 @@ def serve(
         str | None, typer.Option(help="Address to listen on, 127.0.0.1 if not given; others need AVGZSL_SERVE_TOKEN.")
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, 8000 if not given; 0 takes a free one.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the page calls the archive, while it is served so.")] = None,
     url: Url = None,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
@@ -48,6 +49,7 @@ def serve(
         host=host,
         port=port,
         media=media or (),
+        name=name,
         url=url if method is None else None,
         encoders=encoders,
         ready=ready,

@@ -15,7 +15,7 @@ SUFFIXES = (  # of media files
 Kind = Literal["run", "index", "store", "features", "clips"]
 _FILES: dict[Kind, tuple[str, ...]] = {  # what one of a kind has, whatever else is in it
     "index": ("index.json", "clips.sqlite"),
-    "store": ("store.json", "clips.parquet"),
+    "store": ("store.json",),
     "run": ("config.json", "classes.safetensors"),
     "features": ("features", "class-split"),
 }

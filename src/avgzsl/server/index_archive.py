@@ -93,7 +93,7 @@ class CollectionArchive:
         modes = self.collection.modes
         both = [mode for mode in modes if mode.modality == "both"]
         return Description(
-            name=self.collection.folder.resolve().name,
+            name=self.collection.name,
             clips=clips.total(),
             engine=self.collection.record.engine,
             run=self.collection.record.run,

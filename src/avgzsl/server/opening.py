@@ -39,6 +39,7 @@ def open_folder(
     port: int | None = None,
     browser: bool = True,
     watch: bool = False,
+    name: str | None = None,
     progress: Progress | None = None,
     ready: Callable[[str], None] = print,
     ending: Callable[[], None] = lambda: None,
@@ -47,10 +48,11 @@ def open_folder(
     """Index the clips of a folder without any training, and show them in the browser until SIGINT or SIGTERM.
 
     The index lies in the user's cache, under a hash of the folder's path, or at `out`, and never in the folder. The
-    next time clips that are new are added, and those whose files are gone removed. With `watch` that is done while the
-    page is open, too. Where a server of this index runs already, the browser is opened on that. Only this machine can
-    call the server; its `port` is a free one if not given. `encoders` are those of `index_frozen`. `ready` is told the
-    address, `note` what the reader should know. There are more parameters than eight, few of which are ever given.
+    next time clips that are new are added, and those whose files are gone removed. With `watch` that is done while
+    the page is open, too. `name` is what the page calls it, kept in the index. Where a server of this index runs
+    already, the browser is opened on that. Only this machine can call the server; its `port` is a free one if not
+    given. `encoders` are those of `index_frozen`. `ready` is told the address, `note` what the reader should know.
+    There are more parameters than eight, few of which are ever given.
 
     Gives the signal that ended it, 0 where it joined. Raises ConfigError for a place inside the folder or without the
     extra `serve`, DataError for what is no folder or holds no clip, and what `index_frozen` and `serve` raise.
@@ -66,7 +68,7 @@ def open_folder(
         return 0
 
     def update(progress: Progress | None) -> Added:
-        return index_frozen(clips, index, encoders=encoders, prune=True, progress=progress, note=note)
+        return index_frozen(clips, index, encoders=encoders, prune=True, name=name, progress=progress, note=note)
 
     if out is None:
         _leave_to_better(index, encoders or EncoderChoice(), note)

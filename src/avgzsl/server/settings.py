@@ -3,11 +3,12 @@
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from avgzsl.archive.index_record import checked_name
 from avgzsl.errors import ConfigError
 from avgzsl.support.own_folders import folder_at
 from avgzsl.support.records import reason
@@ -29,6 +30,8 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     token: SecretStr | None = None
     """What callers must present; never given on the command line, where other users could read it."""
+    archive_name: Annotated[str | None, AfterValidator(checked_name)] = None
+    """What the page calls the archive while it is served so; the name that the index has, if not given."""
     names: tuple[str, ...] = ()
     """Names under which the server is called, besides localhost and addresses (a request for any other is refused)."""
     media: tuple[Path, ...] = ()

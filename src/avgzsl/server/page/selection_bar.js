@@ -25,7 +25,7 @@ export function selectionBar() {
 
   function leave() {
     clear();
-    document.getElementById("main").focus();
+    document.getElementById("main").focus({ preventScroll: true });
   }
 
   async function save(kind, word) {

@@ -37,7 +37,7 @@ class Export(BaseModel):
     )
 
 
-@router.post(PATH, response_class=Response, responses=_FILE | described(401, 404, 408, 413, 422))
+@router.post(PATH, response_class=Response, responses=_FILE | described(400, 401, 404, 408, 413, 422))
 async def export(asked: Export, request: Request, service: Serving) -> Response:
     """Clips to be taken along, as a file. Clips whose file is not handed out are in tables alone."""
     ids = list(dict.fromkeys(asked.ids))
