@@ -27,7 +27,7 @@ from avgzsl.features.feature_store import open_store
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.showcase import TESTED
-from avgzsl.support.files import write_whole
+from avgzsl.support.files import write_bytes
 
 PHRASES, HITS, MOMENTS = 3, 2, 4
 SIDE, RATE, PARTS = 96, 8000, 220
@@ -152,7 +152,7 @@ def write_small(out: Path, png: bytes) -> None:
         picture.quantize(colours, dither=Image.Dither.NONE).save(packed, "png", optimize=True)
         if packed.tell() <= LARGEST:
             out.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(out, lambda path, data=packed.getvalue(): path.write_bytes(data))  # type: ignore[misc]
+            write_bytes(out, packed.getvalue())
             print(f"{out}: {packed.tell() // 1000} kB, {colours} colours")
             return
     raise SystemExit(f"{out}: is larger than {LARGEST // 1000} kB with 32 colours; show less in it")
