@@ -87,7 +87,7 @@ function byLabel(found, clips) {
 }
 
 const NAMED_BY = {
-  classes: "they have the names of the classes that fit them best, which nobody gave to these clips.",
+  classes: "they have the names of the classes that fit them best. These are guesses.",
   phrases: "they have the names of everyday phrases that fit them best. These are guesses.",
 };
 
