@@ -106,7 +106,7 @@ def test_what_is_too_long_or_too_large_leaves_nothing(film, tmp_path):
         cut(film, out / "piece", ".mp4", most=Most(seconds=2.0))
     for place in (film, tmp_path / "still.png"):
         with pytest.raises(TooMuch, match="more than the 50 bytes"):
-            cut(place, out / "piece", ".x", most=Most(size=50.0))
+            cut(place, out / "piece", ".x", most=Most(size=50))
     with pytest.raises(MediaError, match=r"film.mp4: is 3.00 s long; the span from 5.0") as caught:
         cut(film, out / "piece", ".mp4", Span(5.0, 6.0))
     assert not isinstance(caught.value, TooMuch) and list(out.iterdir()) == []
@@ -114,9 +114,9 @@ def test_what_is_too_long_or_too_large_leaves_nothing(film, tmp_path):
 
 def test_it_is_cut_in_a_process_with_limits(film, tmp_path):
     with Decoders(1) as decoders:
-        made = decoders.call(cut, film, tmp_path / "piece", ".mp4", Span(1.0, 2.0), Most(10.0, 1e9))
+        made = decoders.call(cut, film, tmp_path / "piece", ".mp4", Span(1.0, 2.0), Most(10.0, 1 << 30))
         assert made.path.is_file() and made.seconds == 1.0
         with pytest.raises(TooMuch):
-            decoders.call(cut, film, tmp_path / "other", ".mp4", Span(1.0, 2.0), Most(0.5, 1e9))
+            decoders.call(cut, film, tmp_path / "other", ".mp4", Span(1.0, 2.0), Most(0.5, 1 << 30))
     with Decoders(1, Limits(seconds=0.001)) as decoders, pytest.raises(MediaError, match=r"more than the 0\.001 s"):
         decoders.call(cut, film, tmp_path / "late", ".mp4", Span(1.0, 2.0))

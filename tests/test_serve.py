@@ -701,7 +701,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read():
     async def reads(scope, receive, send):
         raise AssertionError("it was read")
 
-    app = limits.sized(reads, ("/v1/classify",), 10, 5.0, 1)
+    app = limits.sized(reads, {"/v1/classify": 10}, 5.0, 1)
     call, sent = answers(app, path="/v1/classify", headers=[(b"content-length", b"11")])
     asyncio.run(call)
     assert sent[0]["status"] == 413
@@ -720,7 +720,7 @@ def test_a_body_that_comes_too_slowly_is_given_up():
                 await asyncio.Event().wait()
             return {"type": "http.request", "body": b"x" * 10, "more_body": count > 0 or wait}
 
-        await limits.sized(reads, ("/",), 10_000, 0.05, 1000)(
+        await limits.sized(reads, {"/": 10_000}, 0.05, 1000)(
             {"type": "http", "path": "/", "headers": []}, receive, None
         )
 

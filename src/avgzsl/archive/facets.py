@@ -3,8 +3,10 @@
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import NamedTuple
+
+import numpy as np
 
 from avgzsl.archive.clip_selection import FOLDER_OF_ID, sql_of
 from avgzsl.archive.clip_table import FILE
@@ -13,6 +15,7 @@ from avgzsl.errors import DataError
 
 _MOST = 50  # values of a facet
 _DEEPEST = 16  # folders above a clip that are counted
+_LENGTH = '"end" - start'
 
 Values = list[tuple[str, int]]
 
@@ -35,35 +38,46 @@ class Facets(NamedTuple):
 def facets(db: sqlite3.Connection, condition: Condition = ()) -> Facets:
     """Each value by its number of clips, most first, then by its name. Raises DataError for times that are none."""
     where, values = sql_of(condition)
-    length = '"end" - start'
-    total, audio, video, shortest, longest = db.execute(
-        f"select count(*), total(has_audio), total(has_video), min({length}), max({length}) from clips where {where}",
+    every = db.execute(
+        f"select label, split, {FOLDER_OF_ID}, count(*), total(has_audio), total(has_video), min({_LENGTH}), "
+        f"max({_LENGTH}) from clips where {where} group by 1, 2, 3",
         values,
-    ).fetchone()
-    if not all(length is None or math.isfinite(length) for length in (shortest, longest)):
+    )
+    labels, splits, folders = Counter[str | None](), Counter[str | None](), Counter[str]()
+    have = np.zeros(3, np.int64)
+    shortest, longest = math.inf, -math.inf
+    for label, split, folder, clips, audio, video, least, most in every:
+        labels[label] += clips
+        splits[split] += clips
+        folders[folder] += clips
+        have += clips, int(audio), int(video)
+        if least is not None:
+            shortest, longest = min(shortest, least), max(longest, most)
+    is_known = longest >= shortest
+    if is_known and not math.isfinite(longest - shortest):
         raise DataError(f"{FILE}: has a clip of {shortest} s, and one of {longest} s; restore it from a copy")
-
-    def counted(column: str) -> Values:
-        statement = f"select {column}, count(*) from clips where {column} is not null and {where} group by {column}"
-        return db.execute(f"{statement} order by count(*) desc, {column} limit {_MOST}", values).fetchall()
-
-    every = db.execute(f"select {FOLDER_OF_ID}, count(*) from clips where {where} group by {FOLDER_OF_ID}", values)
+    total, has_audio, has_video = have.tolist()
     return Facets(
         total=total,
-        has_audio=int(audio),
-        has_video=int(video),
-        shortest=shortest,
-        longest=longest,
-        labels=counted("label"),
-        folders=_with_those_above(every),
-        splits=counted("split"),
+        has_audio=has_audio,
+        has_video=has_video,
+        shortest=shortest if is_known else None,
+        longest=longest if is_known else None,
+        labels=_most(labels),
+        folders=_most(_with_those_above(folders)),
+        splits=_most(splits),
     )
 
 
-def _with_those_above(folders: Iterable[tuple[str, int]]) -> Values:
-    """The folders with the most clips in them and under them."""
+def _with_those_above(folders: Counter[str]) -> Counter[str]:
+    """How many clips are in each folder and under it."""
     found: Counter[str] = Counter()
-    for folder, clips in folders:
+    for folder, clips in folders.items():
         parts = folder.split("/", _DEEPEST)[:_DEEPEST]
         found.update(dict.fromkeys(("/".join(parts[:n]) for n in range(1, len(parts) + 1) if parts[n - 1]), clips))
-    return sorted(found.items(), key=lambda one: (-one[1], one[0]))[:_MOST]
+    return found
+
+
+def _most(found: Mapping[str, int] | Mapping[str | None, int]) -> Values:
+    known = ((value, clips) for value, clips in found.items() if value is not None)
+    return sorted(known, key=lambda one: (-one[1], one[0]))[:_MOST]

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,13 +10,9 @@ from avgzsl.cli.options import Fusions, Index, Json, MethodOfRun, Modality, Retr
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from avgzsl.archive.hits import Hit, Hits
+    from avgzsl.archive.hits import Hits
 
 NONE_LIKELY = 3  # exit code of --only-likely where no hit is
-_BELOW = "--- below this line: probably not here ---"
-_MARKS = {"gone": " (the file is gone)", "changed": " (changed since)", "touched": " (perhaps changed since)"}
 
 
 @with_options(
@@ -141,6 +137,7 @@ def _export(hits: "Hits", csv: Path | None, m3u: Path | None, cut: Path | None, 
 
 def _print(hits: "Hits", shown: "Hits", asked: str) -> None:
     """The hits that are shown, and whether any of all is likely."""
+    from avgzsl.cli.hits_table import show_hits
     from avgzsl.cli.show import printable
 
     if not hits:
@@ -150,62 +147,5 @@ def _print(hits: "Hits", shown: "Hits", asked: str) -> None:
         print(
             f"nothing here fits {printable(asked)}" + ("; the nearest clips, which probably do not:" if shown else "")
         )
-    line = shown.line or len(shown)  # where nothing is likely, or nothing tells, there is one table
     if shown:
-        _table(shown[:line], 1)
-    if shown[line:]:
-        print(_BELOW)
-        _table(shown[line:], line + 1)
-
-
-def _table(hits: "Sequence[Hit]", first: int) -> None:
-    """One row a hit, nearest first, from the rank `first` on."""
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    # a corrected score orders clips, and is no distance
-    far = hits[0].distance is not None and not any(hit.addend for hit in hits)
-    same = all(hit.evidence == hit.score for hit in hits)
-    columns: dict[str, list[Any]] = {
-        "distance" if far else "score": [hit.distance if far else hit.score for hit in hits],
-        "audio": [hit.distances["audio"] for hit in hits],
-        "video": [hit.distances["video"] for hit in hits],
-        "evidence": [] if same else [hit.evidence for hit in hits],
-        "label": [hit.label and _shown(f"{hit.label}{'' if hit.seen is not False else ' (unseen)'}") for hit in hits],
-        "because": [hit.because and _shown(", ".join(hit.because)) for hit in hits],
-        "clip": [_place(hit) for hit in hits],
-    }
-    told = {head: cells for head, cells in columns.items() if any(cell is not None for cell in cells)}
-    table = Table("", *(Column(head, overflow="fold") for head in told))
-    for rank, cells in enumerate(zip(*told.values(), strict=True), first):
-        table.add_row(str(rank), *map(_cell, cells))
-    Console().print(table)
-
-
-def _place(hit: "Hit") -> Any:
-    """Where a clip is: its file, or its id, and its part of the file."""
-    span = ""
-    if hit.start or hit.end is not None:
-        span = f" {_seconds(hit.start or 0.0)}–{'' if hit.end is None else _seconds(hit.end)} s"
-    return _shown(f"{hit.path or hit.id}{span}{_MARKS.get(hit.file or '', '')}")
-
-
-def _shown(text: str) -> Any:
-    """Names come from files: no markup, and nothing that moves the cursor."""
-    from rich.text import Text
-
-    from avgzsl.cli.show import printable
-
-    return Text(printable(text))
-
-
-def _seconds(value: float) -> str:
-    """To a tenth."""
-    return f"{round(value, 1):g}"
-
-
-def _cell(value: Any) -> Any:
-    """A cell of the table: a number to three digits, text as it is, a dash for what there is not."""
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else value
+        show_hits(shown, shown.line or None)  # where nothing is likely, or nothing tells, there is no line

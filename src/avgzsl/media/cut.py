@@ -37,7 +37,7 @@ class Most:
     """What a cut may be: seconds of the span, and the bytes of its file."""
 
     seconds: float = inf
-    size: float = inf
+    size: int = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _watched(frames: Iterator[np.ndarray], place: Path, most: Most) -> Iterator[
 
 def _require_fits(size: int, most: Most) -> None:
     if size > most.size:
-        raise TooMuch(f"gives more than the {most.size:,.0f} bytes that are left for cut files")
+        raise TooMuch(f"gives more than the {most.size:,} bytes that are left for cut files")
 
 
 def _named(stem: Path, suffix: str) -> Path:

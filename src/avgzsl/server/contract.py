@@ -130,6 +130,10 @@ class Archive(Protocol):
         """How many meet the condition, and some of them."""
         ...
 
+    def rows(self, ids: Sequence[str]) -> list[ClipRow]:
+        """The clips of these ids, in their order. Raises NoSuchClip."""
+        ...
+
     def facets(self, where: str | None) -> Facets:
         """What values the clips have that meet a condition."""
         ...
@@ -142,7 +146,7 @@ class Archive(Protocol):
         """Where the file of a clip lies. Raises NoSuchClip."""
         ...
 
-    def rows(self, ids: Sequence[str]) -> list[ClipRow]:
+    def rows_there(self, ids: Sequence[str]) -> list[ClipRow]:
         """The clips of these ids that are there, in their order."""
         ...
 

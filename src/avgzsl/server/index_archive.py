@@ -93,7 +93,7 @@ class CollectionArchive:
         modes = self.collection.modes
         both = [mode for mode in modes if mode.modality == "both"]
         return Description(
-            name=self.collection.folder.resolve().name,
+            name=self.collection.name,
             clips=clips.total(),
             engine=self.collection.record.engine,
             run=self.collection.record.run,
@@ -142,6 +142,10 @@ class CollectionArchive:
             rows = self._rows(seen.clips(page.positions))
         return Clips(total=page.total, offset=place.offset, next=page.next, clips=rows)
 
+    def rows(self, ids: Sequence[str]) -> list[ClipRow]:
+        with view(self.collection) as seen:
+            return self._rows(seen.clips(np.concatenate([position_of(seen, id) for id in ids])))
+
     def facets(self, where: str | None) -> Facets:
         condition = () if where is None else parse(where, HIDDEN)
         with view(self.collection) as seen:
@@ -178,7 +182,7 @@ class CollectionArchive:
             f"they lie in with `--media FOLDER`, or add it anew with `avgzsl index-add {self.collection.folder} FOLDER`"
         )
 
-    def rows(self, ids: Sequence[str]) -> list[ClipRow]:
+    def rows_there(self, ids: Sequence[str]) -> list[ClipRow]:
         with view(self.collection) as seen:
             places = [clip_selection.position_of(seen.db, id) for id in ids]
             clips = seen.clips(np.array([place for place in places if place is not None], np.int64))

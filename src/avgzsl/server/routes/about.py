@@ -22,7 +22,9 @@ async def info(service: Serving) -> Info:
     """The archive, the run that made it, and what may be asked."""
     description = await service.searches.run(service.archive.describe)
     limits = Limits(upload_bytes=service.settings.upload_bytes, clip_seconds=service.settings.clip_seconds)
-    return Info(**description.model_dump(), limits=limits, private=service.access.token is not None)
+    told = description.model_dump()
+    told["name"] = service.settings.archive_name or description.name
+    return Info(**told, limits=limits, private=service.access.token is not None)
 
 
 @router.get("/v1/icon", responses=described(401) | {200: {"content": {"image/svg+xml": {}}}}, response_class=Response)

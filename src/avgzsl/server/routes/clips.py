@@ -1,7 +1,8 @@
 """The clips of the archive: a list, their files, what a page shows of them. Files are found by the clip's id alone."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from errno import EINVAL, ELOOP
 from http import HTTPStatus
 from pathlib import Path
@@ -173,10 +174,8 @@ async def made(service: Service, id: str, kind: str, make: Callable[[Media, Path
     key = kind, media.path, media.span, media.file, here
 
     def checked(out: Path) -> None:
-        with open_clip(service, id)[1] as file:
-            _require_indexed(service, id, media, file)
-            with known_as(id, _path_of(file, media.path)):
-                make(media, _path_of(file, media.path), out)
+        with indexed_file(service, id) as (_, path):
+            make(media, path, out)
         if identity(find(service, id)[2]) != here:
             raise busy("the clip has changed meanwhile; ask again")
 
@@ -244,6 +243,20 @@ def open_clip(service: Service, id: str) -> tuple[Media, BinaryIO]:
         opened.close()
         raise _changed(id)
     return media, opened
+
+
+@contextmanager
+def indexed_file(service: Service, id: str) -> Iterator[tuple[Media, Path]]:
+    """A clip, and a path by which the decoder's processes open its file, which is the one that was indexed.
+
+    Raises what `open_clip` raises, 410 for other bytes than were indexed; in a MediaError the file has the clip's id.
+    """
+    media, file = open_clip(service, id)
+    with file:
+        _require_indexed(service, id, media, file)
+        path = _path_of(file, media.path)
+        with known_as(id, path):
+            yield media, path
 
 
 def _require_indexed(service: Service, id: str, media: Media, file: BinaryIO) -> None:

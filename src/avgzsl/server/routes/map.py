@@ -48,4 +48,4 @@ async def some_clips(
     service: Serving, id: Annotated[list[Id], Query(min_length=1, max_length=48, description="Clips of the archive.")]
 ) -> list[ClipRow]:
     """The clips of these ids that are there, in their order."""
-    return await service.searches.run(service.archive.rows, id)
+    return await service.searches.run(service.archive.rows_there, id)
