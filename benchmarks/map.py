@@ -42,7 +42,7 @@ _COUNT = """() => {
 def cloud(clips: int) -> Cloud:
     """Clips around centres, with words that fit them by chance."""
     draw = torch.Generator().manual_seed(0)
-    centre = 3 * torch.randn(CENTRES, WIDTH, generator=draw)
+    centre = 0.4 * torch.randn(CENTRES, WIDTH, generator=draw)
     own = torch.randint(0, CENTRES, (clips,), generator=draw)
     points = centre[own] + torch.randn(clips, WIDTH, generator=draw)
     sample = torch.arange(0, clips, max(1, clips // SAMPLE))[:SAMPLE]
