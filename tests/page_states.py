@@ -208,9 +208,9 @@ def grouped(page, url):
     def windowed(told):
         first = told["hits"][0]
         windows = [
-            {"id": f"{first['clip']['id']}@{i}", "start": 300.0 * i, "end": 300.0 * i + 10, "score": first["score"], "likely": i < 3}
+            {"id": f"tape@{i}", "start": 300.0 * i, "end": 300.0 * i + 10, "score": first["score"], "likely": i < 3}
             for i in range(12)
-        ]  # fmt: skip
+        ]
         first["clip"] |= {"start": 300.0, "end": 310.0, "file_seconds": 3700.0, "name": "tape 7 of the long one.mp4"}
         first["windows"] = windows
 
