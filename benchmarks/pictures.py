@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from avgzsl.archive.search import open_searcher, search
 from avgzsl.features.feature_store import open_store
 from avgzsl.media.decode import decode
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
+from avgzsl.reports.retrieval_figure import RIGHT, WRONG
 from avgzsl.showcase import TESTED
 from avgzsl.support.files import write_bytes
 
@@ -34,7 +36,13 @@ SIDE, RATE, PARTS = 96, 8000, 220
 WIDTH, HEIGHT = 1280, 860
 QUERY = "blue bell"
 LARGEST = 250_000  # bytes of a picture
-INK, WAVE, PALE = "#1a1a1a", "#0072B2", "#666666"
+INK = "#1a1a1a"
+PATIENCE = 120.0  # s
+SHOWN = """() => {
+  const inSight = (one) => one.getBoundingClientRect().top < innerHeight;
+  const near = [...document.querySelectorAll(".card img")].filter(inSight);
+  return !document.querySelector(".skeleton") && near.length > 0 && near.every((one) => one.naturalWidth > 0);
+}"""
 AVGZSL = [sys.executable, "-c", "from avgzsl.cli import main; main()"]
 
 
@@ -43,15 +51,15 @@ def found_picture(demo: Path, out: Path) -> None:
     from matplotlib.figure import Figure
 
     searcher, store = open_searcher(demo / "index"), open_store(demo / "store")
-    rows = dict(sorted(zip(store.clips["label"], store.clips["seen"], strict=True)))
+    rows = dict(sorted(zip(store.clips["label"].to_pylist(), store.clips["seen"].to_pylist(), strict=True)))
     phrases = spread([name for name, seen in rows.items() if not seen])
-    place = dict(zip(store.clips["id"], range(len(store.clips["id"])), strict=True))
+    place = dict(zip(store.clips["id"].to_pylist(), range(len(store.clips["id"])), strict=True))
     figure = Figure(figsize=(10, 2.35 * len(phrases)), layout="constrained", facecolor="white")
     for part, phrase in zip(figure.subfigures(len(phrases), 1, squeeze=False)[:, 0], phrases, strict=True):
         part.suptitle(f"“{phrase}”", fontsize=14, x=0.01, ha="left", color=INK, parse_math=False)
         hits = search(searcher, phrase, top=HITS, where=TESTED)
-        for side, hit in zip(part.subfigures(1, HITS, squeeze=False)[0], hits, strict=False):
-            draw_hit(side, hit, phrase, store.file(place[hit.id]))
+        for at, (side, hit) in enumerate(zip(part.subfigures(1, HITS, squeeze=False)[0], hits, strict=False)):
+            draw_hit(side, at + 1, hit, phrase, store.file(place[hit.id]))
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=120, metadata={"Software": None})
     write_small(out, drawn.getvalue())
@@ -67,7 +75,7 @@ def spread(names: list[str]) -> list[str]:
     return chosen
 
 
-def draw_hit(part: Any, hit: Hit, phrase: str, path: Path) -> None:
+def draw_hit(part: Any, place: int, hit: Hit, phrase: str, path: Path) -> None:
     """Four moments of a clip in a row, over the loudness of its sound, and whether it is the phrase."""
     clip = decode(path, frames=FrameNeeds(SIDE, count=MOMENTS), sound=SoundNeeds(RATE))
     film, sound = part.subplots(2, 1, gridspec_kw={"height_ratios": (3.4, 1)})
@@ -75,16 +83,14 @@ def draw_hit(part: Any, hit: Hit, phrase: str, path: Path) -> None:
         film.imshow(strip(clip.frames), interpolation="none", aspect="equal")
     if clip.waveform is not None:
         reach = peaks(clip.waveform)
-        sound.fill_between(np.arange(len(reach)), -reach, reach, color=WAVE, linewidth=0)
+        sound.fill_between(np.arange(len(reach)), -reach, reach, color=RIGHT[1], linewidth=0)
         sound.set_xlim(0, len(reach) - 1)
         sound.set_ylim(-1.05, 1.05)
     for axes in (film, sound):
         axes.set_axis_off()
     right = hit.label == phrase
-    told = "found, and right" if right else f"found, but: {hit.label}"
-    film.set_title(
-        f"{'✓' if right else '✗'} {told}", fontsize=11, loc="left", color=WAVE if right else "#B34A00", pad=3
-    )
+    told = f"✓ hit {place}, a clip of this phrase" if right else f"✗ hit {place}: {hit.label}"
+    film.set_title(told, fontsize=11, loc="left", color=RIGHT[1] if right else WRONG[1], pad=3)
 
 
 def strip(frames: UInt8[np.ndarray, "t s s 3"]) -> UInt8[np.ndarray, "h w 3"]:
@@ -132,11 +138,11 @@ def page_picture(index: Path, out: Path) -> None:
         view = {"width": WIDTH, "height": HEIGHT}
         page = browser.new_page(viewport=view, color_scheme="light", reduced_motion="reduce")  # type: ignore[arg-type]
         page.goto(f"{url}?q={QUERY.replace(' ', '+')}")
-        page.wait_for_selector(".card", timeout=120_000)
-        page.wait_for_function(
-            "[...document.querySelectorAll('.card img, .card video')].every(one => "
-            "one.complete ?? one.readyState >= 2) && !document.querySelector('.skeleton')"
-        ) if False else page.wait_for_timeout(8000)
+        page.wait_for_selector(".card:not(.skeleton)", timeout=1000 * PATIENCE)
+        end = time.monotonic() + PATIENCE
+        # asked again and again: the page's own policy forbids Playwright to wait inside of it
+        while not page.evaluate(SHOWN) and time.monotonic() < end:
+            page.wait_for_timeout(200)
         taken = page.screenshot()
         browser.close()
     write_small(out, taken)
@@ -151,7 +157,6 @@ def write_small(out: Path, png: bytes) -> None:
         packed = io.BytesIO()
         picture.quantize(colours, dither=Image.Dither.NONE).save(packed, "png", optimize=True)
         if packed.tell() <= LARGEST:
-            out.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(out, packed.getvalue())
             print(f"{out}: {packed.tell() // 1000} kB, {colours} colours")
             return
