@@ -169,6 +169,7 @@ CONDITIONS = (
     "label = 'the \"big\" bell' AND duration>=2 and id contains a<b",
     'source = "" and folder = music/birds',
     "label = it's",
+    '''label = "it's"''',
     "label = and and split = test",
     "label",
     "label = a or label = b",

@@ -24,8 +24,9 @@ function alike(clip) {
 
 // By each modality, and by both.
 export function classes(nearest) {
-  const tables = ["both", "audio", "video"].filter((by) => nearest[by]?.length).map((by) => table(by, nearest[by]));
-  if (!tables.length) return null;
+  const ways = ["both", "audio", "video"].filter((by) => nearest[by]?.length);
+  if (!ways.length) return null;
+  const tables = (ways.length === 2 ? ways.slice(1) : ways).map((by) => table(by, nearest[by])); // both of one are the one
   return h("section", { "aria-labelledby": "clip-near" }, h("h3", { id: "clip-near" }, "Nearest words"), h("div", { class: "nearest" }, tables));
 }
 
