@@ -21,6 +21,7 @@ version = release = avgzsl.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_copybutton", "sphinx_design"]
 source_suffix = {".md": "myst-nb"}
 html_theme = "furo"
+html_static_path, html_css_files = ["_static"], ["tables.css"]
 html_title = f"avgzsl {release}"
 pygments_style = "default"
 
@@ -32,6 +33,7 @@ nb_execution_mode = "force"
 nb_execution_timeout = 180
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
+nb_merge_streams = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -118,7 +118,29 @@ def playing(page, url):
 
 def map_drawn(page, url):
     page.goto(f"{url}?view=map")
-    page.locator(".map-place canvas, .map-place svg").first.wait_for()
+    page.locator("canvas.map").wait_for()
+
+
+def place_on_map(page, x, y):
+    """Where a point of the unit square is in the window while the map shows all of itself."""
+    box = page.locator("canvas.map").bounding_box()
+    return box["x"] + 40 + x * (box["width"] - 80), box["y"] + 40 + y * (box["height"] - 80)
+
+
+def map_played(page, url):
+    with page.expect_response("**/v1/map?*") as answer:
+        map_drawn(page, url)
+    clips = answer.value.json()["clips"]
+    page.mouse.click(*place_on_map(page, clips["x"][0], clips["y"][0]))
+    page.locator(".map-side").locator("video, audio").wait_for()
+    page.evaluate("document.querySelector('.map-side').querySelector('video, audio').pause()")
+
+
+def map_clusters(page, url):
+    map_drawn(page, url)
+    page.get_by_role("radio", name="Cluster").check(force=True)
+    page.locator(".map-below .chip").first.click()
+    page.locator(".map-below .card").first.wait_for()
 
 
 def recognise(page, url):
@@ -208,9 +230,9 @@ def grouped(page, url):
     def windowed(told):
         first = told["hits"][0]
         windows = [
-            {"id": f"{first['clip']['id']}@{i}", "start": 300.0 * i, "end": 300.0 * i + 10, "score": first["score"], "likely": i < 3}
+            {"id": f"tape@{i}", "start": 300.0 * i, "end": 300.0 * i + 10, "score": first["score"], "likely": i < 3}
             for i in range(12)
-        ]  # fmt: skip
+        ]
         first["clip"] |= {"start": 300.0, "end": 310.0, "file_seconds": 3700.0, "name": "tape 7 of the long one.mp4"}
         first["windows"] = windows
 
@@ -235,7 +257,7 @@ STATES = {
     make.__name__: make
     for make in (
         empty, found, filtered, no_hit, nothing_fits, partial, menu, advanced, refused, selected, opened, listened,
-        unknown, keys, playing, map_drawn, recognise, recognised, none_of_these, unreadable, no_uploads, model,
-        not_evaluated, login, private, broken, unreachable, loading, without_labels, grouped, lost,
+        unknown, keys, playing, map_drawn, map_played, map_clusters, recognise, recognised, none_of_these, unreadable,
+        no_uploads, model, not_evaluated, login, private, broken, unreachable, loading, without_labels, grouped, lost,
     )
 }  # fmt: skip

@@ -335,37 +335,6 @@ STILL = """Promise.all(document.getAnimations()
     .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
     .map((one) => one.finished.catch(() => null))).then(() => null)"""
 
-VIEWS = {
-    "search": ("?view=search", ".card:not(.skeleton)"),
-    "found": (f"?view=search&q={UNSEEN[0]}&not=drum", ".card:not(.skeleton)"),
-    "recognise": ("?view=recognise", ".drop"),
-    "map": ("?view=map", ".map[data-drawn]"),
-    "model": ("?view=model", ".figures-table"),
-    "wrong": ("?view=search&q=x&where=nonsense", ".state"),
-}
-
-
-@pytest.mark.parametrize(("width", "theme"), [("narrow", "dark"), ("wide", "light")])
-def test_everybody_can_use_every_view(browser, url, width, theme, tmp_path):
-    """axe-core's rules of WCAG 2.1 A and AA, nothing wider than the window, in both themes."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    wide, high = WIDTHS[width]
-    page = browser.new_page(viewport={"width": wide, "height": high}, color_scheme=theme)
-    for name, (path, there) in VIEWS.items():
-        page.goto(url + path)
-        page.wait_for_selector(there)
-        if name == "recognise":
-            page.set_input_files("#clip", str(world() / "clips" / "red-square-low-drum" / "test-0.mp4"))
-            page.wait_for_selector(".chart")
-            wait_for_hits(page)
-        page.evaluate(STILL)
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
-        tags = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
-        found = axe.Axe().run(page, options=tags).response["violations"]
-        told = [(one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]]) for one in found]
-        assert not told, (name, told)
-    page.close()
-
 
 @pytest.fixture
 def spoiled(tmp_path):

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from avgzsl.archive.indexing import index
 from avgzsl.generators._clip_sounding import sound_clip
 from avgzsl.media.encode import encode
+from tests.page_states import place_on_map
 from tests.serve_world import RATE, application, world
 from tests.test_page import browser, listening, until  # noqa: F401
 
@@ -106,6 +107,26 @@ def test_nothing_of_a_clip_is_cut_in_the_grid(browser, url, width):  # noqa: F81
                 expect(card.get_by_role("slider")).to_be_visible()
             require_whole(card, name)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_of_a_clip_is_cut_beside_the_map(browser, url, width):  # noqa: F811
+    found = httpx.get(f"{url}v1/map", timeout=60).json()
+    names = found["clips"]["id"]
+    apart = [i / (len(names) - 1) for i in range(len(names))]  # they are so alike that they lie on one another
+    found["clips"] |= {"x": apart, "y": apart}
+    places = dict(zip(names, zip(apart, apart, strict=True), strict=True))
+    with opened(browser, url, width) as page:
+        page.route("**/v1/map?*", lambda route: route.fulfill(json=found))
+        page.goto(f"{url}?view=map")
+        page.locator("canvas.map").wait_for()
+        for name in ("square.mp4", "tall.mp4", "bell.wav"):
+            page.locator("canvas.map").scroll_into_view_if_needed()
+            page.mouse.click(*place_on_map(page, *places[name]))
+            side = page.locator(".map-side")
+            expect(side.get_by_text(name, exact=True).first).to_be_visible()
+            expect(side.get_by_role("slider")).to_be_visible()
+            require_whole(side, name)
 
 
 PLACED = """async ([place, large, id]) => {
@@ -229,7 +250,7 @@ def test_a_sound_plays_from_where_its_picture_is_clicked_and_alone(browser, url)
 
 
 def test_the_sound_is_drawn_as_it_is(browser, url):  # noqa: F811
-    told = httpx.get(f"{url}v1/clips/peaks", params={"id": "bell.wav"}).json()["peaks"]
+    told = httpx.get(f"{url}v1/clips/peaks", params={"id": "bell.wav"}, timeout=60).json()["peaks"]
     loudest = max(abs(value) for part in told for value in part)
     with opened(browser, url) as page:
         until(page, "document.querySelector('.wave path').getBBox().width > 300")
@@ -261,7 +282,7 @@ def test_a_clip_of_ones_own_is_whole_and_drawn_without_the_server(browser, url, 
             expect(own.get_by_role("slider", name=f"Place in {name}")).to_be_visible()
         require_whole(own, name)
         if name == "bell.wav":
-            told = np.array(httpx.get(f"{url}v1/clips/peaks", params={"id": name}).json()["peaks"])
+            told = np.array(httpx.get(f"{url}v1/clips/peaks", params={"id": name}, timeout=60).json()["peaks"])
             drawn = parts_of(own.locator("path").first)
             np.testing.assert_allclose(drawn, told / abs(told).max(), atol=2e-3)
         if name == "picture.png":
@@ -297,7 +318,7 @@ def test_the_drawing_of_a_piece_leads_through_the_piece(browser, url, whole):  #
     """Of a file that the browser plays, and of a preview, which begins where the piece does."""
     context = browser.new_context()
     page = context.new_page()
-    rows = httpx.get(f"{url}v1/clips").json()
+    rows = httpx.get(f"{url}v1/clips", timeout=60).json()
     for row in rows["clips"]:
         row |= {"start": 1.0, "end": 3.0}
     page.route("**/v1/clips?*", lambda route: route.fulfill(json=rows))

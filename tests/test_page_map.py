@@ -116,6 +116,26 @@ def test_the_wheel_scrolls_the_page_where_the_whole_map_is_there(many_clips):
     assert page.evaluate("window.scrollY") == before
 
 
+def test_two_fingers_zoom_the_map_and_then_one_moves_it(many_clips):
+    page = many_clips
+    whole, _ = settled(page)
+    x, y = place_of(page, 0.5, 0.5)
+    touch = """(map, [kind, id, x, y]) => map.dispatchEvent(
+        new PointerEvent(kind, { pointerId: id, pointerType: "touch", clientX: x, clientY: y, bubbles: true }))"""
+    begun = [("pointerdown", 7, x, y), ("pointermove", 7, x, y + 30), ("pointerup", 7, x, y + 30)]
+    spread = [("pointerdown", 7, x - 50, y), ("pointerdown", 8, x + 50, y), ("pointermove", 8, x + 3950, y)]
+    for event in begun:
+        page.locator(MAP).evaluate(touch, event)
+    assert page.locator(MAP).evaluate("(map) => map.style.touchAction") == "pan-y", "one finger scrolls the page"
+    for event in spread:
+        page.locator(MAP).evaluate(touch, event)
+    deep, frames = settled(page)
+    assert deep < whole / 4 and page.locator(MAP).evaluate("(map) => map.style.touchAction") == "none"
+    for event in (("pointerup", 8, x, y), ("pointermove", 7, x - 90, y)):
+        page.locator(MAP).evaluate(touch, event)
+    assert settled(page)[1] > frames
+
+
 def test_the_map_without_a_pointer(page, url):
     page.goto(f"{url}?view=map")
     page.wait_for_selector(MAP)

@@ -6,7 +6,58 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.test_page import browser, until, url  # noqa: F401
+from tests.page_states import STATES
+from tests.test_page import STILL, browser, until, url  # noqa: F401
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PHONE, DESK = {"width": 320, "height": 740}, {"width": 1600, "height": 1000}
+TOO_WIDE = "document.documentElement.scrollWidth - innerWidth"
+TOO_SMALL = """() => [...document.querySelectorAll("button, .choose, summary, .opener, a.button, [role=slider]")]
+    .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
+    .filter(([, box]) => box.width > 1 && (box.width < 24 || box.height < 24)).map(([what]) => what)"""
+# numbers of which a part stands on another line
+BROKEN = """() => {
+    const found = [];
+    const places = ".chip, .badge, .at, .parts, .distance, td, dd, .brand, .pager, .choice";
+    for (const place of document.querySelectorAll(places)) {
+        const texts = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            for (const number of texts.currentNode.data.matchAll(/\\d[\\d.,:]*/g)) {
+                const range = document.createRange();
+                range.setStart(texts.currentNode, number.index);
+                range.setEnd(texts.currentNode, number.index + number[0].length);
+                if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) found.push(place.textContent);
+            }
+        }
+    }
+    return found;
+}"""
+
+
+def require_usable(page, axe, themes):
+    """Nothing that axe-core finds wrong in the first theme, nor a colour in the second."""
+    for theme, rules in zip(themes, ({"type": "tag", "values": RULES}, ["color-contrast"]), strict=True):
+        page.emulate_media(color_scheme=theme)
+        page.evaluate(STILL)
+        found = axe.Axe().run(page, options={"runOnly": rules}).response["violations"]
+        told = [(one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]]) for one in found]
+        assert not told, theme
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_everybody_can_use_every_state(browser, url, state):  # noqa: F811
+    """axe-core's rules in both themes; nothing too wide, too small for a finger, or torn, from 320 pixels on."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    for size, themes in ((PHONE, ("dark", "light")), (DESK, ("light", "dark"))):
+        page = browser.new_page(viewport=size, color_scheme=themes[0])
+        wrong = []
+        page.on("pageerror", lambda error, wrong=wrong: wrong.append(str(error)))
+        STATES[state](page, url)
+        require_usable(page, axe, themes)
+        assert page.evaluate(TOO_WIDE) <= 0 and not page.evaluate(TOO_SMALL) and not page.evaluate(BROKEN)
+        page.unroute_all(behavior="ignoreErrors")
+        page.close()
+        assert not wrong
 
 
 def edges(table):

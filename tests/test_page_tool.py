@@ -13,10 +13,10 @@ from playwright.sync_api import expect
 
 from avgzsl.archive.indexing import index
 from avgzsl.archive.where import parse
-from tests.serve_world import SEEN, UNSEEN, application, render, world
-from tests.test_page import STILL, browser, listening, page, until, url, wait_for_hits  # noqa: F401
+from tests.serve_world import SEEN, application, render, world
+from tests.test_page import browser, listening, page, until, url, wait_for_hits  # noqa: F401
 
-WIDE, NARROW = {"width": 1600, "height": 1000}, {"width": 360, "height": 740}
+NARROW = {"width": 360, "height": 740}
 
 
 def asked(page, name):
@@ -398,11 +398,12 @@ def test_an_address_opens_a_clip_and_its_like_is_found_by_sound_or_picture(page,
     expect(dialog.get_by_role("alert")).to_contain_text("no clip of this archive has this id")
 
 
-FEW_LAID_OUT = """(() => {
+FEW = 240  # four pieces of the list of sixty cards
+FEW_LAID_OUT = f"""(() => {{
     const all = [...document.querySelectorAll(".card h3")];
-    const laidOut = all.filter((one) => one.checkVisibility({ contentVisibilityAuto: true })).length;
-    return 0 < laidOut && laidOut < 200;
-})()"""
+    const laidOut = all.filter((one) => one.checkVisibility({{ contentVisibilityAuto: true }})).length;
+    return 0 < laidOut && laidOut <= {FEW};
+}})()"""
 
 
 def test_thousands_of_cards_have_frames_only_near_the_view(page, url):
@@ -415,14 +416,14 @@ def test_thousands_of_cards_have_frames_only_near_the_view(page, url):
     expect(page.locator(".card")).to_have_count(5000, timeout=60_000)
     frames = page.locator(".frame-place[data-filled]")
     expect(card(page, 0).locator(".play, .blank")).not_to_have_count(0)
-    assert 0 < frames.count() < 100
+    assert 0 < frames.count() <= FEW
     until(page, FEW_LAID_OUT)
     page.keyboard.press("j")
     page.keyboard.press("End")
     expect(card(page, 4999)).to_be_focused()
     expect(card(page, 4999).locator(".frame-place[data-filled]")).to_have_count(1)
     expect(card(page, 0).locator(".frame-place[data-filled]")).to_have_count(0)
-    assert frames.count() < 100
+    assert frames.count() <= FEW
     until(page, FEW_LAID_OUT)
 
 
@@ -448,50 +449,3 @@ def test_a_selection_is_saved_as_table_playlist_and_cut_files(page, url):
     page.route("**/v1/clips/export", lambda route: route.fulfill(status=422, json={"detail": "That is too much."}))
     page.get_by_role("button", name="Cut files").click()
     expect(page.get_by_role("region", name="Selection").get_by_role("alert")).to_have_text("That is too much.")
-
-
-def opened_menu(page):
-    page.locator("#filter-label").click()
-    page.locator(".choice").first.wait_for()
-
-
-def selected(page):
-    for place in (0, 1):
-        card(page, place).get_by_role("checkbox").click()
-
-
-def opened(page):
-    page.locator(".opener").first.click()
-    page.locator(".nearest table").first.wait_for()
-
-
-def keys_list(page):
-    page.keyboard.press("?")
-
-
-STATES = {"menu": opened_menu, "selected": selected, "opened": opened, "keys": keys_list}
-
-
-@pytest.mark.parametrize(("size", "theme"), [(NARROW, "light"), (WIDE, "dark")], ids=["narrow", "wide"])
-def test_everybody_can_use_every_state(browser, url, size, theme):
-    """axe-core's rules, nothing wider than the window, nothing too small to be hit by a finger."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    page = browser.new_page(viewport=size, color_scheme=theme)
-    for name, make in STATES.items():
-        page.goto(f"{url}?view=search&q={UNSEEN[0]}&where=duration%20%3C%2090%20and%20has_audio%20%3D%20yes")
-        wait_for_hits(page)
-        page.locator("#filter-label").wait_for()
-        make(page)
-        page.evaluate(STILL)
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
-        small = page.evaluate(
-            """() => [...document.querySelectorAll("button, .choose, summary, .opener, a.button")]
-                .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
-                .filter(([, box]) => box.width && (box.width < 24 || box.height < 24)).map(([what]) => what)"""
-        )
-        assert not small, (name, small)
-        tags = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
-        found = axe.Axe().run(page, options=tags).response["violations"]
-        told = [(one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]]) for one in found]
-        assert not told, (name, told)
-    page.close()

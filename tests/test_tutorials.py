@@ -1,4 +1,4 @@
-"""Every tutorial is run as it stands, in an empty folder, and so is what may break of the tool that runs them."""
+"""Every tutorial is run as it stands, in an empty folder; the tool that runs them tells what fails."""
 
 import os
 import signal
@@ -57,6 +57,7 @@ def test_a_tutorial_runs_as_it_stands(name, models, tmp_path):
         "```python\nraise SystemExit(1)\n```",
         "```{code-cell} ipython3\n1 / 0\n```",
         "```{code-cell} ipython3\n!false\n```",
+        "```{code-cell} ipython3\n%%bash\nfalse\n```",
     ],
 )
 def test_a_block_that_fails_is_a_failure(block, tmp_path):

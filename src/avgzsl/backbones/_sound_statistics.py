@@ -15,7 +15,8 @@ _PITCHES = np.geomspace(60, 2000, 25)  # Hz, the edges of 24 bands, a fifth of a
 _BEATS = np.arange(5, 130, 5)  # frames of 10 ms, the lags of the rhythm
 _TEMPI = np.geomspace(0.5, 16, 13)  # Hz, the edges of 12 bands
 _BLOCK = 2048
-SOUND_DIMENSION = 4 * _BANDS + len(_PITCHES) - 1 + len(_BEATS) + len(_TEMPI) - 1 + 4
+RHYTHM = len(_BEATS) + len(_TEMPI) - 1
+SOUND_DIMENSION = 4 * _BANDS + len(_PITCHES) - 1 + RHYTHM + 4
 
 
 def describe_sound(waveform: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:

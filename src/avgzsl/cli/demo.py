@@ -26,5 +26,11 @@ def demo(
     print(f"\nA clip of the phrase “{made.truth}”, which training never saw:")
     if (answer := made.recognised.answer) is not None:
         show_clip(made.recognised, answer)
+    words, phrases = made.found.words, made.found.phrases
+    print(f"\nSearched by {len(words)} single words, {made.found.precision:.0%} of the first ten hits are right.")
+    print(f"Searched by {len(phrases)} phrases never trained, the first hit is right for {made.found.right}.")
     show.files(made.written)
-    print(f"\nTo search these clips in the browser: avgzsl serve {out / 'index'}")
+    print("\nTry next:")
+    print(f'  avgzsl search {out / "index"} "red bell"   the clips nearest to any words')
+    print(f"  avgzsl serve {out / 'index'}               the same in the browser, with sound and picture")
+    print(f"  avgzsl evaluate {out / 'words'}            the tables of the run that is searched")

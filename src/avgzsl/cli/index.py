@@ -149,7 +149,10 @@ def _check_sources(run: Path, source: Path | None, frozen: bool, unused: dict[st
         return
     kind = kind_of_folder(run)
     if source is None:
-        known = {"run": f"`avgzsl index {run} CLIPS --out …`", "clips": f"`avgzsl index {run} --frozen --out …`"}
+        known = {
+            "run": f"give what the run indexes, too: `avgzsl index {run} CLIPS --out …`",
+            "clips": f"give a run before it, or index it with --frozen: `avgzsl index {run} --frozen --out …`",
+        }
         said = known.get(kind or "", "give a run and a source, or one folder of clips with --frozen")
         raise ConfigError(f"{run}: one folder was given; {said}")
     if kind != "run" and kind_of_folder(source) == "run":

@@ -1,6 +1,6 @@
 """A run's results on a store of clips as one HTML page: two tables, clips that phrases find, one clip recognised."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +16,27 @@ from avgzsl.reports.clip_sheet import ShownClip, clip_sheet
 from avgzsl.reports.html import Page, write_page
 from avgzsl.reports.plots import ENDINGS
 from avgzsl.reports.recognised_figure import Guess, Moment, recognised_figure
-from avgzsl.reports.retrieval_figure import top_retrieved
 from avgzsl.reports.tables import sheets
 
 SIDE = 160  # pixels of a clip's picture
-PER_QUERY, QUERIES = 6, 4
 MOMENTS = 4
 _RATE = 8000  # samples a second of the drawn sound
 
 
-def write_clip_report(folder: Path, store: Store, evaluation: Evaluation, recognised: Result, truth: str) -> list[Path]:
+Found = Mapping[str, Sequence[tuple[str, str, bool]]]
+"""Of each phrase the clips that it found, best first: id, label, and whether that is the phrase."""
+
+
+def write_clip_report(
+    folder: Path, store: Store, evaluation: Evaluation, found: Found, recognised: Result, truth: str
+) -> list[Path]:
     """`report.html` and its figures in `folder`.
 
-    Retrieval is that of the last equal-weight mode, for the first unseen classes. `recognised` is a clip of the store
-    whose label is `truth`. Raises AvgzslError when the disk refuses.
+    `found` are clips of the store, and so is `recognised`, whose label is `truth`. Raises AvgzslError when the disk
+    refuses.
     """
     found_figure, clip_figure = folder / "found-by-phrase.png", folder / "clip-recognised.png"
-    names = evaluation.dataset.classes.names
-    queries = [name for name, seen in zip(names, evaluation.dataset.classes.seen.tolist(), strict=True) if not seen]
-    best = _best_clips(store, evaluation, queries[:QUERIES])
+    best = [(phrase, _shown(store, clips)) for phrase, clips in found.items()]
     moments, wave = _moments(Path(recognised.path), Span(*recognised.span))
     guesses = [Guess(one.label, one.seen, one.score, one.label == truth) for one in recognised.top]
     title = f"A clip of “{truth}”, unseen in training, recognised"
@@ -61,12 +63,7 @@ def write_clip_report(folder: Path, store: Store, evaluation: Evaluation, recogn
     return [folder / "report.html", *figures]
 
 
-def _best_clips(store: Store, evaluation: Evaluation, queries: Sequence[str]) -> list[tuple[str, list[ShownClip]]]:
-    equal = [measured for measured in evaluation.measured if measured.scored.mode.fusion == "equal"]
-    scored = equal[-1].scored
-    ids = evaluation.dataset.split(evaluation.split).ids[scored.rows.numpy()]
-    names = evaluation.dataset.classes.names
-    lists = top_retrieved(scored.scores, scored.labels, ids, names, queries, PER_QUERY)
+def _shown(store: Store, clips: Sequence[tuple[str, str, bool]]) -> list[ShownClip]:
     row_of = {clip: row for row, clip in enumerate(store.clips["id"])}
 
     def picture(clip: str) -> UInt8[np.ndarray, "s s 3"] | None:
@@ -74,8 +71,7 @@ def _best_clips(store: Store, evaluation: Evaluation, queries: Sequence[str]) ->
         span = Span(store.clips["start"][row], store.clips["end"][row])
         return _picture(store.file(row), span)
 
-    shown = [[ShownClip(picture(clip), label, right) for clip, label, right in clips] for clips in lists]
-    return list(zip(queries, shown, strict=True))
+    return [ShownClip(picture(clip), label, right) for clip, label, right in clips]
 
 
 def _picture(path: Path, span: Span) -> UInt8[np.ndarray, "s s 3"] | None:

@@ -127,20 +127,20 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     if cells_of(text) <= width:
         return [text]
     lines, line = list[str](), ""
-    for word in text.split():
+    for word in text.split(" "):  # two blanks stay two
         joined = f"{line} {word}" if line.strip() else f"{line}{word}"
         if cells_of(joined) <= width:
             line = joined
             continue
         if line.strip():
-            lines.append(line)
+            lines.append(line.rstrip())
             line = indent
         while cells_of(line + word) > width and len(word) > 1:
             piece = chop_cells(word, max(2, width - cells_of(line)))[0]
             lines.append(line + piece)
             line, word = indent, word[len(piece) :]
         line += word
-    return [*lines, line]
+    return [*lines, line.rstrip()]
 
 
 def as_typed(path: str | os.PathLike[str]) -> str:

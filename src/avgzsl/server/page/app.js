@@ -70,11 +70,12 @@ document.addEventListener("click", (event) => {
 addEventListener("popstate", draw);
 
 async function start() {
-  main.replaceChildren(waiting("Opening the archive …"));
+  const title = () => h("h1", { class: "unseen-text" }, "avgzsl");
+  main.replaceChildren(title(), waiting("Opening the archive …"));
   try {
     info = await call("info");
   } catch (error) {
-    main.replaceChildren(failed(error, start));
+    main.replaceChildren(title(), failed(error, start));
     return;
   }
   const labelled = info.classes.some((one) => one.clips);

@@ -2,7 +2,7 @@
 
 import { here } from "./address.js";
 import { figure, h } from "./dom.js";
-import { fill, nearView } from "./near_view.js";
+import { append, fill, framePlace } from "./near_view.js";
 import { frame } from "./player.js";
 import { box, showSelection } from "./selection.js";
 import { part, timeline } from "./timeline.js";
@@ -16,7 +16,7 @@ const UNLIKELY = "From here on clips are only the next nearest: the words fit th
 
 // `line` hits are likely to be what was asked for; those behind them stand below a line. Without one, or with 0, there is none.
 export function grid(hits, actions, line = null) {
-  const list = h("ul", { class: "grid", role: "list" });
+  const list = h("div", { class: "list" });
   showSelection(list);
   add(list, hits, actions, line);
   return list;
@@ -28,10 +28,10 @@ export function add(list, hits, actions, line = null) {
   const furthest = Math.max(...hits.map((hit) => hit.distance ?? 0), Number(list.style.getPropertyValue("--furthest")), 1e-9);
   list.style.setProperty("--furthest", furthest);
   const cards = hits.map((hit, i) => card(hit, before + i, actions));
-  list.append(...cards.map((one) => h("li", {}, one)));
+  append(list, cards);
   list.querySelector(".below")?.remove();
-  const below = line ? list.children[line] : null;
-  below?.before(h("li", { class: "below" }, h("strong", {}, "Below this line: probably not here"), h("p", {}, UNLIKELY)));
+  const below = line ? list.querySelectorAll(".card")[line] : null;
+  below?.parentElement.before(h("li", { class: "below" }, h("strong", {}, "Below this line: probably not here"), h("p", {}, UNLIKELY)));
   return cards;
 }
 
@@ -59,7 +59,7 @@ function card(hit, place, actions) {
   const element = h(
     "article",
     { class: "card", tabindex: -1, "aria-label": `${place + 1}. ${name}` },
-    nearView(() => frame(clip)),
+    framePlace(() => frame(clip)),
     h(
       "div",
       { class: "about" },

@@ -5,7 +5,8 @@ import { like } from "./address.js";
 import { call } from "./api.js";
 import { count, h, s, tell } from "./dom.js";
 import { add, grid, mark } from "./hits.js";
-import { chart, COLOURS, SHAPES } from "./map_canvas.js";
+import { chart } from "./map_canvas.js";
+import { COLOURS, SHAPES } from "./map_dots.js";
 import { moves } from "./map_moves.js";
 import { middles } from "./map_points.js";
 import { pager } from "./more.js";
@@ -86,7 +87,7 @@ function byLabel(found, clips) {
 }
 
 const NAMED_BY = {
-  classes: "they have the names of the classes that fit them best, which nobody gave to these clips.",
+  classes: "they have the names of the classes that fit them best. These are guesses.",
   phrases: "they have the names of everyday phrases that fit them best. These are guesses.",
 };
 

@@ -1,11 +1,10 @@
 // The map as it is drawn: dots, stars of class names, and names that cover nothing of each other. A frame draws at most
 // MOST dots, however many clips there are, and one frame is drawn for all moves since the last.
 
+import { inkwell, sheetOf } from "./map_dots.js";
 import { FINEST, finder, levels } from "./map_points.js";
 
-export const COLOURS = 12;
-export const STAR = "M0-15l4.100 10 10.600.8-8.100 6.900 2.600 10.400L0 7.200-9.200 13.100l2.600-10.400-8.100-6.900 10.600-.8z";
-export const SHAPES = ["M6 0A6 6 0 1 1-6 0A6 6 0 1 1 6 0z", "M-5.500-5.500h11v11h-11z", "M0-7l7 12h-14z", "M0-7.500l7.500 7.500-7.500 7.500-7.500-7.500z"];
+const STAR = "M0-15l4.100 10 10.600.8-8.100 6.900 2.600 10.400L0 7.200-9.200 13.100l2.600-10.400-8.100-6.900 10.600-.8z";
 const MOST = 15_000;
 const PAD = 40;
 const DEEPEST = 60;
@@ -17,7 +16,8 @@ export function chart(canvas, { x, y }) {
   const find = finder(x, y);
   const state = { k: 1, tx: 0, ty: 0, width: 1, height: 1, sharp: 1, waits: false, current: -1, chosen: null, cross: false };
   let look = { group: [], names: [], stars: [] };
-  let marks = null; // the dots of each tint and shape, drawn once
+  let marks = null; // colours and dots, made once for a size
+  let sheet = null;
 
   const across = (px) => (PAD + px * (state.width - 2 * PAD)) * state.k + state.tx;
   const down = (py) => (PAD + py * (state.height - 2 * PAD)) * state.k + state.ty;
@@ -25,14 +25,16 @@ export function chart(canvas, { x, y }) {
 
   function draw() {
     state.waits = false;
+    if (!sheet) return;
     const { width, height, sharp, chosen } = state;
-    marks = sprites(marks, size() * sharp, canvas);
+    const scale = Math.max(1, Math.round(8 * size() * sharp)) / 8; // in steps, for new dots take a frame's time
+    if (marks?.scale !== scale) marks = inkwell(canvas, scale);
+    sheet.clear();
+    let drawn = dots(shown(), chosen === null ? marks.bright : marks.faint, (i) => chosen === null || look.group[i] !== chosen, MOST);
+    if (chosen !== null) drawn += dots(x.length, marks.bright, (i) => look.group[i] === chosen, MOST - drawn);
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    pen.globalAlpha = chosen === null ? 1 : 0.14;
-    let drawn = dots(shown(), chosen === null ? () => true : (i) => look.group[i] !== chosen, MOST);
-    pen.globalAlpha = 1;
-    if (chosen !== null) drawn += dots(x.length, (i) => look.group[i] === chosen, MOST - drawn);
+    pen.putImageData(sheet.image, 0, 0);
     pen.setTransform(sharp, 0, 0, sharp, 0, 0);
     ring();
     for (const one of look.stars) star(one);
@@ -49,7 +51,7 @@ export function chart(canvas, { x, y }) {
     return upTo[Math.max(0, Math.min(level, FINEST + 1))];
   }
 
-  function dots(end, wanted, most) {
+  function dots(end, kind, wanted, most) {
     const { sharp } = state;
     const [right, bottom] = [canvas.width + 9, canvas.height + 9];
     let drawn = 0;
@@ -58,7 +60,7 @@ export function chart(canvas, { x, y }) {
       const px = (across(x[i]) * sharp) | 0;
       const py = (down(y[i]) * sharp) | 0;
       if (px < -9 || py < -9 || px > right || py > bottom || !wanted(i)) continue;
-      marks.stamp(pen, look.group[i], px, py);
+      sheet.put(kind, look.group[i], px, py);
       drawn++;
     }
     return drawn;
@@ -165,6 +167,7 @@ export function chart(canvas, { x, y }) {
       Object.assign(state, { width, height, sharp: Math.min(devicePixelRatio || 1, 2) });
       canvas.width = Math.round(width * state.sharp);
       canvas.height = Math.round(height * state.sharp);
+      sheet = sheetOf(canvas.width, canvas.height);
       settle();
     },
     // `group` says which group each point is of, -1 for none; `names` and `stars` stand at their x and y.
@@ -192,30 +195,4 @@ export function chart(canvas, { x, y }) {
     middle: () => [state.width / 2, state.height / 2],
     placeOf: (i) => [across(x[i]), down(y[i])],
   };
-}
-
-// One picture with the dot of each tint and shape, in the colours of the page as it is now; the last is of no group.
-function sprites(known, scale, canvas) {
-  if (known && Math.abs(known.scale - scale) < 0.02) return known;
-  const style = getComputedStyle(canvas);
-  const colours = [...Array(COLOURS).keys(), "none"].map((one) => style.getPropertyValue(`--tint-${one}`).trim());
-  const [ink, surface] = ["--ink", "--surface"].map((one) => style.getPropertyValue(one).trim());
-  const cell = 2 * Math.ceil(8 * scale + 1);
-  const none = COLOURS * SHAPES.length;
-  const sheet = Object.assign(document.createElement("canvas"), { width: cell * (none + 1), height: cell });
-  const pen = sheet.getContext("2d");
-  for (let i = 0; i <= none; i++) {
-    pen.setTransform(scale, 0, 0, scale, cell * (i + 0.5), cell / 2);
-    const path = new Path2D(SHAPES[i === none ? 0 : Math.floor(i / COLOURS)]);
-    pen.fillStyle = colours[i === none ? COLOURS : i % COLOURS];
-    pen.strokeStyle = surface;
-    pen.lineWidth = Math.min(1.5, scale);
-    pen.globalAlpha = 0.85;
-    pen.fill(path);
-    pen.globalAlpha = 1;
-    pen.stroke(path);
-  }
-  const stamp = (on, group, px, py) =>
-    on.drawImage(sheet, cell * (group < 0 ? none : group % none), 0, cell, cell, px - cell / 2, py - cell / 2, cell, cell);
-  return { scale, colours, ink, surface, font: style.fontFamily, stamp };
 }

@@ -49,6 +49,7 @@ export function selectionBar() {
     const { length } = selected();
     many.textContent = `${count(length, "clip")} selected`;
     bar.hidden = !length;
+    document.documentElement.classList.toggle("selecting", length > 0);
     if (!length) wrong.textContent = "";
   }
 
