@@ -66,6 +66,9 @@ ASKED = {
     "rare split": ("/v1/clips", {"where": "split = other"}),
     "condition again": ("/v1/clips", {"where": "id != x"}),
     "search with a condition again": ("/v1/search", {"q": SEEN[0], "where": "id != x"}),
+    "facets again": ("/v1/facets", {}),
+    "list by name again": ("/v1/clips", {"sort": "name", "descending": True}),
+    "one clip": ("/v1/clips/one", {"id": "clip-7"}),
     "map": ("/v1/map", {"most": 16}),
 }
 

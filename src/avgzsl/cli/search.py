@@ -44,8 +44,10 @@ def search(
         bool,
         typer.Option("--only-likely", help="Only clips that the words probably fit; exit code 3 where there is none."),
     ] = False,
-    csv: Annotated[Path | None, typer.Option(help="Write what is shown as a table to this new file, too.")] = None,
-    m3u: Annotated[Path | None, typer.Option(help="… as a playlist, which plays each clip's own seconds.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write what is shown to this new file, as a table.")] = None,
+    m3u: Annotated[
+        Path | None, typer.Option(help="Write it as a playlist, which plays each clip's own seconds.")
+    ] = None,
     cut: Annotated[
         Path | None, typer.Option(help="Cut the clips out of their files, into this new folder (mp4, flac).")
     ] = None,
