@@ -12,7 +12,8 @@ MODELS ?= ../shared/models
 
 SENTENCES ?= ../shared/data/descriptions/realset.csv
 
-.PHONY: demo app test races smoke check pins bench gpu real realclips tune results clean
+.PHONY: demo app test races smoke check lint types layers dockerfile wheel dist weigh programs hooks pins bench gpu real \
+	realclips tune results docs docs-links clean
 
 demo: $(STAMP)
 	rm -rf out/demo
@@ -36,13 +37,51 @@ races: $(STAMP)
 smoke: $(STAMP)
 	sh tools/smoke.sh $(VENV) $(VENV)-smoke
 
-check: $(STAMP)
+check: lint types layers dockerfile wheel
+
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python tools/check_plugins.py
+
+layers: $(STAMP)
 	$(BIN)/lint-imports
-	sh tools/check-wheel.sh $(BIN)/python
+
+dockerfile: $(STAMP)
+	$(BIN)/hadolint Dockerfile
+
+# the core alone, as a user installs it, the whole way; it needs a Python and a shell, and none of the tools of `dev`
+wheel:
+	sh tools/check-wheel.sh $(PYTHON)
+
+# wheel and source distribution as they would be published, into dist
+dist: $(STAMP)
+	sh tools/check-dist.sh $(BIN)/python
+
+# what the core weighs, and what each extra adds: minutes, and every library is fetched
+weigh: $(STAMP)
+	$(BIN)/python -m tools.weigh --python $(PYTHON) --document docs/libraries.md
+
+# what the tests use besides Python, from Debian's packages, where it is lacking
+programs:
+	sh tools/programs.sh
+
+# the quick part of `make check` before each commit
+hooks: $(STAMP)
+	$(BIN)/pre-commit install
+
+# the site: no warning, each link within it leads somewhere, and nothing is asked of a network
+SPHINX = $(BIN)/python -m sphinx -W --keep-going -n -q -d out/docs-trees
+docs: $(STAMP)
+	$(SPHINX) -b html docs out/docs
+	@echo "out/docs/index.html"
+
+# links to elsewhere, on a machine with a network
+docs-links: $(STAMP)
+	$(SPHINX) -b linkcheck -D nb_execution_mode=off -D suppress_warnings=myst-nb.lexer docs out/docs-links
 
 # the newest versions of all that is installed, but of torch, into constraints.txt
 pins:
@@ -93,9 +132,9 @@ results: $(STAMP)
 	$(BIN)/python -m benchmarks.results out/realclips/store $(RESULTS) --calibrations val --seeds 1 --only-sentences val --models $(MODELS) --mark realclips
 	$(BIN)/python -m benchmarks.own $(REAL) --descriptions $(SENTENCES) --document docs/results.md
 
-# the table of the README on real features: five class splits, three seeds, controls
+# AVGZSLNet on real features, of which the README shows some rows: five class splits, three seeds, controls
 real: $(STAMP)
-	$(BIN)/python -m benchmarks.realset $(REAL) --document README.md
+	$(BIN)/python -m benchmarks.realset $(REAL) --document docs/real-set.md
 
 # real clips the whole way, trained and not: the tables of docs/real-clips.md
 realclips: $(STAMP)

@@ -180,7 +180,7 @@ def extracted(clips: Path, names: Iterable[str], store: Path) -> Found:
     features = [opened.feature(modality) for modality in MODALITIES]
     rows = {
         name: tuple(b"" if one is None else one[place].tobytes() for one in features)
-        for place, name in enumerate(opened.clips["path"].to_pylist())
+        for place, name in enumerate(opened.clips["path"])
     }
     return Found(rows, reasons, None)
 

@@ -47,7 +47,7 @@ def found_by(work: Path, seed: int, backbone: str, method: str) -> Found:
     shutil.rmtree(folder, ignore_errors=True)
     run = train(store.folder, method, preset=METHODS[method], out=folder / "run", seed=seed)
     index(run, store.folder, folder / "index", engine="memory")
-    rows = zip(store.clips["label"].to_pylist(), store.clips["seen"].to_pylist(), strict=True)
+    rows = zip(store.clips["label"], store.clips["seen"], strict=True)
     seen = dict(sorted(rows))
     return find(open_searcher(folder / "index"), list(seen), [name for name, one in seen.items() if not one])
 

@@ -87,7 +87,7 @@ def tag(store: Store, models: Path, encoder: TextEncoder) -> dict[Modality, Tagg
         tagger = backbones.load_tagger(record.spec, modality, models=models)
         if tagger is None or features is None:
             raise ValueError(f"{store.folder}: its {modality} is of {record.spec}, which has no labels")
-        has = torch.tensor(store.clips[f"has_{modality}"].to_pylist())
+        has = torch.tensor(store.clips[f"has_{modality}"])
         roots = clip_roots(tagger.probabilities(torch.tensor(features)))
         tagged[modality] = Tagged(roots, has, encode_labels(tagger.labels, encoder))
     return tagged
@@ -172,7 +172,7 @@ def main() -> None:
     stores = {name: make_store(options.clips, options.models, options.work, *pair) for name, pair in TAGGERS.items()}
     tagged = {name: tag(store, options.models, encoder) for name, store in stores.items()}
     # the order of the rows is that of the manifest, the same in both stores
-    of_clips = next(iter(stores.values())).clips["label"].to_pylist()
+    of_clips = next(iter(stores.values())).clips["label"]
     names = sorted(set(of_clips))
     labels = torch.tensor([names.index(label) for label in of_clips])
     found = {name: search(names, clips, encoder) for name, clips in tagged.items()}

@@ -53,7 +53,7 @@ def agreement(store: Path, features: Path) -> str:
     """How near our rows are to those of the same recordings in `features`, which other code made; in Markdown."""
     ours, published = open_store(store), open_dataset(features).splits.values()
     ids = np.concatenate([clips.ids for clips in published]).tolist()
-    own = torch.tensor([ids.index(name) for name in ours.clips["realset_id"].to_pylist()])
+    own = torch.tensor([ids.index(name) for name in ours.clips["realset_id"]])
     lines = [
         "| modality | cosine with the own row, median | lowest | with the nearest other, median | own row is nearest |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -1,6 +1,6 @@
-"""AVGZSLNet on real features, with its controls: the table of the README.
+"""AVGZSLNet on real features, with its controls: the table of docs/real-set.md.
 
-    python -m benchmarks.realset DATA --document README.md
+    python -m benchmarks.realset DATA --document docs/real-set.md
 
 Five class splits x three seeds; calibration `val`; every setting chosen on validation clips alone. Controls: word
 vectors permuted among the classes (ZSL must fall to chance), and a linear least-squares map, its ridge and similarity

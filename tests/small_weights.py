@@ -43,9 +43,9 @@ def save_clip_tokenizer(folder):
     transformers.CLIPTokenizer(vocab=ids, merges=[]).save_pretrained(folder)
 
 
-def save_clip(folder, processor=None):
+def save_clip(folder, processor=None, longest=30):
     config = transformers.CLIPConfig(
-        text_config=CLIP_TEXT,
+        text_config=CLIP_TEXT | {"max_position_embeddings": longest},
         vision_config={**SMALL, "image_size": 32, "patch_size": 8},
         projection_dim=24,
     )
@@ -92,13 +92,13 @@ def save_clap_tokenizer(folder):
     transformers.RobertaTokenizer(vocab=ids, merges=[]).save_pretrained(folder)
 
 
-def save_clap(folder, fused=False):
+def save_clap(folder, fused=False, longest=30):
     sound = {
         **{"spec_size": 64, "num_mel_bins": 16, "patch_size": 4, "patch_stride": [4, 4], "patch_embeds_hidden_size": 8},
         **{"depths": [1, 1], "num_attention_heads": [2, 2], "hidden_size": 16, "window_size": 4, "num_classes": 3},
         **{"enable_fusion": fused, "enable_patch_layer_norm": True, "fusion_type": None},
     }
-    read = {"vocab_size": len(CLAP_WORDS), "max_position_embeddings": 30, "pad_token_id": 1}
+    read = {"vocab_size": len(CLAP_WORDS), "max_position_embeddings": longest, "pad_token_id": 1}
     config = transformers.ClapConfig(text_config={**SMALL, **read}, audio_config=sound, projection_dim=24)
     seeded(lambda: transformers.ClapModel(config)).save_pretrained(folder)
     save_clap_tokenizer(folder)

@@ -42,7 +42,7 @@ def extracted(clips: Path, out: Path, *options: str) -> tuple[dict[str, dict], d
     failed = {row["path"]: row["reason"] for row in csv.DictReader(lines)}
     if not (out / "store.json").is_file():
         return {}, failed
-    return {row["path"]: row for row in open_store(out).clips.to_pylist()}, failed
+    return {row["path"]: row for row in open_store(out).clips.rows()}, failed
 
 
 def test_eight_channels(tmp_path):

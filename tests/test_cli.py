@@ -12,6 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from avgzsl import cli
+from avgzsl.errors import ConfigError
 
 COMMANDS = tuple(get_command(cli.app).commands)
 FEW = ["epochs=4", "batch_size=512", "milestones=2,3", "attention_epochs=1"]
@@ -100,8 +101,8 @@ def test_train_writes_a_run_and_its_evaluation(run):
         f"test-val/per-class-{mode}.png" for mode in modes
     ]
     assert written == {
-        "classes.safetensors", "config.json", "history.jsonl", "model.safetensors", "recognition.json", "results.json",
-        *each,
+        "README.md", "classes.safetensors", "config.json", "history.jsonl", "model.safetensors", "recognition.json",
+        "results.json", *each,
     }  # fmt: skip
     assert list((run / "tensorboard").glob("*tfevents*"))
 
@@ -122,11 +123,21 @@ def test_results_are_one_object_of_rows_and_provenance(run):
 
 def test_evaluate_with_a_stretch_tells_it_apart(run, tmp_path):
     file = tmp_path / "results.json"
-    code, printed = avgzsl("evaluate", run, "--modality", "video", "--stretch", "--out", tmp_path, "--json", file)
+    forms = ["--figures", "svg", "--figures", "pdf"]
+    code, printed = avgzsl(
+        "evaluate", run, "--modality", "video", "--stretch", "--out", tmp_path, "--json", file, *forms
+    )
     assert code == 0 and "(stretch " in printed and "(corrected)" in printed
     rows = json.loads(file.read_text())["results"]
     assert [row["stretch"] is None for row in rows] == [True, True, True, False]
-    assert {"predictions-video.csv", "predictions-video-stretched.csv"} <= {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {
+        "predictions-video.csv",
+        "predictions-video-stretched.csv",
+        "per-class-video.svg",
+        "seen-unseen.pdf",
+    } <= names
+    assert not any(name.endswith(".png") for name in names)
 
 
 def test_evaluate_options(run, tmp_path):
@@ -207,3 +218,9 @@ def _short_training(*arguments, **options):
     if len(arguments) > 1:  # another method than AVGZSLNet
         return train(*arguments, **options)
     return train(*arguments, **options, settings={"epochs": 2, "batch_size": 512, "attention_epochs": 1})
+
+
+def test_a_form_of_figures_that_there_is_none_of_is_refused_before_anything_is_written(run, tmp_path):
+    with pytest.raises(ConfigError, match="'gif'; there are: pdf, png, svg"):
+        avgzsl("evaluate", run, "--modality", "video", "--figures", "gif", "--out", tmp_path / "new")
+    assert not (tmp_path / "new").exists()

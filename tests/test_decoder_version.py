@@ -58,7 +58,7 @@ def test_a_new_store_says_its_version_and_goes_on(store, root):
 def test_a_store_of_another_version_opens_and_is_not_added_to(store, root, version):
     age(store, version)
     assert open_store(store).record.decoder == (version or 0)
-    before = {name: (store / name).read_bytes() for name in ("store.json", "clips.parquet", "audio.npy", "video.npy")}
+    before = {name: (store / name).read_bytes() for name in ("store.json", "clips.jsonl", "audio.npy", "video.npy")}
     with pytest.raises(RunError, match=rf"version {version or 0} .* version {DECODER}, .*`avgzsl extract` .*--out NEW"):
         extract(root, store, **OPTIONS)
     assert {name: (store / name).read_bytes() for name in before} == before

@@ -1,32 +1,51 @@
-"""The documents say what is there."""
+"""The documents say what is there. The shell of the tutorials is run by `test_tutorials`."""
 
 import ast
 import importlib
 import re
 import shlex
+import shutil
+import subprocess
+import unicodedata
 from pathlib import Path
 
 import pytest
+from tools.reference import http, pages
+from tools.reference.commands import commands
+from tools.reference.environment import OTHERS, environment
 from typer.main import get_command
 
 import avgzsl
 from avgzsl import cli
+from avgzsl.archive import clip_table, collection, embeddings, index_record, recall_record, standard_record
+from avgzsl.archive.writer import LOCK
+from avgzsl.experiments import calibration, run, run_record
+from avgzsl.experiments.baselines import BASELINES
 from avgzsl.methods import build, parse_override
+from avgzsl.recognition import encoders
+from avgzsl.server.settings import PREFIX
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
-LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line.startswith("avgzsl ")]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 
-def test_every_command_is_in_the_readme():
-    group = get_command(cli.app)
-    for name in group.commands:
+def blocks(kind: str) -> list[str]:
+    """The blocks of a language, of all pages."""
+    return [block for page in PAGES for block in re.findall(rf"^```{kind}\n(.*?)^```", page.read_text(), re.M | re.S)]
+
+
+LINES = sorted({line for block in blocks("sh") for line in block.splitlines() if line.startswith("avgzsl ")})
+
+
+def test_every_command_is_printed_somewhere():
+    for name in get_command(cli.app).commands:
         assert any(line.split()[1] == name for line in LINES) or name == "demo", name
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_every_command_line_of_the_readme_parses(line):
+def test_every_command_line_parses(line):
     words = shlex.split(line)[1:]
     command = get_command(cli.app).commands[words[0]]
     with command.make_context(words[0], words[1:]) as context:
@@ -44,8 +63,8 @@ LISTINGS = {
 }
 
 
-def test_every_command_is_a_call_in_the_readmes_python():
-    python = next(block for kind, block in BLOCKS if kind == "python")
+def test_every_command_is_a_call_in_python():
+    (python,) = re.findall(r"```python\n(.*?)```", (DOCS / "how-to" / "python.md").read_text(), re.S)
     assert python.startswith("import avgzsl\n")
     calls = set(re.findall(r"\b(avgzsl|run)\.(\w+)\(", python))
     for command in get_command(cli.app).commands:
@@ -55,23 +74,27 @@ def test_every_command_is_a_call_in_the_readmes_python():
         assert callable(getattr(avgzsl if owner == "avgzsl" else avgzsl.Run, name))
 
 
+def test_the_readme_is_one_screen_with_rows_of_the_whole_table():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 100
+    rows = [line for line in lines if " ± " in line and line.startswith("| ")]
+    assert rows and set(rows) <= set((DOCS / "real-set.md").read_text().splitlines())
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
 def test_every_benchmark_needs_what_is_installed_alone(path):
     importlib.import_module(f"benchmarks.{path.stem}")
 
 
 def test_every_make_target_named_in_the_documents_exists():
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
-    named = {
-        name
-        for file in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
-        for name in re.findall(r"(?:^    |`|^)make (\w+)", file.read_text(), re.M)
-    }
-    assert named <= targets
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    for page in PAGES:
+        for names in re.findall(r"(?:^    |`|^)make ([a-z][a-z -]*[a-z])", page.read_text(), re.M):
+            assert set(names.split("  ")[0].split()) <= targets, f"{page.name}: make {names}"
 
 
 def test_every_test_that_the_documents_name_exists():
-    for file in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for file in PAGES:
         for path, name in re.findall(r"`(tests/\w+\.py)(?:::(\w+))?`", file.read_text()):
             assert (ROOT / path).is_file(), f"{file.name}: {path}"
             there = {
@@ -82,10 +105,33 @@ def test_every_test_that_the_documents_name_exists():
             assert not name or name in there, f"{file.name}: {path}::{name}"
 
 
-def test_links_lead_somewhere():
-    for file in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text()):
-            assert (file.parent / target).exists(), f"{file.name}: {target}"
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s:]+)\)", without_code(page)):
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        if path in MADE:
+            continue
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+MADE = {"genindex.html"}  # pages that the build adds
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(), flags=re.M | re.S)
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as links to them are written."""
+    headings = re.findall(r"^#+ +(.*)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.M)
+    return {slug(heading) for heading in headings}
+
+
+def slug(heading: str) -> str:
+    plain = unicodedata.normalize("NFC", heading.strip().lower())
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
 
 
 def test_modules_in_the_architecture_are_the_modules_there_are():
@@ -96,3 +142,84 @@ def test_modules_in_the_architecture_are_the_modules_there_are():
         "types",
     }
     assert there <= named
+
+
+def test_every_public_name_is_in_the_reference_once():
+    page = (DOCS / "reference" / "python.md").read_text()
+    assert sorted(re.findall(r"^\.\. auto\w+:: avgzsl\.(\w+)$", page, re.M)) == sorted(avgzsl.__all__)
+
+
+def test_every_variable_of_the_environment_is_in_the_reference():
+    own = {
+        name
+        for path in (ROOT / "src").rglob("*.py")
+        for name in re.findall(r"\bAVGZSL_[A-Z][A-Z_]*[A-Z]\b", path.read_text())
+        if not name.startswith(PREFIX)
+    }
+    assert own == {name for name in OTHERS if name.startswith("AVGZSL_") and not name.startswith(PREFIX)}
+    others = ", ".join(name for name in OTHERS if not name.startswith("AVGZSL_")) + " ".join(OTHERS.values())
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    cards = "".join(path.read_text() for path in (ROOT / "src").rglob("*.yaml"))
+    read_by_libraries = {"FORWARDED_ALLOW_IPS"}
+    for name in set(re.findall(r"\b[A-Z][A-Z_]{5,}\b", others)) - set(OTHERS) - read_by_libraries:
+        assert name in source or name in cards, name
+    assert f"| `{PREFIX}TOKEN` | none | " in environment()
+
+
+def test_commands_are_in_the_reference_as_their_help_says_it():
+    made = commands()
+    for name in get_command(cli.app).commands:
+        assert f"## `avgzsl {name}`" in made
+    assert "--only-likely" in made and "\x1b" not in made
+
+
+def test_routes_and_answers_are_in_the_reference_as_the_api_describes_them():
+    made = f"{http.routes()}\n\n{http.answers()}"
+    paths = http.document()["paths"]
+    assert "/v1/search" in paths
+    for path, ways in paths.items():
+        for way in ways:
+            assert f"### `{way.upper()} {path}`" in made
+    linked = set(re.findall(r"\]\(#(\w+)\)", made))
+    assert linked <= {name.lower() for name in re.findall(r"^### (\w+)$", made, re.M)}
+    assert "| `k` | integer | How many hits. (at least 1; at most 200; default 24) |" in made
+
+
+def test_files_and_their_formats_are_those_of_the_code():
+    page = (DOCS / "reference" / "files.md").read_text()
+    formats = {
+        run_record.CONFIG: run_record.FORMAT,
+        calibration.RECOGNITION: calibration.FORMAT,
+        index_record.RECORD: index_record.FORMAT,
+        standard_record.STANDARD: standard_record.FORMAT,
+        recall_record.RECALL: recall_record.FORMAT,
+    }
+    for name, number in formats.items():
+        assert f"| `{name}` (format {number}) |" in page, name
+    files = [run.CLASSES, run.MODEL, run.HISTORY, run.RESULTS, BASELINES, clip_table.FILE, embeddings.FILE, LOCK]
+    folders = [collection.RUN, collection.ENGINE, collection.STORES, encoders.CARDS, encoders.WEIGHTS]
+    for name in (*files, *(f"{folder}/" for folder in folders)):
+        assert f"`{name}`" in page, name
+
+
+def test_every_mark_in_the_documents_is_made():
+    named = {
+        name for page in DOCS.rglob("*.md") for name in re.findall(r"^<!-- made: (\S+) -->$", page.read_text(), re.M)
+    }
+    assert named == set(pages.PARTS)
+
+
+def test_nginx_takes_its_file(tmp_path):
+    nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    if nginx is None:
+        pytest.skip("nginx is not installed: its file is not checked")
+    text = (DOCS / "how-to" / "nginx.conf").read_text()
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=here -days 1 -keyout {key} -out {certificate}"
+    subprocess.run(words.split(), check=True, capture_output=True)
+    text = re.sub(r"/etc/ssl/\S+/fullchain.pem", str(certificate), re.sub(r"/etc/ssl/\S+/privkey.pem", str(key), text))
+    file = tmp_path / "nginx.conf"
+    logs = f"pid {tmp_path}/pid; error_log {tmp_path}/errors;"
+    file.write_text(f"{logs} events {{ }} http {{ access_log {tmp_path}/log; {text} }}")
+    done = subprocess.run([nginx, "-t", "-p", tmp_path, "-c", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

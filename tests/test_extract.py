@@ -33,7 +33,7 @@ from tests.small_clips import CLASSES, write_clip, write_clips, write_wav
 
 COUNTING, SOUND = EncoderChoice(audio="counting"), EncoderChoice(audio="descriptors")
 BOTH = EncoderChoice(audio="descriptors", video="descriptors")
-ARRAYS = ("audio.npy", "video.npy", "clips.parquet", "store.json")
+ARRAYS = ("audio.npy", "video.npy", "clips.jsonl", "store.json")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def counting(monkeypatch) -> Counting:
 
 
 def rows(result: Extraction) -> list[dict]:
-    return result.store.clips.to_pylist()
+    return list(result.store.clips.rows())
 
 
 def test_features_are_those_of_a_direct_call(root, tmp_path):
@@ -115,7 +115,7 @@ def test_names_of_folders_are_labels_where_that_is_asked_for_alone(root, tmp_pat
 def test_a_second_run_repeats_nothing_and_changes_no_byte(root, tmp_path, counting):
     out = tmp_path / "store"
     first = extract(root, out, encoders=COUNTING, workers=1, batch=4)
-    before = {name: (out / name).read_bytes() for name in ("audio.npy", "clips.parquet", "store.json")}
+    before = {name: (out / name).read_bytes() for name in ("audio.npy", "clips.jsonl", "store.json")}
     assert (first.extracted, sorted(counting.batches)) == (9, [1, 4, 4])
     steps = []
     again = extract(root, out, encoders=COUNTING, workers=1, batch=4, progress=steps.append)

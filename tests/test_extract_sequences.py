@@ -27,7 +27,7 @@ from tests.small_weights import weights
 
 RATE, WINDOW = 8000, 800
 TENTHS = EncoderChoice(audio="tenths")
-MEANS = ("audio.npy", "clips.parquet")
+MEANS = ("audio.npy", "clips.jsonl")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -78,7 +78,7 @@ def run(root: Path, out: Path, **options: object) -> Extraction:
 def test_steps_and_times_are_those_of_a_direct_call(made: Path, tmp_path: Path, tenths: Tenths) -> None:
     store = run(made, tmp_path / "store").store
     flat, place = store.sequences["audio"], 0
-    for row, path in enumerate(store.clips["path"].to_pylist()):
+    for row, path in enumerate(store.clips["path"]):
         wave = decode(made / path, sound=SoundNeeds(RATE)).waveform
         assert wave is not None
         for start in range(0, len(wave), WINDOW):
@@ -166,7 +166,7 @@ def test_networks_fed_by_the_decoding_process_say_when_each_window_is(tmp_path: 
     for modality, net in nets.items():
         assert np.array_equal(kept.feature(modality), plain.feature(modality))
         flat = kept.sequences[modality]
-        for row, path in enumerate(kept.clips["path"].to_pylist()):
+        for row, path in enumerate(kept.clips["path"]):
             clip = decode(root / path, frames=nets["video"].needs, sound=nets["audio"].needs)
             content = clip.waveform if modality == "audio" else clip.frames
             inputs = net.prepare(content)

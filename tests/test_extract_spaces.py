@@ -48,7 +48,7 @@ def made(root, tmp_path_factory):
 def test_rows_are_those_of_a_direct_call_and_have_unit_length(root, made):
     assert len(made.store) == 8 and not made.failures
     nets = {m: backbones.load(getattr(choice(), m), m, device="cpu") for m in ("audio", "video")}
-    for number, row in enumerate(made.store.clips.to_pylist()):
+    for number, row in enumerate(made.store.clips.rows()):
         clip = decode(root / row["path"], frames=nets["video"].needs, sound=nets["audio"].needs)
         for modality, content in (("audio", clip.waveform), ("video", clip.frames)):
             given = made.store.feature(modality)[number]

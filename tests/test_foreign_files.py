@@ -150,7 +150,7 @@ def test_only_plain_files_make_a_run(copy, name, make_strange):
 
 
 @pytest.mark.parametrize("make_strange", STRANGE)
-@pytest.mark.parametrize("name", ["store.json", "clips.parquet", "audio.npy", "text.npy", "splits/one.json"])
+@pytest.mark.parametrize("name", ["store.json", "clips.jsonl", "audio.npy", "text.npy", "splits/one.json"])
 def test_only_plain_files_make_a_store(name, make_strange, tmp_path):
     path = make(tmp_path / "store") / name
     path.unlink()

@@ -453,7 +453,7 @@ def test_index_of_features_and_what_changed_in_them(data, run, tmp_path):
     write_file(file, values, ids)
     assert (index_add(folder, copy, split="test").added) == 1
     info = index_info(folder).json()
-    expected = {"clips": 25, "labels": 5, "removed_but_not_purged": 1, "waiting_for_the_engine": 0, "engine": "lancedb"}
+    expected = {"clips": 25, "labels": 5, "removed_but_not_purged": 1, "waiting_for_the_engine": 0, "engine": "memory"}
     assert {name: info[name] for name in expected} == expected
     assert index_verify(folder).rows() == []
     assert index_remove(folder, [ids[0]], purge=True) == Removed(1, 2)

@@ -71,7 +71,7 @@ def read_all(folder: Path) -> dict[str, object]:
         with Decoders(1) as decoders:
             archive = open_archive(place, decoders, True)
             told[name].append([hit.clip.id for hit in archive.search(Search(HitChoice(3, None, None), "bell")).hits])
-    for name, call in (("run", evaluate), ("store", lambda run: open_store(folder / "store").clips.num_rows)):
+    for name, call in (("run", evaluate), ("store", lambda run: len(open_store(folder / "store")))):
         found = call(folder / "run")
         told[name] = found if name == "store" else found.results
     told["command"] = CliRunner().invoke(cli.app, ["evaluate", str(folder / "run")]).exit_code

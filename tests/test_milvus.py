@@ -39,3 +39,18 @@ def test_a_server_that_is_not_there_is_told_and_no_token(tmp_path, monkeypatch, 
 def test_what_is_no_address_of_it_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no address of a Milvus server"):
         open_engine("milvus", tmp_path, "some", 5, "tcp://localhost:19530")
+
+
+def test_an_idle_connection_is_left_in_peace(milvus_url, tmp_path, monkeypatch):
+    grpc = pytest.importorskip("grpc")
+    asked, connect = [], grpc.insecure_channel
+    monkeypatch.setattr(
+        grpc, "insecure_channel", lambda *a, **k: (asked.append(dict(k["options"])), connect(*a, **k))[1]
+    )
+    engine = open_engine("milvus", tmp_path, "some", 5, milvus_url)
+    engine.create()
+    drop("milvus", tmp_path, "some", milvus_url)
+    engine.close()
+    assert len(asked) == 2  # each has its own: none is closed under another
+    for options in asked:
+        assert not options["grpc.keepalive_permit_without_calls"] and options["grpc.keepalive_time_ms"] > 10**8

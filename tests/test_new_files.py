@@ -27,7 +27,7 @@ def no_hash(file: Path) -> str:
 
 
 def hashes(extraction) -> dict[str, str]:
-    return {row["id"]: row["sha256"] for row in extraction.store.clips.to_pylist()}
+    return {row["id"]: row["sha256"] for row in extraction.store.clips.rows()}
 
 
 def true_hash(root: Path, name: str) -> str:

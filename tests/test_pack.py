@@ -198,6 +198,11 @@ def test_from_clips_to_a_packed_run_that_tells_their_licences(tmp_path):
     assert [encoder.spec for encoder in run.config.data.known_encoders] == [
         "descriptors", "descriptors", "hashed-words:64"
     ]  # fmt: skip
+    own = (tmp_path / "run" / "README.md").read_text()
+    assert "Licences of its clips: CC BY 4.0 (12); own work (6)." in own and "Not evaluated." in own
+    save_results(run.folder, evaluate(run))
+    own = (tmp_path / "run" / "README.md").read_text()
+    assert "Licences of its clips: CC BY 4.0 (12); own work (6)." in own and "| avgzslnet (w/ attn) | both |" in own
     pack(run.folder, tmp_path / "packed")
     assert "Licences of its clips: CC BY 4.0 (12); own work (6)." in (tmp_path / "packed" / "README.md").read_text()
     (result,) = predict(tmp_path / "packed", [tmp_path / "test-green-low.mp4"], ["green low", "purple high"])

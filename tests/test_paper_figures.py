@@ -1,5 +1,7 @@
 """The paper's Figures 5 to 7: what they show, against loops; that they are drawn whole, legible and repeatable."""
 
+import csv
+import io
 import itertools
 import math
 
@@ -14,6 +16,8 @@ from sklearn.manifold import TSNE
 
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
 from avgzsl.reports import cd_figure as cd
+from avgzsl.reports import plots
+from avgzsl.reports import rank_figure as pair
 from avgzsl.reports import retrieval_figure as ret
 from avgzsl.reports import tsne_figure as tsne
 from avgzsl.reports.significance import compare_methods
@@ -25,6 +29,13 @@ def comparison(k, n=33, spread=0.9):
     generator = torch.Generator().manual_seed(k)
     scores = torch.rand(n, k, generator=generator) + torch.linspace(spread, 0, k)
     return compare_methods(scores, [f"method {j} $_" for j in range(k)])
+
+
+def two(n=33):
+    generator = torch.Generator().manual_seed(n)
+    percent = 100 * torch.rand(n, 2, generator=generator)
+    percent[:2, 1] = percent[:2, 0]
+    return compare_methods(percent / 100, ["ours $_", "theirs"]), percent
 
 
 def panels(count=4, clips=20, seed=0):
@@ -53,6 +64,7 @@ DRAW = {
     "cd-2": lambda path: cd.cd_figure(path, comparison(2)),
     "cd-12": lambda path: cd.cd_figure(path, comparison(12)),
     "cd-few": lambda path: cd.cd_figure(path, comparison(2, n=3)),
+    "pair": lambda path: pair.rank_figure(path, *two()),
     "retrieval": lambda path: ret.retrieval_figure(path, NAMES[:2], columns(NAMES[:2])),
     "tsne": lambda path: tsne.tsne_figure(path, panels()),
 }
@@ -61,7 +73,7 @@ DRAW = {
 def drawn(monkeypatch, path, draw):
     """The figure, as it was handed over to be saved."""
     kept = []
-    for module in (cd, ret, tsne):
+    for module in (cd, pair, ret, tsne):
         inner = module.finish
         monkeypatch.setattr(
             module, "finish", lambda p, f, *a, _inner=inner, **k: (kept.append(f), _inner(p, f, *a, **k))
@@ -100,7 +112,7 @@ def test_a_figure_for_a_paper_has_no_title(tmp_path, monkeypatch, name):
     assert titled.get_suptitle() and not bare.get_suptitle()
 
 
-@pytest.mark.parametrize("name", ["cd-2", "cd-12", "cd-few", "retrieval"])
+@pytest.mark.parametrize("name", ["cd-2", "cd-12", "cd-few", "pair", "retrieval"])
 def test_no_two_texts_overlap_and_none_is_cut(tmp_path, monkeypatch, name):
     figure = drawn(monkeypatch, tmp_path / "f.png", DRAW[name])
     canvas = FigureCanvasAgg(figure)
@@ -119,21 +131,13 @@ def test_no_two_texts_overlap_and_none_is_cut(tmp_path, monkeypatch, name):
         assert across <= 1 or along <= 1, (one, other)
 
 
-def test_texts_stay_on_their_cards(tmp_path, monkeypatch):
-    figure = drawn(monkeypatch, tmp_path / "f.png", DRAW["retrieval"])
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    axes = figure.axes[0]
-    cards = [patch.get_window_extent() for patch in axes.patches if patch.get_width() == ret.CARD - ret.GAP]
-    assert len(cards) == 2 * 2 * 2 * 10
-    on_cards = [text for text in axes.texts if text.get_fontsize() < 9 or text.get_text() in "✓✗"]
-    assert len(on_cards) == 4 * len(cards)
-    assert any("WWWWWW" in text.get_text() for text in on_cards)
-    for text in on_cards:
-        box = text.get_window_extent(canvas.get_renderer())
-        card = next(card for card in cards if card.contains(*box.p0))
-        assert card.contains(*box.p1), text.get_text()
-        assert text.get_fontsize() > 4.5
+@pytest.mark.parametrize("name", DRAW)
+def test_a_figure_is_as_wide_as_a_page_and_its_letters_are_legible(tmp_path, monkeypatch, name):
+    figure = drawn(monkeypatch, tmp_path / "f.png", DRAW[name])
+    assert figure.get_figwidth() == plots.WIDTH == 6.3
+    FigureCanvasAgg(figure).draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    assert min(text.get_fontsize() for text in texts) >= plots.SMALL - 0.5
 
 
 def test_an_ending_that_is_no_figure_is_refused(tmp_path):
@@ -174,28 +178,34 @@ def test_a_query_that_is_no_class_is_answered_with_near_ones():
         ret.top_retrieved(torch.rand(3, 2), torch.tensor([0, 1, 1]), np.array(list("abc")), NAMES[:1], ["dog"])
 
 
-def test_cards_say_rank_class_id_and_right_or_wrong(tmp_path, monkeypatch):
+def test_lists_say_which_are_right_and_what_the_others_are(tmp_path, monkeypatch):
     monkeypatch.setitem(matplotlib.rcParams, "svg.fonttype", "none")  # text stays text
-    one = [("a1", "dog", True), ("a2", "bus", False)]
-    two = [("b1", "church-bell", False)]
+    one = [("a1", "dog", True), ("a2", "bus", False), ("a3", "church-bell", False), ("a4", "bus", False)]
+    two = [("=b1", "church-bell", False)]
     path = tmp_path / "f.svg"
-    ret.retrieval_figure(path, ["dog"], {"ours": {"audio": [one]}, "theirs": {"audio": [two]}}, "The title")
+    given = {"ours": {"audio": [one]}, "theirs": {"audio": [two]}}
+    ret.retrieval_figure(path, ["dog"], given, "The title")
     text = path.read_text()
-    for part in ("The title", "query: dog", "ours", "theirs", "audio: 1 of 2 right", "audio: 0 of 1 right", ">a1<",
-                 ">a2<", ">b1<", ">bus<", ">church-bell<", "of the class asked for", "of another class"):  # fmt: skip
+    for part in ("The title", "query: dog", "ours", "theirs", ">audio<", "1 of 4 right; else bus (2), church-bell",
+                 "0 of 1 right; else church-bell", "of the class asked for", "of another class"):  # fmt: skip
         assert part in text, part
-    assert text.count(">✓<") == 1 and text.count(">✗<") == 2
+    assert text.count(">✓<") == 1 and text.count(">✗<") == 4
     for fill, ink, _ in (ret.RIGHT, ret.WRONG):
         assert fill.lower() in text and ink.lower() in text
+    rows = list(csv.reader(io.StringIO(ret.retrieval_csv(["dog"], given))))
+    assert rows[1:3] == [
+        ["dog", "ours", "audio", "1", "a1", "dog", "yes"],
+        ["dog", "ours", "audio", "2", "a2", "bus", "no"],
+    ]
+    assert rows[-1] == ["dog", "theirs", "audio", "1", "'=b1", "church-bell", "no"]  # no formula for a spreadsheet
 
 
-def test_long_names_and_ids_are_shortened_where_it_hurts_least():
-    assert ret._two_lines("playing acoustic guitar") == "playing acoustic\nguitar"
-    assert ret._two_lines(" ".join(["word"] * 20)).count("\n") == 1
-    assert ret._two_lines(" ".join(["word"] * 20)).endswith("…")
-    short = ret._shortened("-0DdlOuIFUI_" + "x" * 40 + "_130000_140000")
-    assert short.startswith("-0DdlOuIFUI") and short.endswith("0000_140000") and len(short) <= ret.ID_LETTERS
-    assert ret._shortened("short") == "short"
+def test_no_word_of_a_long_name_is_lost(tmp_path, monkeypatch):
+    long = "a very long name of a class whose last word decides " + "which one it is and so must not be cut off: flute"
+    lists = {"ours": {"audio": [[("a1", long, False)]]}, "theirs": {"audio": [[("a1", long, False)]]}}
+    figure = drawn(monkeypatch, tmp_path / "f.png", lambda path: ret.retrieval_figure(path, ["dog"], lists))
+    said = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert said.count(long) == 2 and "…" not in said
 
 
 @pytest.mark.parametrize(("queries", "given"), [
@@ -256,9 +266,14 @@ def test_panels_show_stars_classes_and_the_ratio(tmp_path, monkeypatch):
         ratio = tsne.own_text_ratio(clips, text, labels)
         assert axes.get_title() == f"{name}\nown text / nearest other text: {ratio:.2f}"
         sizes = [len(points.get_offsets()) for points in axes.collections]
-        assert sizes == [20, 1, 20, 1, 20, 1, 0]
-        colors = [tuple(points.get_facecolor()[0, :3]) for points in axes.collections[:6]]
-        assert colors[::2] == colors[1::2] and len(set(colors)) == 3
+        assert sizes == [20, 1, 20, 1, 20, 1, 1, 1, 1, 0]
+        clip_colors = [tuple(points.get_facecolor()[0, :3]) for points in axes.collections[:6:2]]
+        star_colors = [tuple(points.get_edgecolor()[0, :3]) for points in axes.collections[1:6:2]]
+        assert clip_colors == star_colors and len(set(clip_colors)) == 3
+        for field, outline in zip(axes.collections[1:6:2], axes.collections[6:9], strict=True):
+            assert field.get_zorder() < axes.collections[0].get_zorder() < outline.get_zorder()
+            assert len(outline.get_facecolor()) == 0  # no clip is hidden under it
+            assert (field.get_offsets() == outline.get_offsets()).all()
         plane = [points.get_offsets() for points in axes.collections]
         for place in range(3):  # in so clear a case each star stands nearest to its own clips
             centres = [np.linalg.norm(plane[2 * c].mean(0) - plane[2 * place + 1]) for c in range(3)]
@@ -334,3 +349,23 @@ def test_no_elbow_crosses_another(tmp_path, monkeypatch, k):
     for (rank, _, depth), (_, edge, level) in itertools.permutations(elbows, 2):
         start = next(r for r, e, d in elbows if (e, d) == (edge, level))
         assert not (min(start, edge) < rank < max(start, edge) and depth > level)
+
+
+def test_two_methods_are_shown_class_by_class(tmp_path, monkeypatch):
+    found, percent = two()
+    figure = drawn(monkeypatch, tmp_path / "f.png", lambda path: pair.rank_figure(path, found, percent))
+    points = {c.get_label(): np.asarray(c.get_offsets()) for c in figure.axes[1].collections}
+    wins = sum(one > other for one, other in percent.tolist())
+    assert list(map(len, points.values())) == [wins, 31 - wins, 2] == [found.pairs[0].wins, found.pairs[0].losses, 2]
+    assert list(points) == [
+        f"ours $_ is better: {wins} of 33 classes", f"theirs is better: {31 - wins} of 33 classes",
+        "equal: 2 of 33 classes",
+    ]  # fmt: skip
+    assert sorted(map(tuple, np.concatenate(list(points.values())))) == sorted(map(tuple, percent.double().tolist()))
+    ranks = next(line for line in figure.axes[0].lines if line.get_marker() == "o")
+    assert sorted(ranks.get_xdata()) == sorted(found.mean_ranks)
+
+
+def test_three_methods_have_a_diagram_alone(tmp_path, monkeypatch):
+    figure = drawn(monkeypatch, tmp_path / "f.png", lambda p: pair.rank_figure(p, comparison(3), torch.rand(33, 3)))
+    assert len(figure.axes) == 1

@@ -28,7 +28,7 @@ from tests.small_clips import write_clips
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 BOTH = EncoderChoice(audio="descriptors", video="descriptors")
-STORE = ("audio.npy", "video.npy", "clips.parquet", "store.json")
+STORE = ("audio.npy", "video.npy", "clips.jsonl", "store.json")
 
 
 def tasks(*names: str, folder: Path = Path("/clips")) -> list[Task]:

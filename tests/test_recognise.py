@@ -35,6 +35,7 @@ from avgzsl.methods import build
 from avgzsl.recognition.recognise import find_clips, predict, recognise
 from avgzsl.recognition.recogniser import class_table, load_recogniser
 from avgzsl.recognition.results import Predictions
+from avgzsl.support.spreadsheet import read_table
 from avgzsl.support.weights import WeightFile
 from avgzsl.text.encoders import load as load_text
 from avgzsl.types import EncoderChoice
@@ -322,6 +323,39 @@ def test_none_of_these_beyond_the_threshold(run, files, here):
     assert predict(run, clip)[0].answer.none_of_these is None
     edit(run, "recognition.json", lambda r: r["modes"]["both-attention"].update(threshold=0.0))
     assert "none of these" in command("predict", run, clip[0], "--reject")[1]
+
+
+def test_a_run_with_a_threshold_rejects_unless_told_otherwise(run, files, here):
+    edit(run, "recognition.json", lambda r: r["modes"]["both-attention"].update(threshold=0.0))
+    clip = [files["red low"]]
+    assert predict(run, clip)[0].answer.none_of_these is True
+    assert runs.load_run(run).predict(clip)[0].answer.none_of_these is True
+    assert predict(run, clip, reject=False)[0].answer.none_of_these is None
+    assert "none of these; the nearest:" in command("predict", run, clip[0])[1]
+    assert "none of these" not in command("predict", run, clip[0], "--no-reject")[1]
+    assert "none of these; nearest: red low" in " ".join(command("predict", run, clip[0], clip[0])[1].split())
+
+
+def test_many_clips_have_one_table_and_the_csv_has_a_row_a_class(trained, files, tmp_path, here):
+    clips, out = [files["red low"], files["blue high"]], tmp_path / "found.csv"
+    code, printed, _ = command("predict", trained, *clips, tmp_path / "gone.mp4", "--top", 2, "--csv", out)
+    assert code == 1 and printed.count("class") == 1 and printed.count("distance") == 1
+    assert [line for line in printed.splitlines() if line.endswith(".mp4")] == [str(clip) for clip in clips]
+    rows = read_table(out)
+    assert [(row["path"], row["rank"]) for row in rows] == [
+        (str(clips[0]), "1"), (str(clips[0]), "2"), (str(clips[1]), "1"), (str(clips[1]), "2"),
+        (str(tmp_path / "gone.mp4"), ""),
+    ]  # fmt: skip
+    assert rows[0]["class"] == "red low" and "no such file" in rows[-1]["error"]
+    assert "distance" in rows[0] and "score" not in rows[0]  # which say the same
+    assert "wrote:" in printed
+
+
+def test_names_in_the_csv_are_no_formulas(trained, files, tmp_path, here):
+    found = predict(trained, [files["red low"]], ["=1+1 red low", "drum"])
+    found.write_csv(tmp_path / "found.csv")
+    assert "'=1+1 red low" in (tmp_path / "found.csv").read_text()
+    assert {row["class"] for row in read_table(tmp_path / "found.csv")} == {"=1+1 red low", "drum"}
 
 
 def test_penalties_and_thresholds_come_from_validation_by_a_slow_loop():

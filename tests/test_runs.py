@@ -48,7 +48,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_run_holds_what_was_asked_for_and_what_was_learned(run, data):
-    files = ["classes.safetensors", "config.json", "history.jsonl", "model.safetensors", "recognition.json"]
+    files = [
+        "README.md",
+        "classes.safetensors",
+        "config.json",
+        "history.jsonl",
+        "model.safetensors",
+        "recognition.json",
+    ]
     assert sorted(contents(run.folder)) == files
     config = json.loads((run.folder / "config.json").read_text())
     assert config["format"] == 1

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -466,7 +467,9 @@ def test_an_encoder_without_a_part_is_refused_in_python_too(asked, encoders, arc
         search(archive, **asked, encoders=encoders)
 
 
-def test_names_of_files_move_no_cursor(capsys):
-    from avgzsl.cli.search import _shown
+def test_names_of_files_move_no_cursor(archive, monkeypatch):
+    from avgzsl.cli.hits_table import hit_columns
+    from avgzsl.reports.terminal_table import table
 
-    assert _shown("a\x1b[2Jb [red]").plain == "a\\x1b[2Jb [red]"
+    hits = [replace(hit, path="a\x1b[2Jb [red]") for hit in search(archive, "red low", top=1)]
+    assert "a\\x1b[2Jb [red]" in table(hit_columns(hits), 200)

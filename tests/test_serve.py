@@ -300,9 +300,15 @@ def test_the_list_comes_in_pages(client):
 
 def test_the_map_has_every_clip_and_every_class(client):
     found = client.get("/v1/map", params={"modality": "video"}).json()
-    assert (found["total"], len(found["clips"]), len(found["classes"])) == (18, 18, 6)
-    assert all(0 <= point[axis] <= 1 for point in found["clips"] + found["classes"] for axis in "xy")
-    assert len(client.get("/v1/map", params={"most": 5}).json()["clips"]) == 5
+    clips = found["clips"]
+    assert (found["total"], len(found["classes"])) == (18, 6)
+    assert {name: len(values) for name, values in clips.items()} == dict.fromkeys(clips, 18)
+    places = clips["x"] + clips["y"] + [star[axis] for star in found["classes"] for axis in "xy"]
+    assert all(0 <= place <= 1 for place in places)
+    rows = client.get("/v1/clips/some", params={"id": clips["id"]}).json()
+    assert [row["id"] for row in rows] == clips["id"]
+    assert [row["label"] for row in rows] == [found["labels"][label] for label in clips["label"]]
+    assert len(client.get("/v1/map", params={"most": 5}).json()["clips"]["id"]) == 5
 
 
 def test_a_map_is_made_once(monkeypatch):
@@ -695,7 +701,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read():
     async def reads(scope, receive, send):
         raise AssertionError("it was read")
 
-    app = limits.sized(reads, ("/v1/classify",), 10, 5.0, 1)
+    app = limits.sized(reads, {"/v1/classify": 10}, 5.0, 1)
     call, sent = answers(app, path="/v1/classify", headers=[(b"content-length", b"11")])
     asyncio.run(call)
     assert sent[0]["status"] == 413
@@ -714,7 +720,7 @@ def test_a_body_that_comes_too_slowly_is_given_up():
                 await asyncio.Event().wait()
             return {"type": "http.request", "body": b"x" * 10, "more_body": count > 0 or wait}
 
-        await limits.sized(reads, ("/",), 10_000, 0.05, 1000)(
+        await limits.sized(reads, {"/": 10_000}, 0.05, 1000)(
             {"type": "http", "path": "/", "headers": []}, receive, None
         )
 

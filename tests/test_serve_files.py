@@ -2,12 +2,17 @@
 
 import asyncio
 import email
+import io
 import os
 import shutil
+import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from avgzsl.media.encode import encode
 from avgzsl.media.needs import Span
 from avgzsl.server.contract import Media
 from avgzsl.server.kept import Kept
@@ -16,7 +21,7 @@ from avgzsl.server.scratch import Scratch
 from tests.serve_world import HERE, SEEN, SILENT, application, client_of, is_problem, sound_bytes, world
 
 ID = "red-square-low-drum/test-0.mp4"
-KINDS = ("file", "preview", "thumbnail")
+KINDS = ("file", "preview", "thumbnail", "peaks")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,45 @@ def test_thumbnails_and_previews_are_pictures_and_films(client):
     assert "no picture" in is_problem(client.get("/v1/clips/thumbnail", params={"id": SILENT}), 404)
 
 
-@pytest.mark.parametrize("kind", ["file", "preview", "thumbnail"])
+def test_peaks_are_those_of_the_sound_and_kept(client, app, monkeypatch):
+    with wave.open(str(world() / "clips" / SILENT)) as file:
+        rate, samples = file.getframerate(), np.frombuffer(file.readframes(-1), "<i2") / 32768
+    first = client.get("/v1/clips/peaks", params={"id": SILENT})
+    told = first.json()
+    assert first.headers["content-type"] == "application/json"
+    assert (told["start"], told["seconds"]) == (0.0, pytest.approx(len(samples) / rate))
+    parts = np.array_split(samples, len(told["peaks"]))
+    assert len(parts) == 400
+    np.testing.assert_allclose(told["peaks"], [(part.min(), part.max()) for part in parts], atol=6e-4)
+    monkeypatch.setattr(app.state.service.decoders, "call", lambda *_: pytest.fail("made again"))
+    assert client.get("/v1/clips/peaks", params={"id": SILENT}).content == first.content
+
+
+def test_a_thumbnail_is_small_or_large_and_never_larger_than_the_film(client, own):
+    for width, small, large in (
+        (1280, (320, 180), (960, 540)),
+        (640, (320, 180), (640, 360)),
+        (160, (160, 90), (160, 90)),
+    ):
+        encode(own, np.zeros((2, width * 9 // 16, width, 3), np.uint8), 8.0)
+        for asked, size in (("", small), ("&large=true", large)):
+            picture = client.get(f"/v1/clips/thumbnail?id=x{asked}")
+            assert Image.open(io.BytesIO(picture.content)).size == size
+    is_problem(client.get("/v1/clips/thumbnail?id=x&large=huge"), 422)
+
+
+def test_a_clip_without_sound_has_no_peaks(client, own):
+    encode(own, np.zeros((9, 64, 64, 3), np.uint8), 9.0)
+    assert is_problem(client.get("/v1/clips/peaks?id=x"), 404) == "the clip has no sound"
+
+
+def test_of_a_broken_file_peaks_and_preview_say_the_same(client, own):
+    own.write_bytes(own.read_bytes()[:5000])
+    told = [is_problem(client.get(f"/v1/clips/{kind}?id=x"), 422) for kind in ("preview", "peaks")]
+    assert told[0] == told[1] and str(own) not in told[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "id", ["../../etc/passwd", "/etc/passwd", "nothing", "red-square-low-drum/train-0.mp4", "manifest.csv", "\x00"]
 )
@@ -98,7 +141,7 @@ def test_a_clip_that_became_a_link_or_went_is_not_served(tmp_path):
         (there / "test-2.mp4").unlink()
         with application(tmp_path / "index") as app:
             client = client_of(app)
-            for kind in ("file", "preview", "thumbnail"):
+            for kind in KINDS:
                 ask = f"/v1/clips/{kind}?id=red-square-low-drum/test"
                 assert "link" in is_problem(client.get(f"{ask}-1.mp4"), 403)
                 assert "gone" in is_problem(client.get(f"{ask}-2.mp4"), 410)
@@ -199,7 +242,7 @@ def test_a_link_that_is_put_there_after_the_look_is_not_followed(client, own, mo
     assert "link" in is_problem(response, 403) and "secret of" not in response.text
 
 
-@pytest.mark.parametrize("kind", ["preview", "thumbnail"])
+@pytest.mark.parametrize("kind", KINDS[1:])
 def test_nothing_is_made_of_a_link_that_is_put_there_after_the_look(client, own, monkeypatch, tmp_path, kind):
     secret = tmp_path / "secret.mp4"
     secret.write_bytes(own.read_bytes())
@@ -239,7 +282,7 @@ def test_a_clip_that_the_server_may_not_read_is_said_to_be_one(client, own, monk
     assert "Permission denied" in detail and str(own) not in detail
 
 
-@pytest.mark.parametrize("kind", ["preview", "thumbnail"])
+@pytest.mark.parametrize("kind", KINDS[1:])
 @pytest.mark.parametrize(("rivals", "status", "makings"), [(1, 200, 2), (99, 429, 3)])
 def test_what_is_driven_out_before_it_is_sent_is_made_anew(monkeypatch, kind, rivals, status, makings):
     made, make = [], Kept.make

@@ -23,7 +23,7 @@ from avgzsl.types import EncoderChoice
 from tests.serve_world import SEEN, SILENT, application, client_of, is_problem, render, sound_bytes, world
 
 ID = "red-square-low-drum/test-0.mp4"
-KINDS = ("file", "preview", "thumbnail")
+KINDS = ("file", "preview", "thumbnail", "peaks")
 CANARY = b"the canary of the house"
 
 
@@ -193,7 +193,7 @@ def test_what_is_no_film_by_its_bytes_is_not_handed_out_whatever_it_is_called(ow
     (own / "diary.mp4").write_bytes(NO_MEDIA[kind])
     answers, _ = asked(foreign(tmp_path, str(own / "diary.mp4"), facts(own / "diary.mp4")))
     assert {answers[name].status_code for name in ("file", "range")} == {404}
-    assert {answers[name].status_code for name in ("preview", "thumbnail")} <= {404, 422}
+    assert {answers[name].status_code for name in KINDS[1:]} <= {404, 422}
     for answer in answers.values():
         assert NO_MEDIA[kind][:40] not in answer.content or not NO_MEDIA[kind]
 

@@ -66,6 +66,9 @@ ASKED = {
     "rare split": ("/v1/clips", {"where": "split = other"}),
     "condition again": ("/v1/clips", {"where": "id != x"}),
     "search with a condition again": ("/v1/search", {"q": SEEN[0], "where": "id != x"}),
+    "facets again": ("/v1/facets", {}),
+    "list by name again": ("/v1/clips", {"sort": "name", "descending": True}),
+    "one clip": ("/v1/clips/one", {"id": "clip-7"}),
     "map": ("/v1/map", {"most": 16}),
 }
 
@@ -96,7 +99,7 @@ def test_a_map_of_a_large_archive_reads_a_few_embeddings_and_says_so(archives, m
         again = client.get("/v1/map", params={"most": 16, "modality": "video"}).json()
     assert sum(read) <= 2 * (4 * 16 + 16)
     assert found == again and found["sample"] == "spread" and found["total"] == LARGE - LARGE // 3
-    places = [int(point["clip"]["id"].removeprefix("clip-")) for point in found["clips"]]
+    places = [int(id.removeprefix("clip-")) for id in found["clips"]["id"]]
     assert len(places) == 16 and places[0] < LARGE / 10 and places[-1] > 0.9 * LARGE
 
 
@@ -120,7 +123,7 @@ def test_pages_follow_each_other_through_the_list_and_a_condition(archives):
 def test_a_label_or_a_split_is_looked_up(archives):
     with view(open_index(archives[SMALL])) as seen:
         for text in ('label = "red square low drum"', "split = test"):
-            statement, values = clip_selection._sql_of(parse(text))
+            statement, values = clip_selection.sql_of(parse(text))
             plan = seen.db.execute(
                 f"explain query plan select position from clips where {statement}", values
             ).fetchall()

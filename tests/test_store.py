@@ -1,6 +1,8 @@
 """The store on disk, and the data set that is read from it."""
 
 import json
+import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from avgzsl import open_dataset
 from avgzsl.data.clips import Encoder
 from avgzsl.data.export import export
 from avgzsl.data.inspection.inspect import inspect
-from avgzsl.errors import AvgzslError, DataError, UnknownNameError
+from avgzsl.errors import AvgzslError, ConfigError, DataError, UnknownNameError
 from avgzsl.features import feature_store as stores
 from avgzsl.features.class_splits import ClassSplit, write_class_split
 from avgzsl.features.encoder_record import EncoderRecord
@@ -59,9 +61,9 @@ def test_what_is_written_is_read_back(folder):
     for row, clip in enumerate(made):
         for modality in ("audio", "video"):
             given, read = getattr(clip, modality), store.feature(modality)[row]
-            assert store.clips[f"has_{modality}"][row].as_py() == (given is not None)
+            assert store.clips[f"has_{modality}"][row] == (given is not None)
             np.testing.assert_array_equal(read, np.zeros_like(read) if given is None else given)
-        assert {name: store.clips[name][row].as_py() for name in clip.about} == dict(clip.about)
+        assert {name: store.clips[name][row] for name in clip.about} == dict(clip.about)
     assert isinstance(store.audio, np.memmap)
     np.testing.assert_array_equal(np.load(folder / "audio.npy"), store.audio)
     np.testing.assert_array_equal(store.text, TEXT)
@@ -69,15 +71,79 @@ def test_what_is_written_is_read_back(folder):
     verify(store)
 
 
-def test_the_table_is_written_in_blocks_and_nothing_is_lost_between_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(stores, "_BLOCK", 7)
-    assert open_store(make(tmp_path / "store")).clips["id"].to_pylist() == [f"c{i}" for i in range(18)]
-
-
 def test_the_same_content_is_the_same_bytes(folder, tmp_path):
     other = make(tmp_path / "other")
-    for name in ("store.json", "clips.parquet", "audio.npy", "video.npy", "text.npy"):
+    for name in ("store.json", "clips.jsonl", "audio.npy", "video.npy", "text.npy"):
         assert (folder / name).read_bytes() == (other / name).read_bytes()
+
+
+def as_older(folder: Path) -> None:
+    """Make the store one of avgzsl 0.1, whose rows are Parquet."""
+    rows = pa.Table.from_pylist(list(open_store(folder).clips.rows()))
+    pa.parquet.write_table(rows, folder / "clips.parquet")
+    (folder / "clips.jsonl").unlink()
+    record = json.loads((folder / "store.json").read_text())
+    del record["files"]["clips.jsonl"]
+    content = (folder / "clips.parquet").read_bytes()
+    record["files"]["clips.parquet"] = {"size": len(content), "sha256": sha256(content).hexdigest()}
+    (folder / "store.json").write_text(json.dumps(record | {"format": 1}))
+
+
+def test_a_store_of_an_older_version_is_read_as_it_was(folder, monkeypatch):
+    newer, fingerprint = open_store(folder), open_dataset(folder).fingerprint
+    as_older(folder)
+    assert list(open_store(folder).clips.rows()) == list(newer.clips.rows())
+    assert open_dataset(folder).fingerprint == fingerprint
+    verify(open_store(folder))
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ConfigError, match=r"written by avgzsl 0\.1.*avgzsl\[parquet\]"):
+        open_store(folder)
+    make(folder)  # in the place of the older one
+    assert not (folder / "clips.parquet").exists() and open_dataset(folder).fingerprint == fingerprint
+
+
+def test_a_store_needs_no_pyarrow(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert open_dataset(make(tmp_path / "store")).classes.names == ("bell", "drum", "flute")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("start", '"x"'),
+        ("end", "NaN"),
+        ("size", "1.5"),
+        ("has_audio", "0"),
+        ("id", "7"),
+        ("info", "{}"),
+        ("label", "0"),
+    ],
+)
+def test_values_of_another_kind_are_named(folder, column, value):
+    content = (folder / "clips.jsonl").read_text().splitlines()
+    names, row = json.loads(content[0]), json.loads(content[3])
+    cells = [value if name == column else json.dumps(cell) for name, cell in zip(names, row, strict=True)]
+    content[3] = f"[{', '.join(cells)}]"
+    spoilt(folder, content)
+    with pytest.raises(DataError, match=rf"clips\.jsonl: (cannot be read|{column} )"):
+        open_store(folder)
+
+
+def spoilt(folder: Path, lines: list[str]) -> None:
+    """Put other lines into the table, of which the record says the size."""
+    (folder / "clips.jsonl").write_text("\n".join(lines))
+    record = json.loads((folder / "store.json").read_text())
+    record["files"]["clips.jsonl"]["size"] = (folder / "clips.jsonl").stat().st_size
+    (folder / "store.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("line", ["", "[", "7", "[1]", "[" * 100_000, '{"id": 1}', "null"])
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_line_that_is_no_row_is_named(folder, line, place):
+    lines = (folder / "clips.jsonl").read_text().splitlines()
+    spoilt(folder, [*lines[:place], line, *lines[place + 1 :]])
+    with pytest.raises(DataError, match=r"clips\.jsonl: "):
+        open_store(folder)
 
 
 @pytest.mark.parametrize("broken", ["clips", "audio", "count"])
@@ -112,14 +178,16 @@ def damage(folder: Path, how: str) -> str:
         (folder / "audio.npy").write_bytes(b"\x80\x04" + (folder / "audio.npy").read_bytes()[2:])
         return "audio.npy: cannot be read"
     if how == "table":
-        (folder / "clips.parquet").write_bytes(bytes((folder / "clips.parquet").stat().st_size))
-        return "clips.parquet: cannot be read"
+        (folder / "clips.jsonl").write_bytes(bytes((folder / "clips.jsonl").stat().st_size))
+        return "clips.jsonl: cannot be read"
     if how == "columns":
-        table = pa.parquet.read_table(folder / "clips.parquet").drop_columns(["sha256"])
-        pa.parquet.write_table(table, folder / "clips.parquet")
-        record["files"]["clips.parquet"]["size"] = (folder / "clips.parquet").stat().st_size
+        lines = [json.loads(line) for line in (folder / "clips.jsonl").read_text().splitlines()]
+        place = lines[0].index("sha256")
+        lines = [json.dumps(line[:place] + line[place + 1 :]) for line in lines]
+        (folder / "clips.jsonl").write_text("\n".join(lines))
+        record["files"]["clips.jsonl"]["size"] = (folder / "clips.jsonl").stat().st_size
     elif how == "newer":
-        record["format"] = 3
+        record["format"] = stores.FORMAT + 1
     elif how == "extra":
         record["colour"] = "red"
     elif how == "type":

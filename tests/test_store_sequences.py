@@ -85,11 +85,11 @@ def test_each_split_has_the_steps_of_its_clips(folder: Path) -> None:
 
 def test_means_and_their_store_stay_byte_for_byte(folder: Path, tmp_path: Path) -> None:
     plain = make(tmp_path / "plain")
-    for name in ("audio.npy", "video.npy", "clips.parquet", "text.npy"):
+    for name in ("audio.npy", "video.npy", "clips.jsonl", "text.npy"):
         assert (plain / name).read_bytes() == (folder / name).read_bytes()
     record = json.loads((plain / "store.json").read_text())
-    assert record["format"] == 1 and "steps" not in record  # older versions read it
-    assert json.loads((folder / "store.json").read_text())["format"] == 2
+    assert record["format"] == 3 and "steps" not in record
+    assert json.loads((folder / "store.json").read_text())["format"] == 3
     assert not [name for name in plain.glob("*.npy") if name.name.count(".") > 1]
     assert open_dataset(plain).fingerprint != open_dataset(folder).fingerprint
 

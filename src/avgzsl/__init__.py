@@ -8,7 +8,7 @@ import lazy_loader
 
 from avgzsl.support import moved
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 moved.answer_old_paths()
 

@@ -3,6 +3,10 @@
 
 from .archive.collection import Collection as Collection
 from .archive.collection import open_index as open_index
+from .archive.exports import Cuts as Cuts
+from .archive.exports import cut_clips as cut_clips
+from .archive.exports import save_playlist as save_playlist
+from .archive.exports import save_table as save_table
 from .archive.file_check import CheckedFiles as CheckedFiles
 from .archive.file_check import index_files as index_files
 from .archive.frozen_index import index_frozen as index_frozen
@@ -72,6 +76,10 @@ from .fetching.fetch import WeightsList as WeightsList
 from .fetching.fetch import fetch as fetch
 from .fetching.fetch import list_weights as list_weights
 from .generators import generate as generate
+from .housekeeping import Cache as Cache
+from .housekeeping import Kept as Kept
+from .housekeeping import cache as cache
+from .housekeeping import clear_cache as clear_cache
 from .learning.audio_net import AudioNetSettings as AudioNetSettings
 from .learning.audio_net import train_audio_net as train_audio_net
 from .packing.hub import from_pretrained as from_pretrained
@@ -82,6 +90,7 @@ from .recognition.clip_embeddings import ClipEmbeddings as ClipEmbeddings
 from .recognition.clip_embeddings import embed_clips as embed_clips
 from .recognition.recognise import predict as predict
 from .recognition.results import Predictions as Predictions
+from .reports.model_card import write_model_card as write_model_card
 from .reports.progress_bar import ProgressBar as ProgressBar
 from .reports.reproduction import Reproduction as Reproduction
 from .reports.reproduction import reproduce as reproduce

@@ -151,5 +151,5 @@ def unseen_clip(store: Store, evaluation: Evaluation) -> tuple[Path, str]:
     """The first clip of an unseen class in the split that was tested, and its class."""
     clips, classes = evaluation.dataset.split(evaluation.split), evaluation.dataset.classes
     first = int((~classes.seen[clips.labels]).nonzero()[0])
-    row = store.clips["id"].to_pylist().index(clips.ids[first])
+    row = store.clips["id"].index(clips.ids[first])
     return store.file(row), classes.names[int(clips.labels[first])]

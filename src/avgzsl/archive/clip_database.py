@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from avgzsl.archive import clip_counts, clip_table, file_table
+from avgzsl.archive import clip_counts, clip_files, clip_table, file_table
+from avgzsl.archive.clip_order import file_name
 from avgzsl.archive.clip_table import FILE
 from avgzsl.archive.where import composed, folded
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.support.trust import require_one_name
 
 _SCHEMAS = tuple(  # what a file may have, to the letter
-    f"{clip_table.SCHEMA}{counts}{files}"
-    for counts in (clip_counts.SCHEMA, "")  # indexes that were made before have no counts
+    f"{clip_table.SCHEMA}{counts}{by_path}{files}"
+    for counts in (
+        clip_counts.SCHEMA,
+        "",
+    )  # indexes that were made before have no counts, nor do they find files' clips
+    for by_path in (clip_files.SCHEMA, "")
     for files in ("", f"{file_table.SCHEMA};")
 )
 _WAIT = 30.0  # seconds for another process's commit
@@ -34,7 +39,8 @@ def create(folder: Path) -> None:
     """A file of empty tables. Raises FileExistsError where one is there."""
     (folder / FILE).touch(exist_ok=False)
     with errors_named(folder / FILE), closing(_connect(folder / FILE, "mode=rw")) as db:
-        db.executescript(f"pragma journal_mode = wal; begin; {clip_table.SCHEMA}{clip_counts.SCHEMA} commit;")
+        schema = f"{clip_table.SCHEMA}{clip_counts.SCHEMA}{clip_files.SCHEMA}"
+        db.executescript(f"pragma journal_mode = wal; begin; {schema} commit;")
 
 
 class Connection(sqlite3.Connection):
@@ -140,6 +146,7 @@ def _connect(path: Path, mode: str) -> Connection:
     db = sqlite3.connect(uri, _WAIT, isolation_level=None, uri=True, factory=Connection, check_same_thread=False)
     db.create_function("folded", 1, folded, deterministic=True)
     db.create_function("composed", 1, composed, deterministic=True)
+    db.create_function("file_name", 1, file_name, deterministic=True)
     return db
 
 

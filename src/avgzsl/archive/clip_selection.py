@@ -7,13 +7,15 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from avgzsl.archive.clip_table import ascending, require_ascending, state
-from avgzsl.archive.where import FLAGS, TEXTS, ColumnComparison, Condition, Operator
+from avgzsl.archive.where import FLAGS, FOLDER, TEXTS, ColumnComparison, Condition, Operator
 
+FOLDER_OF_ID = "rtrim(rtrim(id, replace(id, '/', '')), '/')"  # trimmed are all characters but `/`, then that
 _COLUMNS = {
     "start": "start",
     "end": '"end"',
     "duration": '("end" - start)',
     **{name: name for name in (*TEXTS, *FLAGS)},
+    FOLDER: FOLDER_OF_ID,
 }
 _HAVING = {
     "audio": "has_audio",
@@ -41,7 +43,7 @@ class Counts(NamedTuple):
 
 def positions(db: sqlite3.Connection, condition: Condition = ()) -> Int64[np.ndarray, " n"]:
     """Positions of the clips that meet a condition, ascending. Raises DataError for what are none."""
-    statement, values = _sql_of(condition)
+    statement, values = sql_of(condition)
     return ascending(db, f"select position from clips where {statement} order by position", values)
 
 
@@ -52,7 +54,7 @@ def positions_within(
 
     Raises DataError for what are none.
     """
-    wanted, values = _sql_of(condition)
+    wanted, values = sql_of(condition)
     statement = f"select position from clips where position >= ? and position < ? and {wanted} order by position"
     return ascending(db, statement, (start, end, *values))
 
@@ -96,7 +98,7 @@ def splits(db: sqlite3.Connection) -> set[str]:
 
 def count(db: sqlite3.Connection, condition: Condition) -> int:
     """How many clips meet a condition."""
-    statement, values = _sql_of(condition)
+    statement, values = sql_of(condition)
     return _number(db, f"select count(*) from clips where {statement}", values)
 
 
@@ -127,7 +129,7 @@ def _number(db: sqlite3.Connection, statement: str, values: tuple[object, ...]) 
     return int(db.execute(statement, values).fetchone()[0])
 
 
-def _sql_of(condition: Condition) -> tuple[str, tuple[object, ...]]:
+def sql_of(condition: Condition) -> tuple[str, tuple[object, ...]]:
     """What stands after `where`, and its values. No text of a condition comes into the statement itself."""
     statement = " and ".join(_sql_of_comparison(comparison) for comparison in condition)
     return statement or "true", tuple(comparison.value for comparison in condition)
@@ -137,6 +139,9 @@ def _sql_of_comparison(comparison: ColumnComparison) -> str:
     column, operator, value = _COLUMNS[comparison.column], comparison.operator, comparison.value
     if operator == "contains":
         return f"instr(folded({column}), ?) > 0"
+    if comparison.column == FOLDER:
+        whole = "id" if _is_plain(str(value), operator) else "composed(id)"
+        return f"(instr({whole}, ?) = 1) {operator} true"
     if comparison.column in TEXTS and not _is_plain(str(value), operator):
         return f"composed({column}) {operator} ?"
     return f"{column} {operator} ?"

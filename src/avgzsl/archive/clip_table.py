@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
-from avgzsl.archive import clip_counts, file_table
+from avgzsl.archive import clip_counts, clip_files, file_table
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import DataError
@@ -52,6 +52,11 @@ class IndexedClip(NamedTuple):
     has_audio: bool = False
     has_video: bool = False
     file: IndexedFile | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder part of its id, as conditions take it (`archive.where`); empty at the top."""
+        return self.id.rpartition("/")[0].rstrip("/")
 
 
 class Stored(NamedTuple):
@@ -116,6 +121,16 @@ def clips_at(db: sqlite3.Connection, positions: Int64[np.ndarray, " n"]) -> list
     return [clips[position]._replace(file=files.get(clips[position].path or "")) for position in asked]
 
 
+def names_at(db: sqlite3.Connection, positions: Int64[np.ndarray, " n"]) -> list[tuple[str, str | None]]:
+    """Id and label of the clips at these positions, in that order. Raises DataError where there is none."""
+    asked: list[int] = positions.tolist()
+    rows = _rows_of(db, "select position, id, label from clips where position in", asked)
+    found = {position: (str(id), None if label is None else str(label)) for position, id, label in rows}
+    if len(found) < len(set(asked)):
+        raise DataError(f"{FILE}: has no clip at some of its positions; mend it: `avgzsl index-verify` says which")
+    return [found[position] for position in asked]
+
+
 def _clip(row: tuple[Any, ...]) -> IndexedClip:
     """Raises DataError for values of other types, or times that are none."""
     clip = IndexedClip._make((*row[:9], bool(row[9]), bool(row[10]), None))
@@ -169,6 +184,7 @@ def insert(db: sqlite3.Connection, clips: list[IndexedClip], checksums: list[int
 def bury(db: sqlite3.Connection, ids: list[str]) -> int:
     """Take clips out; gives how many were there."""
     clip_counts.prepare(db)
+    clip_files.prepare(db)
     gone = _rows_of(db, "select label, has_audio, has_video from clips where id in", list(dict.fromkeys(ids)))
     clip_counts.add(db, (Kind(label, bool(audio), bool(video)) for label, audio, video in gone), -1)
     rows = [(name,) for name in ids]

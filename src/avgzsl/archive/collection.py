@@ -53,6 +53,11 @@ class Collection:
     opened: dict[Mode, Engine] = field(default_factory=dict)
 
     @cached_property
+    def name(self) -> str:
+        """What people call it: the name that it was given, else its folder's."""
+        return self.record.name or self.folder.resolve().name
+
+    @cached_property
     def modes(self) -> list[Mode]:
         """The modes in which it can be searched; each orders clips in its own way."""
         return served_modes(self.run.method)

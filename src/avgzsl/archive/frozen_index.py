@@ -11,6 +11,7 @@ from avgzsl.archive.collection import Collection, open_index
 from avgzsl.archive.index_checks import checked_cut, require_made_so
 from avgzsl.archive.index_record import RECORD
 from avgzsl.archive.indexing import index, index_add
+from avgzsl.archive.naming import named, require_name
 from avgzsl.archive.results import Added
 from avgzsl.data.clips import Encoder
 from avgzsl.errors import RunError
@@ -41,6 +42,7 @@ def index_frozen(
     manifest: str | Path | None = None,
     labels_from_folders: bool = False,
     prune: bool = False,
+    name: str | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Added:
@@ -53,6 +55,7 @@ def index_frozen(
     Raises what `index` raises, WeightsError where no encoder is there, RunError for an index of a trained run.
     """
     check_arguments(encoders=encoders, progress=progress)
+    require_name(name)
     choice, source, folder = encoders or EncoderChoice(), Path(source), Path(out)
     if not is_store(source):
         read_clips(source, as_path(manifest))  # what is wrong there is told before any encoder is loaded
@@ -67,7 +70,7 @@ def index_frozen(
         collection = open_index(folder, url)
         _require_untrained(collection)
         require_made_so(collection, engine, cut, recall)
-        return index_add(collection, source, encoders=encoders, **more)
+        return index_add(named(collection, name), source, encoders=encoders, **more)
     with tempfile.TemporaryDirectory(prefix="avgzsl-run-") as work:
         made, sizes = _of_store(source, choice) if is_store(source) else _of_media(choice, note)
         text = choice.parts or usual_text({m: encoder.spec for m, encoder in made.items()})
@@ -76,7 +79,7 @@ def index_frozen(
         of_clips = replace(choice, audio=None, video=None, text=())
         return index(
             run, source, folder, engine=engine, url=url, encoders=of_clips,
-            window=WINDOW if cut.window is None else cut.window, hop=cut.hop, recall=recall, **more,
+            window=WINDOW if cut.window is None else cut.window, hop=cut.hop, recall=recall, name=name, **more,
         )  # fmt: skip
 
 

@@ -99,7 +99,10 @@ class Hits(ShownItems[Hit]):
         return replace(self, items=tuple(hit for hit in self.items if hit.likely))
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a clip; its distances by each modality alone stand under their names."""
+        """One row a clip; its distances by each modality alone stand under their names.
+
+        Score and distance are one thing: where there is a distance, and no corrected score, that is told.
+        """
         return [
             {
                 "rank": rank,
@@ -108,8 +111,7 @@ class Hits(ShownItems[Hit]):
                 "end": hit.end,
                 "label": hit.label,
                 "seen": hit.seen,
-                "score": hit.score,
-                "distance": hit.distance,
+                **({"score": hit.score} if hit.distance is None or hit.addend else {"distance": hit.distance}),
                 "audio": hit.distances["audio"],
                 "video": hit.distances["video"],
                 "evidence": hit.evidence,

@@ -14,6 +14,7 @@ from avgzsl.errors import ConfigError, DataError
 from avgzsl.experiments.calibration import ModeName
 from avgzsl.experiments.protocol import Mode, served_modes
 from avgzsl.experiments.run import Run, run_id
+from avgzsl.features.folder_kinds import what_it_is
 from avgzsl.methods import Embeddings, TextEmbeddings, present
 from avgzsl.support import records
 from avgzsl.support.confidential import Address, bare_address
@@ -22,11 +23,19 @@ from avgzsl.types import MODALITIES, TestModality
 
 FORMAT = 2
 RECORD = "index.json"
+_LONGEST_NAME = 100
 
 
 def _bare(url: str) -> str:
     """What a record, which somebody else may have made, keeps of an address: what may be shown of it."""
     return bare_address(url) if url else url
+
+
+def checked_name(name: str | None) -> str | None:
+    """A name of an archive. Raises ValueError for one that cannot be shown in a line."""
+    if name is not None and not (name.isprintable() and name.strip() and len(name) <= _LONGEST_NAME):
+        raise ValueError(f"{name[:50]!r} is no name of an archive: give 1 to {_LONGEST_NAME} characters that print")
+    return name
 
 
 class EnergyRecord(BaseModel):
@@ -64,6 +73,8 @@ class IndexRecord(BaseModel):
     """Seconds that longer media files are cut into; None where they are not cut."""
     hop: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Seconds from one piece to the next; None is the window."""
+    name: Annotated[str | None, AfterValidator(checked_name)] = None
+    """What people call it; None is its folder's name."""
     wanted_recall: float | None = Field(default=None, gt=0, le=1)
     """Of an approximate engine: what share of the ten nearest it is to find (`archive.recall`)."""
 
@@ -189,6 +200,5 @@ def read_record(folder: Path) -> IndexRecord:
             folder / RECORD, IndexRecord, "the record of an index", "restore it or index again", DataError, FORMAT
         )
     except (FileNotFoundError, NotADirectoryError) as problem:
-        raise DataError(
-            f"{folder}: is not an index (there is no {RECORD}); make one with `avgzsl index RUN STORE --out {folder}`"
-        ) from problem
+        given = what_it_is(folder, "index") or f"; make one with `avgzsl index RUN STORE --out {folder}`"
+        raise DataError(f"{folder}: is not an index (there is no {RECORD}){given}") from problem

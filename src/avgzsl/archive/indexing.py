@@ -33,6 +33,7 @@ from avgzsl.archive.index_checks import (
     require_media_options_unused,
 )
 from avgzsl.archive.index_record import RECORD, Cut
+from avgzsl.archive.naming import named, require_name
 from avgzsl.archive.phrases import note_text
 from avgzsl.archive.recall import renew as renew_recall
 from avgzsl.archive.results import Added, Faults, IndexInfo, Removed
@@ -61,24 +62,27 @@ def index(
     hop: float | None = None,
     recall: float | None = None,
     prune: bool = False,
+    name: str | None = None,
     progress: Progress | None = None,
 ) -> Added:
     """Index the clips of `source` with a run into the folder `out`; an index of the same run there goes on.
 
     `source` is a store, a folder of features in any layout, or a folder of media files (or those in a `manifest`),
-    which go through the run's own encoders, or those that it is told, into a store inside the index; they have labels
-    where a manifest says so, or `labels_from_folders`. Encoders of text that are told are checked, and the index knows
-    them from then on. Of a new index, `window` and `hop` (seconds) say into what pieces longer media files are cut.
-    `split` takes only train, val or test. Clips of files that were replaced are replaced; `prune` removes those of
-    files that were in the source's folder and are gone. `engine` is that of a new index, LanceDB on disk if not given;
-    `url` is where it is, if not on disk: here, and in the other calls, it is the user who says so, here or in
-    AVGZSL_ENGINE_URL. `recall` is what share of the ten nearest an approximate engine is to find, 0.99 if not given.
-    There are more parameters than eight, for a new index has an engine besides all that `index_add` takes.
+    which go through the run's own encoders, or those that it is told, into a store inside the index; they have
+    labels where a manifest says so, or `labels_from_folders`. Encoders of text that are told are checked, and the
+    index knows them from then on. Of a new index, `window` and `hop` (seconds) say into what pieces longer media
+    files are cut. `split` takes only train, val or test. Clips of files that were replaced are replaced; `prune`
+    removes those of files that were in the source's folder and are gone. `engine` is that of a new index, `memory`
+    if not given; `url` is where it is, if not on disk: here, and in the other calls, it is the user who says so,
+    here or in AVGZSL_ENGINE_URL. `name` is what the page calls the archive, kept in the index; `recall` is what
+    share of the ten nearest an approximate engine is to find, 0.99 if not given. There are more parameters than
+    eight, for a new index has an engine besides all that `index_add` takes.
 
     Raises DataError, RunError, ConfigError, ModalityError, WeightsError; a new index that nothing had come into is
     then gone.
     """
     check_arguments(encoders=encoders, progress=progress)
+    require_name(name)
     opened, folder = run if isinstance(run, Run) else load_run(Path(run)), Path(out)
     more: dict[str, Any] = {
         "encoders": None if encoders is None else replace(encoders, text=()),
@@ -93,13 +97,13 @@ def index(
         collection = open_index(folder, url, type(opened.method))
         require_run(folder, collection.record, opened)
         require_made_so(collection, engine, cut, wanted)
-        return index_add(_with_text(collection, encoders), source, **more)
+        return index_add(_with_text(named(collection, name), encoders), source, **more)
     existed = folder.exists()
     decoder = decoder_of(source)
     made_by = DECODER if decoder is None else decoder
     collection = create(folder, opened, engine or default_engine(), url, made_by, cut, wanted)
     try:
-        return index_add(_with_text(collection, encoders), source, **more)
+        return index_add(_with_text(named(collection, name), encoders), source, **more)
     except Exception:  # no interruption: after that the same command goes on
         _undo(collection, existed)
         raise
@@ -226,6 +230,7 @@ def index_info(index: str | Path | Collection, *, url: str | None = None) -> Ind
         dead = len(clip_table.dead(seen.db))
     return IndexInfo(
         record=collection.record,
+        name=collection.name,
         **counts._asdict(),
         modes=tuple(map(str, collection.modes)),
         waiting_for_the_engine=waiting,

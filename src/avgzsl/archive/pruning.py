@@ -37,7 +37,7 @@ def files_of(source: Path) -> ListedFiles:
             f"{store.record.root}: none of the {len(store)} files is there; is the disk mounted? Nothing was removed. "
             "Where they have moved, `avgzsl index-move` says so to the index"
         )
-    return ListedFiles(Path(store.record.root), paths, frozenset(store.clips["id"].to_pylist()))
+    return ListedFiles(Path(store.record.root), paths, frozenset(store.clips["id"]))
 
 
 def prune(collection: Collection, db: sqlite3.Connection, listed: ListedFiles) -> int:

@@ -34,7 +34,7 @@ class Known:
     def of(self, key: Hashable, find: Callable[[], T], size: int | None = None) -> T:
         """What is known under a key; it is found out where it is not. Raises what `find` raises.
 
-        It counts for `size` bytes, or for those that an array has.
+        It counts for `size` bytes, or for those that it, or an array, has.
         """
         with self._lock:
             if key in self._values:
@@ -42,7 +42,7 @@ class Known:
                 value: T = self._values[key][0]
                 return value
         value = find()
-        size = max(_LEAST_BYTES, getattr(value, "nbytes", 0) if size is None else size)
+        size = max(_LEAST_BYTES, _bytes_of(value) if size is None else size)
         with self._lock:
             if key not in self._values and size <= _MOST_BYTES:
                 self._values[key] = value, size
@@ -50,6 +50,10 @@ class Known:
             while self._bytes > _MOST_BYTES:
                 self._bytes -= self._values.popitem(last=False)[1][1]
         return value
+
+
+def _bytes_of(value: object) -> int:
+    return len(value) if isinstance(value, bytes) else int(getattr(value, "nbytes", 0))
 
 
 class Readers:

@@ -83,6 +83,7 @@ class IndexInfo(Shown):
     """
 
     record: IndexRecord
+    name: str
     clips: int
     with_audio: int
     with_video: int

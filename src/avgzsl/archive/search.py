@@ -62,8 +62,13 @@ class Searcher:
 
     @cached_property
     def bank(self) -> Bank:
-        """Everyday phrases that hits are held against; encoded when the first hits are."""
-        return Bank(None) if self.collection.run.method.absolute else load_bank(self.words)
+        """Everyday phrases that hits are held against."""
+        return Bank(None) if self.collection.run.method.absolute else self.phrases
+
+    @cached_property
+    def phrases(self) -> Bank:
+        """Everyday phrases as the run understands them; encoded when they are first asked for."""
+        return load_bank(self.words)
 
     def found(
         self, nearest: NearestClips, point: TextEmbeddings, mode: Mode, by_words: bool, look: bool = True

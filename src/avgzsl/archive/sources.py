@@ -21,7 +21,7 @@ from avgzsl.errors import DataError, RunError, UnknownNameError
 from avgzsl.experiments.run import Run
 from avgzsl.features.class_splits import ClassSplit, read_class_split
 from avgzsl.features.feature_store import Store, is_store, open_store, read_record
-from avgzsl.features.manifest import SUFFIXES
+from avgzsl.features.folder_kinds import SUFFIXES, kind_of_folder, what_it_is
 from avgzsl.media.version import DECODER
 from avgzsl.recognition.encoders import same_encoder, spec_of
 from avgzsl.support.registry import unknown
@@ -50,6 +50,8 @@ def kind_of(source: Path | str) -> Literal["store", "features", "media"]:
     path = Path(source)
     if is_store(path):
         return "store"
+    if kind_of_folder(path) in ("run", "index"):
+        raise DataError(f"{path}: is not what can be indexed{what_it_is(path, 'clips')}")
     try:
         find_layout(path, None)
         return "features"
@@ -85,14 +87,14 @@ def open_source(run: Run, source: Path | str, split: str | None) -> ClipSource:
         if own:
             _, division = read_class_split(store.folder, trained_on.class_split)
             return from_store(run, store, _splits_of(run, store, division), split, _classes_of(run, store, division))
-        return from_store(run, store, dict(enumerate(_column(store, "split"))), split)
+        return from_store(run, store, dict(enumerate(store.clips["split"])), split)
     dataset = as_dataset(path, trained_on.own_choice if own else None)
     return from_dataset(run, dataset, list(dataset.splits) if split is None else [split])
 
 
 def _classes_of(run: Run, store: Store, division: ClassSplit) -> list[str | None]:
     """The class of each clip, as the run names it."""
-    trained_on, labels = run.config.data, division.labels(_column(store, "label"))
+    trained_on, labels = run.config.data, division.labels(store.clips["label"])
     if not trained_on.merge_spellings:
         return list(labels)
     names = written_as((*trained_on.seen, *trained_on.unseen), set(filter(None, labels)))
@@ -141,7 +143,7 @@ def from_store(
     They come split by split and class by class, as they do in evaluation; `labels` are the store's own, if not given.
     Raises UnknownNameError for the split.
     """
-    labels = _column(store, "label") if labels is None else labels
+    labels = store.clips["label"] if labels is None else labels
     parts: dict[str | None, list[int]] = {}
     for row in sorted(splits, key=lambda row: labels[row] or ""):
         parts.setdefault(splits[row], []).append(row)
@@ -161,17 +163,12 @@ def from_store(
     return ClipSource(sum(len(rows) for _, rows in chosen), batches())
 
 
-def _column(store: Store, name: str) -> list[Any]:
-    values: list[Any] = store.clips[name].to_pylist()
-    return values
-
-
 def _features(store: Store, rows: np.ndarray) -> ClipSet:
     arrays = {m: store.feature(m) for m in MODALITIES}
     features = {m: None if x is None else torch.from_numpy(np.array(x[rows])) for m, x in arrays.items()}
-    table = store.clips.take(rows)
-    has = {m: torch.tensor(table[f"has_{m}"].to_pylist(), dtype=torch.bool) for m in MODALITIES}
-    ids = np.array(table["id"].to_pylist(), dtype=str)
+    chosen = rows.tolist()
+    has = {m: torch.tensor([store.clips[f"has_{m}"][row] for row in chosen], dtype=torch.bool) for m in MODALITIES}
+    ids = np.array([store.clips["id"][row] for row in chosen], dtype=str)
     labels = torch.zeros(len(rows), dtype=torch.int64)  # embedding does not look at them
     sequences = {m: stored_sequences(store, m, rows) for m in store.sequences}
     return ClipSet(features["audio"], features["video"], labels, ids, has["audio"], has["video"], sequences)
@@ -185,12 +182,11 @@ def _as_read(run: Run, clips: ClipSet) -> ClipSet:
 
 def _known(store: Store, rows: np.ndarray) -> list[dict[str, Any]]:
     """What the store says of the clips in these rows, by field of `IndexedClip`."""
-    kept = [name for name in ("start", "end", "licence", "source") if name in store.clips.column_names]
-    table = store.clips.take(rows).select(["path", "info", *IndexedFile._fields, *kept]).to_pylist()
+    kept = [name for name in ("start", "end", "licence", "source") if name in store.clips]
     root = Path(store.record.root)
 
     clips = []
-    for row in table:
+    for row in map(store.clips.row, rows.tolist()):
         file = IndexedFile(*(row[name] for name in IndexedFile._fields))
         own = {name: row[name] for name in kept}
         clips.append({**own, "end": _end(row), "path": str(root / row["path"]), "file": file})

@@ -5,6 +5,7 @@
     operator   = "=" | "!=" | "<" | "<=" | ">" | ">=" | "contains"
 
 A value is a number, a word, or anything between quotes. A clip of which a column is not known meets no comparison.
+`folder` is what stands in the id before its last `/`: `folder = music` are the clips in that folder and under it.
 An accented letter is one, however it was written (as one character, or as a letter and its accent). `contains` takes
 large and small letters for the same, in any script; the other operators do not.
 The text itself reaches no database: a column and an operator are each one of a closed list, and values are passed
@@ -22,7 +23,8 @@ from avgzsl.support.registry import unknown
 NUMBERS = ("start", "end", "duration")
 TEXTS = ("id", "path", "label", "split", "licence", "source")
 FLAGS = ("has_audio", "has_video")
-COLUMNS = (*NUMBERS, *TEXTS, *FLAGS)
+FOLDER = "folder"
+COLUMNS = (*NUMBERS, *TEXTS, *FLAGS, FOLDER)
 _TOKEN = re.compile(r"""\s*(?:("[^"]*"|'[^']*')|(<=|>=|!=|=|<|>)|([^\s<>=!"']+))""")
 _YES = {"yes": 1, "true": 1, "1": 1, "no": 0, "false": 0, "0": 0}
 _ORDERED = ("=", "!=", "<", "<=", ">", ">=")
@@ -30,6 +32,7 @@ _OPERATORS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(NUMBERS, _ORDERED),
     **dict.fromkeys(TEXTS, (*_ORDERED, "contains")),
     **dict.fromkeys(FLAGS, ("=", "!=")),
+    FOLDER: ("=", "!=", "contains"),
 }
 _LONGEST = 1000
 
@@ -37,7 +40,10 @@ Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 
 
 class ColumnComparison(NamedTuple):
-    """A column of what is known of clips, and the value that it is compared with: seconds, text, or 1 for yes."""
+    """A column of what is known of clips, and the value that it is compared with: seconds, text, or 1 for yes.
+
+    The value of a folder that is to be the same ends in `/`: ids of clips in it, and under it, begin so.
+    """
 
     column: str
     operator: Operator
@@ -105,8 +111,13 @@ def _comparison(column: str, operator: str, written: str) -> ColumnComparison:
 
 def _value(column: str, operator: str, text: str) -> int | float | str:
     """What the column is compared with. Raises ConfigError."""
+    if operator == "contains":
+        return folded(text) or ""
     if column in TEXTS:
-        return (folded(text) if operator == "contains" else composed(text)) or ""
+        return composed(text) or ""
+    if column == FOLDER:
+        folder = (composed(text) or "").rstrip("/")
+        return f"{folder}/" if folder else ""
     if column in FLAGS:
         if text.lower() not in _YES:
             raise ConfigError(f"{column} {operator} {text}: {column} is yes or no")

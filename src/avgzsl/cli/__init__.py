@@ -12,6 +12,7 @@ import typer
 import avgzsl
 from avgzsl.cli import (
     benchmark,
+    cache,
     demo,
     describe,
     evaluate,
@@ -36,11 +37,13 @@ from avgzsl.cli import (
     tune,
     two_stage,
 )
+from avgzsl.cli.help import App
 from avgzsl.cli.interruption import interruptible
 from avgzsl.cli.options import Commands
+from avgzsl.cli.quiet import quiet_libraries
 from avgzsl.errors import AvgzslError
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = App(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("open")(open.open)
 app.command("demo")(demo.demo)
 app.command("generate")(generate.generate)
@@ -73,6 +76,7 @@ app.command("methods")(listing.methods)
 app.command("layouts")(listing.layouts)
 app.command("encoders")(listing.encoders)
 app.command("engines")(listing.engines)
+app.command("cache")(cache.cache)
 
 
 def _show_version(asked: bool) -> bool:
@@ -96,6 +100,7 @@ def main() -> None:
     """Run a command; what a user can mend is printed as one error, without a traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that is no UTF-8, a terminal that knows ASCII alone
+    quiet_libraries()
     with interruptible():
         try:
             app()

@@ -17,14 +17,15 @@ def demo(
 ) -> None:
     """Render clips with sound, extract features, train AVGZSLNet, recognise a clip of a phrase it never saw."""
     from avgzsl.cli import show
-    from avgzsl.cli.predict import show as show_clip
+    from avgzsl.cli.classes_table import show_clip
     from avgzsl.showcase import demo as run_demo
 
     with show.progress() as progress:
         made = run_demo(out, scale=scale, seed=seed, progress=progress)
     show.tables(made.evaluation, "avgzslnet")
     print(f"\nA clip of the phrase “{made.truth}”, which training never saw:")
-    show_clip(made.recognised)
+    if (answer := made.recognised.answer) is not None:
+        show_clip(made.recognised, answer)
     words, phrases = made.found.words, made.found.phrases
     print(f"\nSearched by {len(words)} single words, {made.found.precision:.0%} of the first ten hits are right.")
     print(f"Searched by {len(phrases)} phrases never trained, the first hit is right for {made.found.right}.")

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from avgzsl.cli.options import Baselines, MethodOfRun, Stretch, Vggsounder
+from avgzsl.cli.options import Baselines, MethodOfRun, Run, Stretch, Vggsounder
 from avgzsl.types import Calibration, Fusion
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: Run,
     data: Annotated[Path | None, typer.Option(help="Where its data lies now, if it moved.")] = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     modality: Annotated[
@@ -32,6 +32,9 @@ def evaluate(
     predictions: Annotated[
         Literal["csv", "parquet"], typer.Option(help="One row per clip, as csv or parquet.")
     ] = "csv",
+    figures: Annotated[
+        list[str] | None, typer.Option(help="Form of the figures: png (default), svg or pdf; may be given again.")
+    ] = None,
     method: MethodOfRun = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write all results to this file.")] = None,
 ) -> None:
@@ -69,7 +72,7 @@ def evaluate(
         if out is None:  # a run of somebody else could have a link there
             out = run / f"{split}-{calibration}"
             require_no_way_out(out, RunError)
-        written = write_evaluation(evaluation, out, predictions, beside)
+        written = write_evaluation(evaluation, out, predictions, beside, figures or ["png"])
     if json is not None:
         write_json(json, evaluation.json())
         written.append(json)

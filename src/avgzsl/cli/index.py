@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from avgzsl.cli.folders import run_folder, store_folder
 from avgzsl.cli.options import (
     Index,
     LabelsFromFolders,
@@ -69,6 +70,9 @@ def index(
     encoders: EncoderChoice,
     method: MethodOfRun = None,
     prune: Prune = False,
+    name: Annotated[
+        str | None, typer.Option(help="What the page calls the archive; its folder's name if never given.")
+    ] = None,
 ) -> None:
     """Index clips with a run, or `index CLIPS --frozen` without any; what is there unchanged is skipped."""
     from avgzsl.archive.frozen_index import index_frozen
@@ -87,13 +91,16 @@ def index(
         "hop": None if hop is None else seconds(hop),
         "recall": recall,
         "prune": prune,
+        "name": name,
     }
     _check_sources(run, source, frozen, unused={"--split": split, "--method": method})
     with show.progress() as progress:
         if source is None:
             added = index_frozen(run, out, **more, progress=progress, note=show.note)
         else:
-            added = fill(load_run(run, method), source, out, **more, split=split, progress=progress)
+            added = fill(
+                load_run(run_folder(run), method), store_folder(source), out, **more, split=split, progress=progress
+            )
     _show_added(out, added)
 
 
@@ -132,14 +139,24 @@ def index_add(
 def _check_sources(run: Path, source: Path | None, frozen: bool, unused: dict[str, str | None]) -> None:
     """Raises ConfigError unless there are a run and a source, or, with --frozen, clips alone and nothing of a run."""
     from avgzsl.errors import ConfigError
+    from avgzsl.features.folder_kinds import kind_of_folder
 
     if frozen:
         if source is not None:
             raise ConfigError(f"--frozen indexes one folder without a run, and two were given; leave {run} out")
         if given := [name for name, value in unused.items() if value is not None]:
             raise ConfigError(f"{given[0]} is of a run, and --frozen has none; leave it out")
-    elif source is None:
-        raise ConfigError(f"{run}: one folder was given; give a run and a source, or one folder of clips with --frozen")
+        return
+    kind = kind_of_folder(run)
+    if source is None:
+        known = {
+            "run": f"give what the run indexes, too: `avgzsl index {run} CLIPS --out …`",
+            "clips": f"give a run before it, or index it with --frozen: `avgzsl index {run} --frozen --out …`",
+        }
+        said = known.get(kind or "", "give a run and a source, or one folder of clips with --frozen")
+        raise ConfigError(f"{run}: one folder was given; {said}")
+    if kind != "run" and kind_of_folder(source) == "run":
+        raise ConfigError(f"{source} is the run; it goes first: `avgzsl index {source} {run} --out …`")
 
 
 def _show_added(index: Path, added: "Added") -> None:

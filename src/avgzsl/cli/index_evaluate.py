@@ -14,13 +14,11 @@ def index_evaluate(
     json: Json = False,
 ) -> None:
     """Measure how well the clips of an index are found by the names of their classes."""
-    from rich.console import Console
-
     from avgzsl.archive.collection import open_index
     from avgzsl.archive.retrieval import index_evaluate as evaluate
     from avgzsl.cli import show
     from avgzsl.methods import marked_label, settings_of
-    from avgzsl.reports.tables import render
+    from avgzsl.reports.tables import sheets
 
     collection = open_index(index, url, method)
     evaluation = evaluate(collection, split, retrieval=retrieval)
@@ -28,7 +26,7 @@ def index_evaluate(
         show.json(evaluation)
         return
     name = marked_label(evaluation.method, settings_of(collection.run.method))
-    Console().print(*render(evaluation.results, name))
+    show.sheets(sheets(evaluation.results, name))
     if evaluation.retrieval == "corrected":
         print("by corrected scores, without the bias to seen classes; --retrieval plain gives those of the paper")
     print(f"{evaluation.unlabelled} clips without a label were not counted")

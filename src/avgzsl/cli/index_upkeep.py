@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -57,14 +57,25 @@ def index_info(index: Index, url: Url = None, method: MethodOfRun = None, json: 
     from avgzsl.archive.collection import open_index
     from avgzsl.archive.indexing import index_info as info
     from avgzsl.cli import show
+    from avgzsl.reports.terminal_table import terminal_width, wrapped
 
     said = info(open_index(index, url, method))
     if json:
         show.json(said)
         return
     for name, value in said.json().items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        print(f"{name}: {show.printable(shown)}")
+        print("\n".join(wrapped(f"{name}: {show.printable(_worded(value))}", terminal_width(), "  ")))
+
+
+def _worded(value: Any) -> str:
+    """A value of a record as one reads it: what there is of a list or a table, each with its name."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {_worded(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def index_verify(

@@ -17,7 +17,9 @@ def inspect(data: Data, *, choice: DataChoice, json: Json = False) -> None:
 
         print(writer.dumps(inspection.json(), indent=2))
     else:
-        from avgzsl.reports.inspection_report import print_inspection
+        from avgzsl.cli import show
+        from avgzsl.reports.inspection_report import inspection_text
+        from avgzsl.reports.terminal_table import terminal_width
 
-        print_inspection(inspection)
+        print(show.plain(inspection_text(inspection, terminal_width())), end="")
     sys.exit(1 if inspection.problems else 0)

@@ -1,7 +1,8 @@
 """`avgzsl methods`, `layouts`, `encoders` and `engines`: what there is, in this package and in installed ones."""
 
 import sys
-from textwrap import wrap
+from collections.abc import Mapping
+from inspect import getdoc
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,8 +11,6 @@ from avgzsl.cli.options import Json
 
 if TYPE_CHECKING:
     from avgzsl.methods import Method
-
-_WIDTH = 80  # characters a line of a terminal
 
 
 def methods(
@@ -31,8 +30,8 @@ def methods(
     else:
         for one, kind in zip(about, loaded.values(), strict=True):
             print("\n".join(_lines(one)))
-            for field, default, meaning in kind.settings() if name is not None else []:
-                print("\n".join(_setting(field, default, meaning)))
+            if name is not None:
+                print("\n".join(_settings(kind)))
     for problem in broken.values():
         print(f"error: {problem}", file=sys.stderr)
 
@@ -58,7 +57,7 @@ def _about(kind: "type[Method]") -> dict[str, Any]:
 
 
 def _lines(about: dict[str, Any]) -> list[str]:
-    """A method in a few lines of 80 characters."""
+    """A method in a few lines as wide as the terminal."""
     notes = "".join(f" [{note}]" for note in (*about["marks"], *about["package"]))
     said = [
         f"tested on {', '.join(about['tested_on'])}; presets: {', '.join(about['presets']) or 'none'}",
@@ -72,27 +71,35 @@ def _lines(about: dict[str, Any]) -> list[str]:
         said += [f"cannot be packed: {about['not_packable']}"] if about["not_packable"] else []
     else:
         said.append("can be searched with, and packed")
-    first = wrap(f"{about['name']}: {about['about']}{notes}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-    return first + [
-        line
-        for text in said
-        for line in wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    return [
+        *_paragraph(f"{about['name']}: {about['about']}{notes}"),
+        *(line for text in said for line in _paragraph(text, 2)),
     ]
 
 
-def _setting(field: str, default: object, meaning: str) -> list[str]:
-    """A hyper-parameter with its default in a few lines of 80 characters; paragraphs of its meaning become one."""
-    shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    text = f"{field}={shown}  {' '.join(meaning.split())}"
-    return wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
+def _settings(kind: "type[Method]") -> list[str]:
+    """What else a method says of itself, its hyper-parameters with their defaults, and how to give them."""
+    more = (getdoc(kind) or "").partition("\n")[2].strip()
+    lines = [line for text in more.split("\n\n") if text for line in _paragraph(" ".join(text.split()), 2)]
+    for field, default, meaning in kind.settings():
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        lines += _paragraph(f"{field}={shown}  {' '.join(meaning.split())}", 4)
+    return lines
+
+
+def _paragraph(text: str, indent: int = 0) -> list[str]:
+    """Lines as wide as the terminal, all but the first two further in."""
+    from avgzsl.reports.terminal_table import terminal_width, wrapped
+
+    blank = " " * indent
+    return [f"{blank}{line}" for line in wrapped(text, terminal_width() - indent, "  ")]
 
 
 def layouts() -> None:
     """List the layouts of data on disk that can be read."""
     from avgzsl.data.layouts import layouts as described
 
-    for name, about in described().items():
-        print(f"{name}: {about}")
+    _print(described())
 
 
 def encoders() -> None:
@@ -102,8 +109,7 @@ def encoders() -> None:
 
     for title, described in (("--audio, --video", backbones()), ("--text", text_encoders())):
         print(title)
-        for name, about in described.items():
-            print(f"  {about if about.startswith(name) else f'{name}: {about}'}")
+        _print(described, 2)
 
 
 def engines() -> None:
@@ -111,5 +117,10 @@ def engines() -> None:
     from avgzsl.archive.engines import default_engine
     from avgzsl.archive.engines import engines as described
 
-    for name, about in described().items():
-        print(f"{name}: {about}{' [default]' if name == default_engine() else ''}")
+    _print({name: f"{about}{' [default]' if name == default_engine() else ''}" for name, about in described().items()})
+
+
+def _print(described: Mapping[str, str], indent: int = 0) -> None:
+    """A name and what it is, each on lines of its own."""
+    for name, about in described.items():
+        print("\n".join(_paragraph(about if about.startswith(name) else f"{name}: {about}", indent)))

@@ -28,6 +28,7 @@ def open(
     watch: Annotated[
         bool, typer.Option("--watch", help="While the page is open, take in what comes and goes.")
     ] = False,
+    name: Annotated[str | None, typer.Option(help="What the page calls the archive; kept in the index.")] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only say the address.")] = False,
     port: Annotated[int | None, typer.Option(help="Port of the page; a free one if not given.")] = None,
 ) -> None:
@@ -53,6 +54,7 @@ def open(
             port=port,
             browser=not no_browser,
             watch=watch,
+            name=name,
             progress=progress,
             ready=ready,
             ending=ending,

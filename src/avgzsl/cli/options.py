@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
-from typer.core import TyperGroup
 from typer.models import ParameterInfo
 
+from avgzsl.cli.folders import index_folder, run_folder, store_folder
+from avgzsl.cli.help import Groups
 from avgzsl.types import (
     Calibration,
     DataChoice,
@@ -23,11 +24,15 @@ from avgzsl.types import (
     TextOrder,
 )
 
+_SCORES = "Scores"  # a title in the help
+
 # arguments
-Data = Annotated[Path, typer.Argument(help="Folder of features.")]
-Run = Annotated[Path, typer.Argument(help="Folder of a run.")]
-Index = Annotated[Path, typer.Argument(help="Folder of an index.")]
-Source = Annotated[Path, typer.Argument(help="A store, a folder of features, or a folder of clips.")]
+Data = Annotated[Path, typer.Argument(help="Folder of features.", callback=store_folder)]
+Run = Annotated[Path, typer.Argument(help="Folder of a run.", callback=run_folder)]
+Index = Annotated[Path, typer.Argument(help="Folder of an index.", callback=index_folder)]
+Source = Annotated[
+    Path, typer.Argument(help="A store, a folder of features, or a folder of clips.", callback=store_folder)
+]
 Settings = Annotated[list[str] | None, typer.Argument(help="Hyper-parameters, key=value; see `avgzsl methods`.")]
 
 # what is trained, and how
@@ -56,23 +61,33 @@ Baselines = Annotated[
     typer.Option(
         "--baselines/--no-baselines",
         help="Rows of frozen encoders, of least squares and of both mixed; by default those that cost little.",
+        rich_help_panel=_SCORES,
     ),
 ]
 
 # how clips are scored, and how much is told
-Modality = Annotated[TestModality | None, typer.Option(help="By default the most that the run serves.")]
+Modality = Annotated[
+    TestModality | None, typer.Option(help="By default the most that the run serves.", rich_help_panel=_SCORES)
+]
 Fusions = Annotated[
-    Fusion | None, typer.Option(help="equal, attention or weighted; by default the last of these that the run has.")
+    Fusion | None,
+    typer.Option(
+        help="equal, attention or weighted; by default the last of these that the run has.", rich_help_panel=_SCORES
+    ),
 ]
 Retrievals = Annotated[
     RetrievalKind | None,
     typer.Option(
-        help="plain, or corrected: without the bias to seen classes; by default corrected, where the index has it."
+        help="plain, or corrected: without the bias to seen classes; by default corrected, where the index has it.",
+        rich_help_panel=_SCORES,
     ),
 ]
-Calibrations = Annotated[Calibration, typer.Option(help="How gamma is found.")]
+Calibrations = Annotated[Calibration, typer.Option(help="How gamma is found.", rich_help_panel=_SCORES)]
 Calibrated = Annotated[
-    bool, typer.Option("--calibrated/--no-calibrated", help="With the penalty on classes seen in training.")
+    bool,
+    typer.Option(
+        "--calibrated/--no-calibrated", help="With the penalty on classes seen in training.", rich_help_panel=_SCORES
+    ),
 ]
 Top = Annotated[int, typer.Option("-k", "--top", help="How many, the best first.", min=1)]
 Cite = Annotated[bool, typer.Option("--cite", help="Print what to cite, of methods and data, as BibTeX.")]
@@ -100,13 +115,18 @@ Url = Annotated[
 Stretch = Annotated[
     bool,
     typer.Option(
-        "--stretch", help="Rows once more with a stretch of seen classes' scores, chosen together with the penalty."
+        "--stretch",
+        help="Rows once more with a stretch of seen classes' scores, chosen together with the penalty.",
+        rich_help_panel=_SCORES,
     ),
 ]
 
 Vggsounder = Annotated[
     Path | None,
-    typer.Option(help="A csv of the package vggsounder: scores by its labels, several a clip, too (VGGSound)."),
+    typer.Option(
+        help="A csv of the package vggsounder: scores by its labels, several a clip, too (VGGSound).",
+        rich_help_panel=_SCORES,
+    ),
 ]
 
 Models = Annotated[Path | None, typer.Option(help="Folder where the weights of encoders are looked for.")]
@@ -141,6 +161,8 @@ _FIELDS: dict[type, dict[str, Any]] = {
     },
 }
 
+_TITLES = {DataChoice: "How data are read", EncoderChoice: "Encoders"}  # of their options in the help
+
 # flags that went, by command; for one release each is answered with its new name
 _RENAMED = {
     ("search", "--not"): "--without",
@@ -170,7 +192,14 @@ def with_options(*left_out: str, **words: str) -> Callable[[Callable[..., None]]
                     continue  # both choices have it, and get the same
                 default, kind = _default(hint, name), parameter.KEYWORD_ONLY
                 options.append(inspect.Parameter(name, kind, default=default, annotation=_FIELDS[hint][name]))
-        options = [option.replace(annotation=_worded(option, words)) for option in options]
+        titles = {name: title for choice, title in _TITLES.items() for name in _FIELDS[choice]}
+        of_choices = {name for names in fields.values() for name in names}
+        options = [
+            option.replace(
+                annotation=_worded(option, words, titles.get(option.name) if option.name in of_choices else None)
+            )
+            for option in options
+        ]
 
         @wraps(command)
         def expanded(**given: Any) -> None:
@@ -191,18 +220,19 @@ def _default(choice: type, name: str) -> Any:
     return None if value == () else value  # as typer has it of an option that is given any number of times
 
 
-def _worded(option: inspect.Parameter, words: dict[str, str]) -> Any:
-    """The annotation of an option, with another help text where there is one for it."""
-    if option.name not in words:
+def _worded(option: inspect.Parameter, words: dict[str, str], title: str | None) -> Any:
+    """The annotation of an option, with another help text where there is one for it, below a title in the help."""
+    if option.name not in words and title is None:
         return option.annotation
     kind, info = get_args(option.annotation)
     info = copy.copy(info)
     assert isinstance(info, ParameterInfo)
-    info.help = words[option.name]
+    info.help = words.get(option.name, info.help)
+    info.rich_help_panel = title or info.rich_help_panel
     return Annotated[kind, info]
 
 
-class Commands(TyperGroup):
+class Commands(Groups):
     """The commands; a flag that went is an error that names the new one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from avgzsl.cli.options import MethodOfRun
+from avgzsl.cli.options import MethodOfRun, Run
 
 
 def pack(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: Run,
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     with_weights: Annotated[
         bool,

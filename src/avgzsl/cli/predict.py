@@ -1,7 +1,9 @@
 """`avgzsl predict`: clips to their classes."""
 
-import csv
 import sys
+from collections.abc import Sequence
+from csv import reader
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,10 +26,17 @@ def predict(
     top: Top = 5,
     modality: Modality = None,
     fusion: Fusions = None,
-    reject: Annotated[bool, typer.Option("--reject", help="Say where none of the classes is near enough.")] = False,
+    reject: Annotated[
+        bool | None,
+        typer.Option(
+            "--reject/--no-reject",
+            help="Say where none of the classes is near enough; by default where the run has a threshold.",
+        ),
+    ] = None,
     calibrated: Calibrated = True,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the rows to this file, one a class of a clip.")] = None,
     json: Json = False,
 ) -> None:
     """Tell the classes of clips, seen in training or not (exit code 1 if a clip could not be read)."""
@@ -42,29 +51,49 @@ def predict(
         given = " ".join(encoders.parts)
         raise ConfigError(f"--text {given} encodes names, and none are given; add --classes, or leave it out")
     recogniser = load_recogniser(load_run(run, method), encoders=encoders, modality=modality, fusion=fusion)
-    (table, notes), results = asked_classes(recogniser, split_names(classes)), []
+    (table, notes), asked = asked_classes(recogniser, split_names(classes)), find_clips(paths)
     with shown.progress() as progress:
-        for result in recognise(
-            recogniser,
-            find_clips(paths),
-            table,
-            top=top,
-            calibrated=calibrated,
-            reject=reject,
-            progress=progress if json else None,  # else each clip is shown as soon as it is there
-        ):
-            results.append(result)
-            if not json:
-                show(result)
+        results = tuple(
+            recognise(
+                recogniser,
+                asked,
+                table,
+                top=top,
+                calibrated=calibrated,
+                reject=reject,
+                progress=progress if len(asked) > 1 else None,
+            )
+        )
+    found = Predictions(results, notes)
+    if csv is not None:
+        found.write_csv(csv)
     if json:
-        shown.json(Predictions(tuple(results), notes))
-    elif calibrated:
-        _show_uncalibrated(results)
+        shown.json(found)
+    else:
+        _show(results, calibrated)
     shown.notes(notes, aside=json)
+    if csv is not None and not json:
+        shown.files([csv])
     sys.exit(1 if any(result.error is not None for result in results) else 0)
 
 
-def _show_uncalibrated(results: "list[Result]") -> None:
+def _show(results: "Sequence[Result]", calibrated: bool) -> None:
+    """One clip with all that is told of its classes, or a row each of many; then, on stderr, what could not be read."""
+    from avgzsl.cli.classes_table import show_clip, show_clips
+
+    if len(results) == 1 and (answer := results[0].answer) is not None:
+        show_clip(results[0], answer)
+    else:
+        show_clips(results)
+    if calibrated:
+        _show_uncalibrated(results)
+    for result in results:
+        if result.error is not None:
+            where = "" if result.path in result.error else f"{result.path}: "
+            print(f"error: {where}{result.error}", file=sys.stderr)
+
+
+def _show_uncalibrated(results: "Sequence[Result]") -> None:
     """Say of how many clips seen classes are favoured."""
     uncalibrated = sum(result.answer is not None and result.answer.gamma is None for result in results)
     if uncalibrated:
@@ -78,36 +107,4 @@ def split_names(classes: str | None) -> list[str] | None:
     """Names between commas; one that has a comma itself stands in double quotes."""
     if classes is None:
         return None
-    return [name.strip() for name in next(csv.reader([classes], skipinitialspace=True), [])]
-
-
-def show(result: "Result") -> None:
-    """Print a clip and its nearest classes: distance, that by each modality, and what each adds to the lead."""
-    from rich.console import Console
-    from rich.table import Table
-
-    if result.answer is None:
-        where = "" if result.path in str(result.error) else f"{result.path}: "
-        print(f"error: {where}{result.error}", file=sys.stderr)
-        return
-    answer = result.answer
-    counts = ", ".join(f"{m} {100 * w:.0f} %" for m, w in answer.weights.items() if w is not None)
-    print(f"{result.path}" + (f"  ({counts})" if counts else ""))
-    if answer.none_of_these:
-        print("  none of these; the nearest:")
-    table = Table(box=None, padding=(0, 1))
-    of_distance = any(candidate.distance is not None for candidate in answer.top)
-    for name in ("class", "", "distance" if of_distance else "score", "audio", "video", "+audio", "+video"):
-        table.add_column(name, justify="left" if name in ("class", "") else "right", no_wrap=name != "class")
-    for candidate in answer.top:
-        nearness = candidate.distance if of_distance else candidate.score
-        values = [nearness, *candidate.distances.values(), *candidate.support.values()]
-        figures = ["–" if value is None else f"{value:.3f}" for value in values]
-        table.add_row(_escaped(candidate.label), "seen" if candidate.seen else "unseen", *figures)
-    Console().print(table)
-
-
-def _escaped(name: str) -> str:
-    from rich.markup import escape
-
-    return escape(name)
+    return [name.strip() for name in next(reader([classes], skipinitialspace=True), [])]

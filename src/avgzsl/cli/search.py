@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,13 +10,9 @@ from avgzsl.cli.options import Fusions, Index, Json, MethodOfRun, Modality, Retr
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from avgzsl.archive.hits import Hit, Hits
+    from avgzsl.archive.hits import Hits
 
 NONE_LIKELY = 3  # exit code of --only-likely where no hit is
-_BELOW = "--- below this line: probably not here ---"
-_MARKS = {"gone": " (the file is gone)", "changed": " (changed since)", "touched": " (perhaps changed since)"}
 
 
 @with_options(
@@ -48,6 +44,17 @@ def search(
         bool,
         typer.Option("--only-likely", help="Only clips that the words probably fit; exit code 3 where there is none."),
     ] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write what is shown to this new file, as a table.")] = None,
+    m3u: Annotated[
+        Path | None, typer.Option(help="Write it as a playlist, which plays each clip's own seconds.")
+    ] = None,
+    cut: Annotated[
+        Path | None, typer.Option(help="Cut the clips out of their files, into this new folder (mp4, flac).")
+    ] = None,
+    media: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder whose files may be cut, of an index made elsewhere; may be repeated."),
+    ] = None,
     url: Url = None,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
@@ -62,6 +69,7 @@ def search(
     from avgzsl.archive.search import search as find
     from avgzsl.cli import show
 
+    _require_new(csv, m3u, cut, media)
     hits = find(
         open_index(index, url, method),
         words or [],
@@ -81,12 +89,57 @@ def search(
     else:
         _print(hits, shown, f"‘{' + '.join(words or [])}’")
     show.notes((*hits.notes, *hits.absent), aside=json)
+    failed = _export(shown, csv, m3u, cut, media or [])
     if only_likely and not shown:
         sys.exit(NONE_LIKELY)
+    if failed:
+        sys.exit(1)
+
+
+def _require_new(csv: Path | None, m3u: Path | None, cut: Path | None, media: list[Path] | None) -> None:
+    """Before anything is searched. Raises ConfigError where something would be overwritten, or is no use."""
+    if not (csv or m3u or cut or media):
+        return
+    from avgzsl.archive.exports import new_file, new_folder
+    from avgzsl.errors import ConfigError
+
+    for file in (csv, m3u):
+        if file is not None:
+            new_file(file)
+    if cut is not None:
+        new_folder(cut)
+    elif media:
+        raise ConfigError("--media names folders whose files may be cut, and nothing is; give --cut, or leave it out")
+
+
+def _export(hits: "Hits", csv: Path | None, m3u: Path | None, cut: Path | None, media: list[Path]) -> bool:
+    """Write what was asked for, and say so on stderr; gives whether a clip could not be cut."""
+    if not (csv or m3u or cut):
+        return False
+    from avgzsl.archive.exports import cut_clips, save_playlist, save_table
+    from avgzsl.cli import show
+
+    if not hits:
+        show.note("no file was written, for no clip is shown")
+        return False
+    if csv is not None:
+        save_table(hits, csv)
+        show.note(f"{csv}: {len(hits)} clips")
+    if m3u is not None:
+        save_playlist(hits, m3u)
+        show.note(f"{m3u}: a playlist of them")
+    if cut is None:
+        return False
+    with show.progress() as progress:
+        made = cut_clips(hits, cut, media=media, progress=progress)
+    show.note(f"{cut}: {len(made.files)} cut files, and a table of them")
+    show.notes((f"no cut of rank {rank}: {why}" for rank, why in made.failures), aside=True)
+    return bool(made.failures)
 
 
 def _print(hits: "Hits", shown: "Hits", asked: str) -> None:
     """The hits that are shown, and whether any of all is likely."""
+    from avgzsl.cli.hits_table import show_hits
     from avgzsl.cli.show import printable
 
     if not hits:
@@ -96,62 +149,5 @@ def _print(hits: "Hits", shown: "Hits", asked: str) -> None:
         print(
             f"nothing here fits {printable(asked)}" + ("; the nearest clips, which probably do not:" if shown else "")
         )
-    line = shown.line or len(shown)  # where nothing is likely, or nothing tells, there is one table
     if shown:
-        _table(shown[:line], 1)
-    if shown[line:]:
-        print(_BELOW)
-        _table(shown[line:], line + 1)
-
-
-def _table(hits: "Sequence[Hit]", first: int) -> None:
-    """One row a hit, nearest first, from the rank `first` on."""
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    # a corrected score orders clips, and is no distance
-    far = hits[0].distance is not None and not any(hit.addend for hit in hits)
-    same = all(hit.evidence == hit.score for hit in hits)
-    columns: dict[str, list[Any]] = {
-        "distance" if far else "score": [hit.distance if far else hit.score for hit in hits],
-        "audio": [hit.distances["audio"] for hit in hits],
-        "video": [hit.distances["video"] for hit in hits],
-        "evidence": [] if same else [hit.evidence for hit in hits],
-        "label": [hit.label and _shown(f"{hit.label}{'' if hit.seen is not False else ' (unseen)'}") for hit in hits],
-        "because": [hit.because and _shown(", ".join(hit.because)) for hit in hits],
-        "clip": [_place(hit) for hit in hits],
-    }
-    told = {head: cells for head, cells in columns.items() if any(cell is not None for cell in cells)}
-    table = Table("", *(Column(head, overflow="fold") for head in told))
-    for rank, cells in enumerate(zip(*told.values(), strict=True), first):
-        table.add_row(str(rank), *map(_cell, cells))
-    Console().print(table)
-
-
-def _place(hit: "Hit") -> Any:
-    """Where a clip is: its file, or its id, and its part of the file."""
-    span = ""
-    if hit.start or hit.end is not None:
-        span = f" {_seconds(hit.start or 0.0)}–{'' if hit.end is None else _seconds(hit.end)} s"
-    return _shown(f"{hit.path or hit.id}{span}{_MARKS.get(hit.file or '', '')}")
-
-
-def _shown(text: str) -> Any:
-    """Names come from files: no markup, and nothing that moves the cursor."""
-    from rich.text import Text
-
-    from avgzsl.cli.show import printable
-
-    return Text(printable(text))
-
-
-def _seconds(value: float) -> str:
-    """To a tenth."""
-    return f"{round(value, 1):g}"
-
-
-def _cell(value: Any) -> Any:
-    """A cell of the table: a number to three digits, text as it is, a dash for what there is not."""
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else value
+        show_hits(shown, shown.line or None)  # where nothing is likely, or nothing tells, there is no line

@@ -18,6 +18,7 @@ def serve(
         str | None, typer.Option(help="Address to listen on, 127.0.0.1 if not given; others need AVGZSL_SERVE_TOKEN.")
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, 8000 if not given; 0 takes a free one.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the page calls the archive, while it is served so.")] = None,
     url: Url = None,
     encoders: EncoderChoice,
     method: MethodOfRun = None,
@@ -26,7 +27,10 @@ def serve(
         typer.Option(help="Folder whose files may be shown, of an index made elsewhere; may be repeated."),
     ] = None,
 ) -> None:
-    """Search an index in the browser. Limits come from the environment (docs/serving.md)."""
+    """Search an index in the browser. Limits come from the environment (docs/serving.md).
+
+    Options come before variables of the environment.
+    """
     from avgzsl.archive.collection import open_index
     from avgzsl.cli.show import printable
     from avgzsl.server.serving import serve as run
@@ -45,6 +49,7 @@ def serve(
         host=host,
         port=port,
         media=media or (),
+        name=name,
         url=url if method is None else None,
         encoders=encoders,
         ready=ready,

@@ -1,9 +1,12 @@
 """What commands print: tables, progress, the files they wrote. Progress goes to stderr, results to stdout."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from avgzsl.reports.terminal_table import as_typed
+from avgzsl.support.showing import printable as printable  # commands take it from here
 
 if TYPE_CHECKING:
     from avgzsl.experiments.baselines import Baselines
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     from avgzsl.experiments.train_evaluate import Evaluation
     from avgzsl.reports.progress_bar import ProgressBar
     from avgzsl.reports.sheet import Sheet
+    from avgzsl.reports.terminal_table import Column
     from avgzsl.support.showing import Shown
 
 
@@ -35,37 +39,42 @@ def failures(comparison: "Comparison") -> int:
 
 def tables(evaluation: "Evaluation", method: str, beside: "Baselines | None" = None) -> None:
     """Print the paper's two tables for one run, baselines beside it, and what the reader should know of the data."""
-    from rich.console import Console
-
     from avgzsl.methods import marked_label
     from avgzsl.reports.pretraining import met_before
     from avgzsl.reports.relabelled_tables import relabelled_sheets
-    from avgzsl.reports.sheet import drawn
     from avgzsl.reports.tables import sheets as sheets_of
 
-    console, method = Console(), marked_label(method, evaluation.provenance["settings"])
+    method = marked_label(method, evaluation.provenance["settings"])
     rows = [*evaluation.results, *(beside.results if beside else [])]
     again, generated = evaluation.relabelled, evaluation.dataset.generated
-    made = [*sheets_of(rows, method, generated), *(relabelled_sheets(again, method, generated) if again else [])]
-    for sheet in made:
-        console.print(*drawn(sheet), sep="\n")
+    sheets([*sheets_of(rows, method, generated), *(relabelled_sheets(again, method, generated) if again else [])])
     met = met_before(evaluation.dataset.encoders)
     more = [*(again.notes if again else []), *(beside.notes if beside else [])]
     notes([*evaluation.provenance["notes"], *met, *more])
 
 
 def sheets(made: "Iterable[Sheet]") -> None:
-    """Print tables: drawn on a terminal, as Markdown for anything else."""
-    from avgzsl.reports.sheet import as_markdown, drawn
+    """Print tables, drawn as wide as the terminal is."""
+    from avgzsl.reports.sheet import drawn
+    from avgzsl.reports.terminal_table import terminal_width
 
-    if not sys.stdout.isatty():
-        print("\n".join(map(as_markdown, made)))
-        return
-    from rich.console import Console
-
-    console = Console()
     for sheet in made:
-        console.print(*drawn(sheet, console.width), sep="\n")
+        for part in drawn(sheet, terminal_width()):
+            print(plain(part))
+
+
+def table(columns: "Sequence[Column]", breaks: Collection[int] = (), rule: str = "") -> None:
+    """Print a table, drawn as wide as the terminal is."""
+    from avgzsl.reports.terminal_table import table as drawn
+    from avgzsl.reports.terminal_table import terminal_width
+
+    print(plain(drawn(columns, terminal_width(), breaks, rule)), end="")
+
+
+def plain(text: str) -> str:
+    """Text with rules that the terminal knows: one that writes ASCII alone has dashes."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    return text if "utf" in encoding else text.replace("─", "-").replace("–", "-")
 
 
 def json(result: "Shown") -> None:
@@ -87,12 +96,7 @@ def note(said: str) -> None:
 
 
 def files(paths: Iterable[Path]) -> None:
-    """Name the files that were written."""
+    """Name the files that were written, a line each."""
     print("wrote:")
     for path in paths:
-        print(f"  {path}")
-
-
-def printable(text: str) -> str:
-    """Text that others made, as it is, but for what moves the cursor or is not seen."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+        print(f"  {printable(as_typed(path))}")

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from avgzsl.cli.folders import store_folder
+
 
 def split(
-    store: Annotated[Path, typer.Argument(help="What `avgzsl extract` wrote.")],
+    store: Annotated[Path, typer.Argument(help="What `avgzsl extract` wrote.", callback=store_folder)],
     unseen: Annotated[float | None, typer.Option(help="Fraction of the classes to draw; 0.3 if not given.")] = None,
     val: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,
     test: Annotated[float | None, typer.Option(help="Fraction of each class's clips; 0.2 if not given.")] = None,

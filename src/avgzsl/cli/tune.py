@@ -1,7 +1,7 @@
 """`avgzsl tune`: hyper-parameters chosen on validation."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -9,7 +9,10 @@ from avgzsl.cli.options import Data, Method, Preset, Seed, Settings, with_option
 from avgzsl.types import DataChoice
 
 if TYPE_CHECKING:
-    from avgzsl.experiments.tuning import Trial
+    from collections.abc import Mapping, Sequence
+
+    from avgzsl.experiments.tuning import Trial, Tuned
+    from avgzsl.reports.terminal_table import Column
 
 
 @with_options(
@@ -54,11 +57,34 @@ def tune(
             fixed=dict(map(parse_override, fixed or [])),
             progress=progress,
         )
-    for number, trial in enumerate(tuned.trials, 1):
-        print(f"trial {number} of {len(tuned.trials)}: {_worth(trial)}  {trial.settings}")
-    print(f"best, by {by}: {tuned.settings}")
+    show.table(trial_columns(tuned.trials))
+    show.notes(f"trial {number} failed: {trial.error}" for number, trial in enumerate(tuned.trials, 1) if trial.error)
+    print(f"best, by {by}: {_chosen(tuned)}")
     show.files([tuned.preset, out / TRIALS])
 
 
-def _worth(trial: "Trial") -> str:
-    return f"failed: {trial.error}" if trial.hm is None else f"validation HM {100 * trial.hm:.1f} %"
+def trial_columns(trials: "Sequence[Trial]") -> "list[Column]":
+    """One row a trial: what was tried, and what it is worth."""
+    from avgzsl.reports.terminal_table import Column
+
+    worth = ["failed" if trial.hm is None else f"{100 * trial.hm:.1f}" for trial in trials]
+    return [
+        Column("trial", [str(number) for number, _ in enumerate(trials, 1)], number=True),
+        Column("settings", [_settings(trial.settings) for trial in trials]),
+        Column("validation HM (%)", worth, number=True),
+    ]
+
+
+def _chosen(tuned: "Tuned") -> str:
+    """The best settings; where these are what the search began with, that is said."""
+    first, *others = tuned.trials
+    if tuned.settings != first.settings:
+        return _settings(tuned.settings)
+    kept = "the defaults stay" if not first.settings else f"the start stays, {_settings(first.settings)}"
+    return f"{kept}; none of {len(others)} other settings is better" if others else f"{kept}; nothing else was tried"
+
+
+def _settings(settings: "Mapping[str, Any]") -> str:
+    """As one gives them to `train`."""
+    shown = {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in settings.items()}
+    return " ".join(f"{key}={value}" for key, value in shown.items()) or "the defaults"

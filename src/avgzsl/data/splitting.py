@@ -171,8 +171,8 @@ def _groups(clips: Sequence[Clip]) -> list[list[Clip]]:
 
 
 def _clips(store: Store) -> Iterator[Clip]:
-    sources = store.clips[SOURCE].to_pylist() if SOURCE in store.record.columns else [None] * len(store)
-    columns = [store.clips[name].to_pylist() for name in ("id", "path", "label", "split")]
+    sources = store.clips[SOURCE] if SOURCE in store.record.columns else [None] * len(store)
+    columns = [store.clips[name] for name in ("id", "path", "label", "split")]
     for clip, path, label, given, source in zip(*columns, sources, strict=True):
         if label is not None:
             yield Clip(clip, path, source, label, given)

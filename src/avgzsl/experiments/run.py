@@ -64,7 +64,7 @@ class Run(Shown):
         fusion: Fusion | None = None,
         top: int = 5,
         calibrated: bool = True,
-        reject: bool = False,
+        reject: bool | None = None,
         progress: Progress | None = None,
     ) -> "avgzsl.Predictions":
         """The classes nearest to clips. The parameters, and what it raises, are those of `avgzsl.predict`."""

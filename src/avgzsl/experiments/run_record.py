@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serial
 import avgzsl
 from avgzsl.data.clips import Dataset, Encoder, TextPart
 from avgzsl.errors import AvgzslError, RunError
+from avgzsl.features.folder_kinds import what_it_is
 from avgzsl.methods import PLUGINS, Method, dimensions, settings_of
 from avgzsl.support import records
 from avgzsl.support.files import write_json
@@ -211,7 +212,8 @@ def read_config(folder: Path) -> Config:
     try:
         return records.read_record(folder / CONFIG, Config, "a run's config", remedy, RunError, FORMAT)
     except (FileNotFoundError, NotADirectoryError) as problem:
-        raise RunError(f"{folder}: is not a run (there is no {CONFIG}); make one with `avgzsl train`") from problem
+        given = what_it_is(folder, "run") or "; make one with `avgzsl train`"
+        raise RunError(f"{folder}: is not a run (there is no {CONFIG}){given}") from problem
 
 
 def _versions(method: Method) -> dict[str, str]:

@@ -20,7 +20,7 @@ from avgzsl.experiments.numbers import validate
 from avgzsl.experiments.protocol import ModeNumbers, choose_modes
 from avgzsl.experiments.relabelled import Relabelled, by_labels, look_up
 from avgzsl.experiments.run_data import data_of
-from avgzsl.experiments.run_record import describe, start
+from avgzsl.experiments.run_record import CONFIG, describe, start
 from avgzsl.experiments.trial import calibration_galleries, measured_with, result_rows
 from avgzsl.learning.training import Record
 from avgzsl.methods import Method, MethodChoice, build
@@ -123,6 +123,7 @@ def train(
     runs.write_history(folder, history)
     run = runs.Run(folder, config, fitted)
     _calibrate(run, dataset)
+    avgzsl.write_model_card(folder)
     runs.finish(folder, fitted)
     return run
 
@@ -249,5 +250,7 @@ def evaluation_of(
 
 
 def save_results(folder: Path, evaluation: Evaluation) -> None:
-    """Write `results.json`."""
+    """Write `results.json`; where the folder is that of the run, also its card, which has the results."""
     write_json(folder / runs.RESULTS, evaluation.json())
+    if (folder / CONFIG).exists():
+        avgzsl.write_model_card(folder)

@@ -1,11 +1,11 @@
 """Features of clips on disk, and which file, span and network each row came from.
 
 A store is a folder. `store.json` is written last and makes it whole: what the encoders were, the classes, and size and
-SHA-256 of the other files. `clips.parquet` has one row a clip, in the order of the arrays: the columns of COLUMNS, then
-those that the manifest had besides, as text. `audio.npy`, `video.npy` are n x d float32, zero where a clip lacks the
-modality; `text.npy` is c x t, in the order of `classes`, the parts of the text side by side. `splits/NAME.json` are
-class splits (`class_splits`), `failures.csv` the files that gave no row, `journal.sqlite` what lets an extraction go on
-(`journal`).
+SHA-256 of the other files. `clips.jsonl` has one row a clip (`clip_rows`), in the order of the arrays: the columns of
+COLUMNS, then those that the manifest had besides, as text. `audio.npy`, `video.npy` are n x d float32, zero where a
+clip lacks the modality; `text.npy` is c x t, in the order of `classes`, the parts of the text side by side.
+`splits/NAME.json` are class splits (`class_splits`), `failures.csv` the files that gave no row, `journal.sqlite` what
+lets an extraction go on (`journal`).
 
 Where sequences are kept, `audio.steps.npy` is s x d float32: the steps of all clips one after the other, of which the
 rows of `audio.npy` are means. `audio.times.npy` has the seconds of each from where its clip begins, `audio.lengths.npy`
@@ -22,8 +22,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from avgzsl.errors import DataError
+from avgzsl.features.clip_rows import CLIPS, OLDER_CLIPS, ClipRows, read_rows, write_rows
 from avgzsl.features.clip_steps import ClipSteps, FlatSteps
 from avgzsl.features.encoder_record import EncoderRecord
+from avgzsl.features.folder_kinds import what_it_is
 from avgzsl.features.store_arrays import (
     AGAIN,
     Arrays,
@@ -38,13 +40,13 @@ from avgzsl.features.store_record import FileRecord, Part, StoreRecord, names_en
 from avgzsl.media.version import DECODER
 from avgzsl.support import records
 from avgzsl.support.files import write_json, write_whole
-from avgzsl.support.trust import plain_name, require_regular
+from avgzsl.support.trust import plain_name
 from avgzsl.support.weights import identify
 from avgzsl.text.part_record import TextPart
 from avgzsl.types import MODALITIES, Modality
 
-FORMAT = 2  # 1 without sequences, which older versions can read
-RECORD, CLIPS, TEXT = "store.json", "clips.parquet", "text.npy"
+FORMAT = 3  # 1 and 2, with and without sequences, have their rows as Parquet
+RECORD, TEXT = "store.json", "text.npy"
 COLUMNS = (
     "id",  # of the clip, unique
     "path",  # of the file, from the root of the clips
@@ -60,7 +62,6 @@ COLUMNS = (
     "mtime_ns",  # of the file: while it and the size are the same, the hash is believed
     "info",  # JSON: what the file is, and which of its streams were used
 )
-_BLOCK = 4096  # clips held in memory while the table is written
 
 
 class StoredClip(NamedTuple):
@@ -76,12 +77,12 @@ class StoredClip(NamedTuple):
 class Store:
     """An opened store of n clips and c classes; None for features that were not extracted.
 
-    `clips` is a pyarrow.Table of n rows; the features are memory-mapped.
+    `clips` has n rows; the features are memory-mapped.
     """
 
     folder: Path
     record: StoreRecord
-    clips: Any
+    clips: ClipRows
     audio: Float32[np.ndarray, "_n _a"] | None
     video: Float32[np.ndarray, "_n _v"] | None
     text: Float32[np.ndarray, "_c _t"] | None
@@ -96,7 +97,7 @@ class Store:
 
     def file(self, row: int) -> Path:
         """The media file of the clip in a row; it may have gone since."""
-        return Path(self.record.root, self.clips["path"][row].as_py())
+        return Path(self.record.root, self.clips["path"][row])
 
 
 def is_store(folder: Path) -> bool:
@@ -107,10 +108,9 @@ def is_store(folder: Path) -> bool:
 def open_store(path: Path | str) -> Store:
     """Open a store, whose features stay on disk. Raises DataError when it is not there, newer, damaged or unfinished.
 
-    Sizes, shapes and columns are checked; `verify` reads everything.
+    Sizes, shapes and columns are checked; `verify` reads everything. Raises ConfigError where it is of avgzsl 0.1, and
+    the extra `parquet` is not installed.
     """
-    import pyarrow.parquet
-
     folder = Path(path)
     record = read_record(folder)
     for name, file in record.files.items():
@@ -119,17 +119,8 @@ def open_store(path: Path | str) -> Store:
         if size != file.size:
             fault = "is not there" if size is None else f"has {size} bytes"
             raise DataError(f"{folder / name}: {fault}; expected {file.size} bytes, as {RECORD} says. {AGAIN}")
-    require_regular(folder / CLIPS, DataError)
-    try:
-        table = pyarrow.parquet.read_table(folder / CLIPS)
-    except (OSError, ValueError) as problem:  # pyarrow's errors are of these
-        raise DataError(f"{folder / CLIPS}: cannot be read ({problem}). {AGAIN}") from problem
-    expected = [*COLUMNS, *record.columns]
-    if table.num_rows != record.clips or table.column_names != expected:
-        raise DataError(
-            f"{folder / CLIPS}: {table.num_rows} clips with the columns {', '.join(table.column_names)}; expected "
-            f"{record.clips} with {', '.join(expected)}. {AGAIN}"
-        )
+    table = OLDER_CLIPS if record.format < FORMAT else CLIPS
+    rows = read_rows(folder / table, (*COLUMNS, *record.columns), record.clips, AGAIN)
     features = {
         m: open_array(folder / array_file(m), record.clips, record.encoders[m].dimension)
         if m in record.encoders
@@ -141,7 +132,7 @@ def open_store(path: Path | str) -> Store:
     sequences = {
         m: open_steps(folder, m, record.clips, total, record.encoders[m].dimension) for m, total in record.steps.items()
     }
-    return Store(folder, record, table, features["audio"], features["video"], text, sequences)
+    return Store(folder, record, rows, features["audio"], features["video"], text, sequences)
 
 
 def read_record(folder: Path) -> StoreRecord:
@@ -151,9 +142,9 @@ def read_record(folder: Path) -> StoreRecord:
             folder / RECORD, StoreRecord, "a store's record", AGAIN[0].lower() + AGAIN[1:], DataError, FORMAT
         )
     except (FileNotFoundError, NotADirectoryError) as problem:
+        given = what_it_is(folder, "store") or "; make it with, or go on with, `avgzsl extract`"
         raise DataError(
-            f"{folder}: is not a store of features, or not finished (there is no {RECORD}); make it with, or go on "
-            "with, `avgzsl extract`"
+            f"{folder}: is not a store of features, or not finished (there is no {RECORD}){given}"
         ) from problem
 
 
@@ -184,13 +175,13 @@ def write(
     """
     (folder / RECORD).unlink(missing_ok=True)
     remove_arrays(folder)
-    for name in (CLIPS, TEXT):
+    for name in (CLIPS, OLDER_CLIPS, TEXT):
         (folder / name).unlink(missing_ok=True)
     dimensions = {modality: encoders[modality].dimension for modality in MODALITIES if modality in encoders}
 
     def fill(table: Path) -> None:
         with appended(folder, count, dimensions, steps) as arrays:
-            written = _write_clips(table, (*COLUMNS, *columns), _appending(clips, arrays, dimensions))
+            written = write_rows(table, (*COLUMNS, *columns), _appending(clips, arrays, dimensions))
         if written != count:
             raise DataError(f"{folder}: {written} clips to write; expected {count}. {AGAIN}")
 
@@ -200,7 +191,7 @@ def write(
         write_whole(folder / TEXT, lambda temporary: _save(temporary, text))
         names.append(TEXT)
     record = StoreRecord(
-        format=FORMAT if steps else 1,
+        format=FORMAT,
         root=str(root.resolve()),
         clips=count,
         classes=classes,
@@ -226,24 +217,6 @@ def _appending(clips: Iterable[StoredClip], arrays: Arrays, modalities: Iterable
             row = clip.audio if modality == "audio" else clip.video
             arrays.append(modality, row, clip.sequences.get(modality))
         yield {**clip.about, "has_audio": clip.audio is not None, "has_video": clip.video is not None}
-
-
-def _write_clips(path: Path, names: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    kinds = {"start": pa.float64(), "end": pa.float64(), "size": pa.int64(), "mtime_ns": pa.int64()}
-    kinds |= dict.fromkeys(("seen", "has_audio", "has_video"), pa.bool_())
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
-    written, block = 0, []
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        for row in rows:
-            block.append(row)
-            if len(block) == _BLOCK:
-                writer.write_table(pa.Table.from_pylist(block, schema=schema))
-                written, block = written + len(block), []
-        writer.write_table(pa.Table.from_pylist(block, schema=schema))
-    return written + len(block)
 
 
 def _save(path: Path, array: Float32[np.ndarray, "_c _t"]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.clip_paths import Listed, path_from_root
 from avgzsl.features.feature_store import COLUMNS
+from avgzsl.features.folder_kinds import SUFFIXES, kind_of_folder, what_it_is
 from avgzsl.media.needs import Span
 from avgzsl.support.trust import read_text
 from avgzsl.text.spellings import usual_spellings
@@ -18,11 +19,6 @@ from avgzsl.text.spellings import usual_spellings
 GIVEN = ("path", "label", "split", "seen", "start", "end", "id")
 SPLITS = {"train": "train", "trn": "train", "val": "val", "test": "test", "tst": "test"}
 YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-SUFFIXES = (
-    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
-    *(".webm", ".wmv", ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"),
-    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +74,8 @@ def list_folder(root: Path, merge_spellings: bool = False, labels_from_folders: 
     """
     if not root.is_dir():
         raise DataError(f"{root}: {'a file' if root.exists() else 'not there'}; expected a folder of clips")
+    if kind_of_folder(root) in ("run", "index", "store"):  # whose pictures are no clips
+        raise DataError(f"{root}: is not a folder of clips{what_it_is(root, 'clips')}")
     outside: list[Path] = []
     paths = sorted(path.relative_to(root) for path in _media(root, root.resolve(), outside))
     if outside:

@@ -25,7 +25,7 @@ class Record:
 
 def read_record(models: Path, name: str) -> Record:
     """The record of weights in a folder of models. Raises WeightsError for a damaged one."""
-    path = models / _FOLDER / f"{name}.json"
+    path = record_file(models, name)
     if not path.exists():
         return Record()
     try:
@@ -38,7 +38,12 @@ def read_record(models: Path, name: str) -> Record:
 
 def write_record(models: Path, name: str, record: Record) -> None:
     """Write the record, whole or not at all. Raises AvgzslError when the disk refuses."""
-    write_json(models / _FOLDER / f"{name}.json", {"revision": record.revision, "files": record.files})
+    write_json(record_file(models, name), {"revision": record.revision, "files": record.files})
+
+
+def record_file(models: Path, name: str) -> Path:
+    """Where the record of weights is."""
+    return models / _FOLDER / f"{name}.json"
 
 
 def waiting_folder(models: Path, name: str) -> Path:

@@ -39,10 +39,10 @@ def mix(out: Float32[np.ndarray, " n"], parts: Sequence[Part], since: int, piece
     several = False
     for place, channels in _joined(parts):
         values, scale = _numbers(channels), _full_scale(channels.dtype)
-        _put(out, place - since, (values.mean(axis=0) / scale).astype(np.float32))
+        put(out, place - since, (values.mean(axis=0) / scale).astype(np.float32))
         if len(values) > 1:
             several = True
-            _put(loudness, place - since, np.einsum("cn,cn->n", values, values) / (len(values) * scale**2))
+            put(loudness, place - since, np.einsum("cn,cn->n", values, values) / (len(values) * scale**2))
     for start in range(0, len(out) if several else 0, piece):
         mean = out[start : start + piece]
         if _power(mean) < _MARGIN * _LEFT_OVER * loudness[start : start + piece].sum():
@@ -80,7 +80,7 @@ def _turned(parts: Sequence[Part], start: int, length: int) -> Float32[np.ndarra
     out = np.zeros(length, np.float32)
     for part in parts:
         if part.place < start + length and part.end > start:
-            _put(out, part.place - start, _in_one_polarity(part.channels))
+            put(out, part.place - start, _in_one_polarity(part.channels))
     return out
 
 
@@ -94,7 +94,13 @@ def _in_one_polarity(channels: Shaped[np.ndarray, "c n"]) -> Float32[np.ndarray,
     return mean.astype(np.float32)
 
 
-def _put(out: np.ndarray, place: int, values: np.ndarray) -> None:
+def as_float(channels: Shaped[np.ndarray, "c n"]) -> Float32[np.ndarray, "c n"]:
+    """Samples as they are coded, full scale 1. Raises MediaError, without the path, for values that are no numbers."""
+    values: np.ndarray = (_numbers(channels) / _full_scale(channels.dtype)).astype(np.float32)
+    return values
+
+
+def put(out: np.ndarray, place: int, values: np.ndarray) -> None:
     """Write `values` to `out` from `place` on, as far as they lie within it."""
     inside = values[max(0, -place) : max(0, len(out) - place)]
     out[max(0, place) : max(0, place) + len(inside)] = inside

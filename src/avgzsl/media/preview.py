@@ -39,7 +39,7 @@ def thumbnail(path: Path, span: Span = WHOLE, size: int = 320) -> bytes:
         track = tracks.video
         if track.end is not None:
             start = (max(start, track.start) + min(end, track.end)) / 2
-        picture = next(_same_size_pictures(Path(path), track, [start], size))
+        picture = next(same_size_pictures(Path(path), track, [start], size))
         return _jpeg(picture)
 
 
@@ -57,12 +57,12 @@ def preview(path: Path, out: Path, span: Span = WHOLE, size: int = 480) -> None:
         frames: Iterator[np.ndarray] = iter(())
         if tracks.video is not None:
             times = np.arange(start, min(end, tracks.video.end or end), 1 / _FPS).tolist()
-            frames = _same_size_pictures(Path(path), tracks.video, times, size) if times else frames
+            frames = same_size_pictures(Path(path), tracks.video, times, size) if times else frames
         samples = None if tracks.audio is None else waveform(Path(path), tracks.audio, start, end, _RATE)
         write_whole(Path(out), lambda temporary: write_mp4(temporary, frames, _FPS, samples, _RATE))
 
 
-def _same_size_pictures(path: Path, track: Track, times: list[float], size: int) -> Iterator[np.ndarray]:
+def same_size_pictures(path: Path, track: Track, times: list[float], size: int) -> Iterator[np.ndarray]:
     """RGB pictures at `times`, all of the size of the first; one of another shape is set in the middle of black."""
     canvas: tuple[int, int] | None = None
     for _, frame in frames_at(path, track, times):

@@ -1,5 +1,6 @@
-"""The mono waveform of a span of a file."""
+"""The waveform of a span of a file: mono, or the channels as they are."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from jaxtyping import Float32
 from avgzsl.errors import MediaError
 from avgzsl.media.channels import full_range
 from avgzsl.media.frames import frames_from
-from avgzsl.media.mono import PIECE, Part, mix
+from avgzsl.media.mono import PIECE, Part, as_float, mix, put
 from avgzsl.media.opening import Opening
 from avgzsl.media.tracks import Track, check_whole
 
@@ -29,9 +30,7 @@ def waveform(
     """
     import soxr
 
-    native = track.info["rate"]
-    if not RATES[0] <= native <= RATES[1]:
-        raise MediaError(f"its sound has {native} samples a second; {RATES[0]} to {RATES[1]} were expected")
+    native = _rate_of(track)
     samples = _samples(path, track, start, end, native, opening)
     if samples is None or native == rate:
         return samples
@@ -39,12 +38,55 @@ def waveform(
     return resampled.clip(-1, 1)
 
 
+def channels(path: Path, track: Track, start: float, end: float) -> Float32[np.ndarray, "c n"] | None:
+    """The two channels of stereo as they are, of any other sound its `waveform`; at the track's own rate.
+
+    Raises MediaError, without the path, as `waveform`.
+    """
+    native = _rate_of(track)
+    if track.info["channels"] != 2:
+        mono = _samples(path, track, start, end, native, None)
+        return None if mono is None else mono[None]
+    out, filled = np.zeros((2, round((end - start) * native)), np.float32), 0
+    for part in _parts(path, track, start, end, None):
+        both = as_float(part.channels)
+        if len(both) != 2:
+            raise MediaError(f"its sound changes from 2 to {len(both)} channels")
+        for side in range(2):
+            put(out[side], part.place, both[side])
+        filled = max(filled, min(part.end, out.shape[1]))
+    return np.clip(out[:, :filled], -1, 1) if filled else None
+
+
+def _rate_of(track: Track) -> int:
+    native: int = track.info["rate"]
+    if not RATES[0] <= native <= RATES[1]:
+        raise MediaError(f"its sound has {native} samples a second; {RATES[0]} to {RATES[1]} were expected")
+    return native
+
+
 def _samples(
     path: Path, track: Track, start: float, end: float, native: int, opening: Opening | None
 ) -> np.ndarray | None:
     out, piece = np.zeros(round((end - start) * native), np.float32), round(PIECE * native)
     parts: list[Part] = []
-    filled, place, mixed, size = 0, None, 0, 0
+    filled, mixed, size = 0, 0, 0
+    for part in _parts(path, track, start, end, opening):
+        parts.append(part)
+        size += part.channels.size
+        filled = max(filled, min(part.end, len(out)))
+        if size > _AT_ONCE and (until := filled // piece * piece) > mixed:
+            mix(out[mixed:until], parts, mixed, piece)
+            parts = [part for part in parts if part.end > until]
+            mixed, size = until, 0
+    mix(out[mixed:filled], parts, mixed, piece)
+    return np.clip(out[:filled], -1, 1) if filled else None
+
+
+def _parts(path: Path, track: Track, start: float, end: float, opening: Opening | None) -> Iterator[Part]:
+    """The frames of a span, each with its place in it; what stands before the span has places below 0."""
+    native, place = track.info["rate"], None
+    last = round((end - start) * native)
     with frames_from(path, track, max(start - _RUN_IN, 0.0), opening) as frames:
         for time, frame in frames:
             if frame.sample_rate != native:
@@ -52,19 +94,12 @@ def _samples(
             stamped = round((time - start) * native)
             if place is None or stamped - place > _GAP * native:
                 place = stamped
-            if place >= len(out):
-                break
-            parts.append(Part(place, full_range(frame, track.info["layout"])))
-            place, size = parts[-1].end, size + parts[-1].channels.size
-            filled = max(filled, min(place, len(out)))
-            if size > _AT_ONCE and (until := filled // piece * piece) > mixed:
-                mix(out[mixed:until], parts, mixed, piece)
-                parts = [part for part in parts if part.end > until]
-                mixed, size = until, 0
-        else:
-            if place is None:
-                raise MediaError("nothing of its sound can be decoded")
-            if track.exact and track.end is not None:
-                check_whole(start + place / native, min(end, track.end))
-    mix(out[mixed:filled], parts, mixed, piece)
-    return np.clip(out[:filled], -1, 1) if filled else None
+            if place >= last:
+                return
+            part = Part(place, full_range(frame, track.info["layout"]))
+            place = part.end
+            yield part
+    if place is None:
+        raise MediaError("nothing of its sound can be decoded")
+    if track.exact and track.end is not None:
+        check_whole(start + place / native, min(end, track.end))

@@ -17,8 +17,9 @@ from avgzsl.experiments.calibration import RECOGNITION
 from avgzsl.experiments.run import CLASSES, HISTORY, MODEL, RESULTS, Run, load_run
 from avgzsl.experiments.run_record import CONFIG
 from avgzsl.methods import MethodChoice
-from avgzsl.packing.packed_run import README, pack
+from avgzsl.packing.packed_run import pack
 from avgzsl.recognition.encoders import CARDS, WEIGHTS
+from avgzsl.reports.model_card import README
 from avgzsl.support.files import whole_folder
 from avgzsl.support.registry import require
 from avgzsl.support.temporary import temporary_folder

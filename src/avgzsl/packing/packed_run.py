@@ -17,12 +17,11 @@ from avgzsl.experiments.calibration import RECOGNITION, read_recognition
 from avgzsl.experiments.run_record import CONFIG
 from avgzsl.recognition.encoders import CARDS, WEIGHTS, models_of, spec_of
 from avgzsl.recognition.portable import EncoderKind, bare_part, with_bare_names, with_card, with_weights
-from avgzsl.reports.model_card import licences, model_card, read_results
+from avgzsl.reports.model_card import README, licences, model_card, read_results
 from avgzsl.support.arguments import check_list
 from avgzsl.support.files import whole_folder, write_json, write_text
 from avgzsl.support.trust import copy_regular, require_no_links
 
-README = "README.md"
 _AS_THEY_ARE = (runs.CLASSES, runs.MODEL, runs.HISTORY, RECOGNITION)
 
 

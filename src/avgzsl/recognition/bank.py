@@ -6,13 +6,15 @@ bank 0.94 to 0.97 (real clips, MiniLM).
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from avgzsl.data.clips import Dataset
+from avgzsl.data.clips import ClassTable, Dataset
 from avgzsl.errors import AvgzslError, DataError
 from avgzsl.experiments.calibration import LinesRecord, ModeName, Recognition, lines_by_mode, read_recognition
 from avgzsl.experiments.gallery import Gallery, gallery_of
@@ -29,10 +31,11 @@ from avgzsl.types import EncoderChoice
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """Everyday phrases in the space of the clips; None where a run has none, and `why`."""
+    """Everyday phrases in the space of the clips, and as they are named; None where a run has none, and `why`."""
 
     text: TextEmbeddings | None
     why: str = ""
+    phrases: ClassTable | None = None
 
 
 def load_bank(words: Recogniser) -> Bank:
@@ -42,12 +45,18 @@ def load_bank(words: Recogniser) -> Bank:
         if not words.text.open_vocabulary:
             return Bank(None, "the run's text encoder knows a closed list of names alone")
         quick = replace(words, load_text=words.text.many_at_once)
-        text = kept_rows(words.text.record, phrases, lambda: _encoded(quick, phrases))
+        rows = kept_rows(words.text.record, phrases, lambda: _encoded(quick, phrases))
     except AvgzslError:
         return Bank(None, "the run's text encoder is not at hand")
+    known = (rows != 0).any(1)
+    names, text = (
+        tuple(phrase for phrase, is_known in zip(phrases, known.tolist(), strict=True) if is_known),
+        rows[known],
+    )
     if len(text) < LEAST_BANK:
         return Bank(None, f"the run's text encoder has vectors for {len(text)} of {len(phrases)} everyday phrases")
-    return Bank(words.run.method.embed_text(text))
+    unseen = torch.zeros(len(text), dtype=torch.bool)
+    return Bank(words.run.method.embed_text(text), "", ClassTable(names, text, unseen, words.classes.parts))
 
 
 def choose_lines(
@@ -77,15 +86,13 @@ def choose_lines(
     return lines_by_mode(gallery, bank.text, recognition.numbers())
 
 
-def _encoded(words: Recogniser, phrases: Sequence[str]) -> Tensor:
-    """The rows of all phrases; where the encoder does not know some words, of those phrases that have a vector."""
+def _encoded(words: Recogniser, phrases: Sequence[str]) -> Float[Tensor, "b t"]:
+    """The rows of all phrases; those of which the encoder does not know a word are zero."""
     try:
         return class_table(words, phrases).text
     except DataError:
-        rows = []
-    for phrase in phrases:
-        try:
-            rows.append(class_table(words, [phrase]).text)
-        except DataError:
-            continue
-    return torch.cat(rows) if rows else torch.zeros(0, words.classes.text.shape[1])
+        rows = torch.zeros(len(phrases), words.classes.text.shape[1])
+    for place, phrase in enumerate(phrases):
+        with suppress(DataError):
+            rows[place] = class_table(words, [phrase]).text[0]
+    return rows

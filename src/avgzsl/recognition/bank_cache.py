@@ -4,14 +4,12 @@ A file is found by the encoders, their weights, prompts and all phrases, so that
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-import platformdirs
 from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -20,12 +18,13 @@ from torch import Tensor
 import avgzsl
 from avgzsl.errors import AvgzslError
 from avgzsl.support.files import write_bytes
+from avgzsl.support.own_folders import cache_root
 from avgzsl.text.part_record import TextPart
 
 
 def bank_folder() -> Path:
     """Where they are: AVGZSL_CACHE, else the user's cache folder."""
-    return Path(os.environ.get("AVGZSL_CACHE") or platformdirs.user_cache_dir("avgzsl")) / "bank"
+    return cache_root() / "bank"
 
 
 def kept_rows(
@@ -36,7 +35,8 @@ def kept_rows(
     path = bank_folder() / f"{sha256(told.encode()).hexdigest()}.safetensors"
     try:
         rows = load(path.read_bytes())["rows"]
-        if rows.ndim == 2 and rows.shape[1] == sum(part.width for part in parts) and bool(rows.isfinite().all()):
+        shape = len(phrases), sum(part.width for part in parts)
+        if rows.shape == shape and bool(rows.isfinite().all()):
             return rows
     except (OSError, SafetensorError, LookupError):
         pass

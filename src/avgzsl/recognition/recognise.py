@@ -44,7 +44,7 @@ def predict(
     fusion: Fusion | None = None,
     top: int = 5,
     calibrated: bool = True,
-    reject: bool = False,
+    reject: bool | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
     """All that `recognise` says of clips; a run, or one in a folder, is loaded as by `load_recogniser`.
@@ -74,14 +74,15 @@ def recognise(
     *,
     top: int = 5,
     calibrated: bool = True,
-    reject: bool = False,
+    reject: bool | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Result]:
     """The `top` nearest of `classes` (names, or a table of them; by default the run's) for each clip, in order, as soon
     as it is there.
 
     What is wrong with a clip is in its result. Classes that were seen in training are set back by the run's penalty if
-    `calibrated`; `reject` asks whether a clip's best class is too far for any. Raises ConfigError, DataError and
+    `calibrated`. Whether a clip's best class is too far for any is told where the run has a threshold; with `reject`
+    True it must have one, and False (the default before 0.2.0) tells nothing. Raises ConfigError, DataError and
     RunError for what is wrong with the question.
     """
     check_arguments(top=top, progress=progress)
@@ -90,7 +91,7 @@ def recognise(
     check_list("clips", clips)
     if top < 1:
         raise ConfigError(f"top {top} was asked for; give a number from 1 on")
-    method, thresholds = recogniser.run.method, _thresholds(recogniser) if reject else {}
+    method, thresholds = recogniser.run.method, _thresholds(recogniser, reject)
     table = classes if isinstance(classes, ClassTable) else class_table(recogniser, classes)
     text = method.embed_text(table.text)
     numbers = recogniser.recognition.numbers() if calibrated else {}
@@ -102,10 +103,10 @@ def recognise(
     return _results(recogniser, tasks, answered, progress)
 
 
-def _thresholds(recogniser: Recogniser) -> dict[Mode, float]:
-    """Raises RunError where the run has none."""
-    thresholds = recogniser.recognition.thresholds()
-    if not thresholds:
+def _thresholds(recogniser: Recogniser, reject: bool | None) -> dict[Mode, float]:
+    """Those of the run, unless none is asked for. Raises RunError where it must have one, and has none."""
+    thresholds = {} if reject is False else recogniser.recognition.thresholds()
+    if reject and not thresholds:
         raise RunError(
             f"{recogniser.run.folder}: has no reject threshold, for no validation clip was recognised; leave --reject "
             "out, or train with validation clips"

@@ -1,10 +1,12 @@
 """What was recognised: the answer for each clip, as objects, as rows and as JSON."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from avgzsl.recognition.answers import Answer, Candidate
 from avgzsl.support.showing import Shown, ShownItems
+from avgzsl.support.spreadsheet import write_table
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,10 @@ class Result(Shown):
     def rows(self) -> list[dict[str, Any]]:
         """One row a class, best first; one with the error where there is one."""
         clip = {"path": self.path, "start": self.span[0], "end": self.span[1]}
-        if self.error is not None:
+        if self.answer is None:
             return [{**clip, "error": self.error}]
-        return [{**clip, "rank": rank, **_row(candidate)} for rank, candidate in enumerate(self.top, 1)]
+        none = {} if self.answer.none_of_these is None else {"none of these": self.answer.none_of_these}
+        return [{**clip, "rank": rank, **_row(candidate), **none} for rank, candidate in enumerate(self.top, 1)]
 
     def json(self) -> dict[str, Any]:
         """One level: path, span, error (or None) and, without one, the fields of the answer."""
@@ -51,14 +54,19 @@ class Predictions(ShownItems[Result]):
         """One object a clip."""
         return [result.json() for result in self.items]
 
+    def write_csv(self, path: str | Path) -> None:
+        """Write the rows to a csv file that spreadsheets open, whole or not at all. Raises AvgzslError."""
+        rows, columns = self.rows(), self._columns()
+        write_table(Path(path), columns, ([row.get(column) for column in columns] for row in rows))
+
 
 def _row(candidate: Candidate) -> dict[str, Any]:
-    """A class and its distances; those of each modality alone stand under its name."""
+    """A class and its distance, or its score where there is none; those of each modality alone have its name."""
+    near = {"score": candidate.score} if candidate.distance is None else {"distance": candidate.distance}
     return {
         "class": candidate.label,
         "seen": candidate.seen,
-        "score": candidate.score,
-        "distance": candidate.distance,
+        **near,
         "audio": candidate.distances["audio"],
         "video": candidate.distances["video"],
     }

@@ -5,17 +5,16 @@ from pathlib import Path
 
 from avgzsl.data.clips import Dataset
 from avgzsl.experiments.cells import Comparison, Result
-from avgzsl.reports.cd_figure import cd_figure
 from avgzsl.reports.gain_figure import gain_figure
 from avgzsl.reports.html import Page, write_page
 from avgzsl.reports.latex import latex_figure
 from avgzsl.reports.per_class import PerClass, best_but, gain_sentence, per_class, per_class_csv
+from avgzsl.reports.plots import ENDINGS
+from avgzsl.reports.rank_figure import rank_figure
 from avgzsl.reports.rankings import rankings
 from avgzsl.reports.sheet import as_latex, as_markdown, explained, titled
 from avgzsl.reports.summary import summary_csv, summary_sheets
 from avgzsl.support.files import write_json, write_text
-
-FORMS = (".pdf", ".png")  # a figure for a paper, and the one of the page
 
 
 def generated_of(datasets: Mapping[str, Dataset]) -> str:
@@ -89,8 +88,9 @@ def _figures(
             continue
         name = f"critical-difference-{ranking.units.replace(' ', '-')}"
         drawn[name] = explained(ranking.comparison.sentence() + left_out, generated)
-        for form in FORMS:
-            cd_figure(out / (name + form), ranking.comparison, titled("Critical difference of mean ranks", generated))
+        for form in ENDINGS:
+            title = titled("Critical difference of mean ranks", generated)
+            rank_figure(out / (name + form), ranking.comparison, ranking.percent, title)
     other = best_but(table, against)
     if other is None:
         missing.append(
@@ -98,12 +98,12 @@ def _figures(
         )
     else:
         drawn["per-class"] = explained(gain_sentence(table, other, against), generated)
-        for form in FORMS:
+        for form in ENDINGS:
             gain_figure(out / ("per-class" + form), table, other, against, titled("Gain by class", generated))
     for name, caption in drawn.items():
         page.add_figure(out / f"{name}.png", caption)
     if drawn:
         blocks = [latex_figure(f"{name}.pdf", caption, name) for name, caption in drawn.items()]
         write_text(out / "figures.tex", "\n".join(blocks))
-    written = [out / (name + form) for name in drawn for form in FORMS]
+    written = [out / (name + form) for name in drawn for form in ENDINGS]
     return [*written, *([out / "figures.tex"] if drawn else [])], missing

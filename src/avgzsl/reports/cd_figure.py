@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avgzsl.reports.plots import PALETTE, finish
+from avgzsl.reports.plots import PALETTE, WIDTH, finish
 from avgzsl.reports.significance import RankComparison
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE = PALETTE[:2]
 STEP = 0.32  # inches from one name to the next
 LABELS = 12  # of ranks that the axis has room for
+JOINED = "no significant difference between those joined"
 BAR = 0.2  # inches from one joining bar to the next
 
 
@@ -27,22 +28,37 @@ def cd_figure(path: Path, comparison: RankComparison, title: str = "Critical dif
     """
     from matplotlib.figure import Figure
 
-    groups = comparison.groups()
-    first_name = 0.35 + BAR * len(groups) + 0.15  # inches under the axis, as every y here
-    depth = first_name + STEP * ((comparison.k + 1) // 2 - 1) + 0.2
-    figure = Figure(figsize=(8.4, depth + 2.4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, depth_of(comparison) + 2.4), layout="constrained")
     axes = figure.add_subplot()
-    end = max(float(comparison.k), 1 + comparison.critical_difference)
-    axes.set_xlim(1 - 0.02 * (end - 1), end + 0.02 * (end - 1))
-    axes.set_ylim(depth, -0.9)
-    _draw_axis(axes, comparison)
-    _draw_names(axes, comparison, first_name)
-    _draw_groups(axes, comparison, groups)
-    subtitle = (
+    draw_ranks(axes, comparison)
+    finish(path, figure, axes, f"{title}\n{tested(comparison)}", legend_columns=2)
+
+
+def tested(comparison: RankComparison) -> str:
+    """The tests, on what, and their weakness."""
+    return (
         f"Nemenyi at the level {comparison.alpha:g}; Friedman p = {comparison.p:.2g}\n"
         f"over {comparison.n} {comparison.units}, which are not independent data sets"
     )
-    finish(path, figure, axes, f"{title}\n{subtitle}", legend_columns=2)
+
+
+def depth_of(comparison: RankComparison) -> float:
+    """Inches under the axis that the bars and the names take."""
+    return _first_name(comparison) + STEP * ((comparison.k + 1) // 2 - 1) + 0.2
+
+
+def draw_ranks(axes: "Axes", comparison: RankComparison) -> None:
+    """The axis of ranks with the methods, the critical difference, and the bars that join methods; y is in inches."""
+    end = max(float(comparison.k), 1 + comparison.critical_difference)
+    axes.set_xlim(1 - 0.02 * (end - 1), end + 0.02 * (end - 1))
+    axes.set_ylim(depth_of(comparison), -0.9)
+    _draw_axis(axes, comparison)
+    _draw_names(axes, comparison, _first_name(comparison))
+    _draw_groups(axes, comparison, comparison.groups())
+
+
+def _first_name(comparison: RankComparison) -> float:
+    return 0.35 + BAR * len(comparison.groups()) + 0.15
 
 
 def _draw_axis(axes: "Axes", comparison: RankComparison) -> None:
@@ -82,6 +98,6 @@ def _draw_groups(axes: "Axes", comparison: RankComparison, groups: Sequence[tupl
     overhang = 0.008 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     for level, group in enumerate(groups):
         ends = [comparison.mean_ranks[group[0]] - overhang, comparison.mean_ranks[group[-1]] + overhang]
-        label = None if level else "no significant difference between those joined"
+        label = None if level else JOINED
         y = 0.3 + BAR * level
         axes.plot(ends, [y, y], color=ORANGE, linewidth=4.5, solid_capstyle="butt", clip_on=False, label=label)

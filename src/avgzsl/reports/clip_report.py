@@ -4,19 +4,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from avgzsl.errors import MediaError
 from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.features.feature_store import Store
 from avgzsl.media.decode import decode
-from avgzsl.media.needs import FrameNeeds, Span
+from avgzsl.media.needs import FrameNeeds, SoundNeeds, Span
 from avgzsl.recognition.results import Result
 from avgzsl.reports.clip_sheet import ShownClip, clip_sheet
 from avgzsl.reports.html import Page, write_page
+from avgzsl.reports.plots import ENDINGS
+from avgzsl.reports.recognised_figure import Guess, Moment, recognised_figure
 from avgzsl.reports.tables import sheets
 
 SIDE = 160  # pixels of a clip's picture
+MOMENTS = 4
+_RATE = 8000  # samples a second of the drawn sound
 
 
 Found = Mapping[str, Sequence[tuple[str, str, bool]]]
@@ -33,10 +37,12 @@ def write_clip_report(
     """
     found_figure, clip_figure = folder / "found-by-phrase.png", folder / "clip-recognised.png"
     best = [(phrase, _shown(store, clips)) for phrase, clips in found.items()]
-    clip_sheet(found_figure, best, "Clips found by phrases that training never saw")
-    moments = _pictures(Path(recognised.path), Span(*recognised.span), 4)
-    frames = [ShownClip(picture, truth, True) for picture in moments]
-    clip_sheet(clip_figure, [(f"“{truth}”, unseen in training", frames)], "A clip to recognise")
+    moments, wave = _moments(Path(recognised.path), Span(*recognised.span))
+    guesses = [Guess(one.label, one.seen, one.score, one.label == truth) for one in recognised.top]
+    title = f"A clip of “{truth}”, unseen in training, recognised"
+    for form in ENDINGS:
+        clip_sheet(found_figure.with_suffix(form), best, "Clips found by phrases that training never saw")
+        recognised_figure(clip_figure.with_suffix(form), moments, wave, _RATE, guesses, title)
     page = Page(
         "avgzsl: clips of classes it never saw",
         (
@@ -46,30 +52,44 @@ def write_clip_report(
     )
     for sheet in sheets(evaluation.results, evaluation.provenance["method"], evaluation.dataset.generated):
         page.add_rows(sheet.title, sheet.header, sheet.lines, sheet.caption)
-    nearest = [(name.label, "seen" if name.seen else "unseen", f"{name.score:.3f}") for name in recognised.top]
-    page.add_rows("The clip below, recognised", ("class", "in training", "score"), nearest, "Higher is nearer.")
     legend = "Best first. Blue, whole frames and ✓: of the class asked for; dashed and ✗: of another."
     page.add_figure(found_figure, legend)
-    page.add_figure(clip_figure, f"Four moments of a clip of “{truth}”.")
+    page.add_figure(
+        clip_figure,
+        f"Moments of a clip of “{truth}”, its sound, and the nearest classes; ✓ is its own. Higher is nearer.",
+    )
     write_page(folder / "report.html", page)
-    return [folder / "report.html", found_figure, clip_figure]
+    figures = [figure.with_suffix(form) for figure in (found_figure, clip_figure) for form in ENDINGS]
+    return [folder / "report.html", *figures]
 
 
 def _shown(store: Store, clips: Sequence[tuple[str, str, bool]]) -> list[ShownClip]:
-    row_of = {clip: row for row, clip in enumerate(store.clips["id"].to_pylist())}
+    row_of = {clip: row for row, clip in enumerate(store.clips["id"])}
 
     def picture(clip: str) -> UInt8[np.ndarray, "s s 3"] | None:
         row = row_of[clip]
-        span = Span(store.clips["start"][row].as_py(), store.clips["end"][row].as_py())
-        return _pictures(store.file(row), span, 1)[0]
+        span = Span(store.clips["start"][row], store.clips["end"][row])
+        return _picture(store.file(row), span)
 
     return [ShownClip(picture(clip), label, right) for clip, label, right in clips]
 
 
-def _pictures(path: Path, span: Span, count: int) -> list[UInt8[np.ndarray, "s s 3"] | None]:
-    """`count` frames of a clip, from equal parts of it; a single None where it has no picture or cannot be read."""
+def _picture(path: Path, span: Span) -> UInt8[np.ndarray, "s s 3"] | None:
+    """A frame from the middle of a clip; None where it has no picture or cannot be read."""
     try:
-        frames = decode(path, span, frames=FrameNeeds(size=SIDE, count=count, short_side=SIDE)).frames
+        frames = decode(path, span, frames=FrameNeeds(size=SIDE, count=1, short_side=SIDE)).frames
     except MediaError:
-        frames = None
-    return [None] if frames is None else list(frames)
+        return None
+    return None if frames is None else frames[0]
+
+
+def _moments(path: Path, span: Span) -> tuple[list[Moment], Float32[np.ndarray, " t"] | None]:
+    """Frames from equal parts of a clip, and its sound: what it has of them and what can be read."""
+    needs = FrameNeeds(size=SIDE, count=MOMENTS, short_side=SIDE), SoundNeeds(rate=_RATE)
+    try:
+        clip = decode(path, span, *needs)
+    except MediaError:
+        return [], None
+    if clip.frames is None or clip.times is None:
+        return [], clip.waveform
+    return [Moment(*one) for one in zip(clip.frames, (clip.times - span.start).tolist(), strict=True)], clip.waveform

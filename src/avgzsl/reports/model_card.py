@@ -7,15 +7,17 @@ from typing import Any
 
 from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, RunError
-from avgzsl.experiments.calibration import Recognition
+from avgzsl.experiments.calibration import Recognition, read_recognition
 from avgzsl.experiments.run import RESULTS
-from avgzsl.experiments.run_record import Config, DataRecord
+from avgzsl.experiments.run_record import Config, DataRecord, read_config
 from avgzsl.methods import marked_label, methods
 from avgzsl.reports.pretraining import met_before
 from avgzsl.reports.tables import markdown
+from avgzsl.support.files import write_text
 from avgzsl.support.trust import read_json
 from avgzsl.text.part_record import shown_part
 
+README = "README.md"
 _HEADER = """---
 library_name: avgzsl
 tags: [audio-visual, generalized-zero-shot-learning, model_hub_mixin, pytorch_model_hub_mixin]
@@ -34,6 +36,18 @@ tells which of the names given is nearest, and is right no more often than the r
 encoders unlike those of its data, less often. Unseen classes are unseen by this model alone: the encoders may have met
 them. Distances are no probabilities. Not for decisions about people.
 """
+
+
+def write_model_card(folder: str | Path) -> Path:
+    """Write the card of a run that was made here into its folder, as README.md, with the results that are there.
+
+    Raises RunError for a folder that is no run or has damaged records.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    card = model_card(config, read_recognition(folder), read_results(folder), licences(config.data, made_here=True))
+    write_text(folder / README, card)
+    return folder / README
 
 
 def model_card(
@@ -68,26 +82,30 @@ def _use(method: str) -> str:
     return _USE.format(method=" --method FILE.py:Class") + f"\nFILE.py is the file of the method `{method}`.\n"
 
 
-def licences(data: DataRecord) -> dict[str, int]:
+def licences(data: DataRecord, made_here: bool = False) -> dict[str, int]:
     """Clips by licence, the most frequent first, where the data is a store that is still there and tells.
 
-    It has to be the very data of the run: a run of somebody else could name any store of this machine.
+    Unless the run was made here it has to be the very data: a run of somebody else could name any store here.
     """
     if data.layout != "store":
         return {}
     from avgzsl.features.feature_store import open_store
 
     try:
-        dataset = open_dataset(
-            data.path, layout=data.layout, class_split=data.class_split, drop_bad_rows=data.drop_bad_rows
-        )
+        if not made_here and _fingerprint(data) != data.fingerprint:
+            return {}
         clips = open_store(Path(data.path)).clips
     except AvgzslError:  # moved, or no longer whole: then it cannot tell
         return {}
-    if dataset.fingerprint != data.fingerprint:
-        return {}
-    column = next((name for name in ("licence", "license") if name in clips.column_names), None)
-    return dict(Counter(str(value) for value in clips[column].to_pylist() if value).most_common()) if column else {}
+    column = next((name for name in ("licence", "license") if name in clips), None)
+    return dict(Counter(str(value) for value in clips[column] if value).most_common()) if column else {}
+
+
+def _fingerprint(data: DataRecord) -> str:
+    """That of the data as it is now."""
+    return open_dataset(
+        data.path, layout=data.layout, class_split=data.class_split, drop_bad_rows=data.drop_bad_rows
+    ).fingerprint
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:

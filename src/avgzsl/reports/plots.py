@@ -1,4 +1,4 @@
-"""Figures to be read: the seen-unseen curve and the accuracy of every class. PNG, SVG or PDF, as the ending says.
+"""What figures have in common, and the seen-unseen curve. PNG, SVG or PDF, as the ending says.
 
 A PDF is for a paper, which has a caption of its own: it has no title, and fonts that can be searched and edited.
 
@@ -6,13 +6,10 @@ Colours are those of Okabe and Ito, told apart also by colour-blind readers; lin
 again. Figures are drawn off screen without pyplot, so that nothing outside this module changes.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 from avgzsl.errors import ConfigError
 from avgzsl.scores.metrics import ausuc, harmonic_mean
@@ -27,24 +24,12 @@ ENDINGS = (".png", ".svg", ".pdf")
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe-Ito, without yellow
 STYLES = ("-", "--", "-.", ":")  # 4 and 7 have no common divisor: 28 curves look different
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
-SEEN = {"facecolor": "#0072B2", "edgecolor": "#0072B2", "hatch": ""}
-UNSEEN = {"facecolor": "#F6C9A4", "edgecolor": "#D55E00", "hatch": "////"}
-ROWS = 60  # bars in one column that still have legible names
-LETTERS = 36  # of a class name; the bars need the rest of the width
+SEEN: dict[str, Any] = {"facecolor": "#0072B2", "edgecolor": "#0072B2", "hatch": ""}
+UNSEEN: dict[str, Any] = {"facecolor": "#F6C9A4", "edgecolor": "#D55E00", "hatch": "////"}
+WIDTH = 6.3  # inches: the text of a page, on which a figure is shown as it is drawn
+SMALL = 7.5  # points: the smallest letters of a figure
 DPI = 150
-
-
-class Bar(NamedTuple):
-    """One class of the chart; the accuracy in per cent, NaN if there are no clips."""
-
-    name: str
-    seen: bool
-    percent: float
-    clips: int
-
-    @property
-    def empty(self) -> bool:
-        return math.isnan(self.percent)
+_TITLE = 80  # letters of a line of a title
 
 
 def seen_unseen_curve(
@@ -60,7 +45,7 @@ def seen_unseen_curve(
         raise ConfigError(f"there is no curve for the point of {', '.join(strays)}; curves: {', '.join(curves)}")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 5.4 + 0.2 * len(curves)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 5.2 + 0.2 * len(curves)), layout="constrained")
     axes = figure.add_subplot()
     for place, (label, curve) in enumerate(curves.items()):
         x, y = 100 * curve.unseen_accuracy.numpy(force=True), 100 * curve.seen_accuracy.numpy(force=True)
@@ -83,66 +68,6 @@ def seen_unseen_curve(
     finish(path, figure, axes, title, legend_columns=1)
 
 
-def per_class_chart(
-    path: Path,
-    names: Sequence[str],
-    seen: Bool[Tensor, " c"],
-    accuracy: Float[Tensor, " c"],
-    counts: Int[Tensor, " c"],
-    title: str,
-) -> None:
-    """The accuracy of every class as a bar (%), best first, with its number of clips; in columns when there are many.
-
-    A class without clips (NaN) comes last and has no bar. Raises ConfigError for an ending that is none of ENDINGS,
-    AvgzslError when the disk refuses.
-    """
-    from matplotlib.figure import Figure
-
-    marks, percent, sizes = seen.tolist(), (100 * accuracy.double()).tolist(), counts.tolist()
-    bars = [Bar(*values) for values in zip(names, marks, percent, sizes, strict=True)]
-    bars.sort(key=lambda bar: (bar.empty, -bar.percent, bar.name))
-    columns = max(1, math.ceil(len(bars) / ROWS))
-    rows = max(1, math.ceil(len(bars) / columns))
-    figure = Figure(figsize=(7 if columns == 1 else 4.6 * columns, 1.6 + 0.2 * rows), layout="constrained")
-    panels = figure.subplots(1, columns, squeeze=False)[0]
-    longest = max([1.0, *(bar.percent for bar in bars if not bar.empty)])
-    for place, axes in enumerate(panels):
-        _draw_bars(axes, bars[place * rows : (place + 1) * rows], longest)
-        axes.set_ylim(rows - 0.4, -0.6)
-    _legend_of_groups(panels[0], bars)
-    finish(path, figure, panels[0], f"{title}\nin brackets: number of clips", legend_columns=2)
-
-
-def _draw_bars(axes: "Axes", bars: Sequence[Bar], longest: float) -> None:
-    for row, bar in enumerate(bars):
-        width = 0.0 if bar.empty else bar.percent
-        axes.barh(row, width, height=0.72, linewidth=0.8, **(SEEN if bar.seen else UNSEEN))  # type: ignore[arg-type]
-        text = "no clips" if bar.empty else f"{bar.percent:.1f}"
-        axes.text(width + longest / 90, row, text, va="center", fontsize=7)
-    labels = [f"{short(bar.name)} ({bar.clips:,})" for bar in bars]
-    axes.set_yticks(range(len(bars)), labels, fontsize=8, parse_math=False)
-    for name, bar in zip(axes.get_yticklabels(), bars, strict=True):
-        if not bar.seen:  # a bar of no length shows neither colour nor hatch
-            name.set(style="italic", color=UNSEEN["edgecolor"])
-    axes.set_xlim(0, 1.15 * longest)  # room for the number behind the longest bar
-    axes.set_xlabel("accuracy (%)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-
-
-def _legend_of_groups(axes: "Axes", bars: Sequence[Bar]) -> None:
-    """Empty bars that carry the two legend entries, with the class means."""
-    for mark, name, look in ((True, "seen classes", SEEN), (False, "unseen classes (in italics)", UNSEEN)):
-        values = [bar.percent for bar in bars if bar.seen is mark and not bar.empty]
-        if values:
-            axes.barh([0], [0], label=f"{name}: mean {sum(values) / len(values):.1f} %", **look)  # type: ignore[arg-type]
-
-
-def short(name: str) -> str:
-    """The name of a class, cut where it would take the room of its bar."""
-    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
-
-
 def finish(path: Path, figure: "Figure", axes: "Axes", title: str, legend_columns: int) -> None:
     """Title above (not in a PDF), legend below, where neither can cover data; then the file, whole or not at all."""
     from matplotlib import rc_context
@@ -153,11 +78,12 @@ def finish(path: Path, figure: "Figure", axes: "Axes", title: str, legend_column
         )
     form = path.suffix.lower().removeprefix(".")
     if form != "pdf":
-        figure.suptitle(title, fontsize=11, parse_math=False)
+        lines = [line for part in title.split("\n") for line in wrap(part, _TITLE) or [""]]
+        figure.suptitle("\n".join(lines), fontsize=10, parse_math=False)
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         legend = figure.legend(
-            handles, labels, loc="outside lower center", frameon=False, fontsize=9, ncols=legend_columns
+            handles, labels, loc="outside lower center", frameon=False, fontsize=8.5, ncols=legend_columns
         )
         for text in legend.get_texts():
             text.set_parse_math(False)

@@ -11,9 +11,10 @@ from avgzsl.reports.significance import RankComparison, cannot_compare, compare_
 
 
 class Ranking(NamedTuple):
-    """Methods ranked over `units`: the comparison, or why there can be none."""
+    """Methods ranked over `units` by their scores (%, units x methods): the comparison, or why there can be none."""
 
     units: str
+    percent: torch.Tensor
     comparison: RankComparison | None
     why_not: str | None
 
@@ -23,14 +24,18 @@ def rankings(results: Sequence[Result], table: PerClass) -> list[Ranking]:
     splits, methods, harmonic = _by_split(results)
     return [
         _rank("classes", table.percent, table.methods),
-        _rank("class splits", torch.tensor(harmonic, dtype=torch.float64).reshape(len(splits), len(methods)), methods),
+        _rank(
+            "class splits",
+            100 * torch.tensor(harmonic, dtype=torch.float64).reshape(len(splits), len(methods)),
+            methods,
+        ),
     ]
 
 
-def _rank(units: str, scores: torch.Tensor, methods: Sequence[str]) -> Ranking:
-    n, k = scores.shape
+def _rank(units: str, percent: torch.Tensor, methods: Sequence[str]) -> Ranking:
+    n, k = percent.shape
     why_not = cannot_compare(n, k, units)
-    return Ranking(units, None if why_not else compare_methods(scores, methods, units=units), why_not)
+    return Ranking(units, percent, None if why_not else compare_methods(percent, methods, units=units), why_not)
 
 
 def _by_split(results: Sequence[Result]) -> tuple[list[str], list[str], list[list[float]]]:

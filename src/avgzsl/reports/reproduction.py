@@ -20,7 +20,6 @@ from avgzsl.experiments.grid_baselines import Grid, grid_baselines, write_grid_b
 from avgzsl.experiments.jobs import job_of
 from avgzsl.methods import Method, build, marked
 from avgzsl.reports.benchmark_report import generated_of
-from avgzsl.reports.cd_figure import cd_figure
 from avgzsl.reports.citing import cite
 from avgzsl.reports.comparison import as_csv, as_sheet, measured_lines, with_baselines
 from avgzsl.reports.entries import check_preset, needed, paper_entry
@@ -28,7 +27,8 @@ from avgzsl.reports.html import Page, write_page
 from avgzsl.reports.plots import ENDINGS
 from avgzsl.reports.pretraining import met_before_any
 from avgzsl.reports.published import COMPARED, FIGURES, PAPER, TABLES
-from avgzsl.reports.retrieval_figure import retrieval_figure, top_retrieved
+from avgzsl.reports.rank_figure import rank_figure
+from avgzsl.reports.retrieval_figure import retrieval_csv, retrieval_figure, top_retrieved
 from avgzsl.reports.sheet import Sheet, as_latex, as_markdown, explained, titled
 from avgzsl.reports.significance import compare_methods
 from avgzsl.reports.summary import counted
@@ -37,11 +37,14 @@ from avgzsl.reports.tsne_figure import choose_clips, tsne_figure
 from avgzsl.support.arguments import check_arguments, seeds_of
 from avgzsl.support.files import write_text
 from avgzsl.support.progress import Progress
-from avgzsl.support.registry import unknown
+from avgzsl.support.registry import require, unknown
 from avgzsl.support.showing import Shown
 from avgzsl.types import MODALITIES, Calibration, DataChoice
 
-_FIGURE5 = "Figure 5: for some class names, the ten clips that two methods retrieve first, in every test mode"
+_FIGURE5 = (
+    "Figure 5: for some class names, the ten clips that two methods retrieve first, in every test mode; under them the "
+    "classes of the wrong ones, with how many there are. figure5.csv has the ids"
+)
 _FIGURE6 = (
     "Figure 6: t-SNE of embeddings of test clips of five seen classes and of their names (stars). The number of a "
     "panel, taken in the space itself: mean distance to the own name over mean distance to the nearest other name; "
@@ -102,6 +105,8 @@ def reproduce(
     if what not in ("all", *ALL):
         raise UnknownNameError(unknown("table or figure", what, ("all", *ALL)))
     chosen = ALL if what == "all" else (what,)
+    if "figure6" in chosen:
+        require("sklearn.manifold", "tsne")  # before hours of training
     out = Path(out)
     choice = _first_split(data, choice)
     datasets = open_splits(data, choice)
@@ -175,7 +180,7 @@ def _write_figures(
         scores, labels = _per_class(results)
         comparison = compare_methods(scores, labels)
         for file in every("figure7", comparison.sentence()):
-            cd_figure(file, comparison)
+            rank_figure(file, comparison, 100 * scores)
     if "figure5" in chosen or "figure6" in chosen:
         fitted = {}
         for entry in entries:
@@ -184,7 +189,7 @@ def _write_figures(
                 fitted[COMPARED[entry.label]] = method.fit(*data.training(), job_of(data))
         where = f"{data.class_split}, seed 0"
         if "figure5" in chosen:
-            _figure5(fitted, data, every("figure5", f"{_FIGURE5} ({where})."))
+            files.append(_figure5(fitted, data, every("figure5", f"{_FIGURE5} ({where})")))
         if "figure6" in chosen:
             _figure6(fitted, data, every("figure6", f"{_FIGURE6} ({where})."))
     return files
@@ -210,7 +215,8 @@ def _per_class(results: Sequence[Result]) -> tuple[torch.Tensor, list[str]]:
     return torch.tensor(rows, dtype=torch.float64), list(COMPARED.values())
 
 
-def _figure5(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) -> None:
+def _figure5(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) -> Path:
+    """Draws the figure; gives the table of its clips, which it wrote beside it."""
     test, classes = data.split("test"), data.classes
     tested = torch.bincount(test.labels, minlength=len(classes)) > 0
     unseen, seen = (
@@ -227,6 +233,9 @@ def _figure5(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) ->
             columns[label][str(mode)] = top_retrieved(scored.scores, scored.labels, ids, classes.names, queries)
     for path in paths:
         retrieval_figure(path, queries, columns)
+    table = paths[0].with_suffix(".csv")
+    write_text(table, retrieval_csv(queries, columns))
+    return table
 
 
 def _figure6(fitted: dict[str, Method], data: Dataset, paths: Sequence[Path]) -> None:

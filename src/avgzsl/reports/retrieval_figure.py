@@ -1,14 +1,16 @@
 """The paper's Figure 5: the clips that a class name finds first, methods side by side, as PNG, SVG or PDF.
 
-There are no pictures to show, so a clip is a small card with its class and its id.
+There are no pictures to show, so a clip is a square, right or wrong; `retrieval_csv` has the ids.
 """
 
+import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,21 +18,21 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from avgzsl.errors import DataError, UnknownNameError
-from avgzsl.reports.plots import finish
+from avgzsl.reports.plots import SMALL, WIDTH, finish
 from avgzsl.scores.scoring import rank, require_labels
 from avgzsl.support.registry import unknown
+from avgzsl.support.spreadsheet import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-RIGHT = ("#DCEBF6", "#0072B2", "✓")  # fill, ink, sign: Okabe and Ito's blue and vermilion, told apart without colour
+RIGHT = ("#0072B2", "#0072B2", "✓")  # fill, ink, sign: Okabe and Ito's blue and vermilion, told apart without colour
 WRONG = ("#FBE3D3", "#B34A00", "✗")
-ACROSS = 5  # cards in one row
-CARD, HIGH, GAP = 1.42, 0.5, 0.06  # inches: a card and the space around it
-BETWEEN = 0.3  # inches between methods
-QUERY, MODE = 0.44, 0.26  # inches of a heading
-LETTERS, ID_LETTERS = 19, 26  # that fit on a card, if they are not all wide
-ROOM = 72 * (CARD - GAP - 0.3)  # points in which they must fit
+SQUARE = 0.2  # inches: a clip
+BETWEEN = 0.25  # inches between methods
+HEADING, LINE, AROUND = 0.32, 0.14, 0.1  # inches: a query or a method, a line of text, around a list
+MODE = 0.85  # inches for the name of a test mode
+LETTERS = 17  # of a line, an inch
 
 
 RetrievedClip = tuple[str, str, bool]  # the id of a clip, its class, and whether that is the class asked for
@@ -76,29 +78,46 @@ def retrieval_figure(path: Path, queries: Sequence[str], columns: Columns, title
     from matplotlib.figure import Figure
 
     modes = _check(queries, columns)
-    rows = [_rows(columns, mode, place) for place in range(len(queries)) for mode in modes]
-    height = QUERY * len(queries) + MODE * len(rows) + HIGH * sum(rows) + 0.3
-    width = len(columns) * (ACROSS * CARD + BETWEEN)
-    figure = Figure(figsize=(width, height + 1), layout="constrained")
+    wide = (WIDTH - MODE) / len(columns)
+    heights = [[_height(columns, mode, place, wide) for mode in modes] for place in range(len(queries))]
+    height = HEADING + sum(HEADING + sum(parts) for parts in heights)
+    figure = Figure(figsize=(WIDTH, height + 0.9), layout="constrained")
     axes = figure.add_subplot()
     axes.axis("off")
-    axes.set(xlim=(0, width - BETWEEN), ylim=(height, 0))
-    for column, method in enumerate(columns):
-        left = column * (ACROSS * CARD + BETWEEN)
-        axes.text(left, 0.2, method, fontsize=12, weight="bold", va="center", parse_math=False)
-    y = 0.3
+    axes.set(xlim=(0, WIDTH), ylim=(height, 0))
+    lefts = [MODE + wide * place for place in range(len(columns))]
+    for left, method in zip(lefts, columns, strict=True):
+        axes.text(left, HEADING / 2, method, fontsize=9, weight="bold", va="center", parse_math=False)
+    y = HEADING
     for place, query in enumerate(queries):
-        axes.axhspan(y + 0.08, y + QUERY - 0.06, color="0.9")
-        heading = f" query: {query}"
-        axes.text(0, y + QUERY / 2, heading, fontsize=11, weight="bold", va="center_baseline", parse_math=False)
-        y += QUERY
-        for mode in modes:
-            for column, lists in enumerate(columns.values()):
-                _draw_list(axes, column * (ACROSS * CARD + BETWEEN), y, mode, lists[mode][place])
-            y += MODE + HIGH * _rows(columns, mode, place)
+        axes.axhspan(y + 0.03, y + HEADING - 0.05, color="0.92")
+        middle = y + HEADING / 2 - 0.01
+        axes.text(0.05, middle, f"query: {query}", fontsize=8.5, weight="bold", va="center", parse_math=False)
+        y += HEADING
+        for mode, part in zip(modes, heights[place], strict=True):
+            axes.text(0.05, y + SQUARE / 2, mode, fontsize=SMALL, va="center", parse_math=False)
+            for left, lists in zip(lefts, columns.values(), strict=True):
+                _draw_list(axes, left, y, lists[mode][place], wide)
+            y += part
     for (fill, ink, sign), meaning in ((RIGHT, "of the class asked for"), (WRONG, "of another class")):
         axes.fill_between([], [], facecolor=fill, edgecolor=ink, label=f"{sign} {meaning}")
     finish(path, figure, axes, title or "Clips found first by a class name, best first", legend_columns=2)
+
+
+def retrieval_csv(queries: Sequence[str], columns: Columns) -> str:
+    """What the figure shows, a row a clip: query, method, test mode, rank, id, class, and whether it is right."""
+    rows = [("query", "method", "test", "rank", "id", "class", "right")]
+    for place, query in enumerate(queries):
+        for method, lists in columns.items():
+            for mode, found in lists.items():
+                ranked = enumerate(found[place], 1)
+                rows += [
+                    (query, method, mode, str(n), clip, name, "yes" if right else "no")
+                    for n, (clip, name, right) in ranked
+                ]
+    out = StringIO()
+    csv.writer(out, lineterminator="\n").writerows([escaped(cell) for cell in row] for row in rows)
+    return out.getvalue()
 
 
 def _check(queries: Sequence[str], columns: Columns) -> list[str]:
@@ -120,53 +139,39 @@ def _check(queries: Sequence[str], columns: Columns) -> list[str]:
     return list(next(iter(columns.values())))
 
 
-def _rows(columns: Columns, mode: str, place: int) -> int:
-    """Rows of cards that the longest list of a query needs."""
-    return max(-(-len(lists[mode][place]) // ACROSS) for lists in columns.values())
+def _height(columns: Columns, mode: str, place: int, wide: float) -> float:
+    """Inches that the longest list of a query needs."""
+    found = [lists[mode][place] for lists in columns.values()]
+    squares = max(-(-len(clips) // _across(wide)) for clips in found)
+    return SQUARE * max(1, squares) + LINE * max(len(_said(clips, wide)) for clips in found) + AROUND
 
 
-def _draw_list(axes: "Axes", left: float, top: float, mode: str, clips: Sequence[RetrievedClip]) -> None:
-    """A heading with the number of right clips, and the cards under it, row by row."""
-    right = sum(right for *_, right in clips)
-    axes.text(left, top + MODE / 2, f"{mode}: {right} of {len(clips)} right", fontsize=9, va="center", parse_math=False)
-    for place, clip in enumerate(clips):
-        _draw_card(axes, left + CARD * (place % ACROSS), top + MODE + HIGH * (place // ACROSS), place + 1, clip)
+def _across(wide: float) -> int:
+    """Clips in one row."""
+    return max(1, int((wide - BETWEEN) / SQUARE))
 
 
-def _draw_card(axes: "Axes", x: float, y: float, place: int, clip: RetrievedClip) -> None:
+def _draw_list(axes: "Axes", left: float, top: float, clips: Sequence[RetrievedClip], wide: float) -> None:
+    """A square a clip, best first, and under them how many are right and what the others are."""
     from matplotlib.patches import Rectangle
 
-    clip_name, name, right = clip
-    fill, ink, sign = RIGHT if right else WRONG
-    axes.add_patch(Rectangle((x, y), CARD - GAP, HIGH - GAP, facecolor=fill, edgecolor=ink, linewidth=1))
-    axes.text(x + 0.13, y + 0.14, sign, fontsize=11, color=ink, weight="bold", ha="center", va="center")
-    axes.text(x + 0.13, y + 0.34, str(place), fontsize=6, color="0.25", ha="center", va="center")
-    weight = "normal" if right else "bold"
-    for text, height, size, look in (
-        (_two_lines(name), 0.16, 6.5, {"weight": weight, "linespacing": 0.95}),
-        (_shortened(clip_name), 0.37, 5.0, {"weight": "normal", "color": "0.25"}),
-    ):
-        size = min(size, size * ROOM / _width(text, size, str(look["weight"])))
-        axes.text(x + 0.25, y + height, text, fontsize=size, va="center", parse_math=False, **look)
+    across = _across(wide)
+    for place, (_, _, right) in enumerate(clips):
+        fill, ink, sign = RIGHT if right else WRONG
+        x, y = left + SQUARE * (place % across), top + SQUARE * (place // across)
+        axes.add_patch(Rectangle((x, y), 0.87 * SQUARE, 0.87 * SQUARE, facecolor=fill, edgecolor=ink, linewidth=0.8))
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "color": "white" if right else ink}
+        axes.text(x + 0.435 * SQUARE, y + 0.46 * SQUARE, sign, fontsize=SMALL, **middle)
+    under = top + SQUARE * -(-len(clips) // across)
+    for row, line in enumerate(_said(clips, wide)):
+        axes.text(left, under + LINE * (row + 0.5), line, fontsize=SMALL, va="center", parse_math=False)
 
 
-@cache
-def _width(text: str, size: float, weight: str) -> float:
-    """Points that the longest line takes; at least 1."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextToPath
-
-    font, measure = FontProperties(size=size, weight=weight), TextToPath().get_text_width_height_descent
-    return max(1.0, *(measure(line, font, False)[0] for line in text.split("\n")))
-
-
-def _two_lines(name: str) -> str:
-    """A class name on at most two lines."""
-    lines = wrap(name, LETTERS) or [""]
-    return "\n".join(lines if len(lines) <= 2 else [lines[0], f"{lines[1][: LETTERS - 1]}…"])
-
-
-def _shortened(clip: str) -> str:
-    """An id without its middle: both ends tell clips of one video apart."""
-    half = (ID_LETTERS - 1) // 2
-    return clip if len(clip) <= ID_LETTERS else f"{clip[:half]}…{clip[-half:]}"
+def _said(clips: Sequence[RetrievedClip], wide: float) -> list[str]:
+    """How many are right, and the classes of the others, the most frequent first; names are wrapped, not cut."""
+    right = sum(right for *_, right in clips)
+    others = Counter(name for _, name, is_right in clips if not is_right).most_common()
+    named = ", ".join(name if count == 1 else f"{name} ({count})" for name, count in others)
+    return wrap(
+        f"{right} of {len(clips)} right{'; else ' if named else ''}{named}", max(12, int(LETTERS * (wide - BETWEEN)))
+    )

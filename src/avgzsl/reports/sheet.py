@@ -1,17 +1,17 @@
 """A table of texts, and its forms: drawn on a terminal, Markdown, LaTeX."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from avgzsl.methods import DAGGER, FOOTNOTE
 from avgzsl.reports.latex import latex_table
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from avgzsl.reports.terminal_table import Column, needed, table, wrapped
+from avgzsl.support.showing import printable
 
 MISSING = "–"
 TERMINAL = 80  # characters a line of a terminal, at least
-_MODEL = 14  # characters for the name of a model, else blanks around figures are left out
+RANKS = {"ZSL": 1, "AUSUC": 2, "clips": 3, "gamma": 4}  # columns that may go on a narrow terminal, the last one first
 
 
 class Sheet(NamedTuple):
@@ -56,61 +56,43 @@ def as_latex(sheet: Sheet) -> str:
     return latex_table(sheet.title, sheet.label, sheet.header, sheet.lines, sheet.caption, sheet.texts)
 
 
-def drawn(sheet: Sheet, width: int = TERMINAL) -> list["Table"]:
-    """The table for a terminal of so many characters a line.
+def drawn(sheet: Sheet, width: int = TERMINAL) -> list[str]:
+    """The table for a terminal of so many characters a line, in one part or several; each line ends in a newline.
 
-    One that is wider is split into several by its columns, each with the names of the lines.
+    A table that is wider is divided by its columns into parts, each with the names of the lines; columns of a RANK go
+    where the parts then are fewer. The title is in the first part, the caption in the last.
     """
-    from rich.markup import escape
-    from rich.table import Table
-
-    wide = _widths(sheet)
-    padding, parts = _parts(sheet, wide, width)
-    tables = []
-    for place, columns in enumerate(parts):
-        table = Table(
-            title=escape(sheet.title) if place == 0 else None,
-            caption=escape(sheet.caption) if place == len(parts) - 1 else None,
-            padding=(0, padding),
-        )
-        for column in columns:
-            table.add_column(
-                escape(sheet.header[column]),
-                justify="left" if column < sheet.texts else "right",
-                min_width=wide[column] if column else None,
-                max_width=wide[column] if column >= sheet.texts else None,
-                overflow="fold",
-            )
-        for line in sheet.lines:
-            table.add_row(*(escape(line[column]) for column in columns))
-        tables.append(table)
-    return tables
+    columns = [
+        Column(head, [line[place] for line in sheet.lines], rank=RANKS.get(head, 0), number=place >= sheet.texts)
+        for place, head in enumerate(sheet.header)
+    ]
+    kept = _fewest_parts(columns, sheet.texts, width)
+    texts = [table(part, width) for part in _parts(kept, sheet.texts, width)]
+    said = sheet.caption
+    if gone := [column.head for column in columns if column not in kept]:
+        said = f"{said} Not shown at this width: {', '.join(gone)}.".lstrip()
+    texts[0] = "".join(f"{line}\n" for line in wrapped(printable(sheet.title), width)) + texts[0]
+    texts[-1] += "".join(f"{line}\n" for line in wrapped(printable(said), width) if said)
+    return texts
 
 
-def _widths(sheet: Sheet) -> list[int]:
-    """Characters that each column needs: its headings are wrapped between words, and the names of lines, too."""
-    heads = [max(map(len, name.split())) if name else 0 for name in sheet.header]
-    cells = [max([head, *(len(line[column]) for line in sheet.lines)]) for column, head in enumerate(heads)]
-    return [min(cells[0], _MODEL), *cells[1:]]
+def _fewest_parts(columns: Sequence[Column], texts: int, width: int) -> list[Column]:
+    """The columns without those of a rank that must go for the fewest parts."""
+    ranks = sorted({column.rank for column in columns if column.rank}, reverse=True)
+    choices = [[column for column in columns if not column.rank >= least] for least in (math.inf, *ranks)]
+    return min(choices, key=lambda kept: len(_parts(kept, texts, width)))  # of several, the first has most columns
 
 
-def _parts(sheet: Sheet, wide: Sequence[int], width: int) -> tuple[int, list[list[int]]]:
-    """Blanks beside a cell, and the columns of each part; blanks go before a table is split."""
-    names, figures = list(range(sheet.texts)), list(range(sheet.texts, len(sheet.header)))
-
-    def needed(columns: Iterable[int], padding: int) -> int:
-        return sum(wide[column] + 2 * padding + 1 for column in columns) + 1
-
-    for padding in (1, 0):
-        if needed([*names, *figures], padding) <= width:
-            return padding, [[*names, *figures]]
-    parts: list[list[int]] = []
-    for column in figures:
+def _parts(columns: Sequence[Column], texts: int, width: int) -> list[list[Column]]:
+    """The columns of each part: the first `texts`, which are names, and as many of the others as have room."""
+    names = list(columns[:texts])
+    parts: list[list[Column]] = []
+    for column in columns[texts:]:
         if parts and needed([*parts[-1], column], 1) <= width:
             parts[-1].append(column)
         else:
             parts.append([*names, column])
-    return 1, parts or [names]
+    return parts or [names]
 
 
 def _markdown_line(cells: Sequence[str]) -> str:

@@ -8,12 +8,9 @@ as fractions or None, and `clips`; the rows of baselines say their `model`. Rows
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from avgzsl.reports.sheet import MISSING, Sheet, as_markdown, drawn, explained, footnoted, titled
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from avgzsl.reports.sheet import MISSING, TERMINAL, Sheet, as_markdown, drawn, explained, footnoted, titled
 
 RETRIEVAL_TEST = {"audio": "T→A", "video": "T→V", "both": "T→AV"}
 FUSION = {"equal": "eq wt", "attention": "w/ attn", "weighted": "one wt"}
@@ -24,12 +21,12 @@ CORRECTED = (
 SHARES = {"classification": ("S", "U", "HM", "ZSL", "AUSUC"), "retrieval": ("S", "U", "HM")}
 
 
-def render(rows: Sequence[Mapping[str, Any]], method: str, generated: str = "") -> list["Table"]:
+def render(rows: Sequence[Mapping[str, Any]], method: str, generated: str = "", width: int = TERMINAL) -> list[str]:
     """The tables for a terminal: one per calibration for classification, then one for retrieval.
 
     `generated` is what is made up of the data (`Dataset.generated`), which titles and captions then say.
     """
-    return [table for sheet in sheets(rows, method, generated) for table in drawn(sheet)]
+    return [part for sheet in sheets(rows, method, generated) for part in drawn(sheet, width)]
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], method: str, generated: str = "") -> str:

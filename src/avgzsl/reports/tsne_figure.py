@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,15 +11,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from avgzsl.errors import DataError
-from avgzsl.reports.plots import PALETTE, finish
+from avgzsl.reports.plots import PALETTE, WIDTH, finish
 from avgzsl.scores.scoring import require_labels
 from avgzsl.scores.similarity import euclidean
+from avgzsl.support.registry import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = ("o", "s", "^", "D", "v", "P")  # no star, which is the text's; 6 and 7 colours: 42 classes look different
 PERPLEXITY = 30.0  # scikit-learn's; the paper gives none
+_SHORT = 22  # letters of a name, of which three go in a line of the legend
 
 
 # clips (m x d), texts of c classes (c x d) in the same space, labels (m) that count in the names (c) of these classes;
@@ -79,23 +81,24 @@ def tsne_figure(path: Path, panels: Mapping[str, Panel], seed: int = 0, title: s
         raise DataError(f"{len(panels)} panels share one legend; expected at least one, and the same classes in all")
     columns = min(2, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(4.6 * columns, 4.6 * rows + 1.3), layout="constrained")
+    figure = Figure(figsize=(WIDTH, WIDTH / 2 * rows + 1.4), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, (name, panel) in zip(grid, panels.items(), strict=False):
         clips, text, labels, names = panel
         _draw(axes, _plane(name, clips, text, seed), labels, names)
         ratio = own_text_ratio(clips, text, labels)
-        axes.set_title(f"{name}\nown text / nearest other text: {ratio:.2f}", fontsize=10, parse_math=False)
+        axes.set_title(f"{name}\nown text / nearest other text: {ratio:.2f}", fontsize=8.5, parse_math=False)
     for axes in grid[len(panels) :]:
         axes.axis("off")
     subtitle = "ratio of mean distances in the embedding space, below 1: nearer to the own text"
-    finish(path, figure, grid[0], f"{title or 't-SNE of clips and class texts'}\n{subtitle}", legend_columns=3)
+    names = next(iter(panels.values()))[3]
+    columns = 3 if max(map(len, names)) <= _SHORT else 2 if max(map(len, names)) <= 2 * _SHORT else 1
+    finish(path, figure, grid[0], f"{title or 't-SNE of clips and class texts'}\n{subtitle}", legend_columns=columns)
 
 
 def _plane(name: str, clips: Float[Tensor, "m d"], text: Float[Tensor, "c d"], seed: int) -> Float[np.ndarray, "m+c 2"]:
     """Clips, then texts, in two dimensions: t-SNE (van der Maaten, Hinton 2008) on all of them together."""
-    from sklearn.manifold import TSNE  # type: ignore[import-untyped,unused-ignore]
-
+    manifold = require("sklearn.manifold", "tsne")
     points = torch.cat([clips, text]).double().numpy(force=True)
     if len(points) < 4 or points.shape[1] < 2:
         raise DataError(
@@ -106,19 +109,32 @@ def _plane(name: str, clips: Float[Tensor, "m d"], text: Float[Tensor, "c d"], s
     if not np.ptp(points, axis=0).any():
         raise DataError(f"panel {name}: all embeddings are equal, there is nothing to draw; the training collapsed")
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
-    tsne = TSNE(n_components=2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
+    tsne = manifold.TSNE(n_components=2, perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
     return np.asarray(tsne.fit_transform(points))
 
 
 def _draw(axes: "Axes", plane: Float[np.ndarray, "p 2"], labels: Int[Tensor, " m"], names: Sequence[str]) -> None:
+    """Clips lie on the white field of the star of their name, so that none is hidden where all of a class meet it."""
     clips, text = plane[: len(labels)], plane[len(labels) :]
+    star: dict[str, Any] = {"marker": "*", "s": 260}
     for place, name in enumerate(names):
         color, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
         x, y = clips[labels.numpy(force=True) == place].T
-        axes.scatter(x, y, s=26, c=color, marker=marker, alpha=0.75, linewidths=0.3, edgecolors="white", label=name)
+        look: dict[str, Any] = {
+            "s": 18,
+            "c": color,
+            "marker": marker,
+            "alpha": 0.75,
+            "linewidths": 0.3,
+            "edgecolors": "white",
+        }
+        axes.scatter(x, y, label=name, zorder=3, **look)
+        axes.scatter(text[place, 0], text[place, 1], c="white", edgecolors=color, linewidths=1.4, zorder=2, **star)
+    for place in range(len(names)):  # over the clips only the outline, which other classes may not hide
         axes.scatter(
-            text[place, 0], text[place, 1], s=330, c=color, marker="*", linewidths=1.3, edgecolors="black", zorder=5
-        )
-    axes.scatter([], [], s=200, c="white", marker="*", linewidths=1.3, edgecolors="black", label="text of the class")
+            text[place, 0], text[place, 1], facecolors="none", edgecolors=PALETTE[place % len(PALETTE)],
+            linewidths=1.4, zorder=4, **star,
+        )  # fmt: skip
+    axes.scatter([], [], s=150, c="white", marker="*", linewidths=1.3, edgecolors="black", label="text of the class")
     axes.set(xticks=[], yticks=[])  # t-SNE has no unit
     axes.margins(0.08)

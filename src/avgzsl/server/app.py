@@ -6,7 +6,7 @@ from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.datastructures import Headers
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -14,10 +14,11 @@ from starlette.types import Scope
 import avgzsl
 from avgzsl.server.access import guarded
 from avgzsl.server.headers import shielded
+from avgzsl.server.known_parameters import require_known
 from avgzsl.server.limits import Lane, sized
 from avgzsl.server.problems import Problem, described, install
 from avgzsl.server.request_log import journaled
-from avgzsl.server.routes import about, clips, search, session
+from avgzsl.server.routes import about, clips, exports, map, peaks, search, session
 from avgzsl.server.sending import FileAnswer, headed
 from avgzsl.server.service import Service
 from avgzsl.server.settings import Settings
@@ -25,6 +26,7 @@ from avgzsl.server.shares import Shares
 
 PAGE = Path(__file__).parent / "page"
 UPLOADS = ("/v1/search", "/v1/classify")
+_IDS = 1 << 20  # bytes of a list of clips to be exported
 _ABOUT = """Clips of an archive, found by words or by what they are like, and clips recognised, by a model that also
 knows classes it never saw. Where a token is set, it is presented as `Authorization: Bearer`. Errors are
 application/problem+json; 429 comes with the seconds after which to ask again."""
@@ -40,11 +42,12 @@ def make_app(service: Service) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # both load scripts from elsewhere
         redoc_url=None,
+        dependencies=[Depends(require_known)],
         responses=described(403, 408, 421, 429, 500, 503),
     )
     app.state.service = service
     install(app, own=access.token is None)
-    for part in (about, session, search, clips):
+    for part in (about, session, search, map, clips, exports, peaks):
         app.include_router(part.router)
     app.mount("/", _Page(directory=PAGE, html=True), name="page")
     _describe_problems(app)
@@ -52,8 +55,7 @@ def make_app(service: Service) -> FastAPI:
     app.add_middleware(headed)
     app.add_middleware(
         sized,
-        uploads=UPLOADS,
-        upload_bytes=settings.upload_bytes,
+        larger=dict.fromkeys(UPLOADS, settings.upload_bytes) | {exports.PATH: _IDS},
         seconds=settings.header_seconds,
         slowest=settings.slowest_upload,
     )

@@ -1,17 +1,19 @@
 """What the API needs of an index: its contract, which `index_archive` fulfils."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
+from avgzsl.archive.clip_order import Sort
 from avgzsl.archive.indexed_files import IndexedFile
 from avgzsl.errors import AvgzslError
 from avgzsl.media.needs import Span
-from avgzsl.server.schema import ClipRow, Clips, Description, Hits, Recognised, RunTables
+from avgzsl.server.map_schema import NamedBy
+from avgzsl.server.schema import ClipRow, Clips, Description, Facets, Hits, OneClip, Recognised, RunTables
 from avgzsl.types import RetrievalKind, TestModality
 
 
@@ -34,12 +36,16 @@ class Media(NamedTuple):
 
 class HitChoice(NamedTuple):
     """How many hits, compared by which modality (None: all that the run serves), of clips that meet which condition
-    (`archive.where`), by plain or by corrected scores (None: corrected, where the index has them)."""
+    (`archive.where`), by plain or by corrected scores (None: corrected, where the index has them).
+
+    So many as `offset` says are passed over. With `group` the clips of one file are one hit."""
 
     top: int
     modality: TestModality | None
     where: str | None
     retrieval: RetrievalKind | None = None
+    offset: int = 0
+    group: Literal["file"] | None = None
 
 
 class Search(NamedTuple):
@@ -53,23 +59,36 @@ class Search(NamedTuple):
 
 
 class ListPlace(NamedTuple):
-    """Where in the list of clips a page is: behind the place `after`, and `offset` clips on from there."""
+    """Where in the list of clips a page is: behind the place `after`, and `offset` clips on from there.
+
+    A place is the clip's position; in another order than `indexed` the number of clips before it."""
 
     after: int
     offset: int
     limit: int
+    sort: Sort = "indexed"
+    descending: bool = False
 
 
 class Cloud(NamedTuple):
-    """Clips and class names as points of one space, that of a modality."""
+    """Clips and class names as points of one space, that of a modality, or of its first principal components.
+
+    `sample` are the places of a few clips that stand for all; `fits` says how near each of `words`, which are those of
+    `named_by`, is to each clip of the sample.
+    """
 
     modality: TestModality
     total: int
-    clips: list[ClipRow]
+    ids: list[str]
+    labels: list[str | None]
     points: Float[Tensor, "_n d"]
-    texts: Float[Tensor, "_c d"]
-    labels: list[str]
+    sample: Int64[Tensor, " _s"]
+    classes: list[str]
     seen: list[bool]
+    texts: Float[Tensor, "_c d"]
+    words: list[str]
+    named_by: NamedBy | None
+    fits: Float[Tensor, "_s _w"]
 
 
 @runtime_checkable
@@ -111,8 +130,24 @@ class Archive(Protocol):
         """How many meet the condition, and some of them."""
         ...
 
+    def rows(self, ids: Sequence[str]) -> list[ClipRow]:
+        """The clips of these ids, in their order. Raises NoSuchClip."""
+        ...
+
+    def facets(self, where: str | None) -> Facets:
+        """What values the clips have that meet a condition."""
+        ...
+
+    def one(self, id: str, modality: TestModality | None) -> OneClip:
+        """A clip with its nearest names, by a modality or by each, and the clips of its file. Raises NoSuchClip."""
+        ...
+
     def media(self, id: str) -> Media:
         """Where the file of a clip lies. Raises NoSuchClip."""
+        ...
+
+    def rows_there(self, ids: Sequence[str]) -> list[ClipRow]:
+        """The clips of these ids that are there, in their order."""
         ...
 
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
@@ -120,6 +155,10 @@ class Archive(Protocol):
 
         By a modality, or all that the run serves. No more clips are looked at than a few times as many.
         """
+        ...
+
+    def kept(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """What `make` gives, made once for as long as nobody changes the archive."""
         ...
 
     def tables(self) -> RunTables: ...

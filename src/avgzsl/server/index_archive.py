@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
@@ -10,10 +10,11 @@ from threading import Lock
 import numpy as np
 
 import avgzsl
-from avgzsl.archive import clip_selection, file_table
+from avgzsl.archive import clip_files, clip_selection, file_table
 from avgzsl.archive.clip_counts import Kind
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import Collection, view
+from avgzsl.archive.facets import facets
 from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of
 from avgzsl.archive.where import parse
 from avgzsl.data.clips import Encoder
@@ -26,13 +27,15 @@ from avgzsl.recognition.answers import answer
 from avgzsl.recognition.portable import with_bare_names
 from avgzsl.recognition.recognise import embed
 from avgzsl.recognition.recogniser import asked_classes
-from avgzsl.server.clouds import cloud_of
+from avgzsl.server.clouds import Words, cloud_of
 from avgzsl.server.contract import Cloud, HitChoice, ListPlace, Media, NoSuchClip, Search, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
+from avgzsl.server.listing import page_of
+from avgzsl.server.one_clip import one_clip
 from avgzsl.server.problems import LOG
-from avgzsl.server.rows import clip_row, recognised
+from avgzsl.server.rows import clip_row, facets_row, recognised
 from avgzsl.server.run_tables import tables_of
-from avgzsl.server.schema import ClassRow, ClipRow, Clips, Description, Hits, Recognised, RunTables
+from avgzsl.server.schema import ClassRow, ClipRow, Clips, Description, Facets, Hits, OneClip, Recognised, RunTables
 from avgzsl.server.searching import HIDDEN, Searching, position_of
 from avgzsl.types import EncoderChoice, TestModality
 
@@ -90,7 +93,7 @@ class CollectionArchive:
         modes = self.collection.modes
         both = [mode for mode in modes if mode.modality == "both"]
         return Description(
-            name=self.collection.folder.resolve().name,
+            name=self.collection.name,
             clips=clips.total(),
             engine=self.collection.record.engine,
             run=self.collection.record.run,
@@ -134,16 +137,26 @@ class CollectionArchive:
 
     def clips(self, place: ListPlace, where: str | None) -> Clips:
         condition = () if where is None else parse(where, HIDDEN)
-        after, offset, limit = place
         with view(self.collection) as seen:
-            if condition:
-                chosen = seen.positions(condition)
-                total, start = len(chosen), int(np.searchsorted(chosen, after, "right")) + offset
-                found = chosen[start : start + limit + 1]
-            else:
-                total, found = sum(seen.counts().values()), clip_selection.page(seen.db, after, offset, limit + 1)
-            rows = self._rows(seen.clips(found[:limit]))
-        return Clips(total=total, offset=offset, next=int(found[limit - 1]) if len(found) > limit else None, clips=rows)
+            page = page_of(seen, place, condition)
+            rows = self._rows(seen.clips(page.positions))
+        return Clips(total=page.total, offset=place.offset, next=page.next, clips=rows)
+
+    def rows(self, ids: Sequence[str]) -> list[ClipRow]:
+        with view(self.collection) as seen:
+            return self._rows(seen.clips(np.concatenate([position_of(seen, id) for id in ids])))
+
+    def facets(self, where: str | None) -> Facets:
+        condition = () if where is None else parse(where, HIDDEN)
+        with view(self.collection) as seen:
+            return seen.known.of(("facets", condition), lambda: facets_row(facets(seen.db, condition)))
+
+    def one(self, id: str, modality: TestModality | None) -> OneClip:
+        if not len(self.classes):
+            with self._encoding:
+                _ = self.searcher.phrases  # encoded once
+        with view(self.collection) as seen:
+            return one_clip(seen, id, self.searcher, modality, self._rows)
 
     def media(self, id: str) -> Media:
         with view(self.collection) as seen:
@@ -169,9 +182,30 @@ class CollectionArchive:
             f"they lie in with `--media FOLDER`, or add it anew with `avgzsl index-add {self.collection.folder} FOLDER`"
         )
 
+    def rows_there(self, ids: Sequence[str]) -> list[ClipRow]:
+        with view(self.collection) as seen:
+            places = [clip_selection.position_of(seen.db, id) for id in ids]
+            clips = seen.clips(np.array([place for place in places if place is not None], np.int64))
+            return self._rows(clips)
+
     def cloud(self, modality: TestModality | None, most: int) -> Cloud:
         mode = mode_of(self.collection, modality, None)
-        return cloud_of(self.collection, mode, most, self.classes, self._rows)
+        return cloud_of(self.collection, mode, most, self.classes, self._words())
+
+    def kept(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        with view(self.collection) as seen:
+            known = seen.known
+        return known.of(key, make)
+
+    def _words(self) -> Words:
+        """The classes of the run, or, of one without any, everyday phrases by its text encoder."""
+        if names := self.classes.names:
+            return Words(names, "classes", self.run.method.embed_text(self.classes.text))
+        if self._no_phrases is not None:
+            return Words()
+        with self._encoding:
+            bank = self.searcher.phrases
+        return Words() if bank.phrases is None else Words(bank.phrases.names, "phrases", bank.text)
 
     def tables(self) -> RunTables:
         return tables_of(self.run)
@@ -216,4 +250,14 @@ class CollectionArchive:
     def _rows(self, clips: Sequence[IndexedClip]) -> list[ClipRow]:
         allowed = folders(self._media)
         marks = [None if clip.label is None else self.marks.get(clip.label) for clip in clips]
-        return [clip_row(clip, mark, allowed) for clip, mark in zip(clips, marks, strict=True)]
+        ends = self._ends(clips)
+        return [
+            clip_row(clip, mark, allowed, ends.get(clip.path or "")) for clip, mark in zip(clips, marks, strict=True)
+        ]
+
+    def _ends(self, clips: Sequence[IndexedClip]) -> dict[str, float]:
+        """Where the last windows of the clips' files end, where the index has windows."""
+        if self.collection.record.window is None:
+            return {}
+        with view(self.collection) as seen:
+            return clip_files.seconds(seen.db, [clip.path for clip in clips if clip.path is not None])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Hashable, Iterator
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -67,8 +67,8 @@ class Lane:
                 await problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"retry-after": "2"})(scope, receive, send)
 
 
-def sized(app: ASGIApp, uploads: tuple[str, ...], upload_bytes: int, seconds: float, slowest: int) -> ASGIApp:
-    """Answer 413 to a body of more than `upload_bytes` (SMALL but for the paths `uploads`), as soon as that shows.
+def sized(app: ASGIApp, larger: Mapping[str, int], seconds: float, slowest: int) -> ASGIApp:
+    """Answer 413 to a body of more than SMALL bytes, or those that its path has in `larger`, as soon as that shows.
 
     And 408 to one of which fewer than `slowest` bytes a second have come, on average, once `seconds` have passed.
     """
@@ -77,7 +77,7 @@ def sized(app: ASGIApp, uploads: tuple[str, ...], upload_bytes: int, seconds: fl
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        most = upload_bytes if scope["path"] in uploads else SMALL
+        most = larger.get(scope["path"], SMALL)
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > most:
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(most))(scope, receive, send)

@@ -10,8 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 
-import platformdirs
-
 from avgzsl.archive.changing import held
 from avgzsl.archive.collection import open_index
 from avgzsl.archive.creation import discard
@@ -25,6 +23,7 @@ from avgzsl.server.running import noted, running
 from avgzsl.server.serving import require_libraries, serve
 from avgzsl.server.watching import folder_state, watched
 from avgzsl.support.arguments import as_path, check_arguments
+from avgzsl.support.own_folders import cache_root
 from avgzsl.support.progress import Progress
 from avgzsl.types import EncoderChoice
 
@@ -40,6 +39,7 @@ def open_folder(
     port: int | None = None,
     browser: bool = True,
     watch: bool = False,
+    name: str | None = None,
     progress: Progress | None = None,
     ready: Callable[[str], None] = print,
     ending: Callable[[], None] = lambda: None,
@@ -48,10 +48,11 @@ def open_folder(
     """Index the clips of a folder without any training, and show them in the browser until SIGINT or SIGTERM.
 
     The index lies in the user's cache, under a hash of the folder's path, or at `out`, and never in the folder. The
-    next time clips that are new are added, and those whose files are gone removed. With `watch` that is done while the
-    page is open, too. Where a server of this index runs already, the browser is opened on that. Only this machine can
-    call the server; its `port` is a free one if not given. `encoders` are those of `index_frozen`. `ready` is told the
-    address, `note` what the reader should know. There are more parameters than eight, few of which are ever given.
+    next time clips that are new are added, and those whose files are gone removed. With `watch` that is done while
+    the page is open, too. `name` is what the page calls it, kept in the index. Where a server of this index runs
+    already, the browser is opened on that. Only this machine can call the server; its `port` is a free one if not
+    given. `encoders` are those of `index_frozen`. `ready` is told the address, `note` what the reader should know.
+    There are more parameters than eight, few of which are ever given.
 
     Gives the signal that ended it, 0 where it joined. Raises ConfigError for a place inside the folder or without the
     extra `serve`, DataError for what is no folder or holds no clip, and what `index_frozen` and `serve` raise.
@@ -67,7 +68,7 @@ def open_folder(
         return 0
 
     def update(progress: Progress | None) -> Added:
-        return index_frozen(clips, index, encoders=encoders, prune=True, progress=progress, note=note)
+        return index_frozen(clips, index, encoders=encoders, prune=True, name=name, progress=progress, note=note)
 
     if out is None:
         _leave_to_better(index, encoders or EncoderChoice(), note)
@@ -103,8 +104,7 @@ def index_place(folder: Path, out: str | Path | None = None) -> Path:
     if out is None:
         folder = folder.resolve()
         known = sha256(os.fsencode(folder)).hexdigest()[:16]
-        root = Path(os.environ.get("AVGZSL_CACHE") or platformdirs.user_cache_dir("avgzsl"))
-        place = root / "folders" / known / _readable(folder.name)
+        place = indexes_folder() / known / _readable(folder.name)
     else:
         place = Path(out)
     if place.resolve().is_relative_to(folder.resolve()):
@@ -112,6 +112,11 @@ def index_place(folder: Path, out: str | Path | None = None) -> Path:
             f"{place}: lies in {folder}, in which nothing is written; choose a place outside of it with --out"
         )
     return place
+
+
+def indexes_folder() -> Path:
+    """Where the indexes of folders are kept that were opened without `out`: in the user's cache."""
+    return cache_root() / "folders"
 
 
 def said(added: Added) -> str:

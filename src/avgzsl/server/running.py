@@ -25,14 +25,28 @@ _MOST = 1 << 12  # bytes of it
 
 def running(index: Path) -> str | None:
     """The address of the server of an index; None where no server says that it has it."""
+    url = noted_url(_note(index))
     try:
-        url = read_json(_note(index), DataError)["url"]
         own = read_record(index).id
-    except (AvgzslError, OSError, ValueError, LookupError, TypeError):
+    except (AvgzslError, OSError, ValueError):
         return None
-    if not isinstance(url, str) or urlsplit(url).scheme != "http" or urlsplit(url).hostname not in ("127.0.0.1", "::1"):
+    return url if url is not None and _asked(url) == own else None
+
+
+def answers(note: Path) -> bool:
+    """Whether a server of an index answers where a note says that one is."""
+    url = noted_url(note)
+    return url is not None and _asked(url) is not None
+
+
+def noted_url(note: Path) -> str | None:
+    """The address of a note; None for what is no such note, or names another machine."""
+    try:
+        url = read_json(note, DataError)["url"]
+        here = urlsplit(url).scheme == "http" and urlsplit(url).hostname in ("127.0.0.1", "::1")
+    except (AvgzslError, OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return url if _asked(url) == own else None
+    return url if isinstance(url, str) and here else None
 
 
 @contextmanager
@@ -65,8 +79,13 @@ class Note:
                 self.path.unlink()
 
 
+def notes_folder() -> Path:
+    """Where the notes are."""
+    return state_root() / "servers"
+
+
 def _note(index: Path) -> Path:
-    return state_root() / "servers" / f"{sha256(fsencode(index.resolve())).hexdigest()}.json"
+    return notes_folder() / f"{sha256(fsencode(index.resolve())).hexdigest()}.json"
 
 
 def _asked(url: str) -> str | None:

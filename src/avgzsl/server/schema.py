@@ -31,6 +31,10 @@ class ClipRow(BaseModel):
         "what was found is not shown; `elsewhere`: outside of the folders that this server may show."
     )
     media_type: str | None = Field(description="Of the file, by its name.")
+    folder: str = Field(description="What stands in the id before its last `/`; empty at the top.")
+    file_seconds: float | None = Field(
+        description="Where the last window of the file ends; null where the index does not cut files into windows."
+    )
 
 
 class Part(BaseModel):
@@ -38,6 +42,16 @@ class Part(BaseModel):
 
     distance: float = Field(description="Lower is nearer.")
     weight: float
+
+
+class Window(BaseModel):
+    """A found part of a file; `score` and `likely` are as those of a hit. Times in seconds."""
+
+    id: str
+    start: float
+    end: float | None
+    score: float
+    likely: bool | None
 
 
 class Hit(BaseModel):
@@ -54,6 +68,11 @@ class Hit(BaseModel):
     )
     likely: bool | None = Field(description="Whether that is enough; null where nothing tells.")
     because: list[str] | None = Field(description="A tagger's labels that speak for it; null without labels.")
+    windows: list[Window] = Field(
+        default=[],
+        description="Where hits are grouped by file: all clips of the file that were found, in order of time, of which "
+        "`clip` is the best one.",
+    )
 
 
 class Hits(BaseModel):
@@ -62,9 +81,10 @@ class Hits(BaseModel):
     modality: TestModality
     hits: list[Hit]
     corrected: bool = Field(default=False, description="Whether the bias to seen classes is taken off the scores.")
+    more: bool = Field(default=False, description="Whether there are further hits behind these.")
     line: int | None = Field(
-        description="So many hits stand above the line, which is below the last likely one: 0 says that nothing here "
-        "fits; null where nothing tells."
+        description="So many hits, counted from the very first one whatever the `offset`, stand above the line, which "
+        "is below the last likely one: 0 says that nothing here fits; null where nothing tells."
     )
     notes: list[str] = Field(default=[], description="How words were encoded that say too little; what cannot be told.")
     recall: float | None = Field(
@@ -124,12 +144,71 @@ class Health(BaseModel):
 
 
 class Clips(BaseModel):
-    """A page of the list of clips, in the order in which they were indexed."""
+    """A page of the list of clips."""
 
     total: int
     offset: int
     next: int | None = Field(description="What to ask for as `after` to have the next page; null on the last one.")
     clips: list[ClipRow]
+
+
+class Peaks(BaseModel):
+    """The waveform of a clip: `seconds` of its file from `start` on, in equal parts."""
+
+    start: float
+    seconds: float
+    peaks: list[tuple[float, float]] = Field(
+        description="The least and the greatest sample of each part, between -1 and 1, of the mean of the channels."
+    )
+
+
+class Facet(BaseModel):
+    """A value, and how many clips have it."""
+
+    value: str
+    clips: int
+
+
+class Seconds(BaseModel):
+    """The shortest and the longest clip; null where no clip has a known length."""
+
+    least: float | None
+    most: float | None
+
+
+class Facets(BaseModel):
+    """What clips there are to choose from: the 50 most frequent values of each kind, most clips first."""
+
+    total: int
+    labels: list[Facet]
+    folders: list[Facet] = Field(description="A folder counts all clips under it, as the condition `folder` does.")
+    splits: list[Facet]
+    seconds: Seconds
+    has_audio: int = Field(description="How many have sound.")
+    has_video: int = Field(description="How many have a picture.")
+
+
+class Nearest(BaseModel):
+    """A name, and how near a clip is to it: `score` is higher, `distance` lower the nearer."""
+
+    label: str
+    score: float
+    distance: float | None
+    seen: bool | None = Field(description="Whether the run saw clips of this class; null for an everyday phrase.")
+
+
+class OneClip(BaseModel):
+    """A clip with all that the archive says of it."""
+
+    clip: ClipRow
+    nearest: dict[TestModality, list[Nearest]] = Field(
+        description="The nearest classes of the run by each modality that the clip has, best first; of an index "
+        "without a run the nearest everyday phrases. Empty where nothing can name clips."
+    )
+    windows: list[ClipRow] = Field(
+        description="The clips of the same file in order of time, this one among them: at most 500, those nearest to "
+        "this one. Empty for a clip without a file."
+    )
 
 
 class Candidate(BaseModel):
@@ -154,36 +233,6 @@ class Recognised(BaseModel):
     none_of_these: bool | None
     top: list[Candidate]
     notes: list[str] = Field(default=[], description="How names were encoded that say too little.")
-
-
-class Point(BaseModel):
-    """A clip on the map."""
-
-    clip: ClipRow
-    x: float
-    y: float
-
-
-class Star(BaseModel):
-    """A class name on the map."""
-
-    label: str
-    seen: bool
-    x: float
-    y: float
-
-
-class Map(BaseModel):
-    """Clips and class names in the plane, between 0 and 1; `total` clips could have been drawn."""
-
-    modality: TestModality
-    total: int
-    sample: Literal["all", "spread"] = Field(
-        description="Which are drawn: `all`, or as many as were asked for, `spread` evenly over the order in which "
-        "they were indexed, the same ones each time."
-    )
-    clips: list[Point]
-    classes: list[Star]
 
 
 class RunTables(BaseModel):

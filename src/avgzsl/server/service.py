@@ -30,11 +30,13 @@ from avgzsl.server.settings import Settings
 _SEARCHES_WAITING, _CLIPS_WAITING = 64, 64
 _USUAL_RATE = 48_000  # of sound, samples a second; of a higher one less is taken
 _UPLOADS_WAITING = 16  # each may lie on the disk, as large as an upload may be
+_EXPORTS_WAITING = 3  # each may take all the time that an answer has
 
 
 @dataclass(frozen=True, eq=False)
 class Service:
-    """Searches, the archive's clips and uploads wait in lines of their own: a slow one keeps no other kind waiting."""
+    """Searches, the archive's clips, uploads and exports of cut files wait in lines of their own: a slow one keeps no
+    other kind waiting."""
 
     archive: Archive
     settings: Settings
@@ -46,6 +48,7 @@ class Service:
     searches: WaitingLine
     clips: WaitingLine
     uploads: WaitingLine
+    exports: WaitingLine
     shared: Shared
     together: Together[Search, Hits]
     vouched: dict[Hashable, None] = field(default_factory=dict)
@@ -64,7 +67,8 @@ def started(archive: Archive, settings: Settings, decoders: Decoders) -> Iterato
     searches = WaitingLine("search", os.cpu_count() or 1, _SEARCHES_WAITING)
     clips = WaitingLine("clip", settings.decoders, _CLIPS_WAITING)
     uploads = WaitingLine("upload", settings.decoders, _UPLOADS_WAITING, settings.address_share)
-    lines = searches, clips, uploads
+    exports = WaitingLine("export", 1, _EXPORTS_WAITING, settings.address_share)
+    lines = searches, clips, uploads, exports
     with scratch() as folder, archive.kept_open(), ExitStack() as ends:
         for line in lines:
             ends.callback(line.close)
@@ -112,7 +116,7 @@ def known_as(name: str, path: Path) -> Iterator[None]:
     try:
         yield
     except MediaError as problem:
-        raise MediaError(str(problem).replace(str(path), name)) from problem
+        raise type(problem)(str(problem).replace(str(path), name)) from problem
 
 
 def check_length(service: Service, path: Path) -> None:

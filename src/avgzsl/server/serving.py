@@ -24,6 +24,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     media: Sequence[str | Path] = (),
+    name: str | None = None,
     url: str | None = None,
     encoders: EncoderChoice | None = None,
     ready: Callable[[str], None] = print,
@@ -32,9 +33,10 @@ def serve(
 ) -> int:
     """Search an index in the browser, until SIGINT or SIGTERM; gives the signal.
 
-    `host`, `port` and the folders of `media` that may be shown come before those of the environment, which has every
-    limit, too (docs/serving.md). There are more parameters than eight, each given by its name: the others are those of
-    `process.serve`, and so are its errors. Raises ConfigError without the extra `serve`.
+    `host`, `port`, the folders of `media` that may be shown and the `name` that the page calls the archive, while
+    it is served so, come before those of the environment, which has every limit, too (docs/serving.md). There are
+    more parameters than eight, each given by its name: the others are those of `process.serve`, and so are its
+    errors. Raises ConfigError without the extra `serve`.
     """
     check_arguments(encoders=encoders)
     check_list("media", media)
@@ -43,7 +45,7 @@ def serve(
     from avgzsl.server.problems import LOG
     from avgzsl.server.settings import read_settings
 
-    settings = read_settings(host=host, port=port, media=tuple(media) or None)
+    settings = read_settings(host=host, port=port, media=tuple(media) or None, archive_name=name)
     return process.serve(
         index, settings, url=url, encoders=encoders, ready=ready, ending=ending, warn=warn or LOG.warning
     )

@@ -3,11 +3,12 @@
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from avgzsl.archive.index_record import checked_name
 from avgzsl.errors import ConfigError
 from avgzsl.support.own_folders import folder_at
 from avgzsl.support.records import reason
@@ -19,7 +20,9 @@ SHORTEST_TOKEN = 16
 class Settings(BaseSettings):
     """Limits are per request unless they say otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     host: str = "127.0.0.1"
     """Address to listen on; any but a loopback address needs a token."""
@@ -27,6 +30,8 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     token: SecretStr | None = None
     """What callers must present; never given on the command line, where other users could read it."""
+    archive_name: Annotated[str | None, AfterValidator(checked_name)] = None
+    """What the page calls the archive while it is served so; the name that the index has, if not given."""
     names: tuple[str, ...] = ()
     """Names under which the server is called, besides localhost and addresses (a request for any other is refused)."""
     media: tuple[Path, ...] = ()
@@ -61,6 +66,12 @@ class Settings(BaseSettings):
     """Requests under way at a time for what needs no token, besides those of `requests`; health needs no place."""
     open_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     """Time that a request for what needs no token may take, until it has come, is answered, and the answer is sent."""
+    cut_clips: int = Field(default=100, ge=1)
+    """Clips that one export may cut out of their files."""
+    cut_seconds: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    """Seconds of all clips together that one export may cut; it has `answer_seconds` to do so, less a quarter."""
+    cut_bytes: int = Field(default=1 << 30, ge=1)
+    """Bytes of all files together that one export may make."""
     batching: Literal["on", "off"] = "on"
     """Whether searches that wait are answered together; the answers are the same, and come sooner where many ask."""
     kept_bytes: int = Field(default=1 << 30, ge=0)
@@ -89,6 +100,15 @@ class Settings(BaseSettings):
                 f"{SHORTEST_TOKEN} or more characters that callers must present, or listen on 127.0.0.1"
             )
         return self
+
+
+def variables() -> list[tuple[str, str]]:
+    """The variables of the environment, each with what it is for and its default."""
+    told = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, ()) else f"  [default: {field.default}]"
+        told.append((f"{PREFIX}{name.upper()}", f"{field.description}{default}"))
+    return told
 
 
 def read_settings(**given: Any) -> Settings:

@@ -101,7 +101,7 @@ def find_checkpoint(kinds: str | tuple[str, ...], name: str, models: Path | None
             f"{checkpoint.folder}: no model.safetensors; pickled weights are not read, convert them to safetensors, or "
             "fetch others (`avgzsl fetch --list`)"
         )
-    with checkpoint._named("its config"):
+    with quiet(library), checkpoint._named("its config"):
         config = library.AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True)
     if config.model_type not in kinds:
         raise WeightsError(f"{checkpoint.folder}: holds a model of type {config.model_type}, expected {kind}")

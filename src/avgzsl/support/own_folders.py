@@ -21,7 +21,7 @@ from avgzsl.errors import AvgzslError, DataError
 from avgzsl.support.files import write_bytes
 from avgzsl.support.trust import read_regular
 
-VARIABLE = "AVGZSL_STATE"
+VARIABLE, CACHE_VARIABLE = "AVGZSL_STATE", "AVGZSL_CACHE"
 _LONGEST = 1 << 16  # bytes of a path
 _TICK = 2_000_000_000  # nanoseconds: the coarsest clock of a file system
 _READ: tuple[tuple[Path, int, int, int], tuple[Path, ...]] | None = None  # the records as they were read last
@@ -37,6 +37,11 @@ def state_folder() -> Path:
 def state_root() -> Path:
     """Where what a user's calls note of this machine is: AVGZSL_STATE, else the user's state folder."""
     return Path(os.environ.get(VARIABLE) or platformdirs.user_state_dir("avgzsl"))
+
+
+def cache_root() -> Path:
+    """Where what can be made anew is kept: AVGZSL_CACHE, else the user's cache folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("avgzsl"))
 
 
 def folder_at(path: Path | str) -> Path | None:

@@ -71,6 +71,11 @@ class ShownItems(Shown, Sequence[Item], Generic[Item]):
         return len(self.items)
 
 
+def printable(text: str) -> str:
+    """Text that others made, as it is, but for what moves the cursor or is not seen."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
 def _shown(value: Any) -> str:
     """A value in few letters: a dash for what is not there, four decimals of a number."""
     if value is None:

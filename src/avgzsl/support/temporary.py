@@ -60,7 +60,7 @@ def clear_held(prefix: str) -> None:
         return
     for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         with suppress(OSError):  # of another user, gone, or made by something else
-            if not folder.is_symlink() and folder.stat().st_uid == os.getuid() and _is_free(folder / _HELD):
+            if not folder.is_symlink() and folder.stat().st_uid == os.getuid() and is_free(folder / _HELD):
                 shutil.rmtree(folder)
 
 
@@ -78,7 +78,7 @@ def leftovers(folder: Path) -> list[Path]:
         return []
     with os.scandir(folder) as entries:
         names = [Path(entry.path) for entry in entries if entry.name.startswith(".") and not entry.is_symlink()]
-    return [path for path in names if (maker := _maker(path)) is not None and not _runs(maker) and _is_free(path)]
+    return [path for path in names if (maker := _maker(path)) is not None and not _runs(maker) and is_free(path)]
 
 
 def _prefix(target: Path) -> str:
@@ -126,7 +126,8 @@ def _locked_folder(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _is_free(path: Path) -> bool:
+def is_free(path: Path) -> bool:
+    """Whether no process holds a lock on a file or folder; where there are no locks (Windows), it is free."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

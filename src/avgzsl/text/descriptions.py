@@ -17,6 +17,7 @@ from avgzsl.text.part_record import Descriptions
 
 KEYS = ("label", "name")
 LONGEST_SENTENCE = 10_000  # characters
+_MOST_NAMED = 10  # of the classes without a sentence
 _LARGEST = 256 << 20  # bytes
 _EXPECTED = "expected a column label or name, and columns of text"
 
@@ -44,12 +45,12 @@ class DescriptionTable:
         return found
 
     def of(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """The sentences of each name. Raises DataError that names every one without."""
+        """The sentences of each name. Raises DataError that says how many have none, and names some of them."""
         found = self.find(names)
         if lacking := [name for name in names if name not in found]:
-            every = shown(lacking, len(lacking))
             raise DataError(
-                f"{self.path}: no sentence for {len(lacking)} of {len(names)} classes: {every}. Write one into "
+                f"{self.path}: no sentence for {len(lacking)} of {len(names)} classes: {shown(lacking, _MOST_NAMED)}. "
+                "Write one into "
                 f"{' or '.join(self.record.columns)} for each (`avgzsl describe DATA --out {self.path.name}` adds the "
                 "lines that lack)"
             )

@@ -1,7 +1,7 @@
 """fastText's own `.bin`: words and pieces of words, so that a word it has never met gets a vector from its pieces.
 
 The matrix stays on disk and only the rows that are asked for are read: a file of 8 GB costs one pass over its words.
-The layout is that of fastText 0.9 (args.cc, dictionary.cc, densematrix.cc); hashing of the pieces is gensim's.
+The layout is that of fastText 0.9 (args.cc, dictionary.cc, densematrix.cc).
 """
 
 import mmap
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from avgzsl.errors import DataError
-from avgzsl.support.registry import require
+from avgzsl.text.word_pieces import piece_hash, pieces
 
 MAGIC = struct.pack("<i", 793712314)
 _HEADER = struct.Struct("<2i12id")  # magic, version, dim, ws, …, model, bucket, minn, maxn, lrUpdateRate, t
@@ -55,8 +55,7 @@ class FastTextFile:
     def _pieces(self, word: str) -> list[int]:
         if not self.buckets or not self.pieces[1]:
             return []
-        hashes = require("gensim.models.fasttext", "words").ft_ngram_hashes(word, *self.pieces, self.buckets)
-        return [len(self.rows) + int(value) for value in hashes]
+        return [len(self.rows) + piece_hash(piece) % self.buckets for piece in pieces(word, *self.pieces)]
 
     def _mean(self, rows: list[int]) -> Float32[np.ndarray, " d"]:
         shape = (len(self.rows) + self.buckets, self.dimension)

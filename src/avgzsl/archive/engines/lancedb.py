@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float32, Int64
 
 from avgzsl.archive.engines._lance_manifest import require_own_data
@@ -23,7 +22,7 @@ from avgzsl.support.registry import require
 DESCRIPTION = "LanceDB, embedded: a folder on disk with atomic changes (extra lancedb)"
 EXAMPLE = None
 SCANS = False
-DEFAULT = True
+DEFAULT = False
 _TIDY = 64
 
 
@@ -45,9 +44,15 @@ class Lance:
 
     def __init__(self, folder: Path, name: str, dimension: int) -> None:
         self.folder, self.name = folder, name
-        self.schema = pa.schema([("position", pa.int64()), ("vector", pa.list_(pa.float32(), dimension))])
+        self.dimension = dimension
         self._place = folder / "lancedb" / f"{name}.lance"
         self._table: Any = None
+
+    @cached_property
+    def schema(self) -> Any:
+        """Of the table, as pyarrow has it."""
+        pa = _arrow()
+        return pa.schema([("position", pa.int64()), ("vector", pa.list_(pa.float32(), self.dimension))])
 
     @cached_property
     def connection(self) -> Any:
@@ -85,7 +90,7 @@ class Lance:
         with _errors_named(self.folder), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "optimize", UserWarning)  # an open reader comes again, see `query`
             kept = self.table.to_arrow()
-            kept = kept.filter(pa.array(~np.isin(kept["position"].to_numpy(), positions)))
+            kept = kept.filter(_arrow().array(~np.isin(kept["position"].to_numpy(), positions)))
             self._table = self.connection.create_table(self.name, kept, mode="overwrite")
             self._table.optimize(cleanup_older_than=timedelta(0))
 
@@ -127,9 +132,15 @@ class Lance:
         return query.select(["position", "_distance"]).limit(n).to_arrow()
 
     def _rows(self, positions: Int64[np.ndarray, " n"], vectors: Float32[np.ndarray, "n e"]) -> Any:
+        pa = _arrow()
         flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
         columns = [pa.array(positions), pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])]
         return pa.Table.from_arrays(columns, schema=self.schema)
+
+
+def _arrow() -> Any:
+    """LanceDB brings it along."""
+    return require("pyarrow", "lancedb")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from avgzsl.support.confidential import Address
 DESCRIPTION = "exact scan of a memory-mapped file; nothing to install"
 EXAMPLE = None
 SCANS = True
-DEFAULT = False
+DEFAULT = True
 
 
 def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Memory":

@@ -31,6 +31,8 @@ _SECONDS = 60  # for an answer
 _BATCH = 10_000  # rows of a call
 _MOST = 16_384  # rows that a search may give
 _NO_SUCH = 100  # the code of a collection that is not there
+# a server may end the connection of a client that pings an idle one, with the call just made: each call has an end
+_NO_PINGS = {"grpc.keepalive_permit_without_calls": 0, "grpc.keepalive_time_ms": 2**31 - 1}
 
 
 def open_engine(folder: Path, name: str, dimension: int, url: Address | None) -> "Milvus":
@@ -60,8 +62,9 @@ class Milvus:
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it would tell every request that fails
         token = key_from(KEY)
         return require("pymilvus", "milvus").MilvusClient(
-            uri=self.url.whole(), token="" if token is None else token.get_secret_value(), timeout=_SECONDS
-        )
+            uri=self.url.whole(), token="" if token is None else token.get_secret_value(), timeout=_SECONDS,
+            dedicated=True, grpc_options=_NO_PINGS,
+        )  # fmt: skip
 
     def create(self) -> None:
         """Make an empty collection, if there is none."""

@@ -61,6 +61,7 @@ def read_constants(path: Path, tensors: Sequence[int | str]) -> list[np.ndarray]
 
 def _open(path: Path, device: str) -> Any:
     runtime = require("onnxruntime", "onnx")
+    runtime.disable_telemetry_events()  # which builds for Windows have
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3

@@ -11,7 +11,10 @@ from jaxtyping import Shaped
 
 from avgzsl.backbones._engines import leading_axes
 from avgzsl.errors import ConfigError, WeightsError
+from avgzsl.support.native_output import without_lines
 from avgzsl.support.registry import require
+
+_CREATED = b"INFO: Created TensorFlow Lite XNNPACK delegate"  # which the library tells once a process
 
 
 class TFLite:
@@ -49,7 +52,8 @@ def open_model(path: Path, example: tuple[int, ...], dtype: str, output: int | s
     try:
         if None in sizes:
             interpreter.resize_tensor_input(inputs[0]["index"], shape)
-        interpreter.allocate_tensors()
+        with without_lines(_CREATED):
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as problem:
         raise WeightsError(f"{path}: LiteRT cannot run it ({problem})") from problem
     return TFLite(interpreter, _find(path, interpreter, output), shape)

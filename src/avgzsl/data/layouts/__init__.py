@@ -13,6 +13,7 @@ from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts._base import Layout
 from avgzsl.data.merging import merged
 from avgzsl.errors import ConfigError, DataError, UnknownNameError
+from avgzsl.features.folder_kinds import what_it_is
 from avgzsl.support import registry
 from avgzsl.support.arguments import as_path, check_arguments
 from avgzsl.support.generated import generated_mark
@@ -114,6 +115,8 @@ def find_layout(path: Path | str, layout: str | None) -> tuple[Path, Layout]:
         return root, PLUGINS.load(layout)
     matching = [module for module in PLUGINS.load_all()[0].values() if module.recognise(root)]
     if not matching:
+        if given := what_it_is(root, "features"):
+            raise DataError(f"{root}: is not a folder of features{given}")
         expected = "\n".join(f"  {name}: {description}" for name, description in layouts().items())
         raise DataError(f"{root}: no layout recognised.{_nested(root)} A data set looks like one of these:\n{expected}")
     if len(matching) > 1:

@@ -80,13 +80,13 @@ def _ranges(store: Store) -> Iterator[tuple[Modality, dict[str, Any]]]:
 
 
 def _has(store: Store, modality: Modality) -> np.ndarray:
-    return np.asarray(store.clips[f"has_{modality}"].to_numpy())
+    return np.array(store.clips[f"has_{modality}"], dtype=bool)
 
 
 def _clips(store: Store) -> Counts:
     """Clips by class and by the split that the manifest gave them."""
-    labels = [label or "(no label)" for label in store.clips["label"].to_pylist()]
-    splits = [split or "no split" for split in store.clips["split"].to_pylist()]
+    labels = [label or "(no label)" for label in store.clips["label"]]
+    splits = [split or "no split" for split in store.clips["split"]]
     counts = Counter(zip(labels, splits, strict=True))
     columns = [split for split in (*SPLITS, "no split") if split in splits]
     return {label: {split: counts[label, split] for split in columns} for label in sorted(set(labels))}

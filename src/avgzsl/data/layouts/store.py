@@ -24,7 +24,7 @@ from avgzsl.support.registry import unknown
 from avgzsl.types import DataChoice, TextOrder
 
 NAME = "store"
-DESCRIPTION = "store.json, clips.parquet, {audio,video,text}.npy, splits/NAME.json: what `avgzsl extract` writes"
+DESCRIPTION = "store.json, clips.jsonl, {audio,video,text}.npy, splits/NAME.json: what `avgzsl extract` writes"
 TEXT_ORDERS: tuple[TextOrder, ...] = ("right",)
 
 
@@ -46,14 +46,14 @@ def read(path: Path, choice: DataChoice) -> Dataset:
     of, notes = clip_splits(store, division)
     bad = not_finite(store)
     if bad.any() and not choice.drop_bad_rows:
-        ids = [store.clips["id"][row].as_py() for row in np.flatnonzero(bad)[:10].tolist()]
+        ids = [store.clips["id"][row] for row in np.flatnonzero(bad)[:10].tolist()]
         raise DataError(
             f"{path}: NaN or infinite values in {bad.sum()} clips: {', '.join(ids)}; extract them again, or leave them "
             "out with drop_bad_rows"
         )
     if bad.any():
         notes.append(f"dropped {bad.sum()} clips with values that are not finite")
-    labels = division.labels(store.clips["label"].to_pylist())
+    labels = division.labels(store.clips["label"])
     splits = StoredSplits(store, classes, labels, {split: np.flatnonzero((of == split) & ~bad) for split in SPLITS})
     _require_training(path, name, classes, splits)
     dataset = Dataset.of(classes, splits, source=str(path.resolve()), layout=NAME, class_split=name)

@@ -12,20 +12,19 @@ from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
-import platformdirs
-
 from avgzsl.data.reading.cache_entry import VERSION, GroupEntry, open_entry, unit, write_group, write_manifest
 from avgzsl.data.reading.class_file import dimension_of
 from avgzsl.data.reading.pairing import ClassClips, read_clips
 from avgzsl.data.reading.source import FeatureSource, StageClasses
 from avgzsl.errors import AvgzslError, DataError
+from avgzsl.support.own_folders import cache_root
 from avgzsl.support.temporary import temporary_folder
 from avgzsl.types import Modality
 
 
 def cache_folder() -> Path:
     """Where the caches are: AVGZSL_CACHE, else the user's cache folder."""
-    return Path(os.environ.get("AVGZSL_CACHE") or platformdirs.user_cache_dir("avgzsl")) / "features"
+    return cache_root() / "features"
 
 
 def read_groups(source: FeatureSource, needed: StageClasses, drop_bad_rows: bool) -> dict[str, GroupEntry]:

@@ -23,7 +23,7 @@ def clip_splits(store: Store, division: ClassSplit) -> tuple[np.ndarray, list[st
     left_out: Counter[str] = Counter()
     moved = 0
     splits = []
-    clips, written, own_splits = (store.clips[name].to_pylist() for name in ("id", "label", "split"))
+    clips, written, own_splits = (store.clips[name] for name in ("id", "label", "split"))
     for clip, label, own_split in zip(clips, division.labels(written), own_splits, strict=True):
         split = own_split if division.clips is None else division.clips.get(clip, own_split)
         if label not in listed or split is None:
@@ -75,13 +75,13 @@ class StoredSplits(Mapping[str, ClipSet]):
         labels = np.array([-1 if name is None else number.get(name, -1) for name in names], dtype=np.int64)
         self.store, self.labels = store, labels
         self.rows = {split: at[np.argsort(labels[at], kind="stable")] for split, at in rows.items() if len(at)}
-        self.has = {modality: store.clips[f"has_{modality}"].to_numpy() for modality in MODALITIES}
+        self.has = {modality: np.array(store.clips[f"has_{modality}"], dtype=bool) for modality in MODALITIES}
         used = np.concatenate([np.array([], dtype=np.int64), *self.rows.values()])
         # a modality that none of these clips has is not there at all
         self.features = {m: store.feature(m) for m in MODALITIES if self.has[m][used].any()}
 
     def __getitem__(self, split: str) -> ClipSet:
-        rows = self.rows[split]
+        rows, ids = self.rows[split], self.store.clips["id"]
         features = {
             m: torch.from_numpy(np.array(array[rows])) for m, array in self.features.items() if array is not None
         }
@@ -89,7 +89,7 @@ class StoredSplits(Mapping[str, ClipSet]):
             features.get("audio"),
             features.get("video"),
             torch.from_numpy(self.labels[rows]),
-            np.array(self.store.clips["id"].take(rows).to_pylist(), dtype=np.str_),
+            np.array([ids[row] for row in rows.tolist()], dtype=np.str_),
             torch.from_numpy(self.has["audio"][rows]),
             torch.from_numpy(self.has["video"][rows]),
             {m: stored_sequences(self.store, m, rows) for m in self.store.sequences if m in features},

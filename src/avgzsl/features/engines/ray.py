@@ -4,6 +4,7 @@ The cluster is the one that RAY_ADDRESS names or that runs on this machine, else
 lie under the same paths on every machine. A batch whose actor ends is done by another one.
 """
 
+import os
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -51,6 +52,7 @@ def _connect(ray: Any) -> bool:
         return False
     check_reachable()
     before = signal.getsignal(signal.SIGTERM)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody of its use
     try:
         with signals_heeded():
             ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")

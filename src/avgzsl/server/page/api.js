@@ -10,6 +10,18 @@ export class Problem extends Error {
 const WAITS = 4;
 
 export async function call(path, params = {}, options = {}) {
+  const response = await answer(path, params, options);
+  return response.status === 204 ? null : response.json();
+}
+
+// A file to keep, and the name that the server gives it.
+export async function file(path, options) {
+  const response = await answer(path, {}, options);
+  const [, name] = /filename="?([^";]+)"?/.exec(response.headers.get("content-disposition") ?? "") ?? [];
+  return { blob: await response.blob(), name };
+}
+
+async function answer(path, params, options) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
     for (const one of Array.isArray(value) ? value : [value]) {
@@ -19,7 +31,7 @@ export async function call(path, params = {}, options = {}) {
   const url = `v1/${path}${query.size ? `?${query}` : ""}`;
   for (let waits = 0; ; waits++) {
     const response = await reach(url, options);
-    if (response.ok) return response.status === 204 ? null : response.json();
+    if (response.ok) return response;
     const retry = Number(response.headers.get("retry-after"));
     if (response.status === 401 && path !== "session") await login();
     else if (retry && waits < WAITS) await new Promise((done) => setTimeout(done, 1000 * retry));

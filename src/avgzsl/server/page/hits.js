@@ -1,20 +1,48 @@
 // The grid of clips: found ones with how near they are and by what, others as they are.
 
+import { here } from "./address.js";
 import { figure, h } from "./dom.js";
+import { append, fill, framePlace } from "./near_view.js";
 import { frame } from "./player.js";
+import { box, showSelection } from "./selection.js";
+import { part, timeline } from "./timeline.js";
 
 const PARTS = [
   ["audio", "sound"],
   ["video", "picture"],
 ];
 
+const UNLIKELY = "From here on clips are only the next nearest: the words fit them too little to be likely.";
+
 // `line` hits are likely to be what was asked for; those behind them stand below a line. Without one, or with 0, there is none.
 export function grid(hits, actions, line = null) {
-  const furthest = Math.max(...hits.map((hit) => hit.distance ?? 0), 1e-9);
-  const items = hits.map((hit, i) => h("li", {}, card(hit, i, furthest, actions)));
-  if (line && line < hits.length) items.splice(line, 0, h("li", { class: "below" }, "Below this line: probably not here"));
-  return h("ul", { class: "grid", role: "list" }, items);
+  const list = h("div", { class: "list" });
+  showSelection(list);
+  add(list, hits, actions, line);
+  return list;
 }
+
+// Further hits in the same list; gives their cards.
+export function add(list, hits, actions, line = null) {
+  const before = list.querySelectorAll(".card").length;
+  const furthest = Math.max(...hits.map((hit) => hit.distance ?? 0), Number(list.style.getPropertyValue("--furthest")), 1e-9);
+  list.style.setProperty("--furthest", furthest);
+  const cards = hits.map((hit, i) => card(hit, before + i, actions));
+  append(list, cards);
+  list.querySelector(".below")?.remove();
+  const below = line ? list.querySelectorAll(".card")[line] : null;
+  below?.parentElement.before(h("li", { class: "below" }, h("strong", {}, "Below this line: probably not here"), h("p", {}, UNLIKELY)));
+  return cards;
+}
+
+const shown = new WeakMap(); // hits by their cards
+
+export const hitOf = (card) => shown.get(card);
+
+// The cards that the page shows, in their order.
+export const cards = () => [...document.querySelectorAll("#main .card:not(.skeleton)")];
+
+const clips = () => cards().map((one) => hitOf(one).clip);
 
 export function legend(hits) {
   if (!hits.some((hit) => hit.distance !== null && hit.distance !== undefined)) return null;
@@ -24,24 +52,34 @@ export function legend(hits) {
   return h("p", { class: "legend quiet" }, "Distance: ", keys, " A shorter bar is nearer.");
 }
 
-function card(hit, place, furthest, actions) {
+function card(hit, place, actions) {
   const { clip } = hit;
   const name = clip.label ?? clip.name;
-  const about = [clip.label ? clip.name : null, part(clip), credit(clip)].filter(Boolean).join(" · ") || null;
-  return h(
+  const about = [clip.label ? clip.name : clip.folder, part(clip), credit(clip)].filter(Boolean).join(" · ") || null;
+  const element = h(
     "article",
-    { class: "card", "aria-label": `${place + 1}. ${name}` },
-    frame(clip),
+    { class: "card", tabindex: -1, "aria-label": `${place + 1}. ${name}` },
+    framePlace(() => frame(clip)),
     h(
       "div",
       { class: "about" },
-      h("div", { class: "title" }, h("h3", { class: clip.label ? "" : "quiet", title: clip.label ? null : clip.id }, name), mark(clip)),
-      hit.score === undefined ? null : nearness(hit, furthest),
+      h("div", { class: "title" }, box(clip, clips), h("h3", { title: clip.label ? null : clip.id }, opener(clip, name)), mark(clip)),
+      hit.score === undefined ? null : nearness(hit),
       hit.because?.length ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
       about && h("p", { class: "file quiet", title: clip.id }, about),
+      timeline(clip, hit.windows ?? [], (one) => playWindow(element, clip, one)),
       h("div", { class: "actions" }, actions(clip)),
     ),
   );
+  shown.set(element, hit);
+  return element;
+}
+
+const opener = (clip, name) => h("a", { class: "opener", href: here({ clip: clip.id }) }, name);
+
+function playWindow(element, clip, { id, start, end }) {
+  fill(element.querySelector(".frame-place"), () => frame({ ...clip, id, start, end }));
+  element.querySelector(".play")?.click();
 }
 
 export function mark(clip) {
@@ -52,20 +90,8 @@ export function mark(clip) {
 
 const credit = (clip) => [clip.licence, clip.source].filter(Boolean).join(" · ");
 
-// Where in its file a clip is, if it is a piece of one.
-function part(clip) {
-  if (!clip.start && !clip.id.includes("@")) return null;
-  return `${clock(clip.start)}–${clip.end === null ? "end" : clock(clip.end)}`;
-}
-
-function clock(seconds) {
-  const whole = Math.floor(seconds);
-  const two = (value) => String(value).padStart(2, "0");
-  const hours = Math.floor(whole / 3600);
-  return `${hours ? `${hours}:${two(Math.floor(whole / 60) % 60)}` : Math.floor(whole / 60)}:${two(whole % 60)}`;
-}
-
-function nearness(hit, furthest) {
+// How near a hit is, in a list that says how near the furthest one is.
+export function nearness(hit) {
   if (hit.distance === null) return h("p", { class: "distance" }, "score ", h("b", {}, figure(hit.score)));
   const parts = PARTS.filter(([part]) => hit[part]?.weight).map(([part, word]) => [
     part,
@@ -73,7 +99,8 @@ function nearness(hit, furthest) {
     hit[part].weight * hit[part].distance,
   ]);
   const said = parts.map(([, word, value]) => `${word} ${figure(value)}`).join(", ");
-  const whole = parts.length ? null : h("span", { class: "joint", style: { width: `${(100 * hit.distance) / furthest}%` } });
+  const wide = (value) => ({ width: `calc(100% * ${value} / var(--furthest))` });
+  const whole = parts.length ? null : h("span", { class: "joint", style: wide(hit.distance) });
   return h(
     "div",
     { class: "nearness" },
@@ -81,7 +108,7 @@ function nearness(hit, furthest) {
     h(
       "div",
       { class: "bar", role: "img", "aria-label": `distance ${figure(hit.distance)}${said ? `: ${said}` : ""}` },
-      parts.map(([part, , value]) => h("span", { class: part, style: { width: `${(100 * value) / furthest}%` } })),
+      parts.map(([part, , value]) => h("span", { class: part, style: wide(value) })),
       whole,
     ),
     h("p", { class: "parts quiet" }, parts.map(([part, word, value]) => h("span", { class: `key ${part}` }, `${word} ${figure(value)}`))),

@@ -1,170 +1,224 @@
-// The archive in the plane, as in Figure 6 of the paper: clips by the colour and the shape of their class, a star where
-// its name stands. The list of classes beside it shows the same to those who use no pointer.
+// The archive in the plane, as in Figure 6 of the paper: clips by the colour and the shape of their class, or of the
+// cluster that they lie in. The list of classes or clusters below it shows the same to those who use no pointer.
 
+import { like } from "./address.js";
 import { call } from "./api.js";
-import { count, h, number, s, tell } from "./dom.js";
-import { grid, mark } from "./hits.js";
+import { count, h, s, tell } from "./dom.js";
+import { add, grid, mark } from "./hits.js";
+import { chart } from "./map_canvas.js";
+import { COLOURS, SHAPES } from "./map_dots.js";
+import { moves } from "./map_moves.js";
+import { middles } from "./map_points.js";
+import { pager } from "./more.js";
 import { player } from "./player.js";
-import { show, waiting } from "./states.js";
+import { show, skeletons, waiting } from "./states.js";
 import { modalities, pick } from "./switch.js";
 
-const PAD = 46;
-const SHAPES = [
-  () => s("circle", { r: 6 }),
-  () => s("rect", { x: -5.5, y: -5.5, width: 11, height: 11 }),
-  () => s("path", { d: "M0-7l7 12h-14z" }),
-  () => s("path", { d: "M0-7.500l7.500 7.500-7.500 7.500-7.500-7.500z" }),
-];
-const STAR = "M0-15l4.100 10 10.600.8-8.100 6.900 2.600 10.400L0 7.200-9.200 13.100l2.600-10.400-8.100-6.900 10.600-.8z";
-const COLOURS = 12;
+const MOST = 100_000;
+const PAGE = 12; // clips of a list at a time
+const LONGEST = 40; // letters of a name on the map
+const NAMED = 60; // names at most
+
+let kept = null; // by what the map was coloured last
 
 export function map(info, query, go) {
   const there = modalities(info);
   const by = there.includes(query.get("by")) ? query.get("by") : there.at(-1);
   const place = h("div", { class: "map-place" });
-  show(place, waiting("Drawing the map; a large archive takes a while …"), () => call("map", { modality: by }), (found) => drawn(found, place));
-  return [
-    h("h1", { class: "unseen-text" }, "Map"),
-    h("div", { class: "row" }, pick("Embeddings of", there, by, (value) => go({ view: "map", by: value }))),
-    place,
-  ];
+  const row = h("div", { class: "row map-row" }, pick("Embeddings of", there, by, (value) => go({ view: "map", by: value })));
+  show(place, waiting("Drawing the map; a large archive takes a while …"), () => call("map", { modality: by, most: MOST }), (found) => drawn(found, row));
+  return [h("h1", { class: "unseen-text" }, "Map"), row, place];
 }
 
-// One unit is one pixel when the map is drawn, so that names are legible at every width.
-function sheet(place) {
-  const full = Math.max(place.clientWidth, 280);
-  const width = full > 700 ? full - 340 : full;
-  const narrow = width < 600;
-  return { width, height: Math.max(Math.min(narrow ? 1.25 * width : width, 0.72 * innerHeight), 320), scale: narrow ? 0.65 : 1 };
-}
+function drawn(found, row) {
+  const clips = { x: Float64Array.from(found.clips.x), y: Float64Array.from(found.clips.y), id: found.clips.id };
+  const side = h("aside", { class: "map-side", "aria-label": "Clip on the map" }, h("p", { class: "quiet" }, "Point at a clip to play it; click to keep it playing."));
+  const about = `Map of ${count(clips.id.length, "clip")}. Arrows move it, plus and minus zoom, 0 shows all, Enter plays the clip in the middle. The list below holds the same.`;
+  const canvas = h("canvas", { class: "map", tabindex: "0", role: "application", "aria-label": about });
+  const board = chart(canvas, clips);
+  const below = h("div", { class: "map-below" });
+  const link = linked(found.modality);
+  const words = h("p", { class: "quiet" });
+  const colours = found.labels.length ? ["label", "cluster"] : ["cluster"];
 
-function drawn(found, place) {
-  const { width, height, scale } = sheet(place);
-  const at = ({ x, y }) => [PAD + x * (width - 2 * PAD), PAD + y * (height - 2 * PAD)];
-  const order = new Map(found.classes.map((one, i) => [one.label, i]));
-  const side = h("aside", { class: "map-side", "aria-label": "Clip under the pointer" }, hint());
-  const list = h("div", { class: "map-clips" });
-  const dots = found.clips.map((point) => dot(point.clip, ...at(point), order, scale));
-  const stars = found.classes.map((one, i) => star(one, i, ...at(one), scale));
-  const names = placed(found.classes.map((one) => [one.label, ...at(one)]), width, height, scale);
-  const drawing = s(
-    "svg",
-    { viewBox: `0 0 ${width} ${height}`, class: "map", role: "img", "aria-label": `Map of ${count(found.clips.length, "clip")} and ${count(found.classes.length, "class name")}; the list of classes below holds the same` },
-    s("g", {}, dots),
-    s("g", {}, names),
-    s("g", {}, stars),
-  );
-  hover(drawing, dots, found.clips.map((point) => [point.clip, ...at(point)]), side);
-
-  function choose(label) {
-    const chosen = found.clips.filter(({ clip }) => clip.label === label);
-    const faint = (marks, of) => marks.forEach((one, i) => one?.classList.toggle("faint", label !== null && of(i) !== label));
-    faint(dots, (i) => found.clips[i].clip.label);
-    faint(stars, (i) => found.classes[i].label);
-    faint(names, (i) => names[i].textContent);
-    list.replaceChildren(...(label === null ? [] : [h("h2", {}, `${label}: ${count(chosen.length, "clip")}`), grid(chosen, link)]));
-    if (label !== null) tell(`${count(chosen.length, "clip")} of ${label}`);
+  function colour(kind) {
+    if (colours.length > 1) kept = kind;
+    const view = kind === "label" ? byLabel(found, clips) : byCluster(found, clips);
+    board.choose(null);
+    board.show(view);
+    words.textContent = `${sentence(found)} ${view.sentence}`;
+    below.replaceChildren(...groups(view, clips, board, link));
   }
 
-  const drawnOf = found.sample === "spread" ? ` of ${found.total.toLocaleString("en")}, spread evenly over the order in which they were indexed` : "";
+  const box = h("div", { class: "map-box" }, canvas);
+  fit(canvas, box, board);
+  moves(canvas, board, pointing(canvas, board, clips.id, side, link));
+  colour(colours.includes(kept) ? kept : colours[0]);
+  row.append(...(colours.length > 1 ? [pick("Colours by", colours, colours.includes(kept) ? kept : colours[0], colour)] : []), tools(board));
   return [
-    h("div", { class: "map-frame" }, drawing, side),
-    h("p", { class: "quiet" }, `t-SNE of ${count(found.clips.length, "clip")}${drawnOf}: near means alike, distances across the map mean little. A star is where the name of a class stands; a hollow one is a class without clips in training.`),
-    classes(found, order, choose),
-    list,
-  ];
+    found.note ? h("p", { class: "note quiet" }, found.note) : null,
+    h("div", { class: "map-frame" }, box, side),
+    words,
+    below,
+  ].filter(Boolean);
 }
 
-const link = (clip) => [h("a", { class: "quiet-button", href: `?${new URLSearchParams({ view: "search", like: clip.id })}` }, "More like this")];
-const hint = () => h("p", { class: "quiet" }, "Point at a clip to play it; click to keep it playing.");
-const tint = (i) => `tint-${i % COLOURS}`;
-
-function dot(clip, x, y, order, scale) {
-  const i = order.get(clip.label);
-  const shape = SHAPES[i === undefined ? 0 : Math.floor(i / COLOURS) % SHAPES.length]();
-  shape.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
-  shape.setAttribute("class", `dot ${i === undefined ? "tint-none" : tint(i)}`);
-  return shape;
+function sentence(found) {
+  const here = found.clips.id.length;
+  const spread = found.sample === "spread" ? ` of ${found.total.toLocaleString("en")}, spread evenly over the order in which they were indexed` : "";
+  const rest = here - found.laid_out;
+  const others = rest ? ` The plane is that of ${count(found.laid_out, "clip")}; the other ${rest.toLocaleString("en")} stand by those that they are most like.` : "";
+  return `${found.plane} of ${count(here, "clip")}${spread}: near means alike, distances across the map mean little.${others}`;
 }
 
-function star(one, i, x, y, scale) {
-  const kind = `class-star ${tint(i)} ${one.seen ? "" : "hollow"}`;
-  return s("g", { class: kind, transform: `translate(${x} ${y}) scale(${scale})` }, s("title", {}, one.label), s("path", { d: STAR }));
-}
-
-// Names beside, above or below their stars, where they cover no other; what finds no place is told when it is hovered.
-function placed(stars, width, height, scale) {
-  const taken = stars.map(([, x, y]) => [x - 15 * scale, y - 15 * scale, x + 15 * scale, y + 15 * scale]);
-  const pen = document.createElement("canvas").getContext("2d");
-  pen.font = `600 13px ${getComputedStyle(document.body).fontFamily}`; // of .class-name
-  const free = ([l, t, r, b]) => l > 2 && t > 2 && r < width - 2 && b < height - 2 && taken.every(([L, T, R, B]) => r < L || R < l || b < T || B < t);
-  return stars
-    .map(([label, x, y]) => {
-      const w = pen.measureText(label).width + 6;
-      const spots = [
-        [x + 18, y - 9, "start", x + 20, y + 5],
-        [x - 18 - w, y - 9, "end", x - 20, y + 5],
-        [x - w / 2, y - 36, "middle", x, y - 22],
-        [x - w / 2, y + 18, "middle", x, y + 32],
-      ];
-      const spot = spots.find(([l, t]) => free([l, t, l + w, t + 18]));
-      if (!spot) return null;
-      const [l, t, anchor, tx, ty] = spot;
-      taken.push([l, t, l + w, t + 18]);
-      return s("text", { x: tx, y: ty, "text-anchor": anchor, class: "class-name" }, label);
-    })
-    .filter(Boolean);
-}
-
-function classes(found, order, choose) {
-  const counts = new Map();
-  for (const { clip } of found.clips) counts.set(clip.label, (counts.get(clip.label) ?? 0) + 1);
-  const buttons = found.classes.map((one) => {
-    const kind = `swatch class-star ${tint(order.get(one.label))} ${one.seen ? "" : "hollow"}`;
-    const swatch = s("svg", { viewBox: "-17 -17 34 34", class: kind, "aria-hidden": "true" }, s("path", { d: STAR }));
-    const button = h("button", { class: "chip", "aria-pressed": "false", onclick: press }, swatch, one.label, h("span", { class: "quiet" }, number(counts.get(one.label) ?? 0)));
-    function press() {
-      const on = button.getAttribute("aria-pressed") === "false";
-      buttons.forEach((other) => other.setAttribute("aria-pressed", String(on && other === button)));
-      choose(on ? one.label : null);
-    }
-    return button;
+function byLabel(found, clips) {
+  const group = found.clips.label;
+  const place = new Map(found.labels.map((label, i) => [label, i]));
+  const starred = new Set(found.classes.map((one) => one.label));
+  const at = middles(clips.x, clips.y, group, found.labels.length);
+  const stars = found.classes.map((one) => {
+    const own = place.get(one.label) ?? null;
+    return { x: one.x, y: one.y, label: one.label, group: own, hollow: !one.seen, tint: own === null ? COLOURS : own % COLOURS };
   });
-  return h("section", { "aria-labelledby": "classes" }, h("h2", { id: "classes" }, "Classes"), h("div", { class: "chips" }, buttons));
+  const others = found.labels.map((label, i) => ({ text: label, group: i, ...at[i] })).filter((one) => !starred.has(one.text));
+  const names = [...stars.map((one) => ({ text: one.label, starred: true, group: one.group, x: one.x, y: one.y })), ...others];
+  const about = stars.length ? "A star is where the name of a class stands; a hollow one is a class without clips in training." : "Names stand in the middle of their clips.";
+  return { title: "Classes", group, names: short(names), stars, sentence: about, list: found.labels.map((name, i) => ({ name, group: i })) };
 }
 
-function hover(drawing, dots, points, side) {
-  let kept = false;
+const NAMED_BY = {
+  classes: "they have the names of the classes that fit them best. These are guesses.",
+  phrases: "they have the names of everyday phrases that fit them best. These are guesses.",
+};
+
+function byCluster(found, clips) {
+  const group = found.clips.cluster;
+  const at = middles(clips.x, clips.y, group, found.clusters.length);
+  const list = found.clusters.map((one) => ({ name: one.name, group: one.number }));
+  const names = list.map((one) => ({ text: one.name, group: one.group, ...at[one.group] })).filter((one) => one.x !== undefined);
+  const about = `Colours are clusters, clips that lie together; ${NAMED_BY[found.named_by] ?? "they have no names, for words cannot be compared with clips here."}`;
+  return { title: "Clusters", group, names: short(names), stars: [], sentence: about, list };
+}
+
+const short = (names) => names.slice(0, NAMED).map((one) => ({ ...one, text: one.text.length > LONGEST ? `${one.text.slice(0, LONGEST - 1)}…` : one.text }));
+
+function tools(board) {
+  const tool = (name, path, onclick) => h("button", { "aria-label": name, title: name, onclick }, s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: path })));
+  return h(
+    "div",
+    { class: "map-tools", role: "group", "aria-label": "Size of the map" },
+    tool("Zoom in", "M12 5v14M5 12h14", () => board.zoom(1.6)),
+    tool("Zoom out", "M5 12h14", () => board.zoom(1 / 1.6)),
+    tool("Whole map", "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5", () => board.whole()),
+  );
+}
+
+// The map is as wide as its place, and as high as it is wide, or as the window lets it be.
+function fit(canvas, box, board) {
+  const watch = new ResizeObserver(() => {
+    const width = box.clientWidth;
+    if (!width) return;
+    const height = Math.max(Math.min(width < 600 ? 1.2 * width : width, 0.72 * innerHeight), 320);
+    canvas.style.height = `${height}px`;
+    board.resize(width, height);
+  });
+  watch.observe(box);
+  const theme = matchMedia("(prefers-color-scheme: dark)");
+  const repaint = () => (canvas.isConnected ? board.repaint() : theme.removeEventListener("change", repaint));
+  theme.addEventListener("change", repaint);
+}
+
+const known = new Map(); // clips by id
+async function clipsOf(ids) {
+  const missing = ids.filter((id) => !known.has(id));
+  if (missing.length) for (const clip of await call("clips/some", { id: missing })) known.set(clip.id, clip);
+  return ids.map((id) => known.get(id)).filter(Boolean);
+}
+
+// The clip that is pointed at plays beside the map; that in the middle, where keys move the map.
+function pointing(canvas, board, ids, side, link) {
+  let playing = false; // until another is chosen
   let later;
   let current = -1;
-  const nearest = (event) => {
-    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(drawing.getScreenCTM().inverse());
-    const far = points.map(([, px, py]) => (px - x) ** 2 + (py - y) ** 2);
-    const best = far.indexOf(Math.min(...far));
-    return far[best] < 18 * 18 ? best : -1;
-  };
-  const open = (i, muted) => {
-    dots[current]?.classList.remove("current");
+  async function open(i, muted) {
     current = i;
-    dots[i].classList.add("current");
-    const [clip] = points[i];
-    side.replaceChildren(
-      h("div", { class: "frame" }, player(clip, { muted, controls: kept })),
-      h("div", { class: "title" }, h("strong", {}, clip.label ?? "no label"), mark(clip)),
-      h("p", { class: "file quiet" }, clip.name),
-    );
+    try {
+      const [clip] = await clipsOf([ids[i]]);
+      if (current !== i) return;
+      side.replaceChildren(...(clip ? beside(clip, { muted, controls: playing, link }) : [h("p", { class: "quiet" }, "This clip is no longer in the archive.")]));
+    } catch (error) {
+      if (current === i) side.replaceChildren(h("p", { class: "wrong" }, error.message));
+    }
+  }
+  return {
+    over(x, y) {
+      const i = board.at(x, y);
+      canvas.classList.toggle("over", i >= 0);
+      clearTimeout(later);
+      if (playing || i < 0 || i === current) return;
+      board.mark(i);
+      // browsers let a page sound only once it was clicked
+      later = setTimeout(() => open(i, !navigator.userActivation?.hasBeenActive), 120);
+    },
+    chosen(x, y) {
+      const i = board.at(x, y);
+      playing = i >= 0;
+      if (!playing) return;
+      board.mark(i);
+      open(i, false);
+    },
+    middle(play) {
+      const i = board.at(...board.middle(), 80);
+      board.mark(i, true);
+      if (i < 0) return tell("No clip in the middle");
+      tell(ids[i]);
+      if (play) (playing = true), open(i, false);
+    },
   };
-  drawing.addEventListener("pointermove", (event) => {
-    const i = nearest(event);
-    drawing.classList.toggle("over", i >= 0);
-    clearTimeout(later);
-    if (kept || i < 0 || i === current) return;
-    // browsers let a page sound only once it was clicked
-    later = setTimeout(() => open(i, !navigator.userActivation?.hasBeenActive), 120);
+}
+
+function beside(clip, { muted, controls, link }) {
+  return [
+    h("div", { class: "frame" }, player(clip, { muted, controls })),
+    h("div", { class: "title" }, h("strong", {}, clip.label ?? clip.name), mark(clip)),
+    clip.label ? h("p", { class: "file quiet" }, clip.name) : null,
+    h("div", { class: "actions" }, link(clip)),
+  ].filter(Boolean);
+}
+
+const linked = (by) => (clip) => [h("a", { class: "quiet-button", href: like(clip, by) }, "More like this")];
+
+function groups({ title, group, list }, clips, board, link) {
+  const members = list.map(() => []);
+  group.forEach((one, i) => members[one]?.push(clips.id[i]));
+  const place = h("div", { class: "map-clips" });
+  const buttons = list.map((one) => {
+    const chip = h("button", { class: "chip", "aria-pressed": "false", onclick: press }, swatch(one.group), one.name, h("span", { class: "quiet" }, members[one.group].length.toLocaleString("en")));
+    function press() {
+      const on = chip.getAttribute("aria-pressed") === "false";
+      buttons.forEach((other) => other.setAttribute("aria-pressed", String(on && other === chip)));
+      board.choose(on ? one.group : null);
+      if (!on) return place.replaceChildren();
+      tell(`${count(members[one.group].length, "clip")} of ${one.name}`);
+      show(place, skeletons(4), () => listed(one.name, members[one.group], link), (found) => found);
+    }
+    return chip;
   });
-  drawing.addEventListener("click", (event) => {
-    const i = nearest(event);
-    kept = i >= 0;
-    if (kept) open(i, false);
-  });
+  return [h("section", { "aria-labelledby": "classes" }, h("h2", { id: "classes" }, title), h("div", { class: "chips" }, buttons)), place];
+}
+
+async function listed(name, ids, link) {
+  let shown = 0;
+  const load = async () => {
+    const found = await clipsOf(ids.slice(shown, (shown += PAGE)));
+    return found.map((clip) => ({ clip }));
+  };
+  const list = grid(await load(), link);
+  const behind = async () => ({ cards: add(list, await load(), link), more: shown < ids.length });
+  return [h("h2", {}, `${name}: ${count(ids.length, "clip")}`), list, pager(list.children.length, ids.length, shown < ids.length, behind)];
+}
+
+function swatch(group) {
+  const shape = SHAPES[Math.floor(group / COLOURS) % SHAPES.length];
+  return s("svg", { viewBox: "-9 -9 18 18", class: `swatch tint-${group % COLOURS}`, "aria-hidden": "true" }, s("path", { d: shape }));
 }

@@ -2,8 +2,12 @@
 
 import { clipUrl } from "./api.js";
 import { h, s } from "./dom.js";
+import * as wave from "./wave.js";
 
 const still = (clip) => (clip.media_type ?? "").startsWith("image/") && !clip.has_audio;
+
+const TRIANGLE = "M8 5.500v13l10.500-6.500z";
+const EXPAND = "M5 10V5h5v2H7v3zm9-5h5v5h-2V7h-3zM5 14h2v3h3v2H5zm12 0h2v5h-5v-2h3z";
 
 const WHY_NOT = {
   none: ["", "features only"],
@@ -17,10 +21,10 @@ function blank([what, why]) {
   return h("div", { class: "blank" }, h("p", {}, what ? h("strong", {}, what) : null, h("span", {}, why)));
 }
 
-function picture(clip, refused) {
+function picture(clip, large, refused, start) {
   if (!clip.has_file) return blank(WHY_NOT[clip.file]);
-  if (!clip.has_video) return h("div", { class: "blank" }, wave(clip.id));
-  const url = clipUrl("thumbnail", clip.id);
+  if (!clip.has_video) return sound(clip, refused, start);
+  const url = clipUrl("thumbnail", clip.id) + (large ? "&large=true" : "");
   const img = h("img", { src: url, alt: "", loading: "lazy", decoding: "async" });
   let tries = 0;
   img.addEventListener("error", async () => {
@@ -44,21 +48,27 @@ async function reason(url) {
   }
 }
 
-// The same for the same clip; it stands for a sound, it does not measure it.
-function wave(id) {
-  let seed = 7;
-  for (const letter of id) seed = (seed * 31 + letter.charCodeAt(0)) % 9973;
-  const bars = Array.from({ length: 24 }, (_, i) => {
-    const height = 6 + 26 * Math.abs(Math.sin(seed + i * 1.7) * Math.sin((Math.PI * (i + 1)) / 25));
-    return s("rect", { x: 4 + i * 5, y: 30 - height / 2, width: 2.6, height, rx: 1.3 });
-  });
-  return s("svg", { viewBox: "0 0 128 60", class: "wave", "aria-hidden": "true" }, bars);
+function sound(clip, refused, start) {
+  const place = h("div", { class: "blank" }, wave.picture(clip, wrong, start));
+  function wrong(why) {
+    if (why.status === 429 || why.status >= 500 || !why.status) return;
+    place.replaceWith(blank(["Not shown", why.message]));
+    refused();
+  }
+  return place;
 }
 
+// What begins to play lets the others pause.
+document.addEventListener(
+  "play",
+  ({ target }) => document.querySelectorAll("video, audio").forEach((other) => other === target || other.pause()),
+  true,
+);
+
 // The file as it is, and where the browser cannot play that, a preview made for browsers.
-export function player(clip, { muted = false, controls = true } = {}) {
+export function player(clip, { muted = false, controls = true, from = 0 } = {}) {
   if (!clip.has_file) return blank(WHY_NOT[clip.file]);
-  if (still(clip)) return h("img", { src: clipUrl("file", clip.id), alt: clip.label ?? clip.name });
+  if (still(clip)) return h("img", { src: clipUrl("file", clip.id), alt: clip.label ?? clip.name, tabindex: -1 });
   const span = clip.start || clip.end ? `#t=${clip.start}${clip.end ? `,${clip.end}` : ""}` : "";
   const last = h("source", { src: clipUrl("preview", clip.id), type: "video/mp4" });
   const media = h(
@@ -68,8 +78,12 @@ export function player(clip, { muted = false, controls = true } = {}) {
     last,
   );
   media.muted = muted;
-  last.addEventListener("error", () => media.replaceWith(unplayable(clip)));
-  return media;
+  // a preview begins where the clip does, the file itself where it does
+  const begin = () => (media.currentSrc.includes("/clips/preview?") ? 0 : clip.start);
+  const sound = clip.has_audio && wave.slider(media, { name: clip.label ?? clip.name, peaks: wave.peaksOf(clip.id), begin, from });
+  const whole = h("div", { class: clip.has_video ? "player" : "player of-sound" }, media, sound);
+  last.addEventListener("error", () => whole.replaceWith(unplayable(clip)));
+  return whole;
 }
 
 function unplayable(clip) {
@@ -78,19 +92,22 @@ function unplayable(clip) {
   return h("div", { class: "blank", role: "alert" }, why);
 }
 
-export function frame(clip) {
+// A clip as a picture with a button that plays it, or `playing` at once; `large` is for a place as wide as the window.
+export function frame(clip, { large = false, playing = false } = {}) {
   const name = clip.label ?? clip.name;
-  const place = h("div", { class: "frame" }, picture(clip, () => play.remove()));
+  const place = h("div", { class: large ? "frame large" : "frame" });
+  const [does, icon] = still(clip) ? ["Show", EXPAND] : ["Play", TRIANGLE];
   const play = h(
     "button",
-    { class: "play", "aria-label": `Play ${name}`, onclick: start },
-    s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: "M8 5.500v13l10.500-6.500z" })),
+    { class: "play", "aria-label": `${does} ${name}`, onclick: () => start() },
+    s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: icon })),
   );
-  function start() {
-    const media = player(clip);
-    place.replaceChildren(media);
-    media.focus();
+  function start(from = 0) {
+    const shown = player(clip, { from });
+    place.replaceChildren(shown);
+    (shown.querySelector("video, audio") ?? shown).focus();
   }
-  if (clip.has_file) place.append(play);
+  if (playing || (large && still(clip))) place.append(player(clip));
+  else place.append(picture(clip, large, () => play.remove(), start), ...(clip.has_file ? [play] : []));
   return place;
 }

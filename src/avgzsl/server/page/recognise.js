@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { count, figure, h, number, s, tell } from "./dom.js";
 import { grid, legend, mark } from "./hits.js";
+import { ownClip } from "./own_clip.js";
 import { empty, failed, show, skeletons, waiting } from "./states.js";
 import { modalities, pick } from "./switch.js";
 
@@ -108,7 +109,7 @@ function recognised(file, answer) {
   return h(
     "div",
     { class: "answer" },
-    own(file),
+    ownClip(file),
     h(
       "div",
       { class: "verdict" },
@@ -122,14 +123,6 @@ function recognised(file, answer) {
       ...answer.notes.map((note) => h("p", { class: "quiet" }, note)),
     ),
   );
-}
-
-function own(file) {
-  const url = URL.createObjectURL(file);
-  const kind = file.type.split("/")[0];
-  const hide = (event) => event.target.replaceWith(h("div", { class: "blank" }, h("span", {}, "the browser cannot show it")));
-  if (kind === "video" || kind === "audio") return h("div", { class: "frame" }, h(kind, { src: url, controls: true, onerror: hide, "aria-label": file.name }));
-  return h("div", { class: "frame" }, h("div", { class: "blank" }, h("span", {}, kind === "image" ? "a picture" : "a clip")));
 }
 
 function shares(answer) {

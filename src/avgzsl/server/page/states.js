@@ -47,4 +47,5 @@ export async function show(place, meanwhile, load, render) {
   if (latest.get(place) !== mine) return;
   place.replaceChildren(...[shown].flat());
   place.removeAttribute("aria-busy");
+  document.dispatchEvent(new Event("shown"));
 }

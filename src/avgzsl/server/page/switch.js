@@ -1,8 +1,8 @@
-// Sound, picture, or both: native radio buttons, so that arrows and screen readers work as everywhere.
+// One of a few, as sound, picture, or both: native radio buttons, so that arrows and screen readers work as everywhere.
 
 import { h } from "./dom.js";
 
-const WORDS = { audio: "Sound", video: "Picture", both: "Both" };
+const WORDS = { audio: "Sound", video: "Picture", both: "Both", label: "Class", cluster: "Cluster" };
 let made = 0;
 
 export function modalities(info) {

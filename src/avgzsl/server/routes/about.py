@@ -1,16 +1,12 @@
 """What the server is and what it holds."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
+from avgzsl.server.icon import icon
 from avgzsl.server.problems import described
-from avgzsl.server.projection import project
-from avgzsl.server.routes.parameters import Modality
-from avgzsl.server.schema import Health, Info, Limits, Map, RunTables
-from avgzsl.server.service import Service, Serving
-from avgzsl.types import TestModality
+from avgzsl.server.schema import Health, Info, Limits, RunTables
+from avgzsl.server.service import Serving
 
 router = APIRouter(tags=["about"])
 
@@ -26,30 +22,22 @@ async def info(service: Serving) -> Info:
     """The archive, the run that made it, and what may be asked."""
     description = await service.searches.run(service.archive.describe)
     limits = Limits(upload_bytes=service.settings.upload_bytes, clip_seconds=service.settings.clip_seconds)
-    return Info(**description.model_dump(), limits=limits, private=service.access.token is not None)
+    told = description.model_dump()
+    told["name"] = service.settings.archive_name or description.name
+    return Info(**told, limits=limits, private=service.access.token is not None)
+
+
+@router.get("/v1/icon", responses=described(401) | {200: {"content": {"image/svg+xml": {}}}}, response_class=Response)
+async def icon_of(service: Serving) -> Response:
+    """An icon by which the archive can be told from others: of its name the first letter and a colour."""
+    description = await service.searches.run(service.archive.describe)
+    return Response(icon(description.name), media_type="image/svg+xml")
 
 
 @router.get("/v1/run", responses=described(401))
 async def run(service: Serving) -> RunTables:
     """The run's settings, its evaluation and its training."""
     return await service.searches.run(service.archive.tables)
-
-
-@router.get("/v1/map", responses=described(401, 422))
-async def map_of(
-    service: Serving,
-    modality: Modality = None,
-    most: Annotated[int, Query(ge=4, le=5000, description="Clips drawn at most.")] = 1000,
-) -> Map:
-    """Clips and class names in the plane, by t-SNE: near in the space of the run is near on the map.
-
-    It is made once for an archive as it stands, which takes seconds.
-    """
-    return await service.shared.get(("map", modality, most), lambda: _map(service, modality, most))
-
-
-async def _map(service: Service, modality: TestModality | None, most: int) -> Map:
-    return await service.searches.run(project, service.archive, modality, most)
 
 
 @router.get("/metrics", responses=described(401) | {200: {"content": {"text/plain": {}}}}, response_class=Response)

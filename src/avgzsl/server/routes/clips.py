@@ -1,7 +1,8 @@
 """The clips of the archive: a list, their files, what a page shows of them. Files are found by the clip's id alone."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from errno import EINVAL, ELOOP
 from http import HTTPStatus
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
+from avgzsl.archive.clip_order import Sort
 from avgzsl.archive.indexed_files import HashTimeout, has_bytes, identity
 from avgzsl.errors import MediaError
 from avgzsl.media.preview import preview, thumbnail
@@ -20,13 +22,18 @@ from avgzsl.server.contract import ListPlace, Media
 from avgzsl.server.handed_out import folders, place
 from avgzsl.server.problems import Refused, busy, described
 from avgzsl.server.routes.parameters import Id, Where
-from avgzsl.server.schema import Clips
+from avgzsl.server.schema import Clips, Facets, OneClip
 from avgzsl.server.sending import FileAnswer
 from avgzsl.server.service import Service, Serving, known_as
 from avgzsl.support.own_folders import open_inside
+from avgzsl.types import TestModality
 
 router = APIRouter(tags=["clips"])
 
+ByModality = Annotated[
+    TestModality | None, Query(description="By what of the clip names are near; by each that it has, if not given.")
+]
+_SMALL, _LARGE = 320, 960  # pixels of the longer side of a thumbnail
 _MAKINGS = 3  # of a preview that others drive out before it is opened
 _VOUCHED = 1 << 16  # files that were looked into
 
@@ -44,14 +51,31 @@ async def clips(
     service: Serving,
     after: Annotated[
         int,
-        Query(ge=-1, le=1 << 40, description="`next` of the page before; far down it is faster than `offset`."),
+        Query(ge=-1, le=1 << 40, description="`next` of the page before, in the same order of the same clips."),
     ] = -1,
     offset: Annotated[int, Query(ge=0, le=1 << 40, description="So many clips are passed over.")] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 24,
     where: Where = None,
+    sort: Annotated[
+        Sort, Query(description="The order; of equal clips, the one that was indexed first comes first.")
+    ] = "indexed",
+    descending: Annotated[bool, Query(description="Last first; what is not known comes last all the same.")] = False,
 ) -> Clips:
     """A page of the list of clips."""
-    return await service.searches.run(service.archive.clips, ListPlace(after, offset, limit), where)
+    place = ListPlace(after, offset, limit, sort, descending)
+    return await service.searches.run(service.archive.clips, place, where)
+
+
+@router.get("/v1/facets", responses=described(401, 422))
+async def facets(service: Serving, where: Where = None) -> Facets:
+    """The values that clips have, and how many have each: what a list or a search can be narrowed down to."""
+    return await service.searches.run(service.archive.facets, where)
+
+
+@router.get("/v1/clips/one", responses=described(401, 404, 422))
+async def one(service: Serving, id: Id, modality: ByModality = None) -> OneClip:
+    """A clip with all that is known of it: the names that are nearest to it, and the clips of the same file."""
+    return await service.searches.run(service.archive.one, id, modality)
 
 
 @router.get(
@@ -82,7 +106,7 @@ async def clip_preview(service: Serving, request: Request, id: Id) -> FileAnswer
     def make(media: Media, opened: Path, out: Path) -> None:
         service.decoders.call(preview, opened, out, media.span)
 
-    return FileAnswer(await _made(service, id, "preview", make), "video/mp4", request.headers)
+    return FileAnswer(await made(service, id, "preview", make), "video/mp4", request.headers)
 
 
 @router.get(
@@ -90,15 +114,21 @@ async def clip_preview(service: Serving, request: Request, id: Id) -> FileAnswer
     response_class=StreamingResponse,
     responses=_file("image/jpeg") | described(401, 403, 404, 410, 416, 422),
 )
-async def clip_thumbnail(service: Serving, request: Request, id: Id) -> FileAnswer:
+async def clip_thumbnail(
+    service: Serving,
+    request: Request,
+    id: Id,
+    large: Annotated[bool, Query(description="Its longer side has 960 pixels or less, not 320.")] = False,
+) -> FileAnswer:
     """A picture from the middle of the clip."""
 
     def make(media: Media, opened: Path, out: Path) -> None:
         if not media.has_video:
             raise Refused(HTTPStatus.NOT_FOUND, "the clip has no picture")
-        out.write_bytes(service.decoders.call(thumbnail, opened, media.span))
+        out.write_bytes(service.decoders.call(thumbnail, opened, media.span, _LARGE if large else _SMALL))
 
-    return FileAnswer(await _made(service, id, "thumbnail", make), "image/jpeg", request.headers)
+    kind = "large thumbnail" if large else "thumbnail"
+    return FileAnswer(await made(service, id, kind, make), "image/jpeg", request.headers)
 
 
 async def _vouched(service: Service, id: str, media: Media, opened: BinaryIO) -> None:
@@ -133,8 +163,8 @@ async def _vouched(service: Service, id: str, media: Media, opened: BinaryIO) ->
     await service.shared.get(("vouched", key), looked)
 
 
-async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Path, Path], object]) -> BinaryIO:
-    """The picture or preview of a clip, opened: kept, or made now, once for all who ask meanwhile.
+async def made(service: Service, id: str, kind: str, make: Callable[[Media, Path, Path], object]) -> BinaryIO:
+    """What is made of a clip to show it, opened: kept, or made now, once for all who ask meanwhile.
 
     Raises what `find` raises, MediaError for a clip that cannot be decoded, 429 where no room can be found to keep it,
     or the clip changed while it was decoded.
@@ -144,10 +174,8 @@ async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Pat
     key = kind, media.path, media.span, media.file, here
 
     def checked(out: Path) -> None:
-        with open_clip(service, id)[1] as file:
-            _require_indexed(service, id, media, file)
-            with known_as(id, _path_of(file, media.path)):
-                make(media, _path_of(file, media.path), out)
+        with indexed_file(service, id) as (_, path):
+            make(media, path, out)
         if identity(find(service, id)[2]) != here:
             raise busy("the clip has changed meanwhile; ask again")
 
@@ -158,14 +186,14 @@ async def _made(service: Service, id: str, kind: str, make: Callable[[Media, Pat
             find(service, id)  # it may have gone since, which says more
             raise
 
-    async def made() -> None:
+    async def in_line() -> None:
         await service.clips.run(work)
 
     opened = service.kept.open(key)
     for _ in range(_MAKINGS):
         if opened is not None:
             return opened
-        await service.shared.get(key, made)
+        await service.shared.get(key, in_line)
         opened = service.kept.open(key)
     if opened is None:
         raise busy(f"the {kind} is driven out by others as soon as it is made; ask again")
@@ -215,6 +243,20 @@ def open_clip(service: Service, id: str) -> tuple[Media, BinaryIO]:
         opened.close()
         raise _changed(id)
     return media, opened
+
+
+@contextmanager
+def indexed_file(service: Service, id: str) -> Iterator[tuple[Media, Path]]:
+    """A clip, and a path by which the decoder's processes open its file, which is the one that was indexed.
+
+    Raises what `open_clip` raises, 410 for other bytes than were indexed; in a MediaError the file has the clip's id.
+    """
+    media, file = open_clip(service, id)
+    with file:
+        _require_indexed(service, id, media, file)
+        path = _path_of(file, media.path)
+        with known_as(id, path):
+            yield media, path
 
 
 def _require_indexed(service: Service, id: str, media: Media, file: BinaryIO) -> None:

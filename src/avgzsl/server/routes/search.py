@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 
@@ -33,11 +33,19 @@ By = Annotated[
 
 async def _choice(  # else it would be called in a thread
     k: Annotated[int, Query(ge=1, le=200, description="How many hits.")] = 24,
+    offset: Annotated[int, Query(ge=0, le=10_000, description="So many of the nearest hits are passed over.")] = 0,
+    group: Annotated[
+        Literal["file"] | None,
+        Query(
+            description="`file`: the clips of one file are one hit; `k` and `offset` then count files. At most 20,000 "
+            "of the nearest clips are looked at."
+        ),
+    ] = None,
     modality: Modality = None,
     where: Where = None,
     retrieval: Scores = None,
 ) -> HitChoice:
-    return HitChoice(k, modality, where, retrieval)
+    return HitChoice(k, modality, where, retrieval, offset, group)
 
 
 Choice = Annotated[HitChoice, Depends(_choice)]
