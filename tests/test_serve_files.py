@@ -14,7 +14,7 @@ from PIL import Image
 
 from avgzsl.media.encode import encode
 from avgzsl.media.needs import Span
-from avgzsl.server import clip_files, made_of_clips
+from avgzsl.server import made_of_clips, opened_files
 from avgzsl.server.contract import Media
 from avgzsl.server.kept import Kept
 from avgzsl.server.scratch import Scratch
@@ -211,7 +211,7 @@ def test_a_kept_file_that_others_removed_is_not_there(kept):
 
 def spoiled(monkeypatch, spoil):
     """`spoil` is called as soon as the server has seen that a clip is there, once."""
-    look, calls = clip_files.find, []
+    look, calls = opened_files.find, []
 
     def find(service, id):
         found = look(service, id)
@@ -220,7 +220,7 @@ def spoiled(monkeypatch, spoil):
             spoil()
         return found
 
-    for module in (clip_files, made_of_clips):
+    for module in (opened_files, made_of_clips):
         monkeypatch.setattr(module, "find", find)
 
 

@@ -1,6 +1,6 @@
 """Clips of the archive to be taken along: as a table, a playlist, or a zip of cut files.
 
-A caller names ids alone. What is opened is what `clip_files` hands out; a clip without such a file is told in the
+A caller names ids alone. What is opened is what `opened_files` hands out; a clip without such a file is told in the
 table of the zip, and left out of a playlist.
 """
 
@@ -19,7 +19,7 @@ from avgzsl.archive.exports import TABLE, cut_stem
 from avgzsl.archive.playlist import Entry, playlist
 from avgzsl.errors import AvgzslError, MediaError
 from avgzsl.media.cut import Cut, Most, TooMuch, cut
-from avgzsl.server.clip_files import find, indexed_file
+from avgzsl.server.opened_files import find, indexed_file
 from avgzsl.server.problems import Refused
 from avgzsl.server.schema import ClipRow
 from avgzsl.server.service import Service

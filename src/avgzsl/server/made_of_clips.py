@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 from avgzsl.archive.indexed_files import identity
 from avgzsl.errors import MediaError
-from avgzsl.server.clip_files import find, indexed_file
 from avgzsl.server.contract import Media
+from avgzsl.server.opened_files import find, indexed_file
 from avgzsl.server.problems import busy
 from avgzsl.server.service import Service
 

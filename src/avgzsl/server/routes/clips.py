@@ -9,10 +9,10 @@ from starlette.responses import StreamingResponse
 
 from avgzsl.archive.clip_order import Sort
 from avgzsl.media.preview import preview, thumbnail
-from avgzsl.server.clip_files import open_clip, vouch
 from avgzsl.server.content_types import media_type
 from avgzsl.server.contract import ListPlace, Media
 from avgzsl.server.made_of_clips import made
+from avgzsl.server.opened_files import open_clip, vouch
 from avgzsl.server.problems import Refused, described
 from avgzsl.server.routes.parameters import Id, Where
 from avgzsl.server.schema import Clips, Facets, OneClip
