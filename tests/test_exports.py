@@ -14,7 +14,7 @@ from avgzsl import cli
 from avgzsl.archive.exports import cut_clips, cut_stem, save_playlist, save_table
 from avgzsl.archive.hits import Hits
 from avgzsl.archive.indexing import index
-from avgzsl.archive.playlist import Entry, playlist
+from avgzsl.archive.playlist import Played, playlist
 from avgzsl.archive.search import open_searcher, search
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.media.decode import decode, probe
@@ -78,9 +78,9 @@ def test_a_playlist_plays_the_seconds_of_each_clip(hits, tmp_path):
 def test_no_name_takes_another_s_line_of_a_playlist():
     written = playlist(
         [
-            Entry("a\n#EXTINF:1,b\u2028c", "/a", 0.0, None),
-            Entry("x", "/b\n/etc/passwd", 0.0, 1.0),
-            Entry("y", "#z", 0.0, 1.0),
+            Played("a\n#EXTINF:1,b\u2028c", "/a", 0.0, None),
+            Played("x", "/b\n/etc/passwd", 0.0, 1.0),
+            Played("y", "#z", 0.0, 1.0),
         ]
     )
     assert written.split("\n") == ["#EXTM3U", "#EXTENC:UTF-8", "#EXTINF:-1,a #EXTINF:1,b c", "/a", ""]

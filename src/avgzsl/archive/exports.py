@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from avgzsl.archive.hits import Hit, Hits
-from avgzsl.archive.playlist import Entry, playlist
+from avgzsl.archive.playlist import Played, playlist
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.media.cut import Cut, cut
 from avgzsl.media.needs import Span
@@ -63,7 +63,7 @@ def save_table(hits: Hits, file: str | Path) -> None:
 def save_playlist(hits: Hits, file: str | Path) -> None:
     """Write the hits that have a file as an extended m3u. Raises as `save_table`."""
     entries = [
-        Entry(f"{hit.label or hit.id} ({rank})", hit.path, hit.start or 0.0, hit.end)
+        Played(f"{hit.label or hit.id} ({rank})", hit.path, hit.start or 0.0, hit.end)
         for rank, hit in enumerate(hits, 1)
         if hit.path is not None and hit.file != "gone"
     ]

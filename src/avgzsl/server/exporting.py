@@ -16,7 +16,7 @@ from urllib.parse import quote
 from zipfile import ZipFile
 
 from avgzsl.archive.exports import TABLE, cut_stem
-from avgzsl.archive.playlist import Entry, playlist
+from avgzsl.archive.playlist import Played, playlist
 from avgzsl.errors import AvgzslError, MediaError
 from avgzsl.media.cut import Cut, Most, TooMuch, cut
 from avgzsl.server.opened_files import find, indexed_file
@@ -47,7 +47,7 @@ def as_playlist(service: Service, ids: Sequence[str], base: str) -> str:
         except (Refused, AvgzslError):
             continue
         place = str(media.path) if own else f"{base}v1/clips/file?id={quote(row.id, safe='')}"
-        entries.append(Entry(row.label or row.name, place, row.start, row.end))
+        entries.append(Played(row.label or row.name, place, row.start, row.end))
     return playlist(entries)
 
 
