@@ -1,5 +1,6 @@
 // A clip of one's own: what it is, and what is like it.
 
+import { like as addressOfLike } from "./address.js";
 import { call } from "./api.js";
 import { count, figure, h, number, s, tell } from "./dom.js";
 import { grid, legend, mark } from "./hits.js";
@@ -74,7 +75,7 @@ export function recognise(info) {
     like.replaceChildren(h("header", { class: "results-head" }, h("h2", {}, "Its like in the archive"), again), place);
     show(place, skeletons(4), () => call("search", { by, k: 12 }, body), (found) => [
       h("div", { class: "results-head" }, legend(found.hits)),
-      grid(found.hits, (clip) => [h("a", { class: "quiet-button", href: `?${new URLSearchParams({ view: "search", like: clip.id })}` }, "More like this")]),
+      grid(found.hits, (clip) => [h("a", { class: "quiet-button", href: addressOfLike(clip, by) }, "More like this")]),
     ]);
   }
 
@@ -87,7 +88,7 @@ export function recognise(info) {
       h("summary", {}, "Choose among names of your own"),
       h("label", { for: "names" }, "Names, one a line"),
       names,
-      h("p", { class: "quiet" }, info.phrases ? "Any phrase will do. Left empty, the classes of the model are the choice." : "This run knows the names of its own classes alone."),
+      h("p", { class: "quiet" }, info.phrases ? `Any phrase will do. Left empty, ${info.classes.length ? "the classes of the model" : "everyday phrases"} are the choice.` : "This run knows the names of its own classes alone."),
       h("button", { onclick: ask }, "Ask again"),
     ),
     shown,
@@ -168,11 +169,12 @@ function chart(answer) {
     );
   };
   const measure = answer.top[0].distance === null ? "score" : "distance";
+  const classed = answer.top[0].seen !== null; // a run that learned from no clip has no classes
   return h(
     "table",
     { class: "chart" },
-    h("caption", {}, `The nearest ${count(answer.top.length, "class", "classes")}; the bars show what each modality says for a class, against the mean of all`),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "class"), h("th", { scope: "col" }, "for it"), h("th", { scope: "col" }, measure))),
+    h("caption", {}, `The nearest ${classed ? count(answer.top.length, "class", "classes") : count(answer.top.length, "name")}; the bars show what each modality says for ${classed ? "a class" : "a name"}, against the mean of all`),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, classed ? "class" : "name"), h("th", { scope: "col" }, "for it"), h("th", { scope: "col" }, measure))),
     h("tbody", {}, rows.map(line)),
   );
 }
