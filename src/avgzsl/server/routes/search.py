@@ -93,7 +93,7 @@ async def classify(
         list[str] | None,
         Query(
             max_length=500,
-            description="Names to choose from; if none, the classes of the run, or of one without any everyday phrases.",
+            description="Names to choose from; if none, the run's classes; where it has none, everyday phrases.",
         ),
     ] = None,
     top: Annotated[int, Query(ge=1, le=100, description="How many classes.")] = 5,
