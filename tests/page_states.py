@@ -196,7 +196,7 @@ def guessed(page, url):
     def unnamed(told):
         told["top"] = [one | {"seen": None} for one in told["top"]]
         told["none_of_these"] = None  # nothing says how far is too far
-        told["notes"] = ["Nothing here has a label: chosen among 663 everyday phrases, as a guess"]
+        told["notes"] = ["No class was learned here: chosen among 663 everyday phrases, as a guess"]
 
     _answered(page, "**/v1/info", lambda told: told.update(classes=[]))
     _answered(page, "**/v1/classify?*", unnamed)

@@ -132,7 +132,7 @@ class CollectionArchive:
         """What a clip is recognised among, with its embedding and notes. Raises AvgzslError for unusable names."""
         if names is None and not len(self.classes) and (everyday := everyday_phrases(self.searcher)) is not None:
             return *everyday, (
-                f"Nothing here has a label: chosen among {len(everyday[0])} everyday phrases, as a guess",
+                f"No class was learned here: chosen among {len(everyday[0])} everyday phrases, as a guess",
             )
         table, notes = asked_classes(self.searcher.words, names)
         return table, self.run.method.embed_text(table.text), notes

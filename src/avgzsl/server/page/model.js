@@ -14,7 +14,7 @@ const MEANING = {
   ZSL: "unseen clips among unseen classes alone",
 };
 
-const UNTRAINED = "Clips and words are compared by encoders as their authors published them. No clip here has a label, so there is nothing to evaluate.";
+const UNTRAINED = "Clips and words are compared by encoders as their authors published them, so there is neither training nor evaluation to show.";
 
 export function model(info) {
   const place = h("div", {});
