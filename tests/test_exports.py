@@ -188,6 +188,7 @@ def test_nothing_is_overwritten_and_a_folder_is_whole_or_not_there(hits, tmp_pat
         ((10_000, "...", 1.0, 2.0), "10000__1-2s"),
         ((3, "a\n\0\udc80=b.mp4", None, None), "0003_a-b"),
         ((4, "CON", None, None), "0004_CON"),
+        ((5, "a.mp4", 100.0, 2.4739909297052156e3), "0005_a_100-2473.99s"),
     ],
 )
 def test_names_of_cut_files_are_safe(given, stem):

@@ -119,8 +119,13 @@ def cut_stem(number: int, name: str, start: float | None, end: float | None) -> 
     """
     stem = unicodedata.normalize("NFC", PurePath(name).stem)
     words = "-".join("".join(c if c.isalnum() else " " for c in stem).split())[:_LONGEST]
-    times = "" if not start and end is None else f"_{start or 0:.6g}-{'' if end is None else format(end, '.6g')}s"
+    times = "" if not start and end is None else f"_{_seconds(start or 0.0)}-{'' if end is None else _seconds(end)}s"
     return f"{number:04d}_{words}{times}"
+
+
+def _seconds(time: float) -> str:
+    """To a hundredth: the number in front keeps names apart, and the table says it exactly."""
+    return f"{time:.2f}".rstrip("0").rstrip(".")
 
 
 def new_file(file: str | Path) -> Path:

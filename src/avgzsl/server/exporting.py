@@ -47,7 +47,7 @@ def as_playlist(service: Service, ids: Sequence[str], base: str) -> str:
         except (Refused, AvgzslError):
             continue
         place = str(media.path) if own else f"{base}v1/clips/file?id={quote(row.id, safe='')}"
-        entries.append(Played(row.label or row.name, place, row.start, row.end))
+        entries.append(Played(row.label or row.id, place, row.start, row.end))
     return playlist(entries)
 
 
