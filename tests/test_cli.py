@@ -166,7 +166,10 @@ def test_resume_from_the_command_line(run, data):
 def test_mistakes_end_in_one_clear_error(run, data, tmp_path):
     assert "did you mean avgzslnet" in failing("train", data, "--out", tmp_path / "r", "--method", "avgzslnett")
     printed = failing("train", data, "--out", tmp_path / "r", "epoch=3", "lr=-1", "terms=ta,tx", "momentum=1.5")
-    assert "4 bad settings" in printed
+    assert "4 bad settings:" in printed
+    assert "1 bad setting:" in failing("train", data, "--out", tmp_path / "r", "epoch=3")
+    assert "realset. Or give a YAML file." in failing("train", data, "--out", tmp_path / "r", "--preset", "nowhere")
+    assert "give --audio, --video or both" in failing("extract", data, "--out", tmp_path / "r")
     assert "did you mean epochs" in printed
     assert all(part in printed for part in ("lr=-1", "momentum=1.5", "'tx'"))
     assert "expected key=value" in failing("train", data, "--out", tmp_path / "r", "fast")

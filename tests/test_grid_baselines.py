@@ -13,6 +13,7 @@ from avgzsl.reports.comparison import measured_lines, with_baselines
 from avgzsl.reports.published import TABLES
 from avgzsl.reports.reproduction import reproduce
 from avgzsl.reports.summary import summary_markdown
+from avgzsl.support.progress import Step
 from tests.test_frozen import data
 
 
@@ -69,7 +70,9 @@ def test_what_the_grid_has_itself_is_not_done_twice(world, tmp_path):
 
 def test_where_features_allow_no_frozen_row_one_line_says_why_and_nothing_fails(world, tmp_path):
     grid, comparison = compared(replace(world, encoders={}), tmp_path)
-    found = grid_baselines(grid, comparison, True)
+    steps: list[Step] = []
+    found = grid_baselines(grid, comparison, True, steps.append)
+    assert steps and not any(step.failed for step in steps), "no bar speaks of a failure"
     assert labels(found) == ["least-squares"]
     (line,) = [note for note in found.notes if note.startswith("no row frozen")]
     assert "not known" in line and "\n" not in line

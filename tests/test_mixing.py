@@ -220,6 +220,8 @@ def test_a_sentence_says_when_training_did_not_help():
         "training did not help: HM of both is 50.0 for x, and least-squares has 50.0"
     )
     assert did_not_help("x", own, [row("frozen", 0.499), row("mixed", 0.9)]) is None
+    fusions = [{**row("x", 0.8), "fusion": "equal"}, {**row("x", 0.5), "fusion": "attention"}]
+    assert "HM of both (attention) is 50.0 for x" in str(did_not_help("x", fusions, others))
     assert did_not_help("x", [row("x", None)], others) is None
 
 

@@ -16,6 +16,7 @@ from avgzsl.data.clips import ClassTable, Dataset
 from avgzsl.experiments.cells import Cell, Comparison, Result
 from avgzsl.reports.benchmark_report import write_benchmark
 from avgzsl.reports.comparison import as_csv, as_sheet, measured_lines
+from avgzsl.reports.entries import default_opponent
 from avgzsl.reports.per_class import best_but, gain_sentence, per_class, per_class_csv
 from avgzsl.reports.published import TABLES
 from avgzsl.reports.rankings import rankings
@@ -215,6 +216,11 @@ def test_classes_are_compared_by_the_role_they_have():
     assert "least: class 3 (-10.1)" in said or "least: class 3 (-10.0)" in said
 
 
+def test_methods_are_paired_with_the_default_one_or_with_the_first():
+    assert default_opponent(["eszsl", "avgzslnet"]) == "avgzslnet"
+    assert default_opponent(["eszsl", "sje"]) == "eszsl"
+
+
 def test_a_benchmark_leaves_the_same_files_each_time_and_says_what_cannot_be(tmp_path):
     results = grid({"fixed": [0.4, 0.4], "other": [0.5, 0.5], "drawn": [0.3, 0.45]})
     failed = Result("broken", results[0].cell, [], "it <broke>")
@@ -229,6 +235,10 @@ def test_a_benchmark_leaves_the_same_files_each_time_and_says_what_cannot_be(tmp
     assert missing == [
         "no critical difference over class splits: one of the class splits cannot rank methods; it takes two"
     ]
+    one_sided = Result("sound", results[0].cell, [dict(results[0].rows[0], modality="audio", fusion=None)], None)
+    beside = Comparison((results[0], one_sided))
+    _, missing = write_benchmark(tmp_path / "two", beside, data, "val", "fixed")
+    assert "1 method cannot be ranked; it takes two (not tested on both: sound)" in missing[0]
     page = made[0]["report.html"].decode()
     assert "Failed: broken, s1, seed 0: it &lt;broke&gt;." in page and "Mind this." in page
     assert not re.search(r"(src|href)=[\"'](?!data:)", page)  # it needs nothing else

@@ -1,6 +1,7 @@
 """Tables of the command line at any width: names in full, numbers whole, paths unbroken, no cursor moved."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,17 @@ def test_whatever_the_names_nothing_of_them_is_lost(names, width):
     for name in names:
         assert all(cells_of(line) <= width for line in wrapped(printable(name), width))
         assert solid("".join(wrapped(printable(name), width, "  "))) == solid(printable(name))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_sentences_are_broken_between_words_on_a_terminal_alone(terminal, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    text = "note: no row frozen: what made the features is not known, so nothing relates them to words"
+    show.notes([text.removeprefix("note: ")])
+    lines = capsys.readouterr().out.splitlines()
+    assert " ".join(line.strip() for line in lines) == text
+    assert len(lines) == (3 if terminal else 1) and (not terminal or max(map(len, lines)) <= 40)
 
 
 def test_ascii_terminals_get_dashes(monkeypatch):

@@ -37,7 +37,10 @@ def benchmark(
     preset: Preset = None,
     tuned: Tuned = None,
     against: Annotated[
-        str | None, typer.Option(help="Method that the others are paired with; if not given, the default one.")
+        str | None,
+        typer.Option(
+            help="Method that the others are paired with; else the default one, or the first if that takes no part."
+        ),
     ] = None,
     choice: DataChoice,
     processes: Processes = None,
@@ -52,7 +55,7 @@ def benchmark(
     from avgzsl.methods import PLUGINS, find_method
     from avgzsl.reports.benchmark_report import generated_of, write_benchmark
     from avgzsl.reports.citing import cite as references
-    from avgzsl.reports.entries import check_preset, paper_entry
+    from avgzsl.reports.entries import check_preset, default_opponent, paper_entry
     from avgzsl.reports.pretraining import met_before_any
     from avgzsl.reports.summary import summary_sheets
 
@@ -65,9 +68,9 @@ def benchmark(
     else:
         chosen = [name.strip() for name in methods.split(",")]
     check_preset(preset, chosen)
-    paired = find_method(against).name
     splits = open_splits(data, choice)
     entries = [paper_entry(name, splits, preset, tuned) for name in chosen]
+    paired = find_method(against).name if against else default_opponent([entry.label for entry in entries])
     started = time.monotonic()
     with show.progress() as progress:
         comparison = run_grid(

@@ -140,14 +140,12 @@ def _export(hits: "Hits", csv: Path | None, m3u: Path | None, cut: Path | None, 
 def _print(hits: "Hits", shown: "Hits", asked: str) -> None:
     """The hits that are shown, and whether any of all is likely."""
     from avgzsl.cli.hits_table import show_hits
-    from avgzsl.cli.show import printable
+    from avgzsl.cli.show import printable, said
 
     if not hits:
-        print("no clip meets the condition, or none has that modality")
+        said("no clip meets the condition, or none has that modality")
         return
     if hits.line == 0:
-        print(
-            f"nothing here fits {printable(asked)}" + ("; the nearest clips, which probably do not:" if shown else "")
-        )
+        said(f"nothing here fits {printable(asked)}" + ("; the nearest clips, which probably do not:" if shown else ""))
     if shown:
         show_hits(shown, shown.line or None)  # where nothing is likely, or nothing tells, there is no line

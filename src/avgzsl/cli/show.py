@@ -84,15 +84,24 @@ def json(result: "Shown") -> None:
     print(dumps(result.json(), indent=2, allow_nan=False))
 
 
-def notes(said: Iterable[str], aside: bool = False) -> None:
+def notes(told: Iterable[str], aside: bool = False) -> None:
     """Print what the reader should know of the data, or of the answer; `aside`, on stderr."""
-    for note in said:
-        print(f"note: {printable(note)}", file=sys.stderr if aside else sys.stdout)
+    for one in told:
+        said(f"note: {printable(one)}", aside)
 
 
-def note(said: str) -> None:
+def note(text: str) -> None:
     """Print what the reader should know, beside the bars."""
-    notes([said], aside=True)
+    notes([text], aside=True)
+
+
+def said(text: str, aside: bool = False) -> None:
+    """Print a sentence: on a terminal broken between words, for a file or another program on one line."""
+    from avgzsl.reports.terminal_table import terminal_width, wrapped
+
+    stream = sys.stderr if aside else sys.stdout
+    lines = wrapped(text, terminal_width(), "  ") if stream.isatty() else [text]
+    print("\n".join(lines), file=stream)
 
 
 def files(paths: Iterable[Path]) -> None:

@@ -59,7 +59,7 @@ def tune(
         )
     show.table(trial_columns(tuned.trials))
     show.notes(f"trial {number} failed: {trial.error}" for number, trial in enumerate(tuned.trials, 1) if trial.error)
-    print(f"best, by {by}: {_chosen(tuned)}")
+    show.said(f"best, by {by}: {_chosen(tuned)}")
     show.files([tuned.preset, out / TRIALS])
 
 
@@ -81,7 +81,10 @@ def _chosen(tuned: "Tuned") -> str:
     if tuned.settings != first.settings:
         return _settings(tuned.settings)
     kept = "the defaults stay" if not first.settings else f"the start stays, {_settings(first.settings)}"
-    return f"{kept}; none of {len(others)} other settings is better" if others else f"{kept}; nothing else was tried"
+    if not others:
+        return f"{kept}; nothing else was tried"
+    tried = "one other setting that was tried is not" if len(others) == 1 else f"none of {len(others)} others is"
+    return f"{kept}; {tried} better"
 
 
 def _settings(settings: "Mapping[str, Any]") -> str:

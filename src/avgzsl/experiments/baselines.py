@@ -122,9 +122,15 @@ def did_not_help(method: str, own: Sequence[Mapping[str, Any]], others: Sequence
     if not ahead:
         return None
     return (
-        f"training did not help: HM of {trained['modality']} is {100 * trained['HM']:.1f} for {method}, and "
+        f"training did not help: HM of {_mode(trained, own)} is {100 * trained['HM']:.1f} for {method}, and "
         f"{' and '.join(ahead)}"
     )
+
+
+def _mode(row: Mapping[str, Any], own: Sequence[Mapping[str, Any]]) -> str:
+    """The modality of a row, and its fusion where the method has more than one."""
+    fusions = {other["fusion"] for other in own if other["modality"] == row["modality"]}
+    return f"{row['modality']} ({row['fusion']})" if len(fusions) > 1 else str(row["modality"])
 
 
 def fullest(rows: Sequence[Mapping[str, Any]], modality: str | None) -> Mapping[str, Any] | None:

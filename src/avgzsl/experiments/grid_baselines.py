@@ -82,7 +82,7 @@ def grid_baselines(
         left -= seconds
         found = benchmark(
             grid.data, [entry], grid.folder, choice=grid.choice, seeds=seeds, calibration=grid.calibration,
-            processes=grid.processes, progress=progress,
+            processes=grid.processes, progress=_without_failures(progress),
         )  # fmt: skip
         notes += dict.fromkeys(f"no row {name}: {' '.join(one.error.split())[:300]}" for one in found if one.error)
         results += [copy for one in found if one.error is None for copy in _for_all(one, grid)]
@@ -95,6 +95,11 @@ def write_grid_baselines(out: Path, found: GridBaselines) -> list[Path]:
         return []
     write_json(out / BASELINES, found.json())
     return [out / BASELINES]
+
+
+def _without_failures(progress: Progress | None) -> Progress | None:
+    """Steps without a count of failures: a baseline that the data do not allow is no fault, and a note says so."""
+    return None if progress is None else lambda step: progress(replace(step, failed=0))
 
 
 def _for_all(result: Result, grid: Grid) -> list[Result]:

@@ -149,7 +149,10 @@ def _specs(encoders: EncoderChoice) -> dict[Modality, str]:
     chosen: dict[Modality, str | None] = {"audio": encoders.audio, "video": encoders.video}
     specs = {modality: spec for modality, spec in chosen.items() if spec is not None}
     if not specs:
-        raise ConfigError("neither an audio nor a video backbone was given; expected one or both")
+        raise ConfigError(
+            "no encoder was given of sound or of picture; give --audio, --video or both, as --audio descriptors "
+            "--video descriptors, which need no weights; `avgzsl encoders` lists all"
+        )
     return specs
 
 

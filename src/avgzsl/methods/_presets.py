@@ -17,7 +17,7 @@ def read_preset(method: str, presets: Mapping[str, Mapping[str, Any]], preset: s
         return dict(presets[str(preset)])
     path = Path(preset)
     if path.suffix not in {".yaml", ".yml"}:
-        raise UnknownNameError(unknown(f"preset of {method}", str(preset), presets) + "; or give a .yaml file")
+        raise UnknownNameError(unknown(f"preset of {method}", str(preset), presets) + " Or give a YAML file.")
     try:
         settings = read_yaml(path, ConfigError)
     except (OSError, ValueError) as problem:

@@ -27,7 +27,9 @@ def check_settings(cls: type[Method], settings: Mapping[str, Any]) -> Method:
             place = ".".join(map(str, detail["loc"])) or cls.name
             problems.append(f"{place}={_shown(detail['input'])}: {reason(detail)}")
     if problems:
-        raise ConfigError("\n  ".join([f"{cls.name}: {len(problems)} bad settings:", *problems]))
+        raise ConfigError(
+            "\n  ".join([f"{cls.name}: {len(problems)} bad setting{'s' * (len(problems) > 1)}:", *problems])
+        )
     return method
 
 

@@ -81,10 +81,12 @@ def _figures(
     """Critical differences over classes and over class splits, and what the best method gains, class by class."""
     drawn: dict[str, str] = {}  # name of the figure -> its caption
     missing: list[str] = []
-    left_out = f" Left out, for they are not tested on both: {', '.join(table.left_out)}." if table.left_out else ""
+    one_sided = ", ".join(table.left_out)
+    left_out = f" Left out, for they are not tested on both: {one_sided}." if one_sided else ""
+    lacking = f" (not tested on both: {one_sided})" if one_sided and len(table.methods) < 2 else ""
     for ranking in rankings(results, table):
         if ranking.comparison is None:
-            missing.append(f"no critical difference over {ranking.units}: {ranking.why_not}")
+            missing.append(f"no critical difference over {ranking.units}: {ranking.why_not}{lacking}")
             continue
         name = f"critical-difference-{ranking.units.replace(' ', '-')}"
         drawn[name] = explained(ranking.comparison.sentence() + left_out, generated)

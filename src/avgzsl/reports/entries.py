@@ -1,13 +1,13 @@
 """Which methods, with which settings, the paper's tables and figures need."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from avgzsl.errors import ConfigError
 from avgzsl.experiments.benchmark import Entry
 from avgzsl.experiments.tuning import PRESET
-from avgzsl.methods import Method, find_method, variants
+from avgzsl.methods import Method, find_method, marked, variants
 from avgzsl.reports.published import COMPARED, TABLES
 
 
@@ -40,6 +40,12 @@ def check_preset(preset: str | None, names: Iterable[str]) -> None:
     if preset is not None and not any(preset in kind.presets for kind in kinds):
         names_of_kinds = ", ".join(sorted(kind.name for kind in kinds))
         raise ConfigError(f"no method among {names_of_kinds} has a preset {preset!r}; see `avgzsl methods`")
+
+
+def default_opponent(labels: Sequence[str]) -> str:
+    """What the others are paired with where nothing is said: the default method, or the first where it is not there."""
+    default = marked("default")[0]
+    return default if default in labels else labels[0]
 
 
 def _chosen_settings(kind: type[Method], class_split: str, preset: str | None, tuned: Path | None) -> Mapping[str, Any]:
