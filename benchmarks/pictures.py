@@ -51,9 +51,9 @@ def found_picture(demo: Path, out: Path) -> None:
     from matplotlib.figure import Figure
 
     searcher, store = open_searcher(demo / "index"), open_store(demo / "store")
-    rows = dict(sorted(zip(store.clips["label"].to_pylist(), store.clips["seen"].to_pylist(), strict=True)))
+    rows = dict(sorted(zip(store.clips["label"], store.clips["seen"], strict=True)))
     phrases = spread([name for name, seen in rows.items() if not seen])
-    place = dict(zip(store.clips["id"].to_pylist(), range(len(store.clips["id"])), strict=True))
+    place = dict(zip(store.clips["id"], range(len(store.clips["id"])), strict=True))
     figure = Figure(figsize=(10, 2.35 * len(phrases)), layout="constrained", facecolor="white")
     for part, phrase in zip(figure.subfigures(len(phrases), 1, squeeze=False)[:, 0], phrases, strict=True):
         part.suptitle(f"“{phrase}”", fontsize=14, x=0.01, ha="left", color=INK, parse_math=False)

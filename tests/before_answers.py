@@ -114,7 +114,7 @@ def goes_on(kept: Path, engine: str) -> list[Any]:
 def tuned(kept: Path) -> list[Any]:
     """The validation HM of each trial in per cent, and the settings chosen."""
     printed = avgzsl(kept, TUNE)
-    figures = [float(one) for one in re.findall(r"validation HM ([\d.]+) %", printed)]
+    figures = [float(one) for one in re.findall(r"^ +\d+  input=.* ([\d.]+)$", printed, re.MULTILINE)]
     return [figures, yaml.safe_load((kept / "tuned" / "eszsl" / "preset.yaml").read_text())]
 
 

@@ -183,6 +183,26 @@ def not_evaluated(page, url):
     page.wait_for_selector(".state")
 
 
+def untrained(page, url):
+    """The model of an archive without labels."""
+    _answered(page, "**/v1/info", lambda told: told.update(classes=[]))
+    page.goto(f"{url}?view=model")
+    page.get_by_role("heading", name="Nothing was trained").wait_for()
+
+
+def guessed(page, url):
+    """A clip that is recognised where nothing has a label."""
+
+    def unnamed(told):
+        told["top"] = [one | {"seen": None} for one in told["top"]]
+        told["none_of_these"] = None  # nothing says how far is too far
+        told["notes"] = ["No class was learned here: chosen among 663 everyday phrases, as a guess"]
+
+    _answered(page, "**/v1/info", lambda told: told.update(classes=[]))
+    _answered(page, "**/v1/classify?*", unnamed)
+    recognised(page, url)
+
+
 def login(page, url):
     _failing(page, "**/v1/info", 401, "present the token")
     page.goto(url)
@@ -258,6 +278,7 @@ STATES = {
     for make in (
         empty, found, filtered, no_hit, nothing_fits, partial, menu, advanced, refused, selected, opened, listened,
         unknown, keys, playing, map_drawn, map_played, map_clusters, recognise, recognised, none_of_these, unreadable,
-        no_uploads, model, not_evaluated, login, private, broken, unreachable, loading, without_labels, grouped, lost,
+        no_uploads, model, not_evaluated, untrained, guessed, login, private, broken, unreachable, loading,
+        without_labels, grouped, lost,
     )
 }  # fmt: skip

@@ -207,6 +207,8 @@ def test_demo_prints_both_tables_and_names_its_files(tmp_path, monkeypatch):
     assert "Table 1" in printed
     assert "Table 2" in printed
     assert "which training never saw:" in printed
+    assert "Searched by 22 single words, " in printed and "Searched by 8 phrases never trained, " in printed
+    assert [line.split()[1] for line in printed.split("Try next:\n")[1].splitlines()] == ["search", "serve", "evaluate"]
     page = (tmp_path / "demo" / "report" / "report.html").read_text()
     assert page.count("data:image/png") == 2 and "unseen" in page
     for line in printed.split("wrote:\n")[1].partition("\n\n")[0].splitlines():

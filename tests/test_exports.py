@@ -14,7 +14,7 @@ from avgzsl import cli
 from avgzsl.archive.exports import cut_clips, cut_stem, save_playlist, save_table
 from avgzsl.archive.hits import Hits
 from avgzsl.archive.indexing import index
-from avgzsl.archive.playlist import Entry, playlist
+from avgzsl.archive.playlist import Played, playlist
 from avgzsl.archive.search import open_searcher, search
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.media.decode import decode, probe
@@ -78,9 +78,9 @@ def test_a_playlist_plays_the_seconds_of_each_clip(hits, tmp_path):
 def test_no_name_takes_another_s_line_of_a_playlist():
     written = playlist(
         [
-            Entry("a\n#EXTINF:1,b\u2028c", "/a", 0.0, None),
-            Entry("x", "/b\n/etc/passwd", 0.0, 1.0),
-            Entry("y", "#z", 0.0, 1.0),
+            Played("a\n#EXTINF:1,b\u2028c", "/a", 0.0, None),
+            Played("x", "/b\n/etc/passwd", 0.0, 1.0),
+            Played("y", "#z", 0.0, 1.0),
         ]
     )
     assert written.split("\n") == ["#EXTM3U", "#EXTENC:UTF-8", "#EXTINF:-1,a #EXTINF:1,b c", "/a", ""]
@@ -188,6 +188,7 @@ def test_nothing_is_overwritten_and_a_folder_is_whole_or_not_there(hits, tmp_pat
         ((10_000, "...", 1.0, 2.0), "10000__1-2s"),
         ((3, "a\n\0\udc80=b.mp4", None, None), "0003_a-b"),
         ((4, "CON", None, None), "0004_CON"),
+        ((5, "a.mp4", 100.0, 2.4739909297052156e3), "0005_a_100-2473.99s"),
     ],
 )
 def test_names_of_cut_files_are_safe(given, stem):

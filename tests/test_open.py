@@ -12,7 +12,7 @@ import pytest
 
 from avgzsl import open_index
 from avgzsl.archive.frozen_index import index_frozen
-from avgzsl.archive.results import Added
+from avgzsl.archive.results import Added, reasons
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.features.extract import FAILURES
 from avgzsl.recognition.local_encoders import LocalEncoders
@@ -21,6 +21,7 @@ from avgzsl.server.opening import index_place, open_folder
 from avgzsl.server.running import noted, running
 from avgzsl.server.watching import folder_state, watched
 from avgzsl.support.progress import Step
+from avgzsl.support.spreadsheet import write_table
 from avgzsl.types import EncoderChoice
 from tests.open_world import NAMES, encoders, everything, write_folder
 from tests.processes import started, wait_for
@@ -77,7 +78,8 @@ def test_a_folder_is_open_and_a_second_call_joins(clips, choice, tmp_path):
         assert asked(url, "info")["name"] == "Our-holidays-1999"
         with started(command(clips, choice), **options) as second:
             out, err = second.communicate(timeout=60)
-            assert second.returncode == 0 and f"is open at {url} " in out and "is open already" in err
+            assert second.returncode == 0 and f"is open at {url}\n" in out and "is open already" in err
+            assert "Ctrl+C" not in out + err  # this one has ended
         assert found(url) == set(NAMES)
         first.send_signal(signal.SIGINT)
         _, err = first.communicate(timeout=60)
@@ -152,6 +154,7 @@ def test_bad_files_among_good_ones_are_counted_and_named(clips, choice, tmp_path
     (failures,) = (tmp_path / "index" / "stores").glob(f"*/{FAILURES}")
     assert f"3 clips added, 0 were there; {expected} files gave none, {failures} says why" in notes
     assert "broken.wav" in failures.read_text() and everything(clips) == before
+    assert any(note.startswith(f"{clips / 'broken.wav'}: ") for note in notes)
     ((index, more),) = not_served
     assert index == tmp_path / "index" and (more["host"], more["port"]) == ("127.0.0.1", 0)
 
@@ -269,3 +272,10 @@ def test_a_watch_that_ends_stops_what_is_under_way(tmp_path):
         wait_for(lambda: steps)
         ended.set()
         wait_for(lambda: ends)
+
+
+def test_of_many_bad_files_the_first_say_why_and_the_others_are_counted(tmp_path):
+    write_table(tmp_path / FAILURES, ("id", "reason"), [(f"{i}.mp4", f"{i}.mp4: is empty") for i in range(5)])
+    added = Added(added=1, kept=0, failed=5, failures=tmp_path / FAILURES)
+    assert reasons(added) == ["0.mp4: is empty", "1.mp4: is empty", "2.mp4: is empty", "and 2 more"]
+    assert reasons(Added(added=1, kept=0)) == []

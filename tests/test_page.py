@@ -14,6 +14,7 @@ import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
 from avgzsl.archive.indexing import index
+from tests.page_states import STATES
 from tests.serve_world import SEEN, UNSEEN, application, listening_alone, render, world
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -220,6 +221,28 @@ def test_a_bad_clip_is_said_to_be_bad(page, url, tmp_path):
     assert "/tmp" not in alert.inner_text() and page.locator(".chart").count() == 0
 
 
+def test_what_is_near_to_a_clip_without_labels_is_a_guess(browser, url):
+    page = browser.new_page()
+    STATES["guessed"](page, url)
+    best = page.locator(".chart tbody th").first.inner_text().strip()
+    expect(page.locator(".verdict h2")).to_have_text(f"Perhaps {best}")
+    expect(page.locator(".chart caption")).to_contain_text("nearest 6 names")
+    expect(page.locator(".chart .badge")).to_have_count(0)
+    page.get_by_text("Choose among names of your own").click()
+    page.get_by_label("Names, one a line").fill(best)
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".verdict h2")).to_have_text(best)
+    page.close()
+
+
+def test_a_model_that_learned_nothing_is_not_told_to_be_evaluated(browser, url):
+    page = browser.new_page()
+    STATES["untrained"](page, url)
+    expect(page.locator("main")).not_to_contain_text("avgzsl evaluate")
+    expect(page.get_by_role("heading", name="Training")).to_have_count(0)
+    page.close()
+
+
 def test_the_model_tab_has_the_tables_and_the_curves(page, url):
     page.goto(f"{url}?view=model")
     page.wait_for_selector(".figures-table")
@@ -250,6 +273,7 @@ def test_loading_empty_and_wrong_are_shown_as_such(page, url):
     expect(page.get_by_role("heading", name="No clips")).to_be_visible()
     page.goto(f"{url}?view=search&q=bell&where=nonsense")
     expect(page.get_by_role("alert").filter(has_text="COLUMN")).to_be_visible()
+    expect(page.get_by_label("Only clips with")).to_be_visible()  # where it is mended
     page.unroute("**/v1/search?**")
     page.route("**/v1/search?**", lambda route: route.abort())
     page.goto(f"{url}?view=search&q=bell")
@@ -394,6 +418,10 @@ def test_labels_that_speak_for_a_clip_are_shown(browser, url):
     changed_answer(page, lambda found: found["hits"][0].update(because=["Dog", "<b>Bark</b>"]))
     page.goto(f"{url}?view=search&q={SEEN[0]}")
     expect(page.locator(".because")).to_have_text("because: Dog, <b>Bark</b>")
+    changed_answer(page, lambda found: found["hits"][0].update(because=["Dog"], likely=False))
+    page.reload()
+    wait_for_hits(page)
+    expect(page.locator(".because")).to_have_count(0)
     page.close()
 
 

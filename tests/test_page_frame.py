@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from avgzsl.archive.indexing import index
 from avgzsl.generators._clip_sounding import sound_clip
 from avgzsl.media.encode import encode
+from tests.media_files import numbered, tone, write
 from tests.page_states import place_on_map
 from tests.serve_world import RATE, application, world
 from tests.test_page import browser, listening, until  # noqa: F401
@@ -340,6 +341,17 @@ def test_the_drawing_of_a_piece_leads_through_the_piece(browser, url, whole):  #
     slider.press("End")
     assert played(page) == pytest.approx(3 if whole else 2, abs=0.05)
     context.close()
+
+
+def test_a_film_of_which_the_browser_plays_only_the_sound_is_shown_as_a_preview(browser, url, tmp_path):  # noqa: F811
+    frames = [numbered(7)] * 40
+    film = write(tmp_path / "old.mp4", frames, tone(4.0), codec="mpeg4")
+    with opened(browser, url) as page:
+        page.route("**/v1/clips/file?*", lambda route: route.fulfill(path=film, content_type="video/mp4"))
+        card = card_of(page, "wide.mp4")
+        card.locator(".play").click()
+        until(page, "document.querySelector('.card video')?.videoWidth > 0")
+        assert "/clips/preview?" in card.locator("video").evaluate("video => video.currentSrc")
 
 
 def test_who_wants_less_motion_sees_the_needle_jump(browser, url):  # noqa: F811

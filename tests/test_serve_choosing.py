@@ -302,6 +302,32 @@ def test_one_clip_of_an_index_without_a_run_is_near_to_everyday_phrases(tmp_path
             assert hits[0]["score"] == pytest.approx(one["score"])
 
 
+def test_a_clip_is_recognised_among_everyday_phrases_where_nothing_has_a_label(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVGZSL_CACHE", str(tmp_path / "cache"))
+    clips = write_folder(tmp_path / "clips")
+    index_frozen(clips, tmp_path / "index", encoders=encoders(tmp_path / "models"))
+    content = (clips / "a.wav").read_bytes()
+    with application(tmp_path / "index") as app:
+        client = client_of(app)
+        found = client.post("/v1/classify", params={"top": 6}, content=content).json()
+        near = client.get("/v1/clips/one", params={"id": "a.wav"}).json()["nearest"]["audio"]
+        assert [one["label"] for one in found["top"]] == [one["label"] for one in near[:6]]
+        assert {one["seen"] for one in found["top"]} == {None} and "guess" in found["notes"][0]
+        own = client.post("/v1/classify", params={"name": ["bell", "drum"]}, content=content).json()
+        assert {one["label"]: one["seen"] for one in own["top"]} == {"bell": None, "drum": None}
+
+
+def test_what_names_are_refused_for_says_nothing_of_places(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVGZSL_CACHE", str(tmp_path / "cache"))
+    clips = write_folder(tmp_path / "clips")
+    index_frozen(clips, tmp_path / "index", encoders=encoders(tmp_path / "models"))
+    with application(tmp_path / "index") as app:
+        monkeypatch.setattr("avgzsl.server.index_archive.everyday_phrases", lambda searcher: None)
+        content = (clips / "a.wav").read_bytes()
+        detail = is_problem(client_of(app).post("/v1/classify", content=content), 422)
+        assert "the run: knows no class" in detail and str(tmp_path) not in detail
+
+
 def older(folder):
     """The index as it was before clips of a file could be found."""
     with sqlite3.connect(folder / clip_database.clip_table.FILE) as db:

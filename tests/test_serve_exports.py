@@ -8,12 +8,14 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
+from avgzsl.archive.frozen_index import index_frozen
 from avgzsl.media.decode import decode, probe
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
 from avgzsl.server import exporting
 from avgzsl.server.app import PAGE
 from avgzsl.server.problems import Refused
 from avgzsl.support.spreadsheet import read_table
+from tests.open_world import encoders, write_folder
 from tests.serve_world import FPS, RATE, SECONDS, SILENT, application, client_of, is_problem, world
 from tests.test_serve_foreign import CANARY, ID, facts, foreign
 
@@ -69,6 +71,15 @@ def test_a_playlist_has_paths_for_callers_of_this_machine_and_addresses_for_othe
         for address, id in zip(addresses, (ID, SILENT), strict=True):
             assert client.get(address).status_code == 401
             assert client.get(address, headers=held).content == (world() / "clips" / id).read_bytes()
+
+
+def test_in_a_playlist_without_labels_clips_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVGZSL_CACHE", str(tmp_path / "cache"))
+    clips = write_folder(tmp_path / "clips")
+    index_frozen(clips, tmp_path / "index", encoders=encoders(tmp_path / "models"))
+    with application(tmp_path / "index", media=(clips,)) as app:
+        listed = export(client_of(app), "m3u", ["deep/b.wav", "deep/c.wav"]).text.splitlines()
+    assert [line.partition(",")[2] for line in listed if line.startswith("#EXTINF")] == ["deep/b.wav", "deep/c.wav"]
 
 
 def test_cut_files_show_and_sound_what_the_clips_do(client, tmp_path):

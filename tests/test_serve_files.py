@@ -14,9 +14,9 @@ from PIL import Image
 
 from avgzsl.media.encode import encode
 from avgzsl.media.needs import Span
+from avgzsl.server import made_of_clips, opened_files
 from avgzsl.server.contract import Media
 from avgzsl.server.kept import Kept
-from avgzsl.server.routes import clips
 from avgzsl.server.scratch import Scratch
 from tests.serve_world import HERE, SEEN, SILENT, application, client_of, is_problem, sound_bytes, world
 
@@ -211,7 +211,7 @@ def test_a_kept_file_that_others_removed_is_not_there(kept):
 
 def spoiled(monkeypatch, spoil):
     """`spoil` is called as soon as the server has seen that a clip is there, once."""
-    look, calls = clips.find, []
+    look, calls = opened_files.find, []
 
     def find(service, id):
         found = look(service, id)
@@ -220,7 +220,8 @@ def spoiled(monkeypatch, spoil):
             spoil()
         return found
 
-    monkeypatch.setattr(clips, "find", find)
+    for module in (opened_files, made_of_clips):
+        monkeypatch.setattr(module, "find", find)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -241,7 +241,7 @@ def test_a_benchmark_leaves_the_same_files_each_time_and_says_what_cannot_be(tmp
     assert "1 method cannot be ranked; it takes two (not tested on both: sound)" in missing[0]
     page = made[0]["report.html"].decode()
     assert "Failed: broken, s1, seed 0: it &lt;broke&gt;." in page and "Mind this." in page
-    assert not re.search(r"(src|href)='(?!data:)", page)  # it needs nothing else
+    assert not re.search(r"(src|href)=[\"'](?!data:)", page)  # it needs nothing else
     tables = made[0]["summary.tex"].decode().split("\\begin{table}")[1:]
     assert [len(read_table("\\begin{table}" + table)) for table in tables] == [4, 4]
     check(made[0]["figures.tex"].decode())

@@ -18,7 +18,6 @@ TextOrder = Literal["right", "avca-published"]  # which text vector a class gets
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 TEST_MODALITIES: tuple[TestModality, ...] = get_args(TestModality)
 CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
-FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
 TEXT_ORDERS: tuple[TextOrder, ...] = get_args(TextOrder)
 
 

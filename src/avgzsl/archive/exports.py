@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from avgzsl.archive.hits import Hit, Hits
-from avgzsl.archive.playlist import Entry, playlist
+from avgzsl.archive.playlist import Played, playlist
 from avgzsl.errors import AvgzslError, ConfigError, DataError
 from avgzsl.media.cut import Cut, cut
 from avgzsl.media.needs import Span
@@ -63,7 +63,7 @@ def save_table(hits: Hits, file: str | Path) -> None:
 def save_playlist(hits: Hits, file: str | Path) -> None:
     """Write the hits that have a file as an extended m3u. Raises as `save_table`."""
     entries = [
-        Entry(f"{hit.label or hit.id} ({rank})", hit.path, hit.start or 0.0, hit.end)
+        Played(f"{hit.label or hit.id} ({rank})", hit.path, hit.start or 0.0, hit.end)
         for rank, hit in enumerate(hits, 1)
         if hit.path is not None and hit.file != "gone"
     ]
@@ -119,8 +119,13 @@ def cut_stem(number: int, name: str, start: float | None, end: float | None) -> 
     """
     stem = unicodedata.normalize("NFC", PurePath(name).stem)
     words = "-".join("".join(c if c.isalnum() else " " for c in stem).split())[:_LONGEST]
-    times = "" if not start and end is None else f"_{start or 0:.6g}-{'' if end is None else format(end, '.6g')}s"
+    times = "" if not start and end is None else f"_{_seconds(start or 0.0)}-{'' if end is None else _seconds(end)}s"
     return f"{number:04d}_{words}{times}"
+
+
+def _seconds(time: float) -> str:
+    """To a hundredth: the number in front keeps names apart, and the table says it exactly."""
+    return f"{time:.2f}".rstrip("0").rstrip(".")
 
 
 def new_file(file: str | Path) -> Path:

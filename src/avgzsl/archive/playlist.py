@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Entry(NamedTuple):
+class Played(NamedTuple):
     """A clip: what a player shows, the path or address of its file, and its span in seconds."""
 
     title: str
@@ -13,7 +13,7 @@ class Entry(NamedTuple):
     end: float | None
 
 
-def playlist(entries: Iterable[Entry]) -> str:
+def playlist(entries: Iterable[Played]) -> str:
     """The text of the file, in UTF-8. `start-time` and `stop-time` are those of VLC, which others pass over.
 
     An entry takes its lines and no other's: what would end one is a space in a title, and a place that holds it, which

@@ -6,7 +6,10 @@ from typing import Any
 
 from avgzsl.archive.index_record import IndexRecord
 from avgzsl.support.showing import Shown
+from avgzsl.support.spreadsheet import read_table
 from avgzsl.types import RetrievalKind
+
+_REASONS = 3  # the others stand in the file
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,15 @@ class Added(Shown):
     def json(self) -> dict[str, Any]:
         """The counts and the path of the failures."""
         return asdict(self) | {"failures": None if self.failures is None else str(self.failures)}
+
+
+def reasons(added: Added) -> list[str]:
+    """Why the first few files gave no clip, a sentence each; a last one says how many more there are."""
+    if not added.failed or added.failures is None:
+        return []
+    first = [row["reason"] for row in read_table(added.failures)][:_REASONS]
+    more = added.failed - len(first)
+    return [*first, *([f"and {more} more"] if more > 0 else [])]
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,19 @@
 They look for one figure before a ground, and for one source of sound: where there are many, `descriptors` say more.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
-from torch import Tensor
 
-from avgzsl.backbones._base import check_clips
+from avgzsl.backbones._by_hand import ByHand, refuse_weights
 from avgzsl.backbones._figure import COLOURS, HARMONICS, MOMENTS, TURNS, Figures, figures, moving_colours
 from avgzsl.backbones._path import PATH, path
 from avgzsl.backbones._sound_statistics import RATE, RHYTHM, rhythm
 from avgzsl.backbones._strokes import STROKES, envelope, strokes
 from avgzsl.backbones._tone import TONE, tone
-from avgzsl.errors import ConfigError
 from avgzsl.media.needs import FrameNeeds, SoundNeeds
-from avgzsl.support.weights import WeightFile
 from avgzsl.types import Modality
 
 SIZE, FPS = 64, 12.0
@@ -38,33 +33,12 @@ _CUT = 0.1  # what a frame counts whose figure the rim cuts: its outline is anot
 _OF_MOMENTS, _OF_CONTOUR, _OF_GROUND = 1.5, 3.0, 0.2
 
 
-@dataclass(eq=False)
-class Handcrafted:
-    """A plain function of a clip, the same on every machine."""
-
-    modality: Modality
-    dimension: int
-    needs: FrameNeeds | SoundNeeds
-    describe: Callable[[np.ndarray], np.ndarray]
-    spec: str = "handcrafted"
-    weights: tuple[WeightFile, ...] = ()
-
-    def embed(self, clips: Sequence[np.ndarray]) -> Float[Tensor, "n d"]:
-        """See `Backbone`. Raises DataError for a clip that is not what `needs` asks for."""
-        check_clips(clips, self.needs)
-        rows = torch.empty(len(clips), self.dimension)
-        for position, clip in enumerate(clips):
-            rows[position] = torch.from_numpy(self.describe(clip))
-        return rows
-
-
-def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> Handcrafted:
+def load(modality: Modality, weights: str | None, device: torch.device, models: Path | None) -> ByHand:
     """The descriptor of a modality; it needs neither a device nor weights. Raises ConfigError for weights."""
-    if weights is not None:
-        raise ConfigError(f"handcrafted:{weights}: descriptors have no weights; name them alone")
+    refuse_weights("handcrafted", weights)
     if modality == "audio":
-        return Handcrafted(modality, SOUND_DIMENSION, SoundNeeds(RATE), describe_sound)
-    return Handcrafted(modality, PICTURE_DIMENSION, FrameNeeds(SIZE, fps=FPS), describe_frames)
+        return ByHand("handcrafted", modality, SOUND_DIMENSION, SoundNeeds(RATE), describe_sound)
+    return ByHand("handcrafted", modality, PICTURE_DIMENSION, FrameNeeds(SIZE, fps=FPS), describe_frames)
 
 
 def describe_frames(frames: UInt8[np.ndarray, "t s s 3"]) -> Float32[np.ndarray, " d"]:

@@ -160,6 +160,7 @@ def _check_sources(run: Path, source: Path | None, frozen: bool, unused: dict[st
 
 
 def _show_added(index: Path, added: "Added") -> None:
+    from avgzsl.archive.results import reasons
     from avgzsl.cli import show
 
     pruned = f", {added.pruned} removed whose files are gone" if added.pruned else ""
@@ -167,4 +168,5 @@ def _show_added(index: Path, added: "Added") -> None:
     show.notes(added.notes)
     if added.failed:
         print(f"{added.failed} file{'s' * (added.failed > 1)} gave none; why, is in {added.failures}")
+        show.notes(reasons(added))
         sys.exit(1)

@@ -41,7 +41,7 @@ def open(
 
     def ready(url: str) -> None:
         progress.close()
-        print(f"{show.printable(str(folder))} is open at {url}  (Ctrl+C ends it)", flush=True)
+        print(f"{show.printable(str(folder))} is open at {url}", flush=True)
 
     def ending() -> None:
         print("closed; the same command goes on from here", file=sys.stderr, flush=True)

@@ -3,10 +3,8 @@
 There are no pictures to show, so a clip is a square, right or wrong; `retrieval_csv` has the ids.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from textwrap import wrap
@@ -21,7 +19,7 @@ from avgzsl.errors import DataError, UnknownNameError
 from avgzsl.reports.plots import SMALL, WIDTH, finish
 from avgzsl.scores.scoring import rank, require_labels
 from avgzsl.support.registry import unknown
-from avgzsl.support.spreadsheet import escaped
+from avgzsl.support.spreadsheet import table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,7 +104,7 @@ def retrieval_figure(path: Path, queries: Sequence[str], columns: Columns, title
 
 def retrieval_csv(queries: Sequence[str], columns: Columns) -> str:
     """What the figure shows, a row a clip: query, method, test mode, rank, id, class, and whether it is right."""
-    rows = [("query", "method", "test", "rank", "id", "class", "right")]
+    rows: list[tuple[str, ...]] = []
     for place, query in enumerate(queries):
         for method, lists in columns.items():
             for mode, found in lists.items():
@@ -115,9 +113,7 @@ def retrieval_csv(queries: Sequence[str], columns: Columns) -> str:
                     (query, method, mode, str(n), clip, name, "yes" if right else "no")
                     for n, (clip, name, right) in ranked
                 ]
-    out = StringIO()
-    csv.writer(out, lineterminator="\n").writerows([escaped(cell) for cell in row] for row in rows)
-    return out.getvalue()
+    return table(("query", "method", "test", "rank", "id", "class", "right"), rows)
 
 
 def _check(queries: Sequence[str], columns: Columns) -> list[str]:

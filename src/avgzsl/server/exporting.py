@@ -1,6 +1,6 @@
 """Clips of the archive to be taken along: as a table, a playlist, or a zip of cut files.
 
-A caller names ids alone. What is opened is what `routes.clips` hands out; a clip without such a file is told in the
+A caller names ids alone. What is opened is what `opened_files` hands out; a clip without such a file is told in the
 table of the zip, and left out of a playlist.
 """
 
@@ -16,11 +16,11 @@ from urllib.parse import quote
 from zipfile import ZipFile
 
 from avgzsl.archive.exports import TABLE, cut_stem
-from avgzsl.archive.playlist import Entry, playlist
+from avgzsl.archive.playlist import Played, playlist
 from avgzsl.errors import AvgzslError, MediaError
 from avgzsl.media.cut import Cut, Most, TooMuch, cut
+from avgzsl.server.opened_files import find, indexed_file
 from avgzsl.server.problems import Refused
-from avgzsl.server.routes.clips import find, indexed_file
 from avgzsl.server.schema import ClipRow
 from avgzsl.server.service import Service
 from avgzsl.server.settings import PREFIX
@@ -47,7 +47,7 @@ def as_playlist(service: Service, ids: Sequence[str], base: str) -> str:
         except (Refused, AvgzslError):
             continue
         place = str(media.path) if own else f"{base}v1/clips/file?id={quote(row.id, safe='')}"
-        entries.append(Entry(row.label or row.name, place, row.start, row.end))
+        entries.append(Played(row.label or row.id, place, row.start, row.end))
     return playlist(entries)
 
 

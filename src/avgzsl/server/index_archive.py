@@ -17,12 +17,12 @@ from avgzsl.archive.collection import Collection, view
 from avgzsl.archive.facets import facets
 from avgzsl.archive.search import Searcher, mode_of, open_searcher, point_of
 from avgzsl.archive.where import parse
-from avgzsl.data.clips import Encoder
-from avgzsl.errors import AvgzslError, DataError, RunError
+from avgzsl.data.clips import ClassTable, Encoder
+from avgzsl.errors import AvgzslError
 from avgzsl.features.embedding import Task, embed_batch, requests
 from avgzsl.media.needs import SoundNeeds, Span
 from avgzsl.media.workers import Decoders
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, TextEmbeddings
 from avgzsl.recognition.answers import answer
 from avgzsl.recognition.portable import with_bare_names
 from avgzsl.recognition.recognise import embed
@@ -31,7 +31,7 @@ from avgzsl.server.clouds import Words, cloud_of
 from avgzsl.server.contract import Cloud, HitChoice, ListPlace, Media, NoSuchClip, Search, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
 from avgzsl.server.listing import page_of
-from avgzsl.server.one_clip import one_clip
+from avgzsl.server.one_clip import everyday_phrases, one_clip
 from avgzsl.server.problems import LOG
 from avgzsl.server.rows import clip_row, facets_row, recognised
 from avgzsl.server.run_tables import tables_of
@@ -120,14 +120,22 @@ class CollectionArchive:
         clip, recogniser = self._embed(path), self.searcher.clips
         try:
             with self._encoding:
-                table, notes = asked_classes(self.searcher.words, names)
-        except (DataError, RunError) as problem:
+                table, text, notes = self._choice(names)
+        except AvgzslError as problem:
             raise Unanswerable(self._public(problem)) from problem
-        method, recognition = self.run.method, recogniser.recognition
-        text = method.embed_text(table.text)
+        recognition = recogniser.recognition
         numbers, thresholds = recognition.numbers(), recognition.thresholds()
-        found = recognised(answer(method, clip, table, text, recogniser.mode, numbers, thresholds, top))
-        return found.model_copy(update={"notes": self._hidden(notes)})
+        found = answer(self.run.method, clip, table, text, recogniser.mode, numbers, thresholds, top)
+        return recognised(found, self._hidden(notes), has_classes=len(self.classes) > 0)
+
+    def _choice(self, names: list[str] | None) -> tuple[ClassTable, TextEmbeddings, Sequence[str]]:
+        """What a clip is recognised among, with its embedding and notes. Raises AvgzslError for unusable names."""
+        if names is None and not len(self.classes) and (everyday := everyday_phrases(self.searcher)) is not None:
+            return *everyday, (
+                f"No class was learned here: chosen among {len(everyday[0])} everyday phrases, as a guess",
+            )
+        table, notes = asked_classes(self.searcher.words, names)
+        return table, self.run.method.embed_text(table.text), notes
 
     def heard(self) -> float:
         backbones = {} if self._no_uploads is not None else self.searcher.clips.backbones

@@ -6,8 +6,9 @@ from avgzsl.archive import clip_files
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.collection import View
 from avgzsl.archive.search import Searcher, mode_of
+from avgzsl.data.clips import ClassTable
 from avgzsl.errors import ModalityError
-from avgzsl.methods import Embeddings
+from avgzsl.methods import Embeddings, TextEmbeddings
 from avgzsl.recognition.answers import answer
 from avgzsl.server.schema import ClipRow, Nearest, OneClip
 from avgzsl.server.searching import position_of
@@ -36,6 +37,12 @@ def one_clip(
     return OneClip(clip=row, nearest=_by_modality(searcher, embedded, modality), windows=others)
 
 
+def everyday_phrases(searcher: Searcher) -> tuple[ClassTable, TextEmbeddings] | None:
+    """What clips are named by where the run knows no class, with its embedding; None where words cannot be encoded."""
+    bank = searcher.phrases
+    return None if bank.phrases is None or bank.text is None else (bank.phrases, bank.text)
+
+
 def _by_modality(
     searcher: Searcher, clip: Embeddings, modality: TestModality | None
 ) -> dict[TestModality, list[Nearest]]:
@@ -59,8 +66,8 @@ def _nearest(searcher: Searcher, clip: Embeddings, modality: TestModality) -> li
     has_classes = len(classes) > 0
     if has_classes:
         names, text = classes, method.embed_text(classes.text)
-    elif (bank := searcher.phrases).phrases is not None and bank.text is not None:
-        names, text = bank.phrases, bank.text
+    elif (everyday := everyday_phrases(searcher)) is not None:
+        names, text = everyday
     else:
         return []
     numbers = searcher.recognition.numbers() if has_classes else {}

@@ -15,7 +15,7 @@ from avgzsl.archive.collection import open_index
 from avgzsl.archive.creation import discard
 from avgzsl.archive.frozen_index import index_frozen
 from avgzsl.archive.index_record import RECORD
-from avgzsl.archive.results import Added
+from avgzsl.archive.results import Added, reasons
 from avgzsl.errors import ConfigError, DataError, WeightsError
 from avgzsl.recognition.encoders import clip_encoders
 from avgzsl.recognition.local_encoders import TAGGERS, local_encoders
@@ -62,7 +62,7 @@ def open_folder(
     clips = _folder(Path(folder))
     index = index_place(clips, out)
     if (address := running(index)) is not None:
-        note(f"{clips} is open already")
+        note(f"{clips} is open already, by another command; end that one first to change its name, port or encoders")
         ready(address)
         _browse(address, browser)
         return 0
@@ -74,7 +74,8 @@ def open_folder(
         _leave_to_better(index, encoders or EncoderChoice(), note)
     before = folder_state(clips)
     added = update(progress)
-    note(said(added))
+    for line in (said(added), *reasons(added)):
+        note(line)
     with noted(index) as own, ExitStack() as ends:
         ends.callback(LOG.setLevel, LOG.level)
         if watch:
@@ -84,6 +85,7 @@ def open_folder(
             LOG.setLevel(logging.WARNING)  # who opens a folder reads no journal of requests
             own.write(url)
             ready(url)
+            note("Ctrl+C ends it")
             _browse(url, browser)
 
         def ends_now() -> None:

@@ -20,6 +20,7 @@ from avgzsl.server.map_schema import Cluster, Clusters, Map, Plane, Points, Star
 from avgzsl.types import TestModality
 
 FEWEST = 4
+_SAID = {"both": "sound and picture", "audio": "sound", "video": "a picture"}
 PERPLEXITY = 30.0  # scikit-learn's; the paper gives none
 _NEIGHBOURS = 5
 _ONE_PLACE = 2.0  # times as far as clips of the sample would lie apart, spread evenly: farther neighbours do not pull
@@ -85,7 +86,9 @@ def project(cloud: Cloud) -> Map:
 
 def _require_enough(cloud: Cloud) -> None:
     if len(cloud.ids) < FEWEST:
-        raise Unanswerable(f"{len(cloud.ids)} clips have {cloud.modality} embeddings; a map needs {FEWEST} or more")
+        raise Unanswerable(
+            f"of clips with {_SAID[cloud.modality]} there are {len(cloud.ids)}; a map needs {FEWEST} or more"
+        )
 
 
 def _clustered(cloud: Cloud) -> tuple[Int64[Tensor, " n"], list[Cluster]]:

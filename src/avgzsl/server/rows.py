@@ -75,6 +75,9 @@ def facets_row(found: ArchiveFacets) -> Facets:
     return Facets(total=found.total, seconds=seconds, has_audio=found.has_audio, has_video=found.has_video, **values)
 
 
-def recognised(answer: Answer) -> Recognised:
-    """An answer of the recognition, field by field as it is."""
-    return Recognised.model_validate(asdict(answer))
+def recognised(answer: Answer, notes: list[str], *, has_classes: bool) -> Recognised:
+    """An answer of the recognition, field by field as it is; without classes of the run nothing is seen or unseen."""
+    told = asdict(answer)
+    if not has_classes:
+        told["top"] = [one | {"seen": None} for one in told["top"]]
+    return Recognised.model_validate(told | {"notes": notes})

@@ -212,10 +212,11 @@ class OneClip(BaseModel):
 
 
 class Candidate(BaseModel):
-    """A class as an uploaded clip sees it; `support` is what a modality adds to the score above its mean."""
+    """A class as an uploaded clip sees it; `support` is what a modality adds to the score above its mean. `seen` is
+    null where the run knows no class."""
 
     label: str
-    seen: bool
+    seen: bool | None
     score: float
     distance: float | None
     distances: dict[Modality, float | None]

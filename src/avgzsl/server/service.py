@@ -52,7 +52,7 @@ class Service:
     shared: Shared
     together: Together[Search, Hits]
     vouched: dict[Hashable, None] = field(default_factory=dict)
-    """Files that were looked into and may be sent (`routes.clips`)."""
+    """Files that were looked into and may be sent (`opened_files`)."""
 
     async def search(self, asked: Search) -> Hits:
         """The hits of a search; with those that wait as well, unless the settings say otherwise."""

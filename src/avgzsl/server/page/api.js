@@ -1,6 +1,6 @@
 // Calls of the API. A 401 asks for the token and calls again; a 429 waits as told, a few times.
 
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, detail) {
     super(detail);
     this.status = status;

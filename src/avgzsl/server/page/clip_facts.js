@@ -49,7 +49,7 @@ function about(clip) {
     File: clip.name,
     Folder: clip.folder,
     Part: part(clip),
-    Length: typeof seconds === "number" ? `${Number(seconds.toFixed(1))} s` : null,
+    Duration: typeof seconds === "number" ? `${Number(seconds.toFixed(1))} s` : null,
     Split: clip.split,
     Licence: clip.licence,
     Source: clip.source,

@@ -8,7 +8,7 @@ import { cards, hitOf, mark } from "./hits.js";
 import { play } from "./keys.js";
 import { further } from "./more.js";
 import { frame } from "./player.js";
-import { box, toggle } from "./selection.js";
+import { box } from "./selection.js";
 import { show, waiting } from "./states.js";
 import { timeline } from "./timeline.js";
 

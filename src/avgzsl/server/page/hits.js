@@ -45,7 +45,8 @@ export const cards = () => [...document.querySelectorAll("#main .card:not(.skele
 const clips = () => cards().map((one) => hitOf(one).clip);
 
 export function legend(hits) {
-  if (!hits.some((hit) => hit.distance !== null && hit.distance !== undefined)) return null;
+  if (!hits.length) return null;
+  if (!hits.some((hit) => hit.distance !== null)) return h("p", { class: "legend quiet" }, "A higher score is nearer.");
   const keys = PARTS.filter(([part]) => hits.some((hit) => hit[part]?.weight)).map(([part, word]) =>
     h("span", { class: `key ${part}` }, word),
   );
@@ -55,7 +56,8 @@ export function legend(hits) {
 function card(hit, place, actions) {
   const { clip } = hit;
   const name = clip.label ?? clip.name;
-  const about = [clip.label ? clip.name : clip.folder, part(clip), credit(clip)].filter(Boolean).join(" · ") || null;
+  const span = part(clip) && h("span", { class: "span-of" }, part(clip));
+  const about = [clip.label ? clip.name : clip.folder, span, credit(clip)].filter(Boolean).flatMap((one) => [" · ", one]).slice(1);
   const element = h(
     "article",
     { class: "card", tabindex: -1, "aria-label": `${place + 1}. ${name}` },
@@ -65,8 +67,8 @@ function card(hit, place, actions) {
       { class: "about" },
       h("div", { class: "title" }, box(clip, clips), h("h3", { title: clip.label ? null : clip.id }, opener(clip, name)), mark(clip)),
       hit.score === undefined ? null : nearness(hit),
-      hit.because?.length ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
-      about && h("p", { class: "file quiet", title: clip.id }, about),
+      hit.because?.length && hit.likely !== false ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
+      about.length ? h("p", { class: "file quiet", title: clip.id }, about) : null,
       timeline(clip, hit.windows ?? [], (one) => playWindow(element, clip, one)),
       h("div", { class: "actions" }, actions(clip)),
     ),

@@ -2,7 +2,7 @@
 
 export const COLOURS = 12;
 export const SHAPES = ["M6 0A6 6 0 1 1-6 0A6 6 0 1 1 6 0z", "M-5.500-5.500h11v11h-11z", "M0-7l7 12h-14z", "M0-7.500l7.500 7.500-7.500 7.500-7.500-7.500z"];
-const FAINT = 0.14;
+export const FAINT = 0.14; // how opaque what is not chosen is
 const NONE = COLOURS * SHAPES.length; // the dot of what is in no group
 
 // The colours of the page as it is now, and the pixels of the dot of each group, `bright` and `faint`.

@@ -14,29 +14,35 @@ const MEANING = {
   ZSL: "unseen clips among unseen classes alone",
 };
 
+const UNTRAINED = "Clips and words are compared by encoders as their authors published them, so there is neither training nor evaluation to show.";
+
 export function model(info) {
   const place = h("div", {});
+  const learned = info.classes.length > 0;
   show(place, waiting("Reading the run …"), () => call("run"), (run) => [
-    facts(info, run),
-    ...tables(run),
-    h("section", { "aria-labelledby": "training" }, h("h2", { id: "training" }, "Training"), h("div", { class: "figures" }, curves(run.history))),
+    facts(info, run, learned),
+    ...(learned ? [...tables(run), training(run)] : [empty("Nothing was trained", UNTRAINED)]),
     settings(run),
   ]);
   return [h("h1", { class: "unseen-text" }, "Model"), place];
 }
 
-function facts(info, run) {
+function training(run) {
+  return h("section", { "aria-labelledby": "training" }, h("h2", { id: "training" }, "Training"), h("div", { class: "figures" }, curves(run.history)));
+}
+
+function facts(info, run, learned) {
   const seen = info.classes.filter((one) => one.seen).length;
   const rows = {
     method: run.method,
-    classes: `${seen} seen, ${info.classes.length - seen} unseen`,
+    classes: learned ? `${seen} seen, ${info.classes.length - seen} unseen` : null,
     archive: `${count(info.clips, "clip")}, engine ${info.engine}`,
     fusion: info.fusion ?? "one modality",
-    seed: run.seed,
+    seed: learned ? run.seed : null,
     run: info.run.slice(0, 12),
     version: info.version,
   };
-  return h("dl", { class: "facts" }, Object.entries(rows).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))));
+  return h("dl", { class: "facts" }, Object.entries(rows).filter(([, value]) => value !== null).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))));
 }
 
 function tables(run) {

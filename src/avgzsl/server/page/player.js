@@ -70,14 +70,21 @@ export function player(clip, { muted = false, controls = true, from = 0 } = {}) 
   if (!clip.has_file) return blank(WHY_NOT[clip.file]);
   if (still(clip)) return h("img", { src: clipUrl("file", clip.id), alt: clip.label ?? clip.name, tabindex: -1 });
   const span = clip.start || clip.end ? `#t=${clip.start}${clip.end ? `,${clip.end}` : ""}` : "";
+  const first = h("source", { src: clipUrl("file", clip.id) + span, type: clip.media_type });
   const last = h("source", { src: clipUrl("preview", clip.id), type: "video/mp4" });
   const media = h(
     clip.has_video ? "video" : "audio",
     { controls, muted, playsinline: true, autoplay: true, "aria-label": clip.label ?? clip.name },
-    h("source", { src: clipUrl("file", clip.id) + span, type: clip.media_type }),
+    first,
     last,
   );
   media.muted = muted;
+  media.addEventListener("loadedmetadata", (event) => {
+    if (!clip.has_video || media.videoWidth || !first.isConnected) return;
+    event.stopImmediatePropagation(); // the browser knows the kind of the sound, but not that of the picture
+    first.remove();
+    media.load();
+  });
   // a preview begins where the clip does, the file itself where it does
   const begin = () => (media.currentSrc.includes("/clips/preview?") ? 0 : clip.start);
   const sound = clip.has_audio && wave.slider(media, { name: clip.label ?? clip.name, peaks: wave.peaksOf(clip.id), begin, from });

@@ -1,5 +1,6 @@
 // A clip of one's own: what it is, and what is like it.
 
+import { like as addressOfLike } from "./address.js";
 import { call } from "./api.js";
 import { count, figure, h, number, s, tell } from "./dom.js";
 import { grid, legend, mark } from "./hits.js";
@@ -62,7 +63,7 @@ export function recognise(info) {
     let found = false;
     await show(shown, waiting(`Listening to and looking at ${file.name} …`), () => call("classify", { name, top: 6 }, body), (answer) => {
       found = true;
-      return recognised(file, answer);
+      return recognised(file, answer, name.length > 0);
     });
     if (found) alike();
   }
@@ -72,9 +73,9 @@ export function recognise(info) {
     const again = pick("What of it", there, by, (value) => ((by = value), alike()));
     const place = h("div", {});
     like.replaceChildren(h("header", { class: "results-head" }, h("h2", {}, "Its like in the archive"), again), place);
-    show(place, skeletons(4), () => call("search", { by, k: 12 }, body), (found) => [
+    show(place, skeletons(4), () => call("search", { by, k: 12, group: "file" }, body), (found) => [
       h("div", { class: "results-head" }, legend(found.hits)),
-      grid(found.hits, (clip) => [h("a", { class: "quiet-button", href: `?${new URLSearchParams({ view: "search", like: clip.id })}` }, "More like this")]),
+      grid(found.hits, (clip) => [h("a", { class: "quiet-button", href: addressOfLike(clip, by) }, "More like this")]),
     ]);
   }
 
@@ -87,7 +88,7 @@ export function recognise(info) {
       h("summary", {}, "Choose among names of your own"),
       h("label", { for: "names" }, "Names, one a line"),
       names,
-      h("p", { class: "quiet" }, info.phrases ? "Any phrase will do. Left empty, the classes of the model are the choice." : "This run knows the names of its own classes alone."),
+      h("p", { class: "quiet" }, info.phrases ? `Any phrase will do. Left empty, ${info.classes.length ? "the classes of the model" : "everyday phrases"} are the choice.` : "This run knows the names of its own classes alone."),
       h("button", { onclick: ask }, "Ask again"),
     ),
     shown,
@@ -103,9 +104,11 @@ function duration(seconds) {
   return seconds < 120 ? `${seconds} seconds` : `${Math.round(seconds / 60)} minutes`;
 }
 
-function recognised(file, answer) {
+// Among everyday phrases, which nobody chose, the nearest is a guess.
+function recognised(file, answer, chosen) {
   const best = answer.top[0];
-  tell(answer.none_of_these ? `Probably none of these; the nearest is ${best.label}` : `Recognised as ${best.label}`);
+  const said = best.seen === null && !chosen ? `Perhaps ${best.label}` : best.label;
+  tell(answer.none_of_these ? `Probably none of these; the nearest is ${best.label}` : `Recognised as ${said}`);
   return h(
     "div",
     { class: "answer" },
@@ -116,7 +119,7 @@ function recognised(file, answer) {
       h("p", { class: "quiet" }, file.name),
       answer.none_of_these
         ? h("div", { class: "none" }, h("h2", {}, "None of these, probably"), h("p", {}, "It is further from every class than 95 in 100 recognised clips were from theirs. The nearest:"))
-        : h("h2", {}, best.label, " ", mark(best)),
+        : h("h2", {}, said, " ", mark(best)),
       shares(answer),
       chart(answer),
       calibration(answer),
@@ -125,11 +128,13 @@ function recognised(file, answer) {
   );
 }
 
+const WEIGHED = { equal: "weighed equally", attention: "weighed by attention", weighted: "weighed the same for every clip" };
+
 function shares(answer) {
   const { audio, video } = answer.weights;
   if (audio === null || video === null) return h("p", { class: "quiet" }, "Sound and picture were joined before they were compared.");
   const percent = (value) => `${Math.round(100 * value)} %`;
-  const how = answer.fusion === "attention" ? "weighed by attention" : answer.fusion ? "weighed equally" : "by the one modality there is";
+  const how = answer.fusion ? WEIGHED[answer.fusion] : "by the one modality there is";
   return h(
     "div",
     { class: "shares" },
@@ -168,11 +173,12 @@ function chart(answer) {
     );
   };
   const measure = answer.top[0].distance === null ? "score" : "distance";
+  const classed = answer.top[0].seen !== null; // a run that learned from no clip has no classes
   return h(
     "table",
     { class: "chart" },
-    h("caption", {}, `The nearest ${count(answer.top.length, "class", "classes")}; the bars show what each modality says for a class, against the mean of all`),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "class"), h("th", { scope: "col" }, "for it"), h("th", { scope: "col" }, measure))),
+    h("caption", {}, `The nearest ${classed ? count(answer.top.length, "class", "classes") : count(answer.top.length, "name")}; the bars show what each modality says for ${classed ? "a class" : "a name"}, against the mean of all`),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, classed ? "class" : "name"), h("th", { scope: "col" }, "for it"), h("th", { scope: "col" }, measure))),
     h("tbody", {}, rows.map(line)),
   );
 }

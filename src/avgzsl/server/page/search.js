@@ -35,15 +35,16 @@ export function search(info, query, go) {
     h("button", { class: "plain keys-button", onclick: help }, "Keys"),
   );
 
-  function load() {
-    if (asked.q || asked.like) find();
-    else browse(place, info, asked, link);
+  async function load() {
+    await (asked.q || asked.like ? find() : browse(place, info, asked, link));
+    const refused = place.querySelector(".failed:not(:has(button))"); // to try it again would not help
+    if (asked.where && refused) document.getElementById("advanced").open = true; // where the condition is mended
   }
 
   function find() {
     const [path, question] = asked.q ? ["search", { q: asked.q, not: asked.not }] : ["clips/like", { id: asked.like, by: asked.of }];
     const page = (offset, k) => call(path, { ...question, modality: by, where: asked.where, group: "file", offset, k });
-    show(place, skeletons(), () => page(0, PAGE), (found) => {
+    return show(place, skeletons(), () => page(0, PAGE), (found) => {
       if (found.line !== null) chosen.tellsLikely();
       return results(found, asked, link, page);
     });
@@ -82,7 +83,7 @@ function form(info, asked, by, there, go) {
       pick("Compare by", there, by, submit),
       h(
         "details",
-        { class: "more", open: Boolean(asked.not) },
+        { id: "advanced", class: "more", open: Boolean(asked.not) },
         h("summary", {}, "Advanced"),
         h(
           "div",
@@ -153,7 +154,7 @@ function browse(place, info, asked, link) {
     next = { after: page.next, limit: FURTHER };
     return { ...page, hits: page.clips.map((clip) => ({ clip })), more: page.next !== null };
   };
-  show(place, skeletons(), load, (page) => {
+  return show(place, skeletons(), load, (page) => {
     if (!page.total) {
       return where ? empty("No clips", `No clip meets the condition. ${COLUMNS}`) : empty("The archive is empty", "Add clips with: avgzsl index-add INDEX CLIPS");
     }

@@ -8,8 +8,8 @@ from starlette.responses import StreamingResponse
 
 from avgzsl.media.peaks import peaks
 from avgzsl.server.contract import Media
+from avgzsl.server.made_of_clips import made
 from avgzsl.server.problems import Refused, described
-from avgzsl.server.routes.clips import made
 from avgzsl.server.routes.parameters import Id
 from avgzsl.server.schema import Peaks
 from avgzsl.server.sending import FileAnswer

@@ -90,7 +90,11 @@ async def classify(
     service: Serving,
     request: Request,
     name: Annotated[
-        list[str] | None, Query(max_length=500, description="Names to choose from; the classes of the run, if none.")
+        list[str] | None,
+        Query(
+            max_length=500,
+            description="Names to choose from; if none, the run's classes; where it has none, everyday phrases.",
+        ),
     ] = None,
     top: Annotated[int, Query(ge=1, le=100, description="How many classes.")] = 5,
 ) -> Recognised:
