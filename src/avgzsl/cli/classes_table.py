@@ -20,7 +20,7 @@ def show_clip(result: "Result", answer: "Answer") -> None:
     from avgzsl.reports.terminal_table import as_typed, fitted, terminal_width, wrapped
 
     counts = ", ".join(f"{m} {100 * w:.0f} %" for m, w in answer.weights.items() if w is not None)
-    print(show.printable(as_typed(result.path)) + (f"  ({counts})" if counts else ""))
+    print(show.printable(as_typed(result.path)) + (f"  (weight: {counts})" if counts else ""))
     if answer.none_of_these:
         print("none of these; the nearest:")
     columns = class_columns(answer)
