@@ -154,6 +154,14 @@ def test_a_run_without_classes_names_clusters_by_everyday_phrases(tmp_path):
     assert set(told) <= set(everyday_phrases())
 
 
+def test_too_few_clips_for_a_map_are_counted_in_plain_words(tmp_path):
+    index_frozen(write_folder(tmp_path / "clips"), tmp_path / "index", encoders=encoders(tmp_path / "models"))
+    with application(tmp_path / "index") as app:
+        told = client_of(app).get("/v1/map")
+    assert told.status_code == 422
+    assert told.json()["detail"] == "a map needs 4 clips or more, and here are 3 with sound"
+
+
 def test_clips_that_are_gone_are_left_out_of_some():
     with application() as app:
         client = client_of(app)

@@ -86,9 +86,8 @@ def project(cloud: Cloud) -> Map:
 
 def _require_enough(cloud: Cloud) -> None:
     if len(cloud.ids) < FEWEST:
-        raise Unanswerable(
-            f"of clips with {_SAID[cloud.modality]} there are {len(cloud.ids)}; a map needs {FEWEST} or more"
-        )
+        few = f"{len(cloud.ids)} with {_SAID[cloud.modality]}"
+        raise Unanswerable(f"a map needs {FEWEST} clips or more, and here are {few}")
 
 
 def _clustered(cloud: Cloud) -> tuple[Int64[Tensor, " n"], list[Cluster]]:
