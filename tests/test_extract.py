@@ -291,7 +291,7 @@ def test_other_weights_on_another_machine_are_refused(counting):
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"encoders": EncoderChoice(text="hashed-words")}, ConfigError, "neither"),
+        ({"encoders": EncoderChoice(text="hashed-words")}, ConfigError, "no encoder was given"),
         ({"encoders": EncoderChoice(audio="descriptor")}, ConfigError, "did you mean descriptors"),
         ({"encoders": SOUND, "engine": "rai"}, ConfigError, "did you mean ray"),
         ({"encoders": SOUND, "hop": 1.0}, ConfigError, "without a window"),
