@@ -135,7 +135,7 @@ def test_a_preview_keeps_its_size_and_the_shapes(tmp_path):
 def _fitted(file, pairs):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(previews, "frames_at", lambda *_: iter(pairs))
-        yield from previews._same_size_pictures(file, survey(file).video, [], 480)
+        yield from previews.same_size_pictures(file, survey(file).video, [], 480)
 
 
 def test_turned_films_with_wide_pixels(tmp_path):

@@ -52,7 +52,7 @@ EXAMPLES = {
         "avgzsl search index bell --without music --top 5",
         'avgzsl search index "dog barking" --where "duration < 10" --only-likely --json',
         "avgzsl search index --like clip.mp4 --by audio",
-        'avgzsl search index bell --where "folder = city and has_video = yes" --csv bell.csv --cut bells',
+        'avgzsl search index bell --where "folder = city" --csv bell.csv --cut bells',
     ),
     "serve": (
         "avgzsl serve index",

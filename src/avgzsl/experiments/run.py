@@ -131,6 +131,7 @@ class Run(Shown):
         hop: float | None = None,
         recall: float | None = None,
         prune: bool = False,
+        name: str | None = None,
         progress: Progress | None = None,
     ) -> "avgzsl.Added":
         """Clips into an index of this run. The parameters, and what it raises, are those of `avgzsl.index`."""
@@ -148,6 +149,7 @@ class Run(Shown):
             hop=hop,
             recall=recall,
             prune=prune,
+            name=name,
             progress=progress,
         )
 
