@@ -31,6 +31,6 @@ def demo(
     print(f"Searched by {len(phrases)} phrases never trained, the first hit is right for {made.found.right}.")
     show.files(made.written)
     print("\nTry next:")
-    print(f'  avgzsl search {out / "index"} "red bell"   the clips nearest to any words')
+    print(f'  avgzsl search {out / "index"} "blue bell"  the clips nearest to any words')
     print(f"  avgzsl serve {out / 'index'}               the same in the browser, with sound and picture")
     print(f"  avgzsl evaluate {out / 'words'}            the tables of the run that is searched")
