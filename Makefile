@@ -12,7 +12,7 @@ MODELS ?= ../shared/models
 
 SENTENCES ?= ../shared/data/descriptions/realset.csv
 
-.PHONY: demo app test races smoke check lint types layers dockerfile wheel dist weigh programs hooks pins bench gpu real \
+.PHONY: demo app test races smoke check lint types layers dockerfile wheel dist weigh programs hooks pins bench gpu pictures real \
 	realclips tune results docs docs-links clean
 
 demo: $(STAMP)
@@ -98,6 +98,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.steps --document docs/benchmarks.md
 	test -f out/demo/index/index.json || $(MAKE) demo
 	$(BIN)/python -m benchmarks.cold_start out/demo --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.demo_words --document docs/benchmarks.md
+	$(BIN)/python -m benchmarks.map
 	$(BIN)/python -m benchmarks.index --document docs/scale.md
 	$(BIN)/python -m benchmarks.approximate --document docs/scale.md
 	$(BIN)/python -m benchmarks.load --document docs/scale.md
@@ -131,6 +133,11 @@ results: $(STAMP)
 	$(BIN)/python -m benchmarks.results $(REAL) $(RESULTS) --calibrations pseudo-unseen --methods $(FOLDED) --only-sentences pseudo-unseen --mark pseudo-unseen
 	$(BIN)/python -m benchmarks.results out/realclips/store $(RESULTS) --calibrations val --seeds 1 --only-sentences val --models $(MODELS) --mark realclips
 	$(BIN)/python -m benchmarks.own $(REAL) --descriptions $(SENTENCES) --document docs/results.md
+
+# the pictures of the README, of the demo's clips and of the page over them
+pictures: $(STAMP)
+	test -f out/demo/index/index.json || $(MAKE) demo
+	$(BIN)/python -m benchmarks.pictures out/demo
 
 # AVGZSLNet on real features, of which the README shows some rows: five class splits, three seeds, controls
 real: $(STAMP)

@@ -7,8 +7,14 @@ import pytest
 
 from avgzsl import showcase
 from avgzsl.archive.search import Searcher
+from avgzsl.errors import DataError
 from avgzsl.experiments.calibration import Recognition, read_recognition, write_recognition
 from avgzsl.experiments.run import Run
+from avgzsl.experiments.train_evaluate import Evaluation
+from avgzsl.features.feature_store import Store
+from avgzsl.recognition.results import Result
+from avgzsl.reports.clip_report import write_clip_report
+from avgzsl.reports.clip_sheet import clip_sheet
 
 SEARCHER = Mock(spec=Searcher)
 
@@ -51,3 +57,15 @@ def test_the_line_of_the_method_takes_the_place_of_the_one_of_validation(tmp_pat
     assert read_recognition(tmp_path).lines
     showcase.take_lines_of_method(run)
     assert read_recognition(tmp_path).lines == {}
+
+
+def test_a_clip_that_was_not_recognised_ends_the_report_with_its_reason_and_no_file(tmp_path):
+    failed = Result("films/one.mp4", (0.0, None), error="its decoder ran out of memory")
+    with pytest.raises(DataError, match=r"films/one\.mp4: was not recognised \(its decoder ran out of memory\)"):
+        write_clip_report(tmp_path / "report", Mock(spec=Store), Mock(spec=Evaluation), {}, failed, "red bar")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_phrase_that_found_nothing_is_still_drawn(tmp_path):
+    clip_sheet(tmp_path / "sheet.png", [("red bar", [])], "Nothing found")
+    assert (tmp_path / "sheet.png").stat().st_size > 1000

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from avgzsl.errors import MediaError
+from avgzsl.errors import DataError, MediaError
 from avgzsl.experiments.train_evaluate import Evaluation
 from avgzsl.features.feature_store import Store
 from avgzsl.media.decode import decode
@@ -32,9 +32,11 @@ def write_clip_report(
 ) -> list[Path]:
     """`report.html` and its figures in `folder`.
 
-    `found` are clips of the store, and so is `recognised`, whose label is `truth`. Raises AvgzslError when the disk
-    refuses.
+    `found` are clips of the store, and so is `recognised`, whose label is `truth`. Raises DataError for a clip that was
+    not recognised, AvgzslError when the disk refuses.
     """
+    if not recognised.top:
+        raise DataError(f"{recognised.path}: was not recognised ({recognised.error}); see that the file is whole")
     found_figure, clip_figure = folder / "found-by-phrase.png", folder / "clip-recognised.png"
     best = [(phrase, _shown(store, clips)) for phrase, clips in found.items()]
     moments, wave = _moments(Path(recognised.path), Span(*recognised.span))

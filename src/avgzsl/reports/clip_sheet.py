@@ -27,9 +27,9 @@ def clip_sheet(path: Path, queries: Sequence[tuple[str, Sequence[ShownClip]]], t
     """One row a query, best clip first. PNG, SVG or PDF by the ending; raises ConfigError for another."""
     from matplotlib.figure import Figure
 
-    columns = max(ACROSS, *(len(clips) for _, clips in queries))
+    columns = max([ACROSS, *(len(clips) for _, clips in queries)])
     card = WIDTH / columns
-    lines = max(_wrapped(shown.label).count("\n") + 1 for _, clips in queries for shown in clips)
+    lines = max([1, *(_wrapped(shown.label).count("\n") + 1 for _, clips in queries for shown in clips)])
     figure = Figure(figsize=(WIDTH, (card + 0.25 + 0.12 * lines) * len(queries) + 0.7), layout="constrained")
     rows = figure.subfigures(len(queries), 1, squeeze=False)[:, 0]
     for part, (query, clips) in zip(rows, queries, strict=True):
