@@ -125,15 +125,24 @@ def run_all(path: Path) -> str:
     )
 
 
+def renewed(page: str, table: str) -> str:
+    """A page that shows some rows of the table, with those rows as they are now: a row is known by its two names."""
+    rows = {tuple(line.split("|")[1:3]): line for line in table.splitlines() if " ± " in line and line.startswith("|")}
+    return "\n".join(rows.get(tuple(line.split("|")[1:3]), line) for line in page.split("\n"))
+
+
 def main() -> None:
-    """Put the table into --document."""
+    """Put the table into --document, and its rows into --excerpt."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--document", type=Path, required=True)
+    parser.add_argument("--excerpt", type=Path, help="a page that shows some of the rows")
     options = parser.parse_args()
     table = run_all(options.data)
     print(table)
     put(options.document, "realset", table)
+    if options.excerpt:
+        options.excerpt.write_text(renewed(options.excerpt.read_text(), table))
 
 
 if __name__ == "__main__":
