@@ -90,7 +90,8 @@ def test_methods_and_layouts():
     assert max(map(len, of_one)) <= 80 and "" not in of_one
     about = {one["name"]: one for one in json.loads(avgzsl("methods", "--json")[1])}
     assert about["cjme"]["cite"] == ["cjme"] and about["cjme"]["formulas"] == "docs/methods.md#cjme"
-    assert "audioset-zsl: " in avgzsl("layouts")[1]
+    layouts = avgzsl("layouts")[1]
+    assert "audioset-zsl: " in layouts and "\nstore: store.json" in layouts
 
 
 def test_train_writes_a_run_and_its_evaluation(run):
@@ -211,6 +212,7 @@ def test_demo_prints_both_tables_and_names_its_files(tmp_path, monkeypatch):
     assert [line.split()[1] for line in printed.split("Try next:\n")[1].splitlines()] == ["search", "serve", "evaluate"]
     page = (tmp_path / "demo" / "report" / "report.html").read_text()
     assert page.count("data:image/png") == 2 and "unseen" in page
+    assert (tmp_path / "demo" / "index" / "run" / "results.json").is_file(), "the page of the model is empty"
     for line in printed.split("wrote:\n")[1].partition("\n\n")[0].splitlines():
         assert Path(line.strip()).exists()
 

@@ -17,7 +17,7 @@ from avgzsl.archive.writer import LOCK
 from avgzsl.data.reading.cache import cache_folder
 from avgzsl.errors import ConfigError, UnknownNameError
 from avgzsl.fetching.record import Record, waiting_folder, write_record
-from avgzsl.housekeeping import KINDS, cache, clear_cache, to_clear
+from avgzsl.housekeeping import KINDS, Cache, Kept, cache, clear_cache, to_clear
 from avgzsl.recognition.bank_cache import kept_rows
 from avgzsl.server import running
 from avgzsl.server.opening import index_place, indexes_folder
@@ -202,6 +202,15 @@ def test_mistakes_are_named(home):
         with pytest.raises(ConfigError, match="expected a number of days"):
             clear_cache("features", older_than=days)
     assert len(cache()) == len(KINDS)
+
+
+def test_of_many_things_the_command_lists_the_largest(home, monkeypatch):
+    things = [Kept("media", f"folder {n}", (home / str(n),), 1000 - n, 0.0) for n in range(50)]
+    monkeypatch.setattr("avgzsl.housekeeping.cache", lambda: Cache(tuple(reversed(things))))
+    said = CliRunner().invoke(cli.app, ["cache"]).output
+    assert [line.split("folder ")[1] for line in said.splitlines() if "folder " in line] == [str(n) for n in range(20)]
+    assert f"{sum(1000 - n for n in range(20, 50)):,} bytes  in 30 more" in said
+    assert len(json.loads(CliRunner().invoke(cli.app, ["cache", "--json"]).output)) == 50
 
 
 def test_the_command_tells_asks_and_clears(home):

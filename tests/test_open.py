@@ -75,7 +75,7 @@ def test_a_folder_is_open_and_a_second_call_joins(clips, choice, tmp_path):
     with started(command(clips, choice), **options) as first:
         url = address(first)
         assert url.startswith("http://127.0.0.1:") and found(url) == set(NAMES)
-        assert asked(url, "info")["name"] == "Our-holidays-1999"
+        assert asked(url, "info")["name"] == "Our holidays, 1999"
         with started(command(clips, choice), **options) as second:
             out, err = second.communicate(timeout=60)
             assert second.returncode == 0 and f"is open at {url}\n" in out and "is open already" in err

@@ -138,6 +138,15 @@ def test_steps_that_are_not_there_are_refused(change: dict[str, Tensor], words: 
         replace(Sequences.of(*ragged()), **change)
 
 
+@pytest.mark.parametrize(
+    ("widths", "times", "words"),
+    [((4, 4), 1, "1 lists of times for 2 clips"), ((4, 5), 2, "clip 1: steps of 5"), ((), 0, "of 1 or more")],
+)
+def test_clips_that_make_no_sequences_are_refused(widths: tuple[int, ...], times: int, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        Sequences.of([torch.zeros(3, width) for width in widths], [torch.zeros(3)] * times)
+
+
 def test_chunks_are_bounded_and_hold_every_row_once() -> None:
     generator = torch.Generator().manual_seed(3)
     for limit in (1, 7, 40, 10_000):

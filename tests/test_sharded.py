@@ -12,6 +12,7 @@ import torch
 
 from avgzsl.archive.changing import append, apply, purge, remove, writing
 from avgzsl.archive.engines import PLUGINS, open_engine
+from avgzsl.archive.engines._base import PartialAnswer
 from avgzsl.archive.hits import certainty
 from avgzsl.archive.nearest import nearest
 from avgzsl.archive.repair import rebuild_shard, verify
@@ -96,6 +97,33 @@ def test_a_shard_is_asked_again_where_its_last_answer_might_not_be_the_last_that
     assert found.tolist() == np.argsort(-(vectors @ query), kind="stable")[:500].tolist()
     assert set(found % 3) == {1}
     assert engine.query(query, 5, float(products[2]))[0].tolist() == found[:3].tolist()
+
+
+@pytest.mark.parametrize(("large", "lost"), [(1, 1), (2, 1), (1, 2)])
+def test_a_shard_that_is_lost_between_two_questions_takes_nothing_of_the_others_along(tmp_path, url, large, lost):
+    """What it gave first was near enough that the others had not to give all of theirs."""
+    engine = open_engine("sharded", tmp_path, "some", 3, url)
+    engine.create()
+    vectors = np.random.default_rng(0).standard_normal((3000, 3)).astype(np.float32)
+    vectors[lost::3] += 100
+    vectors[large::3] += 50
+    engine.upsert(np.arange(3000), vectors)
+    there, asked = engine.engines[lost].query, []
+
+    def query(*given):
+        asked.append(given)
+        if len(asked) > 1:
+            raise AvgzslError("nobody is there")
+        return there(*given)
+
+    engine.engines[lost].query = query
+    direction = np.array([1, 1, 1], np.float32)
+    with pytest.raises(PartialAnswer) as problem:
+        engine.query(direction, 1500)
+    assert len(asked) == 2
+    left = np.flatnonzero(np.arange(3000) % 3 != lost)
+    nearest_first = left[np.argsort(-(vectors[left] @ direction), kind="stable")]
+    assert problem.value.positions.tolist() == nearest_first[:1500].tolist()
 
 
 def test_what_is_removed_is_purged_from_every_shard(collection, tmp_path):

@@ -146,6 +146,16 @@ def test_differences_that_rounding_tells_apart_are_tied():
     assert float(stats.wilcoxon(difference.numpy()).pvalue) != pytest.approx(exact)
 
 
+def test_scores_that_rounding_tells_apart_are_tied_in_ranks_and_wins():
+    """As means of the same share of hits are, by the order of their sums."""
+    same = torch.tensor([[value, 50.0] for value in (49.99999999999999, 50.00000000000001) * 5], dtype=torch.float64)
+    scores = torch.cat([same, torch.tensor([[60.0, 50.0], [50.0, 60.0]], dtype=torch.float64)])
+    assert average_ranks(scores).tolist() == [1.5, 1.5]
+    found = compare_methods(scores, "ab")
+    assert found.pairs[0][1:4] == (1, 1, 10)
+    assert (found.chi2, found.p) == (0, 1)
+
+
 def test_each_method_is_paired_with_the_first():
     scores = case(5, 20, 4)
     found = compare_methods(scores, "abcd")

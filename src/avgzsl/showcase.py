@@ -100,6 +100,7 @@ def demo(out: str | Path = "demo", *, scale: float = 0.02, seed: int = 0, progre
     write_evaluation(evaluation, run.folder / "test-val")
     words = train(out / "store", FINDER, out=out / "words", seed=seed)
     take_lines_of_method(words)
+    save_results(words.folder, evaluate(words))  # the page of the index tells them
     index(words, out / "store", out / "index", engine="memory", name="rendered clips", progress=progress)
     searcher = open_searcher(out / "index")
     shown = {phrase: first_clips(searcher, phrase) for phrase in unseen_phrases(evaluation)[:SHOWN_PHRASES]}

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from avgzsl.housekeeping import Cache
 
 
+LISTED = 20  # things of a kind
+
+
 def cache(
     *,
     clear: Annotated[
@@ -46,7 +49,10 @@ def cache(
 
 
 def _tell(found: "Cache") -> None:
-    """A heading a kind, then a line a thing, the largest first: size, day of the last use, what it is."""
+    """A heading a kind, then a line a thing, the largest first: size, day of the last use, what it is.
+
+    Of many only the first are listed, and the others counted: `--json` has all.
+    """
     from avgzsl.cli.show import printable
     from avgzsl.housekeeping import KINDS
 
@@ -55,8 +61,12 @@ def _tell(found: "Cache") -> None:
         if things:
             print(f"{kind}: {about}")
             print(f"  in {printable(_short(things[0].paths[0].parent))}")
-        for one in sorted(things, key=lambda one: -one.size):
+        things.sort(key=lambda one: -one.size)
+        for one in things[:LISTED]:
             print(f"  {megabytes(one.size):>12}  {one.day}  {printable(one.what)}")
+        if others := things[LISTED:]:
+            size = megabytes(sum(one.size for one in others))
+            print(f"  {size:>12}  in {len(others)} more, which --json lists")
 
 
 def _size(found: "Cache") -> str:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,10 @@ from avgzsl.cli.options import Index, Json, MethodOfRun, Url, with_options
 from avgzsl.types import EncoderChoice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from avgzsl.archive.file_check import CheckedFiles
+    from avgzsl.archive.results import IndexInfo
 
 
 def index_remove(
@@ -63,19 +66,37 @@ def index_info(index: Index, url: Url = None, method: MethodOfRun = None, json: 
     if json:
         show.json(said)
         return
-    for name, value in said.json().items():
-        print("\n".join(wrapped(f"{name}: {show.printable(_worded(value))}", terminal_width(), "  ")))
+    for name, value in _told(said):
+        print("\n".join(wrapped(f"{name}: {show.printable(value)}", terminal_width(), "  ")))
 
 
-def _worded(value: Any) -> str:
-    """A value of a record as one reads it: what there is of a list or a table, each with its name."""
-    if isinstance(value, dict):
-        return "; ".join(f"{key} {_worded(one)}" for key, one in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+def _told(info: "IndexInfo") -> "Iterator[tuple[str, str]]":
+    """What one wants to know of an index, in words; `--json` has every field of its record."""
+    from avgzsl.cli.cache import megabytes
+
+    record = info.record
+    yield "name", info.name
+    both = f", {info.with_both} with both" if info.with_audio and info.with_video else ""
+    yield "clips", f"{info.clips} ({info.with_audio} with sound, {info.with_video} with picture{both})"
+    yield "labels", f"{info.labelled} clips of {info.labels} classes" if info.labels else "none"
+    yield "size", megabytes(info.bytes)
+    yield "searched by", ", ".join(info.modes)
+    yield "method", f"{record.method}, run {record.run[:12]}"
+    yield "numbers a clip", ", ".join(f"{part} {size}" for part, size in record.dimensions.items())
+    yield "engine", record.engine + ("" if record.url is None else f" at {record.url}")
+    if record.window is not None:
+        hop = "" if record.hop is None else f", one each {record.hop:g} s"
+        yield "long files", f"in pieces of {record.window:g} s{hop}"
+    if info.recall:
+        wanted = "" if record.wanted_recall is None else f" (wanted {record.wanted_recall:.1%})"
+        found = "; ".join(f"{mode} {share:.1%}" for mode, share in info.recall.items())
+        yield "finds of the ten nearest", f"{found}{wanted}"
+    if info.waiting_for_the_engine:
+        yield "not in the engine yet", f"{info.waiting_for_the_engine} clips, which are found without it"
+    if info.removed_but_not_purged:
+        yield "removed and not erased", f"{info.removed_but_not_purged} clips; `avgzsl index-remove INDEX --purge`"
+    if info.with_file < info.clips:
+        yield "without a file", f"{info.clips - info.with_file} clips, which cannot be played"
 
 
 def index_verify(

@@ -123,4 +123,5 @@ def engines() -> None:
 def _print(described: Mapping[str, str], indent: int = 0) -> None:
     """A name and what it is, each on lines of its own."""
     for name, about in described.items():
-        print("\n".join(_paragraph(about if about.startswith(name) else f"{name}: {about}", indent)))
+        named = about.startswith((f"{name} ", f"{name}:"))
+        print("\n".join(_paragraph(about if named else f"{name}: {about}", indent)))

@@ -58,8 +58,15 @@ class Sequences:
 
     @classmethod
     def of(cls, steps: Sequence[Float[Tensor, "_t d"]], times: Sequence[Float[Tensor, " _t"]]) -> "Sequences":
-        """Sequences from the steps and times of each clip, one or more. Raises DataError for counts that differ."""
+        """Sequences from the steps and times of each clip, one or more.
+
+        Raises DataError for no clip, for counts that differ, and for steps of different widths.
+        """
+        if not steps or len(steps) != len(times):
+            raise DataError(f"{len(times)} lists of times for {len(steps)} clips; expected one for each, of 1 or more")
         for clip, (rows, seconds) in enumerate(zip(steps, times, strict=True)):
+            if rows.shape[1] != steps[0].shape[1]:
+                raise DataError(f"clip {clip}: steps of {rows.shape[1]} numbers, the first clip's {steps[0].shape[1]}")
             if len(rows) != len(seconds):
                 raise DataError(f"clip {clip}: {len(seconds)} times for {len(rows)} steps; expected one a step")
         length = torch.tensor([len(rows) for rows in steps], dtype=torch.int64)

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from avgzsl.reports.plots import SMALL, WIDTH, finish
 from avgzsl.reports.retrieval_figure import RIGHT, WRONG
 
-ACROSS = 6  # clips in a row
+FEWEST = 4  # places in a row, also where there are fewer clips
 LETTERS = 18  # of a line under a clip
 
 
@@ -27,7 +27,7 @@ def clip_sheet(path: Path, queries: Sequence[tuple[str, Sequence[ShownClip]]], t
     """One row a query, best clip first. PNG, SVG or PDF by the ending; raises ConfigError for another."""
     from matplotlib.figure import Figure
 
-    columns = max([ACROSS, *(len(clips) for _, clips in queries)])
+    columns = max([FEWEST, *(len(clips) for _, clips in queries)])
     card = WIDTH / columns
     lines = max([1, *(_wrapped(shown.label).count("\n") + 1 for _, clips in queries for shown in clips)])
     figure = Figure(figsize=(WIDTH, (card + 0.25 + 0.12 * lines) * len(queries) + 0.7), layout="constrained")

@@ -18,7 +18,7 @@ from torch import Tensor
 from avgzsl.errors import ConfigError, DataError
 from avgzsl.scores.metrics import spread
 
-SAME = 12  # decimals: score differences that agree in so many differ by rounding, not by a clip
+SAME = 12  # decimals: scores, and differences, that agree in so many differ by rounding, not by a clip
 
 
 class Pair(NamedTuple):
@@ -192,7 +192,8 @@ def _ranks(scores: Float[Tensor, "n k"]) -> Float64[Tensor, "n k"]:
     broken = int((~scores.isfinite()).any(1).sum())
     if broken:
         raise DataError(f"{broken} of {len(scores)} classes have a score that is not finite; drop these classes first")
-    own, others = scores[:, :, None], scores[:, None, :]
+    rounded = scores.double().round(decimals=SAME)
+    own, others = rounded[:, :, None], rounded[:, None, :]
     return (others > own).sum(2).double() + (1 + (others == own).sum(2)).double() / 2
 
 
@@ -213,8 +214,8 @@ def _pair(name: str, first: Float[Tensor, " n"], second: Float[Tensor, " n"]) ->
     """Wins, losses, ties and the two-sided signed-rank test (Wilcoxon 1945), which leaves out ties."""
     from scipy import stats
 
-    wins, losses, ties = (int(x.sum()) for x in (first > second, first < second, first == second))
     difference = (first.double() - second.double()).round(decimals=SAME).numpy(force=True)
+    wins, losses, ties = (int(x.sum()) for x in (difference > 0, difference < 0, difference == 0))
     p = float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0
     return Pair(name, wins, losses, ties, p)
 

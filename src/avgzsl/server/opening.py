@@ -5,7 +5,7 @@ import os
 import re
 import webbrowser
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
@@ -15,6 +15,7 @@ from avgzsl.archive.collection import open_index
 from avgzsl.archive.creation import discard
 from avgzsl.archive.frozen_index import index_frozen
 from avgzsl.archive.index_record import RECORD
+from avgzsl.archive.naming import require_name
 from avgzsl.archive.results import Added, reasons
 from avgzsl.errors import ConfigError, DataError, WeightsError
 from avgzsl.recognition.encoders import clip_encoders
@@ -49,10 +50,10 @@ def open_folder(
 
     The index lies in the user's cache, under a hash of the folder's path, or at `out`, and never in the folder. The
     next time clips that are new are added, and those whose files are gone removed. With `watch` that is done while
-    the page is open, too. `name` is what the page calls it, kept in the index. Where a server of this index runs
-    already, the browser is opened on that. Only this machine can call the server; its `port` is a free one if not
-    given. `encoders` are those of `index_frozen`. `ready` is told the address, `note` what the reader should know.
-    There are more parameters than eight, few of which are ever given.
+    the page is open, too. `name` is what the page calls it, kept in the index, at first the folder's. Where a server of
+    this index runs already, the browser is opened on that. Only this machine can call the server; its `port` is a free
+    one if not given. `encoders` are those of `index_frozen`. `ready` is told the address, `note` what the reader should
+    know. There are more parameters than eight, few of which are ever given.
 
     Gives the signal that ended it, 0 where it joined. Raises ConfigError for a place inside the folder or without the
     extra `serve`, DataError for what is no folder or holds no clip, and what `index_frozen` and `serve` raise.
@@ -72,6 +73,8 @@ def open_folder(
 
     if out is None:
         _leave_to_better(index, encoders or EncoderChoice(), note)
+    if name is None and not (index / RECORD).exists():
+        name = _shown(clips.name)
     before = folder_state(clips)
     added = update(progress)
     for line in (said(added), *reasons(added)):
@@ -159,6 +162,14 @@ def _folder(given: Path) -> Path:
     if exists:
         raise DataError(f"{given}: is a file; give the folder that it lies in, {given.parent}")
     raise DataError(f"{given}: is not there; give the folder of the clips")
+
+
+def _shown(name: str) -> str | None:
+    """A folder's name as that of an archive; None where it cannot be shown."""
+    with suppress(ConfigError):
+        require_name(name)
+        return name
+    return None
 
 
 def _readable(name: str) -> str:

@@ -94,20 +94,17 @@ class Shards:
         k = len(self.engines)
         first = n // k + 4 * int((n / k) ** 0.5) + 8  # of n in no order a shard seldom has more
         asked = dict.fromkeys(range(k), (min(first, n), least))
+        known: dict[int, tuple[int, float]] = {}
         found: dict[int, Found] = {}
         absent: dict[int, str] = {}
         while asked:
             answered, silent = self._answers({i: _query(vector, *question) for i, question in asked.items()})
-            found, absent = found | answered, absent | silent
-            enough = _last(found, n)
-            # what a shard has left is no larger than the last that it gave
-            asked = {
-                i: (n, max(least, enough))
-                for i, (m, _) in asked.items()
-                if i in answered and m < n and len(found[i][0]) == m and found[i][1][-1] >= enough
-            }
-        for i in absent:
-            found.pop(i, None)
+            known |= asked
+            absent |= silent
+            found = {i: some for i, some in (found | answered).items() if i not in absent}
+            # without a shard that was lost meanwhile the others may have to give more
+            enough = max(least, _last(found, n))
+            asked = {i: (n, enough) for i, (_, some) in found.items() if _more(some, known[i], n, enough)}
         positions, products = _merged(found, k, n)
         if len(absent) == k:
             said = f"no shard answers: {'; '.join(absent.values())}"
@@ -260,6 +257,18 @@ def _tune(queries: Float32[np.ndarray, "q e"], recall: float) -> Callable[[Engin
         engine.tune(queries, recall)
 
     return tune
+
+
+def _more(products: Float32[np.ndarray, " m"], asked: tuple[int, float], n: int, enough: float) -> bool:
+    """Whether a shard may have more of the n largest of all, none of which is below `enough`.
+
+    What it left out is no larger than the last that it gave, where it gave as many as were asked for; else it is below
+    the least that was asked for.
+    """
+    many, least = asked
+    if len(products) == n:
+        return False
+    return bool(products[-1] >= enough) if len(products) == many else least > enough
 
 
 def _last(found: dict[int, Found], n: int) -> float:

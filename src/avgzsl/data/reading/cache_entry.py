@@ -126,7 +126,8 @@ def _some_sequences(name: str, part: ClassClips, steps: Mapping[Modality, object
 def write_manifest(folder: Path, source: Path, covers: Iterable[str], groups: dict[str, Any]) -> None:
     """Write the manifest, which makes the entry whole."""
     write_json(
-        folder / MANIFEST, {"version": VERSION, "source": str(source), "covers": sorted(covers), "groups": groups}
+        folder / MANIFEST,
+        {"version": VERSION, "source": str(source.resolve()), "covers": sorted(covers), "groups": groups},
     )
 
 
