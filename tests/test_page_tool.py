@@ -212,6 +212,66 @@ def test_the_archive_has_orders(page, url):
     assert ids(page) == [clip["id"] for clip in told] and asked(page, "sort") == "longest"
 
 
+def test_hits_have_orders_into_which_further_ones_are_merged(page, url):
+    few_at_once(page, "**/v1/search?**", 8, "k")
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    wait_for_hits(page)
+    expect(page.locator(".ordered")).to_have_count(0)
+    page.locator("#sort").click()
+    page.get_by_role("button", name="By label").click()
+    expect(page.locator("#sort")).to_have_text("By label")
+    expect(page.locator("#sort")).to_be_focused()
+    expect(page.locator(".ordered")).to_contain_text("the nearest clips, in the order “By label”; “Show more” puts")
+    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0], "group": "file"}).json()["hits"]
+    clips = [hit["clip"] for hit in told]
+    for many in (8, 16, 19):
+        expect(page.locator(".results .card:not(.skeleton)")).to_have_count(many)
+        nearest = sorted(clips[:many], key=lambda clip: (clip["label"] is None, clip["label"] or ""))
+        assert ids(page) == [clip["id"] for clip in nearest]  # of one label, the nearer one comes first
+        expect(card(page, many - 1)).to_have_attribute("aria-label", re.compile(rf"^{many}\. "))
+        if many < 19:
+            page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".card:focus")).to_have_count(1)
+    assert asked(page, "sort") == "label"
+
+
+ORDERS = {
+    "name": lambda clip: (clip["name"].lower(),),
+    "shortest": lambda clip: (clip["end"] is None, (clip["end"] or 0) - clip["start"]),
+    "longest": lambda clip: (clip["end"] is None, clip["start"] - (clip["end"] or 0)),
+    "folder": lambda clip: (clip["folder"],),
+    "time": lambda clip: (clip["start"],),
+    "newest": lambda clip: (),  # of the archive as it is: hits are nearest first
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_order_of_hits_stands_in_the_address(page, url, order):
+    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0], "group": "file"}).json()
+    for i, hit in enumerate(told["hits"]):
+        hit["clip"] |= {"start": 7.0 * i % 5, "end": None if i == 2 else 3.0 * i % 11 + 5}
+    page.route("**/v1/search?*", lambda route: route.fulfill(json=told | {"line": 3}))
+    page.goto(f"{url}?view=search&q={SEEN[0]}&sort={order}")
+    wait_for_hits(page)
+    assert ids(page) == [hit["clip"]["id"] for hit in sorted(told["hits"], key=lambda hit: ORDERS[order](hit["clip"]))]
+    nearest = order == "newest"
+    expect(page.locator(".below")).to_have_count(int(nearest))  # the line is one of nearness
+    expect(page.locator(".ordered")).to_have_count(int(not nearest))
+    page.get_by_role("radio", name="Sound").check(force=True)  # the same words in another way: the order stays
+    page.wait_for_url(re.compile("by=audio"))
+    assert asked(page, "sort") == order
+
+
+def test_what_is_found_for_the_first_time_stands_nearest_first(page, url):
+    page.goto(f"{url}?view=search&sort=label")
+    wait_for_hits(page)
+    page.get_by_role("combobox").fill(SEEN[0])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Nearest to “{SEEN[0]}”")).to_be_visible()
+    assert asked(page, "sort") is None
+    expect(page.locator("#sort")).to_have_text("Order")
+
+
 def test_clips_are_chosen_by_mouse_range_and_key_and_stay_chosen(page, url):
     page.goto(f"{url}?view=search&q={SEEN[0]}")
     wait_for_hits(page)
