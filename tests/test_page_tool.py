@@ -133,6 +133,42 @@ def test_filters_are_chips_that_the_address_holds_and_a_press_removes(page, url)
     assert asked(page, "where") is None and asked(page, "q") == SEEN[0]
 
 
+def test_on_a_phone_the_choices_stand_behind_a_button_that_counts_them(browser, url):
+    page = browser.new_page(viewport=NARROW)
+    page.goto(f"{url}?view=search&q={SEEN[0]}&not=drum&where=duration < 90 and has_audio = yes&sort=name&by=audio")
+    wait_for_hits(page)
+    button = page.get_by_role("button", name="Filters and order")
+    expect(button).to_have_accessible_name("Filters and order 5 active")
+    expect(button).to_have_attribute("aria-expanded", "false")
+    choices = [page.locator("#sort"), page.locator("#filter-label"), page.get_by_label("Away from")]
+    for one in choices:
+        expect(one).to_be_attached()
+        expect(one).to_be_hidden()
+    page.get_by_role("button", name="Remove: with sound").click()  # what is chosen stays in sight
+    expect(button).to_have_accessible_name("Filters and order 4 active")
+    page.get_by_role("button", name="Remove: below 90 s").click()
+    expect(button).to_have_accessible_name("Filters and order 3 active")
+    expect(page.locator("#filters")).to_be_focused()
+    wait_for_hits(page)
+    assert page.locator(".results").bounding_box()["y"] < 250
+    button.click()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    for one in choices:
+        expect(one).to_be_visible()
+    page.locator("#sort").click()
+    page.get_by_role("button", name="Nearest first").click()
+    expect(button).to_have_accessible_name("Filters and order 2 active")
+    expect(page.locator("#sort")).to_be_focused()  # it stays open while one chooses
+    page.get_by_role("combobox").fill(SEEN[1])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Nearest to “{SEEN[1]}”")).to_be_visible()
+    expect(page.locator("#sort")).to_be_hidden()
+    page.set_viewport_size({"width": 768, "height": 740})
+    expect(button).to_be_hidden()
+    expect(page.locator("#sort")).to_be_visible()
+    page.close()
+
+
 def test_a_menu_is_closed_by_escape_and_by_a_press_elsewhere(page, url):
     page.goto(url)
     wait_for_hits(page)

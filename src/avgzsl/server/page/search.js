@@ -2,9 +2,10 @@
 
 import { like } from "./address.js";
 import { call } from "./api.js";
-import { inWords } from "./conditions.js";
+import { inWords, read } from "./conditions.js";
 import { count, h, s, tell } from "./dom.js";
 import { filters } from "./filters.js";
+import { fold, folding } from "./folding.js";
 import { add, grid, legend } from "./hits.js";
 import { help } from "./keys.js";
 import { pager } from "./more.js";
@@ -28,18 +29,23 @@ export function search(info, query, go) {
   const to = (changes) => go({ ...Object.fromEntries(query), ...changes });
   const chosen = filters(asked, to);
   const finds = Boolean(asked.q || asked.like);
+  const orders = finds ? HIT_ORDERS : ORDERS;
+  const made = [asked.not, asked.likely, by !== there.at(-1), orderOf(orders, asked.sort) !== orders[""]].filter(Boolean).length;
+  const choices = folding(made + (read(asked.where)?.length ?? 1), () => asking);
   const tools = h(
     "div",
     { class: "tools" },
     chosen.place,
-    sorting(finds ? HIT_ORDERS : ORDERS, asked.sort, to),
+    sorting(orders, asked.sort, to),
     h("button", { class: "plain keys-button", onclick: help }, "Keys"),
   );
 
   async function load() {
     await (finds ? find() : browse(place, info, asked, link));
     const refused = place.querySelector(".failed:not(:has(button))"); // to try it again would not help
-    if (asked.where && refused) document.getElementById("advanced").open = true; // where the condition is mended
+    if (!asked.where || !refused) return;
+    choices.unfold();
+    document.getElementById("advanced").open = true; // where the condition is mended
   }
 
   function find() {
@@ -51,11 +57,12 @@ export function search(info, query, go) {
     });
   }
 
+  const asking = h("div", { class: `asking ${choices.folded ? "folded" : ""}` }, form(info, asked, by, there, go, choices.button), tools);
   load();
-  return [h("h1", { class: "unseen-text" }, "Search"), form(info, asked, by, there, go), tools, place];
+  return [h("h1", { class: "unseen-text" }, "Search"), asking, place];
 }
 
-function form(info, asked, by, there, go) {
+function form(info, asked, by, there, go, unfold) {
   const words = h("input", {
     id: "q",
     type: "search",
@@ -77,9 +84,10 @@ function form(info, asked, by, there, go) {
   };
   return h(
     "form",
-    { role: "search", class: "search", onsubmit: (event) => (event.preventDefault(), submit()) },
+    { role: "search", class: "search", onsubmit: (event) => (event.preventDefault(), fold(), submit()) },
     h("label", { for: "q", class: "unseen-text" }, "Search the archive by words"),
     h("div", { class: "box" }, suggest(words, info.classes, submit), h("button", { class: "primary" }, glass(), h("span", {}, "Search"))),
+    unfold,
     h(
       "div",
       { class: "row" },
