@@ -133,6 +133,22 @@ def test_filters_are_chips_that_the_address_holds_and_a_press_removes(page, url)
     assert asked(page, "where") is None and asked(page, "q") == SEEN[0]
 
 
+def test_several_labels_at_once_are_any_of_them(page, url):
+    page.goto(url)
+    wait_for_hits(page)
+    for label in (SEEN[1], SEEN[0]):
+        page.locator("#filter-label").click()
+        page.get_by_role("button", name=re.compile(f"^{label}")).click()
+        expect(page.get_by_role("button", name=re.compile(f"^Remove: label: .*{label}$"))).to_be_visible()
+    expect(page.get_by_role("heading", name=f"6 clips: label: {SEEN[1]} or {SEEN[0]}")).to_be_visible()
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(6)
+    assert asked(page, "where") == f'label = "{SEEN[1]}" or "{SEEN[0]}"'
+    page.locator("#filter-label").click()
+    page.get_by_role("button", name=re.compile(f"^{SEEN[1]}"), pressed=True).click()
+    expect(page.get_by_role("button", name=f"Remove: label: {SEEN[0]}")).to_be_visible()
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(3)
+
+
 def test_on_a_phone_the_choices_stand_behind_a_button_that_counts_them(browser, url):
     page = browser.new_page(viewport=NARROW)
     page.goto(f"{url}?view=search&q={SEEN[0]}&not=drum&where=duration < 90 and has_audio = yes&sort=name&by=audio")
@@ -208,6 +224,10 @@ CONDITIONS = (
     '''label = "it's"''',
     "label = and and split = test",
     "label",
+    "label = a or 'b or c' OR or and split = test",
+    'label contains é or "it\'s"',
+    "label != a or b",
+    "label = a or",
     "label = a or label = b",
     "label ~ a",
 )

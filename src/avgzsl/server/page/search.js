@@ -14,7 +14,7 @@ import { empty, show, skeletons } from "./states.js";
 import { suggest } from "./suggestions.js";
 import { modalities, pick } from "./switch.js";
 
-const COLUMNS = "Conditions are joined by and; the columns are id, label, folder, split, start, end, duration, licence, source, has_audio and has_video.";
+const COLUMNS = "Conditions are joined by and, values by or, as in label = dog or cat; the columns are id, label, folder, split, start, end, duration, licence, source, has_audio and has_video.";
 const CORRECTED = "In the order “Nearest first”, the bias to classes seen in training is taken off; distances are shown without that.";
 const BEGIN = 10; // suggestions
 const PAGE = 24;
