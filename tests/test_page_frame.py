@@ -337,7 +337,7 @@ def test_the_drawing_of_a_piece_leads_through_the_piece(browser, url, whole):  #
     """Of a file that the browser plays, and of a preview, which begins where the piece does."""
     context = browser.new_context()
     page = context.new_page()
-    rows = httpx.get(f"{url}v1/clips", timeout=60).json()
+    rows = httpx.get(f"{url}v1/clips", params={"group": "file"}, timeout=60).json()
     for row in rows["clips"]:
         row |= {"start": 1.0, "end": 3.0}
     page.route("**/v1/clips?*", lambda route: route.fulfill(json=rows))
