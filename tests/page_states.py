@@ -25,6 +25,12 @@ def _failing(page, path, status, detail):
     page.route(path, lambda route: route.fulfill(status=status, json=problem))
 
 
+def unfold(page):
+    """On a narrow screen the choices stand behind one button."""
+    if page.viewport_size["width"] <= 700:
+        page.get_by_role("button", name="Filters and order").click()
+
+
 def empty(page, url):
     page.goto(f"{url}?view=search")
     page.wait_for_selector(CARD)
@@ -39,7 +45,7 @@ def found(page, url):
 def filtered(page, url):
     page.goto(url + FILTERED)
     page.wait_for_selector(CARD)
-    page.locator("#filter-label").wait_for()
+    page.locator("#filter-label").wait_for(state="attached")
 
 
 def no_hit(page, url):
@@ -62,13 +68,21 @@ def partial(page, url):
 
 def menu(page, url):
     filtered(page, url)
+    unfold(page)
     page.locator("#filter-label").click()
     page.locator(".choice").first.wait_for()
 
 
 def advanced(page, url):
     filtered(page, url)
+    unfold(page)
     page.locator("details.more summary").first.click()
+
+
+def unfolded(page, url):
+    filtered(page, url)
+    unfold(page)
+    page.locator("#filter-label").wait_for()
 
 
 def refused(page, url):
@@ -276,9 +290,9 @@ def lost(page, url):
 STATES = {
     make.__name__: make
     for make in (
-        empty, found, filtered, no_hit, nothing_fits, partial, menu, advanced, refused, selected, opened, listened,
-        unknown, keys, playing, map_drawn, map_played, map_clusters, recognise, recognised, none_of_these, unreadable,
-        no_uploads, model, not_evaluated, untrained, guessed, login, private, broken, unreachable, loading,
-        without_labels, grouped, lost,
+        empty, found, filtered, no_hit, nothing_fits, partial, menu, advanced, unfolded, refused, selected, opened,
+        listened, unknown, keys, playing, map_drawn, map_played, map_clusters, recognise, recognised, none_of_these,
+        unreadable, no_uploads, model, not_evaluated, untrained, guessed, login, private, broken, unreachable,
+        loading, without_labels, grouped, lost,
     )
 }  # fmt: skip

@@ -158,6 +158,10 @@ def test_conditions_choose_clips(clips, tmp_path):
     assert chosen("label = 'a b' and duration >= 3") == {n for n, c in every.items() if c.label == "a b" and c.end >= 3}
     assert chosen("label = 'church \"bell\"'") == {n for n, c in every.items() if c.label == 'church "bell"'}
     assert chosen("label != dog") == {n for n, c in every.items() if c.label not in (None, "dog")}
+    assert chosen("label = dog or 'a b'") == {n for n, c in every.items() if c.label in ("dog", "a b")}
+    longest = {n for n, c in every.items() if c.end is not None and c.end >= 3}
+    assert chosen("label = dog or x and duration >= 3") == {n for n in longest if every[n].label == "dog"}
+    assert chosen("duration >= 3 and label contains BELL or A") == {n for n in longest if every[n].label != "dog"}
     assert chosen("has_audio=no") == {n for n, c in every.items() if not c.has_audio}
     assert chosen("path contains /X/1") == {n for n, c in every.items() if c.path and "/x/1" in c.path}
     short = chosen("duration < 10")
@@ -214,6 +218,14 @@ def test_a_condition_on_many_clips_is_met_through_the_engine(clips, tmp_path, mo
     assert found_ids(collection, 20, where="has_audio = yes") == wanted[:20]
 
 
+def test_a_value_may_be_one_of_several():
+    assert parse("label = dog OR 'a or b' or or and folder = x or y/") == (
+        ColumnComparison("label", "=", "dog", ("a or b", "or")),
+        ColumnComparison("folder", "=", "x/", ("y/",)),
+    )
+    assert parse("label contains A or É")[0].values == ("a", "é")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -222,7 +234,10 @@ def test_a_condition_on_many_clips_is_met_through_the_engine(clips, tmp_path, mo
         ("duration < ten", "number of seconds"),
         ("dura < 10", "did you mean duration"),
         ("duration ~ 10", "unknown operator"),
-        ("label = dog or label = cat", "joined by `and`"),
+        ("label = dog or label = cat", "joined by `and`, values by `or`"),
+        ("label = dog or", "joined by `and`, values by `or`"),
+        ("label != dog or cat", "several values go with = and contains alone"),
+        ("duration = 1 or two", "duration = two: duration is a number of seconds"),
         ("label = dog; drop table clips", "joined by `and`"),
         ("label = 'dog", "cannot be read"),
         ("1=1 and position > 0", "unknown column '1'"),

@@ -133,6 +133,58 @@ def test_filters_are_chips_that_the_address_holds_and_a_press_removes(page, url)
     assert asked(page, "where") is None and asked(page, "q") == SEEN[0]
 
 
+def test_several_labels_at_once_are_any_of_them(page, url):
+    page.goto(url)
+    wait_for_hits(page)
+    for label in (SEEN[1], SEEN[0]):
+        page.locator("#filter-label").click()
+        page.get_by_role("button", name=re.compile(f"^{label}")).click()
+        expect(page.get_by_role("button", name=re.compile(f"^Remove: label: .*{label}$"))).to_be_visible()
+    expect(page.get_by_role("heading", name=f"6 clips: label: {SEEN[1]} or {SEEN[0]}")).to_be_visible()
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(6)
+    assert asked(page, "where") == f'label = "{SEEN[1]}" or "{SEEN[0]}"'
+    page.locator("#filter-label").click()
+    page.get_by_role("button", name=re.compile(f"^{SEEN[1]}"), pressed=True).click()
+    expect(page.get_by_role("button", name=f"Remove: label: {SEEN[0]}")).to_be_visible()
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(3)
+
+
+def test_on_a_phone_the_choices_stand_behind_a_button_that_counts_them(browser, url):
+    page = browser.new_page(viewport=NARROW)
+    page.goto(f"{url}?view=search&q={SEEN[0]}&not=drum&where=duration < 90 and has_audio = yes&sort=name&by=audio")
+    wait_for_hits(page)
+    button = page.get_by_role("button", name="Filters and order")
+    expect(button).to_have_accessible_name("Filters and order 5 active")
+    expect(button).to_have_attribute("aria-expanded", "false")
+    choices = [page.locator("#sort"), page.locator("#filter-label"), page.get_by_label("Away from")]
+    for one in choices:
+        expect(one).to_be_attached()
+        expect(one).to_be_hidden()
+    page.get_by_role("button", name="Remove: with sound").click()  # what is chosen stays in sight
+    expect(button).to_have_accessible_name("Filters and order 4 active")
+    page.get_by_role("button", name="Remove: below 90 s").click()
+    expect(button).to_have_accessible_name("Filters and order 3 active")
+    expect(page.locator("#filters")).to_be_focused()
+    wait_for_hits(page)
+    assert page.locator(".results").bounding_box()["y"] < 250
+    button.click()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    for one in choices:
+        expect(one).to_be_visible()
+    page.locator("#sort").click()
+    page.get_by_role("button", name="Nearest first").click()
+    expect(button).to_have_accessible_name("Filters and order 2 active")
+    expect(page.locator("#sort")).to_be_focused()  # it stays open while one chooses
+    page.get_by_role("combobox").fill(SEEN[1])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Nearest to “{SEEN[1]}”")).to_be_visible()
+    expect(page.locator("#sort")).to_be_hidden()
+    page.set_viewport_size({"width": 768, "height": 740})
+    expect(button).to_be_hidden()
+    expect(page.locator("#sort")).to_be_visible()
+    page.close()
+
+
 def test_a_menu_is_closed_by_escape_and_by_a_press_elsewhere(page, url):
     page.goto(url)
     wait_for_hits(page)
@@ -172,6 +224,10 @@ CONDITIONS = (
     '''label = "it's"''',
     "label = and and split = test",
     "label",
+    "label = a or 'b or c' OR or and split = test",
+    'label contains é or "it\'s"',
+    "label != a or b",
+    "label = a or",
     "label = a or label = b",
     "label ~ a",
 )
@@ -210,6 +266,66 @@ def test_the_archive_has_orders(page, url):
         expect(page.locator(".results .card")).to_have_count(many)
     told = httpx.get(f"{url}v1/clips", params={"sort": "duration", "descending": True, "limit": 200}).json()["clips"]
     assert ids(page) == [clip["id"] for clip in told] and asked(page, "sort") == "longest"
+
+
+def test_hits_have_orders_into_which_further_ones_are_merged(page, url):
+    few_at_once(page, "**/v1/search?**", 8, "k")
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    wait_for_hits(page)
+    expect(page.locator(".ordered")).to_have_count(0)
+    page.locator("#sort").click()
+    page.get_by_role("button", name="By label").click()
+    expect(page.locator("#sort")).to_have_text("By label")
+    expect(page.locator("#sort")).to_be_focused()
+    expect(page.locator(".ordered")).to_contain_text("the nearest clips, in the order “By label”; “Show more” puts")
+    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0], "group": "file"}).json()["hits"]
+    clips = [hit["clip"] for hit in told]
+    for many in (8, 16, 19):
+        expect(page.locator(".results .card:not(.skeleton)")).to_have_count(many)
+        nearest = sorted(clips[:many], key=lambda clip: (clip["label"] is None, clip["label"] or ""))
+        assert ids(page) == [clip["id"] for clip in nearest]  # of one label, the nearer one comes first
+        expect(card(page, many - 1)).to_have_attribute("aria-label", re.compile(rf"^{many}\. "))
+        if many < 19:
+            page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".card:focus")).to_have_count(1)
+    assert asked(page, "sort") == "label"
+
+
+ORDERS = {
+    "name": lambda clip: (clip["name"].lower(),),
+    "shortest": lambda clip: (clip["end"] is None, (clip["end"] or 0) - clip["start"]),
+    "longest": lambda clip: (clip["end"] is None, clip["start"] - (clip["end"] or 0)),
+    "folder": lambda clip: (clip["folder"],),
+    "time": lambda clip: (clip["start"],),
+    "newest": lambda clip: (),  # of the archive as it is: hits are nearest first
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_order_of_hits_stands_in_the_address(page, url, order):
+    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0], "group": "file"}).json()
+    for i, hit in enumerate(told["hits"]):
+        hit["clip"] |= {"start": 7.0 * i % 5, "end": None if i == 2 else 3.0 * i % 11 + 5}
+    page.route("**/v1/search?*", lambda route: route.fulfill(json=told | {"line": 3}))
+    page.goto(f"{url}?view=search&q={SEEN[0]}&sort={order}")
+    wait_for_hits(page)
+    assert ids(page) == [hit["clip"]["id"] for hit in sorted(told["hits"], key=lambda hit: ORDERS[order](hit["clip"]))]
+    nearest = order == "newest"
+    expect(page.locator(".below")).to_have_count(int(nearest))  # the line is one of nearness
+    expect(page.locator(".ordered")).to_have_count(int(not nearest))
+    page.get_by_role("radio", name="Sound").check(force=True)  # the same words in another way: the order stays
+    page.wait_for_url(re.compile("by=audio"))
+    assert asked(page, "sort") == order
+
+
+def test_what_is_found_for_the_first_time_stands_nearest_first(page, url):
+    page.goto(f"{url}?view=search&sort=label")
+    wait_for_hits(page)
+    page.get_by_role("combobox").fill(SEEN[0])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Nearest to “{SEEN[0]}”")).to_be_visible()
+    assert asked(page, "sort") is None
+    expect(page.locator("#sort")).to_have_text("Order")
 
 
 def test_clips_are_chosen_by_mouse_range_and_key_and_stay_chosen(page, url):
@@ -285,6 +401,13 @@ def test_a_long_file_is_one_card_whose_windows_play_from_their_second(browser, t
         line = long.locator(".timeline").bounding_box()
         page.mouse.click(line["x"] + line["width"] * 2.5 / 8, line["y"] + 6)
         assert long.locator("source").first.get_attribute("src").endswith("#t=2,3")
+        page.goto(here)  # and so it is without words
+        cards = wait_for_hits(page)
+        expect(cards).to_have_count(2)
+        expect(page.locator(".moment")).to_have_count(8)
+        expect(page.locator(".pager")).to_contain_text("9 of 9 clips")
+        page.get_by_role("button", name="Play from 0:02").click()
+        expect(page.locator(".results [aria-current=true]")).to_have_text("0:02")
         page.close()
 
 
@@ -410,7 +533,8 @@ FEW_LAID_OUT = f"""(() => {{
 def test_thousands_of_cards_have_frames_only_near_the_view(page, url):
     clip = httpx.get(f"{url}v1/clips?limit=1").json()["clips"][0]
     many = [clip | {"id": f"{i:04}.mp4", "name": f"{i:04}.mp4", "label": None} for i in range(5000)]
-    answer = {"total": 5000, "offset": 0, "next": None, "clips": many}
+    files = [{"clips": 1, "windows": []}] * len(many)
+    answer = {"total": 5000, "offset": 0, "next": None, "clips": many, "files": files}
     page.route("**/v1/clips?**", lambda route: route.fulfill(json=answer))
     page.route("**/v1/clips/thumbnail?**", lambda route: route.fulfill(status=404, json={"detail": "none"}))
     page.goto(url)

@@ -9,7 +9,7 @@ import pytest
 from avgzsl.archive import clip_database, clip_selection, clip_table
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.engines import open_engine
-from avgzsl.archive.where import COLUMNS, FLAGS, NUMBERS, Condition, parse
+from avgzsl.archive.where import COLUMNS, FLAGS, NUMBERS, TEXTS, Condition, parse
 
 D = 5
 SOME = np.random.default_rng(0).standard_normal((40, D)).astype(np.float32)
@@ -31,11 +31,16 @@ def some_clip(g: random.Random, number: int) -> IndexedClip:
 def some_condition(g: random.Random) -> Condition:
     column = g.choice([name for name in COLUMNS if name not in ("path", "folder")])
     order = g.choice(["=", "!="] if column in FLAGS else ["=", "!=", "<", "<=", ">", ">="])
-    if column in FLAGS:
-        return parse(f"{column} {order} {g.choice(['yes', 'no'])}")
-    if column in NUMBERS:
-        return parse(f"{column} {order} {g.choice([*TIMES, float('nan')])}")
-    return parse(f"{column} {g.choice([order, 'contains'])} '{some_text(g)}'")
+    if column in TEXTS:
+        order = g.choice([order, "contains"])
+
+    def value() -> str:
+        if column in FLAGS:
+            return g.choice(["yes", "no"])
+        return str(g.choice([*TIMES, float("nan")])) if column in NUMBERS else f"'{some_text(g)}'"
+
+    several = g.choice([1, 1, 2, 3]) if order in ("=", "contains") else 1
+    return parse(f"{column} {order} {' or '.join(value() for _ in range(several))}")
 
 
 @pytest.fixture

@@ -132,11 +132,16 @@ def _number(db: sqlite3.Connection, statement: str, values: tuple[object, ...]) 
 def sql_of(condition: Condition) -> tuple[str, tuple[object, ...]]:
     """What stands after `where`, and its values. No text of a condition comes into the statement itself."""
     statement = " and ".join(_sql_of_comparison(comparison) for comparison in condition)
-    return statement or "true", tuple(comparison.value for comparison in condition)
+    return statement or "true", tuple(value for comparison in condition for value in comparison.values)
 
 
 def _sql_of_comparison(comparison: ColumnComparison) -> str:
-    column, operator, value = _COLUMNS[comparison.column], comparison.operator, comparison.value
+    alternatives = [_sql_of_value(comparison, value) for value in comparison.values]
+    return alternatives[0] if len(alternatives) == 1 else f"({' or '.join(alternatives)})"
+
+
+def _sql_of_value(comparison: ColumnComparison, value: int | float | str) -> str:
+    column, operator = _COLUMNS[comparison.column], comparison.operator
     if operator == "contains":
         return f"instr(folded({column}), ?) > 0"
     if comparison.column == FOLDER:

@@ -1,10 +1,11 @@
 """Conditions on what is known of clips: `duration < 10 and label = "church bell"`.
 
     condition  = comparison { "and" comparison }
-    comparison = column operator value
+    comparison = column operator value { "or" value }
     operator   = "=" | "!=" | "<" | "<=" | ">" | ">=" | "contains"
 
-A value is a number, a word, or anything between quotes. A clip of which a column is not known meets no comparison.
+A value is a number, a word, or anything between quotes. `label = dog or cat` is met by clips of either label; several
+values go with `=` and `contains` alone. A clip of which a column is not known meets no comparison.
 `folder` is what stands in the id before its last `/`: `folder = music` are the clips in that folder and under it.
 An accented letter is one, however it was written (as one character, or as a letter and its accent). `contains` takes
 large and small letters for the same, in any script; the other operators do not.
@@ -27,6 +28,7 @@ FOLDER = "folder"
 COLUMNS = (*NUMBERS, *TEXTS, *FLAGS, FOLDER)
 _TOKEN = re.compile(r"""\s*(?:("[^"]*"|'[^']*')|(<=|>=|!=|=|<|>)|([^\s<>=!"']+))""")
 _YES = {"yes": 1, "true": 1, "1": 1, "no": 0, "false": 0, "0": 0}
+_ALTERNATIVES = ("=", "contains")  # operators that take several values
 _ORDERED = ("=", "!=", "<", "<=", ">", ">=")
 _OPERATORS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(NUMBERS, _ORDERED),
@@ -42,12 +44,19 @@ Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 class ColumnComparison(NamedTuple):
     """A column of what is known of clips, and the value that it is compared with: seconds, text, or 1 for yes.
 
-    The value of a folder that is to be the same ends in `/`: ids of clips in it, and under it, begin so.
+    The value of a folder that is to be the same ends in `/`: ids of clips in it, and under it, begin so. `others` are
+    values of which one is as good.
     """
 
     column: str
     operator: Operator
     value: int | float | str
+    others: tuple[int | float | str, ...] = ()
+
+    @property
+    def values(self) -> tuple[int | float | str, ...]:
+        """All values, of which one is enough."""
+        return (self.value, *self.others)
 
 
 Condition = tuple[ColumnComparison, ...]
@@ -69,11 +78,18 @@ def parse(text: str, hidden: Container[str] = ()) -> Condition:
         column, operator, value, *words = words
         if column not in COLUMNS or column in hidden:
             raise ConfigError(unknown("column", column, [name for name in COLUMNS if name not in hidden]))
-        comparisons.append(_comparison(column, operator, value))
+        values = [value]
+        while len(words) > 1 and words[0].lower() == "or":
+            _, value, *words = words
+            values.append(value)
+        comparisons.append(_comparison(column, operator, values))
         if not words:
             return tuple(comparisons)
         if words.pop(0).lower() != "and":
-            raise ConfigError(f"{text!r}: comparisons are joined by `and`; put a value of several words in quotes")
+            raise ConfigError(
+                f"{text!r}: comparisons are joined by `and`, values by `or` (label = dog or cat); put a value of "
+                "several words in quotes"
+            )
 
 
 def composed(text: object) -> str | None:
@@ -100,13 +116,19 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _comparison(column: str, operator: str, written: str) -> ColumnComparison:
+def _comparison(column: str, operator: str, written: list[str]) -> ColumnComparison:
     """Raises ConfigError for an operator that the column does not take, or a value that is none of it."""
-    value = written[1:-1] if written[:1] in "\"'" else written
+    values = [value[1:-1] if value[:1] in "\"'" else value for value in written]
     chosen, known = operator.lower(), _OPERATORS[column]
+    said = f"{column} {operator} {' or '.join(values)}"
     if chosen not in known:
-        raise ConfigError(f"{column} {operator} {value}: unknown operator {operator!r}; there are: {', '.join(known)}")
-    return ColumnComparison(column, cast(Operator, chosen), _value(column, chosen, value))
+        raise ConfigError(f"{said}: unknown operator {operator!r}; there are: {', '.join(known)}")
+    if len(values) > 1 and chosen not in _ALTERNATIVES:
+        raise ConfigError(
+            f"{said}: several values go with {' and '.join(_ALTERNATIVES)} alone; join comparisons by `and`"
+        )
+    first, *others = (_value(column, chosen, value) for value in values)
+    return ColumnComparison(column, cast(Operator, chosen), first, tuple(others))
 
 
 def _value(column: str, operator: str, text: str) -> int | float | str:

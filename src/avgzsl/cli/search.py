@@ -35,8 +35,8 @@ def search(
     where: Annotated[
         str | None,
         typer.Option(
-            help='A condition, as "duration < 10 and label contains école". `contains` takes É and é for the same, the '
-            "other operators do not; none minds how an accent is written."
+            help='A condition, as "duration < 10 and label contains école" or "label = dog or cat" (either). '
+            "`contains` takes É and é for the same, the other operators do not; none minds how an accent is written."
         ),
     ] = None,
     retrieval: Retrievals = None,

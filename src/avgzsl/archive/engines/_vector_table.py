@@ -41,17 +41,24 @@ def sql_of(condition: Condition) -> tuple[str, list[object]]:
     """What stands after `where`, and its values. No text of a condition comes into the statement itself."""
     parts = ["true"]
     values: list[object] = []
-    for column, operator, value in condition:
-        if column in TEXTS:
-            values.append(str(value).encode())
-        elif column in FLAGS:
-            values.append(bool(value))
-        else:  # no number is less, equal or more than one that is none: in PostgreSQL such a one is the largest
-            values.append(None if math.isnan(float(value)) else float(value))
+    for comparison in condition:
+        column, operator = comparison.column, comparison.operator
+        values += [_sql_value(column, value) for value in comparison.values]
         cast = _TYPES.get(column, "bytea")
         contains = f'position(%s::bytea in "{column}_folded") > 0'
-        parts.append(contains if operator == "contains" else f'"{column}" {_OPERATORS[operator]} %s::{cast}')
+        one = contains if operator == "contains" else f'"{column}" {_OPERATORS[operator]} %s::{cast}'
+        parts.append(f"({' or '.join([one] * len(comparison.values))})")
     return " and ".join(parts), values
+
+
+def _sql_value(column: str, value: int | float | str) -> object:
+    """What a column is compared with, as the server takes it."""
+    if column in TEXTS:
+        return str(value).encode()
+    if column in FLAGS:
+        return bool(value)
+    # no number is less, equal or more than one that is none: in PostgreSQL such a one is the largest
+    return None if math.isnan(float(value)) else float(value)
 
 
 _OPERATORS = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}

@@ -55,18 +55,20 @@ function built(all, conditions, put) {
 }
 
 function list(rows, column, conditions, put) {
-  const there = conditions.find((one) => one.column === column && one.operator === "=")?.value;
+  const there = conditions.find((one) => one.column === column && one.operator === "=")?.values ?? [];
   return choices(
     rows.filter(({ value }) => value && canBeWritten(value)).map(({ value, clips }) => {
-      const on = value === there;
-      return { word: value, more: clips.toLocaleString("en"), on, press: () => put([column], on ? [] : [{ column, operator: "=", value }]) };
+      const on = there.includes(value);
+      const values = on ? there.filter((one) => one !== value) : [...there, value]; // any of them
+      const press = () => put([column], values.length ? [{ column, operator: "=", values }] : []);
+      return { word: value, more: clips.toLocaleString("en"), on, press };
     }),
     "filters",
   );
 }
 
 function duration(seconds, conditions, put) {
-  const now = (operator) => conditions.find((one) => one.column === "duration" && one.operator === operator)?.value ?? "";
+  const now = (operator) => conditions.find((one) => one.column === "duration" && one.operator === operator)?.values[0] ?? "";
   const field = (id, operator, word, example) => [
     h("label", { for: id }, word),
     h("input", { id, type: "number", min: 0, step: "any", inputmode: "decimal", value: now(operator), placeholder: example === null ? null : number(example), data: { operator } }),
@@ -82,7 +84,7 @@ function duration(seconds, conditions, put) {
     event.preventDefault();
     const fields = [...form.querySelectorAll("input")].filter((one) => one.value !== "");
     form.querySelector("button").focus(); // from where the focus goes back
-    put(["duration"], fields.map((one) => ({ column: "duration", operator: one.dataset.operator, value: one.value })));
+    put(["duration"], fields.map((one) => ({ column: "duration", operator: one.dataset.operator, values: [one.value] })));
   }
   return form;
 }
@@ -99,7 +101,7 @@ function parts(conditions, put) {
   const columns = ["has_audio", "has_video"];
   const now = written(columns.flatMap((column) => conditions.filter((one) => one.column === column)));
   const choice = ([word, wanted]) => {
-    const comparisons = Object.entries(wanted).map(([column, value]) => ({ column, operator: "=", value }));
+    const comparisons = Object.entries(wanted).map(([column, value]) => ({ column, operator: "=", values: [value] }));
     const on = written(comparisons) === now;
     return { word, on, press: () => put(columns, on ? [] : comparisons) };
   };

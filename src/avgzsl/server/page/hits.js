@@ -14,26 +14,38 @@ const PARTS = [
 
 const UNLIKELY = "From here on clips are only the next nearest: the words fit them too little to be likely.";
 
-// `line` hits are likely to be what was asked for; those behind them stand below a line. Without one, or with 0, there is none.
-export function grid(hits, actions, line = null) {
+// `line` hits are likely to be what was asked for; those behind them stand below a line. Without one, or with 0, there is
+// none. `order` compares two hits; without one they stand as they come, and else in this order, without a line.
+export function grid(hits, actions, line = null, order = null) {
   const list = h("div", { class: "list" });
   showSelection(list);
-  add(list, hits, actions, line);
+  add(list, hits, actions, line, order);
   return list;
 }
 
 // Further hits in the same list; gives their cards.
-export function add(list, hits, actions, line = null) {
-  const before = list.querySelectorAll(".card").length;
+export function add(list, hits, actions, line = null, order = null) {
   const furthest = Math.max(...hits.map((hit) => hit.distance ?? 0), Number(list.style.getPropertyValue("--furthest")), 1e-9);
   list.style.setProperty("--furthest", furthest);
-  const cards = hits.map((hit, i) => card(hit, before + i, actions));
-  append(list, cards);
+  const before = [...list.querySelectorAll(".card")];
+  const further = hits.map((hit) => card(hit, actions));
+  const all = [...before, ...further];
+  if (order) {
+    const compare = (one, other) => order(hitOf(one), hitOf(other));
+    list.replaceChildren();
+    append(list, all.sort(compare));
+    further.sort(compare);
+  } else {
+    append(list, further);
+  }
+  all.forEach((one, place) => one.setAttribute("aria-label", `${place + 1}. ${nameOf(hitOf(one).clip)}`));
   list.querySelector(".below")?.remove();
-  const below = line ? list.querySelectorAll(".card")[line] : null;
+  const below = line && !order ? all[line] : null;
   below?.parentElement.before(h("li", { class: "below" }, h("strong", {}, "Below this line: probably not here"), h("p", {}, UNLIKELY)));
-  return cards;
+  return further;
 }
+
+const nameOf = (clip) => clip.label ?? clip.name;
 
 const shown = new WeakMap(); // hits by their cards
 
@@ -53,19 +65,18 @@ export function legend(hits) {
   return h("p", { class: "legend quiet" }, "Distance: ", keys, " A shorter bar is nearer.");
 }
 
-function card(hit, place, actions) {
+function card(hit, actions) {
   const { clip } = hit;
-  const name = clip.label ?? clip.name;
   const span = part(clip) && h("span", { class: "span-of" }, part(clip));
   const about = [clip.label ? clip.name : clip.folder, span, credit(clip)].filter(Boolean).flatMap((one) => [" · ", one]).slice(1);
   const element = h(
     "article",
-    { class: "card", tabindex: -1, "aria-label": `${place + 1}. ${name}` },
+    { class: "card", tabindex: -1 },
     framePlace(() => frame(clip)),
     h(
       "div",
       { class: "about" },
-      h("div", { class: "title" }, box(clip, clips), h("h3", { title: clip.label ? null : clip.id }, opener(clip, name)), mark(clip)),
+      h("div", { class: "title" }, box(clip, clips), h("h3", { title: clip.label ? null : clip.id }, opener(clip)), mark(clip)),
       hit.score === undefined ? null : nearness(hit),
       hit.because?.length && hit.likely !== false ? h("p", { class: "because quiet" }, "because: ", hit.because.join(", ")) : null,
       about.length ? h("p", { class: "file quiet", title: clip.id }, about) : null,
@@ -77,7 +88,7 @@ function card(hit, place, actions) {
   return element;
 }
 
-const opener = (clip, name) => h("a", { class: "opener", href: here({ clip: clip.id }) }, name);
+const opener = (clip) => h("a", { class: "opener", href: here({ clip: clip.id }) }, nameOf(clip));
 
 function playWindow(element, clip, { id, start, end }) {
   fill(element.querySelector(".frame-place"), () => frame({ ...clip, id, start, end }));

@@ -72,7 +72,7 @@ function move(card, step, selecting = false) {
   const at = card ? all.indexOf(card) + step : all.findIndex((one) => placeOf(one).bottom > 0);
   if (selecting && all[at]) choose([card, all[at]].map((one) => hitOf(one).clip), true);
   if (all[at]) return go(all[at]);
-  if (card && step > 0) further().then((came) => came && go(cards()[Math.min(at, cards().length - 1)]));
+  if (card && step > 0) further().then((came) => came && go(cards()[Math.min(cards().indexOf(card) + step, cards().length - 1)]));
   return Boolean(card);
 }
 

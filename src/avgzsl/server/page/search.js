@@ -2,19 +2,20 @@
 
 import { like } from "./address.js";
 import { call } from "./api.js";
-import { inWords } from "./conditions.js";
+import { inWords, read } from "./conditions.js";
 import { count, h, s, tell } from "./dom.js";
 import { filters } from "./filters.js";
+import { fold, folding } from "./folding.js";
 import { add, grid, legend } from "./hits.js";
 import { help } from "./keys.js";
 import { pager } from "./more.js";
-import { ORDERS, sorting } from "./sorting.js";
+import { HIT_ORDERS, ORDERS, orderOf, sorting } from "./sorting.js";
 import { empty, show, skeletons } from "./states.js";
 import { suggest } from "./suggestions.js";
 import { modalities, pick } from "./switch.js";
 
-const COLUMNS = "Conditions are joined by and; the columns are id, label, folder, split, start, end, duration, licence, source, has_audio and has_video.";
-const CORRECTED = "In this order, the bias to classes seen in training is taken off; distances are shown without that.";
+const COLUMNS = "Conditions are joined by and, values by or, as in label = dog or cat; the columns are id, label, folder, split, start, end, duration, licence, source, has_audio and has_video.";
+const CORRECTED = "In the order “Nearest first”, the bias to classes seen in training is taken off; distances are shown without that.";
 const BEGIN = 10; // suggestions
 const PAGE = 24;
 const FURTHER = 96; // who asks for more, asks again
@@ -27,18 +28,24 @@ export function search(info, query, go) {
   const link = (clip) => [h("a", { class: "quiet-button", href: like(clip, by) }, "More like this")];
   const to = (changes) => go({ ...Object.fromEntries(query), ...changes });
   const chosen = filters(asked, to);
+  const finds = Boolean(asked.q || asked.like);
+  const orders = finds ? HIT_ORDERS : ORDERS;
+  const made = [asked.not, asked.likely, by !== there.at(-1), orderOf(orders, asked.sort) !== orders[""]].filter(Boolean).length;
+  const choices = folding(made + (read(asked.where)?.length ?? 1), () => asking);
   const tools = h(
     "div",
     { class: "tools" },
     chosen.place,
-    asked.q || asked.like ? null : sorting(asked.sort, to),
+    sorting(orders, asked.sort, to),
     h("button", { class: "plain keys-button", onclick: help }, "Keys"),
   );
 
   async function load() {
-    await (asked.q || asked.like ? find() : browse(place, info, asked, link));
+    await (finds ? find() : browse(place, info, asked, link));
     const refused = place.querySelector(".failed:not(:has(button))"); // to try it again would not help
-    if (asked.where && refused) document.getElementById("advanced").open = true; // where the condition is mended
+    if (!asked.where || !refused) return;
+    choices.unfold();
+    document.getElementById("advanced").open = true; // where the condition is mended
   }
 
   function find() {
@@ -50,11 +57,12 @@ export function search(info, query, go) {
     });
   }
 
+  const asking = h("div", { class: `asking ${choices.folded ? "folded" : ""}` }, form(info, asked, by, there, go, choices.button), tools);
   load();
-  return [h("h1", { class: "unseen-text" }, "Search"), form(info, asked, by, there, go), tools, place];
+  return [h("h1", { class: "unseen-text" }, "Search"), asking, place];
 }
 
-function form(info, asked, by, there, go) {
+function form(info, asked, by, there, go, unfold) {
   const words = h("input", {
     id: "q",
     type: "search",
@@ -67,16 +75,19 @@ function form(info, asked, by, there, go) {
   const not = h("input", { id: "not", type: "text", value: asked.not ?? "", maxlength: 1000, placeholder: "e.g. clock" });
   const where = h("input", { id: "where", type: "text", value: asked.where ?? "", maxlength: 1000, placeholder: "e.g. duration < 10" });
   const submit = (modality = by) => {
-    const { likely, sort } = asked;
-    const next = { view: "search", q: words.value.trim(), not: not.value.trim(), where: where.value.trim(), by: modality, likely, sort };
+    const { likely } = asked;
+    const next = { view: "search", q: words.value.trim(), not: not.value.trim(), where: where.value.trim(), by: modality, likely };
     if (!next.q && asked.like) Object.assign(next, { like: asked.like, of: asked.of });
+    const finds = (one) => Boolean(one.q || one.like);
+    if (finds(next) === finds(asked)) next.sort = asked.sort; // what is found for the first time stands nearest first
     go(next);
   };
   return h(
     "form",
-    { role: "search", class: "search", onsubmit: (event) => (event.preventDefault(), submit()) },
+    { role: "search", class: "search", onsubmit: (event) => (event.preventDefault(), fold(), submit()) },
     h("label", { for: "q", class: "unseen-text" }, "Search the archive by words"),
     h("div", { class: "box" }, suggest(words, info.classes, submit), h("button", { class: "primary" }, glass(), h("span", {}, "Search"))),
+    unfold,
     h(
       "div",
       { class: "row" },
@@ -115,28 +126,37 @@ function results(found, asked, link, page) {
     return empty("No likely clip", `Nothing here fits ${what}. Without “Likely only”, the nearest clips are shown.`, ...notes);
   }
   const nothing = found.line === 0;
+  const [order, compare] = orderOf(HIT_ORDERS, asked.sort);
   const likely = found.line ? `, ${found.line.toLocaleString("en")} of them likely` : "";
-  tell(nothing ? `Nothing here fits ${what}${partly}` : `${count(found.hits.length, "clip")} found, nearest first${likely}${partly}`);
+  tell(nothing ? `Nothing here fits ${what}${partly}` : `${count(found.hits.length, "clip")} found, ${order.toLowerCase()}${likely}${partly}`);
   return [
     h("header", { class: "results-head" }, h("h2", {}, nothing ? `Nothing here fits ${what}` : `Nearest to ${what}`), legend(found.hits)),
     nothing ? h("p", { class: "nothing" }, "These are the nearest clips. They probably show something else.") : null,
     ...notes,
     ...(found.corrected ? [h("p", { class: "note quiet" }, CORRECTED)] : []),
-    ...further(found, wanted, link, page),
+    compare ? h("p", { class: "note quiet ordered" }, ordered(order, found)) : null,
+    ...further(found, wanted, link, page, compare),
   ].filter(Boolean);
 }
 
+// That hits in another order are the nearest ones all the same.
+function ordered(order, { more, line }) {
+  const behind = more ? "; “Show more” puts further ones in their places among them" : "";
+  const below = line ? " The line below the likely clips is drawn in the order “Nearest first” alone." : "";
+  return `These are the nearest clips, in the order “${order}”${behind}.${below}`;
+}
+
 // The list of hits, and what is behind them.
-function further(found, wanted, link, page) {
+function further(found, wanted, link, page, order) {
   let offset = found.hits.length;
   let { line } = found;
   const first = wanted(found.hits);
-  const list = grid(first, link, line);
+  const list = grid(first, link, line, order);
   const load = async () => {
     const next = await page(offset, FURTHER);
     line = next.line ?? line;
     offset += next.hits.length;
-    return { cards: add(list, wanted(next.hits), link, line), more: next.more };
+    return { cards: add(list, wanted(next.hits), link, line, order), more: next.more };
   };
   return [list, pager(first.length, null, Boolean(found.more), load)];
 }
@@ -147,12 +167,13 @@ function sentence(note) {
 
 function browse(place, info, asked, link) {
   const { where } = asked;
-  const [, order] = Object.hasOwn(ORDERS, asked.sort ?? "") ? ORDERS[asked.sort ?? ""] : ORDERS[""];
+  const [, order] = orderOf(ORDERS, asked.sort);
   let next = { after: -1, limit: PAGE };
   const load = async () => {
-    const page = await call("clips", { ...next, ...order, where });
+    const page = await call("clips", { ...next, ...order, where, group: "file" });
     next = { after: page.next, limit: FURTHER };
-    return { ...page, hits: page.clips.map((clip) => ({ clip })), more: page.next !== null };
+    const hits = page.clips.map((clip, i) => ({ clip, windows: page.files[i].windows }));
+    return { ...page, hits, clips: page.files.reduce((sum, file) => sum + file.clips, 0), more: page.next !== null };
   };
   return show(place, skeletons(), load, (page) => {
     if (!page.total) {
@@ -160,11 +181,11 @@ function browse(place, info, asked, link) {
     }
     const list = grid(page.hits, link);
     const behind = async () => {
-      const { hits, more } = await load();
-      return { cards: add(list, hits, link), more };
+      const { hits, clips, more } = await load();
+      return { cards: add(list, hits, link), clips, more };
     };
     const head = h("header", { class: "results-head" }, h("h2", {}, where ? `${count(page.total, "clip")}: ${inWords(where)}` : "In the archive"));
-    return [where ? null : ideas(info), head, list, pager(page.hits.length, page.total, page.more, behind)].filter(Boolean);
+    return [where ? null : ideas(info), head, list, pager(page.clips, page.total, page.more, behind)].filter(Boolean);
   });
 }
 

@@ -9,7 +9,7 @@ from avgzsl.types import RetrievalKind, TestModality
 Id = Annotated[str, Query(min_length=1, max_length=4096, description="A clip of the archive.")]
 Where = Annotated[
     str | None,
-    Query(max_length=1000, description="Only clips that meet this, as `duration < 10 and split = test`."),
+    Query(max_length=1000, description="Only clips that meet this, as `duration < 10 and label = dog or cat`."),
 ]
 Modality = Annotated[
     TestModality | None,
