@@ -238,25 +238,32 @@ def test_a_note_of_a_server_that_is_gone_or_another_s_is_not_believed(clips, cho
 
 
 def test_a_watch_waits_until_files_rest_and_goes_on_after_a_fault(tmp_path):
-    write_wav(tmp_path / "a.wav")
+    watch = tmp_path / "clips"
+    watch.mkdir()
     calls, told, faults = [], [], [DataError("a fault")]
+
+    def put(name):
+        """It comes whole: half a file may rest between two looks, where its writer has to wait for a processor."""
+        write_wav(tmp_path / name)
+        (tmp_path / name).rename(watch / name)
 
     def update(progress):
         progress(Step("extract", 1))
-        calls.append(sorted(path.name for path in tmp_path.glob("*.wav")))
+        calls.append(sorted(path.name for path in watch.glob("*.wav")))
         if faults:
             raise faults.pop()
         return Added(1, len(calls))
 
-    with watched(tmp_path, folder_state(tmp_path), update, told.append, seconds=0.01):
-        write_wav(tmp_path / "b.wav")
+    put("a.wav")
+    with watched(watch, folder_state(watch), update, told.append, seconds=0.01):
+        put("b.wav")
         wait_for(lambda: calls)
-        write_wav(tmp_path / "c.wav")
+        put("c.wav")
         wait_for(lambda: len(told) == 2)
     assert "a fault" in told[0] and told[1] == "1 clips added, 0 removed"
     assert calls[-1] == ["a.wav", "b.wav", "c.wav"]
     count = len(calls)
-    write_wav(tmp_path / "d.wav")
+    put("d.wav")
     assert len(calls) == count
 
 
