@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-_START = 60  # seconds
+from tests.processes import PATIENCE, own_port
 
 
 @contextmanager
@@ -22,16 +22,18 @@ def running() -> Iterator[str]:
     program = Path(sys.executable).with_name("milvus-lite")
     if not program.exists():
         pytest.skip("no server of Milvus: milvus-lite is not installed")
+    with own_port() as port:
+        yield from _served(program, port)
+
+
+def _served(program: Path, port: int) -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="avgzsl-milvus-")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     log = Path(folder) / "log"
     with log.open("ab") as written:
         command = [program, "server", "--data-dir", f"{folder}/data", "--host", "127.0.0.1", "--port", str(port)]
         process = subprocess.Popen(command, stdout=written, stderr=written)
     try:
-        last = time.monotonic() + _START
+        last = time.monotonic() + PATIENCE
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()

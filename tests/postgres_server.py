@@ -8,20 +8,20 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.processes import PATIENCE, own_port
+
 USER = "keeper"
 _DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-_START = 60  # seconds
 _NOBODY = 65534
 
 
@@ -41,11 +41,9 @@ def with_tls() -> Path:
 class Postgres:
     """A server in a folder of its own; `wait` tells when it takes connections."""
 
-    def __init__(self, programs: Path, folder: Path, password: str) -> None:
+    def __init__(self, programs: Path, folder: Path, password: str, port: int) -> None:
         self.programs, self.folder, self.data, self.password = programs, folder, folder / "data", password
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = port
         self.process: subprocess.Popen | None = None
         self.databases = 0
 
@@ -60,7 +58,7 @@ class Postgres:
     def run(self, program: str, *arguments: object) -> None:
         """One of its programs, as its own user."""
         done = subprocess.run(
-            [self.programs / program, *map(str, arguments)], **self._as_user(), capture_output=True, timeout=_START
+            [self.programs / program, *map(str, arguments)], **self._as_user(), capture_output=True, timeout=PATIENCE
         )
         assert done.returncode == 0, done.stderr.decode()
 
@@ -92,7 +90,7 @@ class Postgres:
 
     def wait(self) -> "Postgres":
         """Until it takes connections; it is an error when it has ended instead."""
-        last = time.monotonic() + _START
+        last = time.monotonic() + PATIENCE
         while True:
             try:
                 self.connect().close()
@@ -159,7 +157,8 @@ def cluster(programs: Path, count: int = 1) -> Iterator[list[Postgres]]:
         pytest.skip("no /proc, by which the processes of a server are told")
     password = secrets.token_hex(8)
     root = Path(tempfile.mkdtemp(prefix="avgzsl-pg-"))
-    servers = [Postgres(programs, root / str(i), password) for i in range(count)]
+    ports = ExitStack()
+    servers = [Postgres(programs, root / str(i), password, ports.enter_context(own_port())) for i in range(count)]
     try:
         root.chmod(0o711)
         for server in servers:
@@ -174,6 +173,7 @@ def cluster(programs: Path, count: int = 1) -> Iterator[list[Postgres]]:
     finally:
         for server in servers:
             server.stop()
+        ports.close()
         shutil.rmtree(root, ignore_errors=True)
 
 

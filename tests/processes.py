@@ -1,7 +1,9 @@
 """Processes that tests start, and signals to them: nothing hangs on how the suite itself was started."""
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from typing import Any
 import psutil
 
 PROJECT = Path(__file__).parents[1]
+PATIENCE = 200.0  # seconds after which a test has failed; nothing is expected to take them, on a busy machine either
 
 
 @contextmanager
@@ -37,6 +40,26 @@ def _heeding() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 
 
+@contextmanager
+def own_port() -> Iterator[int]:
+    """A port of 127.0.0.1 for a server that is to be told one: while the block lasts no other test gets it.
+
+    It is none of those that the system gives to whoever asks for any; that of UDP with its number is the mark.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 30_000)
+        with socket.socket(type=socket.SOCK_DGRAM) as mark, socket.socket() as tried:
+            try:
+                mark.bind(("127.0.0.1", port))
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            tried.close()
+            yield port
+            return
+
+
 def runs(pid: int) -> bool:
     """Whether there is such a process that is not dead and only waits for its parent to look."""
     if sys.platform == "linux":
@@ -51,7 +74,7 @@ def runs(pid: int) -> bool:
     return True
 
 
-def gone(pid: int, within: float = 60.0) -> None:
+def gone(pid: int, within: float = PATIENCE) -> None:
     """Waits until a process has ended; fails after `within` seconds."""
     end = time.monotonic() + within
     while runs(pid):
@@ -59,8 +82,8 @@ def gone(pid: int, within: float = 60.0) -> None:
         time.sleep(0.01)
 
 
-def wait_for(what: Any, within: float = 60.0) -> Any:
-    """What `what()` gives once that is true; fails after `within` seconds, far more than it takes on a busy machine."""
+def wait_for(what: Any, within: float = PATIENCE) -> Any:
+    """What `what()` gives once that is true; fails after `within` seconds."""
     end = time.monotonic() + within
     while not (given := what()):
         assert time.monotonic() < end, f"it did not come within {within:g} s"

@@ -19,7 +19,7 @@ from tests.processes import PROJECT, runs
 
 HEAD, OTHER = "10.77.0.1", "10.77.0.2"
 _PORT = 6400
-_SECONDS = 60  # for each step of the start
+_SECONDS = 120  # for each step of the start
 
 
 def why_not() -> str | None:

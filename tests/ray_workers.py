@@ -3,11 +3,15 @@
 import os
 import signal
 import time
+from itertools import count
 from pathlib import Path
 
 from avgzsl.features.embedding import Outcome, Task
-from avgzsl.features.engines._worker import Worker
+from avgzsl.features.engines._worker import Job, Worker
+from tests.processes import PATIENCE
+from tests.ray_nodes import OTHER
 
+HELD, KILLED = "held", "killed"  # marks in the folder around that of all clips
 OTHERS = 5  # of seven batches that the other worker has done while one is at its first
 
 
@@ -30,7 +34,7 @@ class Slow(Worker):
     def embed(self, batch: list[Task]) -> list[Outcome]:
         file: Path = batch[0].file
         with self.embedding:
-            end = time.monotonic() + 60
+            end = time.monotonic() + PATIENCE
             while file.name == "slow" and len(list(file.parent.glob("done-*"))) < OTHERS:
                 if time.monotonic() > end:
                     return [Outcome(error="the others waited for it")]
@@ -45,5 +49,27 @@ class Waiting(Worker):
 
     def embed(self, batch: list[Task]) -> list[Outcome]:
         if any(task.file.name == "last.mp4" for task in batch):
+            time.sleep(600)
+        return super().embed(batch)
+
+
+class Held(Worker):
+    """On the other node, does one batch and never comes back from the next; on the head, begins once that one is dead.
+
+    So the other node has work when it is killed, and work is left for the head.
+    """
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.begun = count()
+
+    def embed(self, batch: list[Task]) -> list[Outcome]:
+        marks = batch[0].file.parents[2]
+        if self.address != OTHER:
+            end = time.monotonic() + PATIENCE
+            while not (marks / KILLED).exists() and time.monotonic() < end:
+                time.sleep(0.05)
+        elif next(self.begun) > 0:
+            (marks / HELD).touch()
             time.sleep(600)
         return super().embed(batch)

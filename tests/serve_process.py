@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.processes import PATIENCE
 from tests.serve_world import world
 
 TOKEN = "0123456789abcdef-secret"
 HOST = b"host: 127.0.0.1\r\n"
-PATIENCE = 60.0  # seconds after which a test has failed; nothing is expected to take them
 
 
 def command(*arguments, first=""):

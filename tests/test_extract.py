@@ -28,7 +28,7 @@ from avgzsl.media.needs import Decoded, SoundNeeds, Span
 from avgzsl.support.weights import WeightFile
 from avgzsl.text import encoders as text
 from avgzsl.types import EncoderChoice
-from tests.processes import group_of, started, wait_for
+from tests.processes import PATIENCE, group_of, started, wait_for
 from tests.small_clips import CLASSES, write_clip, write_clips, write_wav
 
 COUNTING, SOUND = EncoderChoice(audio="counting"), EncoderChoice(audio="descriptors")
@@ -326,7 +326,7 @@ def stopping(finished):
     for one in finished:
         yield one
         print("here", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 
 Journal.add = add
 from avgzsl.cli import main
@@ -359,8 +359,8 @@ def stopped(root: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
             os.killpg(process.pid, how)  # as a terminal does: to all of its processes
         else:
             process.send_signal(how)
-        code = process.wait(timeout=60)
-        wait_for(lambda: not group_of(process.pid), within=10)
+        code = process.wait(timeout=PATIENCE)
+        wait_for(lambda: not group_of(process.pid))
     return code, said.read_text()
 
 

@@ -17,7 +17,7 @@ from avgzsl.media import workers
 from avgzsl.media.needs import Decoded, SoundNeeds, Span
 from tests.small_clips import write_clips
 
-LONGEST = 20.0  # seconds until a wait that would not end is given up
+LONGEST = 60.0  # seconds until a wait that would not end is given up
 SETUP = BackboneSetup({"audio": "stand-in"}, device="cuda", workers=1)  # nothing of it is asked for
 
 

@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import unicodedata
 from contextlib import closing
 from pathlib import Path
@@ -54,6 +53,7 @@ from tests.index_world import (
     random_embeddings,
     rows,
 )
+from tests.processes import wait_for
 from tests.small_set import feature_file, read_file, write_file, write_set
 from tests.test_store import ENCODERS
 from tests.test_store import clips as stored_clips
@@ -393,14 +393,6 @@ def ended(told: Path) -> list[str]:
     """What a process told, once it came to its end."""
     wait_for(lambda: "end" in told.read_text())
     return told.read_text().splitlines()
-
-
-def wait_for(what) -> None:
-    """Fails after a minute."""
-    end = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.mark.races

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from avgzsl.archive.indexing import index, index_add, index_info, index_verify
 from avgzsl.cli import app
 from avgzsl.errors import AvgzslError, DataError, UnknownNameError
 from avgzsl.experiments.train_evaluate import train
+from tests.processes import gone
 from tests.small_set import write_set
 
 CLIPS = 20  # of the split val
@@ -201,10 +201,7 @@ def nursery():
 
 def ended(pid: int, told: Path) -> str:
     """What a process told, once it has ended."""
-    end = time.monotonic() + 60
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < end
-        time.sleep(0.002)
+    gone(pid)
     return told.read_text()
 
 

@@ -23,6 +23,7 @@ from avgzsl.media.workers import Decoders
 from avgzsl.server.contract import HitChoice, Search
 from avgzsl.server.index_archive import open_archive
 from avgzsl.support.confidential import bare_address
+from tests.processes import PATIENCE
 from tests.small_set import write_set
 
 KEY = "a key that only its server may have"
@@ -94,7 +95,7 @@ class Listener:
         while True:
             caller, _ = self.socket.accept()
             with caller:
-                caller.settimeout(30)
+                caller.settimeout(PATIENCE)
                 content = caller.recv(1 << 16)
                 if content == b"end":
                     return
@@ -104,7 +105,7 @@ class Listener:
     def close(self) -> None:
         with socket.create_connection(self.socket.getsockname()) as last:
             last.sendall(b"end")
-        self.thread.join(30)
+        self.thread.join(PATIENCE)
         self.socket.close()
 
 

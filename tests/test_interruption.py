@@ -12,7 +12,7 @@ import pytest
 
 from avgzsl.cli.interruption import interruptible
 from avgzsl.generators import generate
-from tests.processes import gone, started, wait_for
+from tests.processes import PATIENCE, gone, started, wait_for
 
 pytestmark = pytest.mark.races
 ENDS = {signal.SIGINT: "interrupted; ", signal.SIGTERM: "terminated; "}
@@ -38,7 +38,7 @@ def ended(code: str, how: signal.Signals, ignored: bool = False) -> tuple[int, l
     with started([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(how)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
     return process.returncode, said.splitlines()
 
 
@@ -71,11 +71,11 @@ def test_every_process_of_a_benchmark_ends(small_set: Path, tmp_path: Path, how)
     options = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "start_new_session": True}
     with started([*command, "--seeds", "99", "--processes", "2", "--out", tmp_path / "out"], **options) as process:
         parent = psutil.Process(process.pid)
-        wait_for(lambda: len(list((tmp_path / "out").glob("cells/*.json"))), within=100)
+        wait_for(lambda: len(list((tmp_path / "out").glob("cells/*.json"))))
         children = parent.children(recursive=True)
         assert len(children) >= 2
         os.killpg(process.pid, how)  # as a terminal or a service manager does: to all of them
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + how
     assert [line for line in said.splitlines() if "; " in line and line.startswith(ENDS[how])], said
     assert "Traceback" not in said
@@ -91,7 +91,7 @@ def test_folders_of_sockets_of_killed_commands_are_cleared(small_set: Path, tmp_
         folders = [Path(process.stdout.readline().strip()) for process in (dead, alive)]
         (tmp_path / "pymp-others").mkdir()
         dead.kill()
-        dead.wait(60)
+        dead.wait(PATIENCE)
         assert folders[0].is_dir()
         later = stack.enter_context(started(command, **where))
         third = Path(later.stdout.readline().strip())
@@ -103,7 +103,7 @@ import time
 from multiprocessing.util import get_temp_dir
 from avgzsl.support.children import Children
 with Children(1) as children:
-    children.submit(len, []).result(60)
+    children.submit(len, []).result()
     print(get_temp_dir(), flush=True)
     time.sleep(600)
 """
@@ -117,9 +117,9 @@ def test_a_training_that_is_interrupted_goes_on(small_set: Path, tmp_path: Path)
         options = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
         with started([*train, "--checkpoint-seconds", "0", *resumed], **options) as process:
             before = _written(run)
-            wait_for(lambda seen=before: _written(run) != seen, within=100)
+            wait_for(lambda seen=before: _written(run) != seen)
             process.send_signal(how)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 128 + how
         assert "Traceback" not in said and said.splitlines()[-1].startswith(ENDS[how])
 

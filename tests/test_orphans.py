@@ -39,7 +39,7 @@ def test_the_processes_of_a_killed_benchmark_end(data, tmp_path, moment):
         wait_for(lambda: len(group_of(process.pid)) > 3)  # two children, the server that forks them, its helper
         process.kill()
         process.wait()
-        wait_for(lambda: not group_of(process.pid), within=10)
+        wait_for(lambda: not group_of(process.pid))
     assert moment == "they begin" or len(list((tmp_path / "out" / "cells").glob("[!.]*.json"))) >= 3
 
 

@@ -27,9 +27,10 @@ WIDTHS = {"narrow": (360, 740), "wide": (1600, 1000)}
 
 @contextmanager
 def listening(app):
-    """The URL of the application on a free port."""
+    """The URL of the application on a free port; afterwards nobody answers any more, and nothing is logged."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        how = {"log_config": None, "access_log": False, "timeout_graceful_shutdown": 5}  # else it waits for the browser
+        server = uvicorn.Server(uvicorn.Config(app, **how))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()
         url = f"http://127.0.0.1:{sock.getsockname()[1]}/"
@@ -39,7 +40,8 @@ def listening(app):
             yield url
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """A primary with a synchronous standby: the primary dies while clips are added and searched, the standby takes over."""
 
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from avgzsl.archive.engines import _postgres, open_engine
 from avgzsl.errors import AvgzslError
 from tests.postgres_server import cluster, with_pgvector
+from tests.processes import PATIENCE, wait_for
 
 D = 16
 BATCH = 50
@@ -29,18 +29,9 @@ def pair(monkeypatch):
         source = f"host=127.0.0.1 port={primary.port} user=keeper password={primary.password} application_name=standby"
         standby.start(primary_conninfo=source).wait()
         with primary.connect() as opened:
-            last = time.monotonic() + 30
-            while not opened.execute("select 1 from pg_stat_replication where sync_state = 'sync'").fetchall():
-                assert time.monotonic() < last
-                time.sleep(0.05)
+            in_step = "select 1 from pg_stat_replication where sync_state = 'sync'"
+            wait_for(lambda: opened.execute(in_step).fetchall())
         yield primary, standby
-
-
-def wait_for(reached) -> None:
-    last = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < last
-        time.sleep(0.01)
 
 
 def test_what_no_standby_has_is_not_acknowledged(pair, monkeypatch):
@@ -58,13 +49,14 @@ def test_what_no_standby_has_is_not_acknowledged(pair, monkeypatch):
     engine.close()
 
 
-def test_nothing_acknowledged_is_lost_and_searches_go_on(pair):
+def test_nothing_acknowledged_is_lost_and_searches_go_on(pair, monkeypatch):
     primary, standby = pair
+    monkeypatch.setattr(_postgres, "_FAILOVER", 120)  # seconds, in which a busy machine promotes the standby, too
     url = (
         f"postgresql://127.0.0.1:{standby.port},127.0.0.1:{primary.port}/postgres"  # the one that takes writes is found
     )
     added, failed, searches = [], [], []
-    stop = threading.Event()
+    stop, death = threading.Event(), threading.Event()
 
     def writer():
         engine = open_engine("pgvector", Path("nowhere"), "clips", D, url)
@@ -72,6 +64,8 @@ def test_nothing_acknowledged_is_lost_and_searches_go_on(pair):
         start = 0
         while not stop.is_set() and start < len(SOME):
             part = slice(start, start + BATCH)
+            if start == len(SOME) // 2:  # the other half is for afterwards
+                death.wait(PATIENCE)
             try:
                 engine.upsert(np.arange(start, start + BATCH), SOME[part])
             except AvgzslError as problem:
@@ -102,12 +96,13 @@ def test_nothing_acknowledged_is_lost_and_searches_go_on(pair):
     wait_for(lambda: len(searches) >= 5)
     at_death = len(added), len(searches)
     primary.kill()
+    death.set()
     with standby.connect() as opened:
         assert opened.execute("select pg_promote()").fetchone() == (True,)
     wait_for(lambda: len(added) >= at_death[0] + 3 and len(searches) >= at_death[1] + 5)
     stop.set()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     assert not failed and all(searches)
     engine = open_engine("pgvector", Path("nowhere"), "clips", D, url)
     found, products = engine.query(SOME[7], len(SOME))

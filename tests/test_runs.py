@@ -21,7 +21,7 @@ from avgzsl.experiments import run as runs
 from avgzsl.experiments.train_evaluate import evaluate, train
 from avgzsl.generators import generate
 from avgzsl.support.weights import WeightFile
-from tests.processes import started
+from tests.processes import PATIENCE, started
 
 SETTINGS = {"epochs": 6, "batch_size": 512, "milestones": (4,), "attention_epochs": 2}
 
@@ -237,7 +237,7 @@ def trained(data: Path, out: Path, kill_in_write: int = 0, kill_after: int = 0, 
     """Exit code and lines of a training that kills itself: in a write, or at a call after an epoch."""
     command = [sys.executable, "-c", CHILD, data, out, 6, kill_in_write, kill_after, kill_at_call]
     with started(command, stdout=subprocess.PIPE) as child:
-        told = child.communicate(timeout=110)[0].split("\n")
+        told = child.communicate(timeout=PATIENCE)[0].split("\n")
         return child.returncode, told
 
 

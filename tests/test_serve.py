@@ -772,13 +772,14 @@ def test_a_line_holds_no_more_than_it_should():
         nonlocal running, most
         running += 1
         most = max(most, running)
-        gate.wait(5)
+        gate.wait(60)
         running -= 1
         return "done"
 
     async def main():
         calls = [asyncio.create_task(line.run(work)) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        while not running:  # else what is cancelled would never have begun
+            await asyncio.sleep(0.001)
         with pytest.raises(Refused) as refused:
             await line.run(work)
         assert refused.value.status_code == 429

@@ -4,7 +4,6 @@ import os
 import shutil
 import sqlite3
 import struct
-import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -113,14 +112,12 @@ def test_no_path_leads_out_of_the_folders_that_the_user_named(own, tmp_path, pat
     monkeypatch.chdir(own.parent)
     named = path.format(own=own, secret=secret)
     named = os.fsencode(named) if "\udcff" in named else named
-    begun = time.monotonic()
     with application(foreign(tmp_path, named, facts(secret / "film.mp4"))) as app:
         client = client_of(app)
         for kind in KINDS:
             response = client.get(f"/v1/clips/{kind}", params={"id": ID})
             assert response.status_code in (403, 404, 410, 503), response.content[:200]
             assert response.status_code == 503 or str(secret) not in response.text  # 503: what the index itself says
-    assert time.monotonic() - begun < 60
 
 
 def test_of_what_lies_elsewhere_nothing_is_told_not_even_whether_it_is_there(own, tmp_path):
@@ -200,19 +197,18 @@ def test_what_is_no_film_by_its_bytes_is_not_handed_out_whatever_it_is_called(ow
 
 def test_a_pipe_is_not_waited_for(own, tmp_path):
     os.mkfifo(own / "pipe.mp4")
-    begun = time.monotonic()
     answers, row = asked(foreign(tmp_path, str(own / "pipe.mp4"), IndexedFile(0, 0, "")))
     refused(answers, 410)
-    assert row == "gone" and time.monotonic() - begun < 30
+    assert row == "gone"
 
 
 def test_a_huge_file_of_another_time_is_not_read_for_ever(own, tmp_path):
+    huge = 1 << 43  # bytes, which no machine reads within the time that a test may take
     with (own / "huge.mp4").open("wb") as file:
-        file.truncate(1 << 36)
-    begun = time.monotonic()
-    answers, _ = asked(foreign(tmp_path, str(own / "huge.mp4"), IndexedFile(1 << 36, 0, "")), decode_seconds=0.2)
+        file.truncate(huge)
+    answers, _ = asked(foreign(tmp_path, str(own / "huge.mp4"), IndexedFile(huge, 0, "")), decode_seconds=0.2)
     refused(answers, 410)
-    assert "too large to be compared" in answers["file"].text and time.monotonic() - begun < 30
+    assert "too large to be compared" in answers["file"].text
 
 
 def test_what_an_index_says_of_a_file_may_be_nonsense(own, tmp_path):

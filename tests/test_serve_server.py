@@ -1,5 +1,6 @@
 """The server as a process: its URL, its refusals, how it ends, what it leaves."""
 
+import logging
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from avgzsl.server import process as server
 from avgzsl.server.process import serve
 from avgzsl.server.scratch import scratch
 from avgzsl.server.settings import Settings
+from tests.processes import wait_for
 from tests.serve_process import HOST, PATIENCE, TOKEN, command, environment, served, status
 from tests.serve_world import render, world
 
@@ -24,6 +26,14 @@ def clip(tmp_path_factory):
     return render(tmp_path_factory.mktemp("upload") / "own.mp4", "red square low drum", seed=5).read_bytes()
 
 
+# neither the server nor the command around it ends before what is under way
+PATIENT = f"""
+from avgzsl.cli import interruption
+from avgzsl.server import process
+process.GRACE = process.LAST = interruption.SECONDS = {PATIENCE}
+"""
+
+
 def has_ended(here, code):
     """It ended as a shell expects, with one line that is none of the log."""
     assert here.ended() == code
@@ -32,8 +42,7 @@ def has_ended(here, code):
 
 
 def test_a_running_upload_is_finished_before_the_server_ends(clip, tmp_path):
-    patient = "from avgzsl.server import process; process.GRACE = process.LAST = 60"
-    with served(folder=tmp_path, first=patient) as here:
+    with served(folder=tmp_path, first=PATIENT) as here:
         answered, begun, ending = [], threading.Event(), threading.Event()
 
         def slowly():
@@ -49,9 +58,9 @@ def test_a_running_upload_is_finished_before_the_server_ends(clip, tmp_path):
         caller = threading.Thread(target=upload)
         caller.start()
         assert begun.wait(PATIENCE)
-        until(lambda: list(tmp_path.rglob("avgzsl-upload-*")))
+        wait_for(lambda: list(tmp_path.rglob("avgzsl-upload-*")))
         here.process.send_signal(signal.SIGTERM)
-        until(lambda: "served no longer" in here.said())
+        wait_for(lambda: "served no longer" in here.said())
         ending.set()
         caller.join(PATIENCE)
         assert answered and answered[0].status_code == 200 and answered[0].json()["top"]
@@ -60,16 +69,6 @@ def test_a_running_upload_is_finished_before_the_server_ends(clip, tmp_path):
         assert not list(tmp_path.glob("avgzsl-serve-*"))
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{here.url}v1/health")
-
-
-def until(true):
-    """Wait for it."""
-    tick = threading.Event()
-    for _ in range(int(PATIENCE / 0.02)):
-        if true():
-            return
-        tick.wait(0.02)
-    pytest.fail("it did not come")
 
 
 def test_it_ends_whatever_callers_do(clip):
@@ -82,7 +81,7 @@ def test_it_ends_whatever_callers_do(clip):
         "unread": (b"GET /v1/info HTTP/1.1\r\n" + HOST + b"\r\n") * 3000,
         "kept": b"GET /v1/health HTTP/1.1\r\n" + HOST + b"\r\n",
     }
-    with served() as here:
+    with served(header_seconds=PATIENCE) as here:
         connections = {name: here.connect() for name in sent}
         connections["unread"].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         try:
@@ -102,7 +101,7 @@ def test_it_ends_whatever_callers_do(clip):
 
 def test_a_signal_counts_from_the_moment_on_that_the_url_is_told():
     for end, code in {signal.SIGINT: 130, signal.SIGTERM: 143}.items():
-        with served() as here:
+        with served(first=PATIENT) as here:
             here.process.send_signal(end)
             has_ended(here, code)
 
@@ -121,7 +120,8 @@ def test_what_a_killed_server_left_is_cleared_and_nothing_else(tmp_path):
     with served(folder=tmp_path) as killed, served(folder=tmp_path):
         there = folders()
         assert len(there) == 2
-        assert httpx.get(f"{killed.url}v1/clips/thumbnail?id=red-square-low-drum/test-0.mp4").status_code == 200
+        thumbnail = f"{killed.url}v1/clips/thumbnail?id=red-square-low-drum/test-0.mp4"
+        assert httpx.get(thumbnail, timeout=PATIENCE).status_code == 200
         killed.process.kill()
         killed.process.wait(PATIENCE)
         assert folders() == there
@@ -167,7 +167,25 @@ def test_a_taken_port_and_what_is_no_index_are_refused(tmp_path):
         serve(tmp_path, Settings(port=0), ready=ready)
 
 
+def test_what_is_logged_afterwards_goes_where_it_went_before(tmp_path, monkeypatch):
+    def state():
+        loggers = [logging.getLogger(name) for name in ("avgzsl.server", "uvicorn", "asyncio")]
+        return [(one.handlers, one.level, one.propagate) for one in loggers]
+
+    def looked_at(host, port):
+        during.extend(state())
+        raise ConfigError("seen")
+
+    before, during = state(), []
+    monkeypatch.setattr(server, "bound", looked_at)
+    with pytest.raises(ConfigError, match="seen"):
+        serve(tmp_path, Settings(port=0))
+    assert all(len(handlers) == 1 and not propagate for handlers, _, propagate in during)
+    assert state() == before
+
+
 def test_an_open_address_is_served_with_a_token():
+    may = {"authorization": f"Bearer {TOKEN}"}
     with served("--host", "0.0.0.0", token=TOKEN) as here:
-        assert httpx.get(f"{here.url}v1/info").status_code == 401
-        assert httpx.get(f"{here.url}v1/info", headers={"authorization": f"Bearer {TOKEN}"}).json()["clips"] == 19
+        assert httpx.get(f"{here.url}v1/info", timeout=PATIENCE).status_code == 401
+        assert httpx.get(f"{here.url}v1/info", timeout=PATIENCE, headers=may).json()["clips"] == 19

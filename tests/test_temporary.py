@@ -39,7 +39,7 @@ def at_half(script: str, target: Path):
             yield process
         finally:
             process.send_signal(signal.SIGKILL)
-            process.wait(60)
+            process.wait()
 
 
 def write_again(script: str, target: Path) -> None:

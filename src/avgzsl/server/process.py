@@ -1,7 +1,7 @@
 """Running the application: one process, one event loop; a signal lets running requests end, within limits."""
 
 import gc
-import logging.config
+import logging
 import os
 import signal
 import socket
@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,6 +23,8 @@ from avgzsl.server.app import make_app
 from avgzsl.server.connections import Connection, Doors, Listening, room_for
 from avgzsl.server.index_archive import open_archive
 from avgzsl.server.problems import LOG
+from avgzsl.server.repeats import Repeats
+from avgzsl.server.request_log import JsonLines
 from avgzsl.server.service import started
 from avgzsl.server.settings import Settings, read_settings
 from avgzsl.server.shares import Shares
@@ -32,24 +33,7 @@ from avgzsl.types import EncoderChoice
 GRACE = 2  # seconds that running requests have to end
 LAST = 3.5  # seconds after which the process ends, whatever still runs
 _BACKLOG = 100  # connections accepted in one go
-_LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "avgzsl.server.request_log.JsonLines"}},
-    "filters": {"repeats": {"()": "avgzsl.server.repeats.Repeats"}},
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "formatter": "json",
-            "filters": ["repeats"],
-            "stream": "ext://sys.stderr",
-        }
-    },
-    "loggers": {
-        name: {"handlers": ["stderr"], "level": level, "propagate": False}
-        for name, level in {"avgzsl.server": "INFO", "uvicorn": "WARNING", "asyncio": "WARNING"}.items()
-    },
-}
+_LOGGED = {"avgzsl.server": logging.INFO, "uvicorn": logging.WARNING, "asyncio": logging.WARNING}  # from here on
 
 
 def serve(
@@ -70,10 +54,9 @@ def serve(
     whatever it does then. Raises ConfigError for a port that is taken or an address that is not this machine's,
     DataError for what is no index, RunError for an index of another run.
     """
-    logging.config.dictConfig(_LOGGING)
     settings = settings or read_settings()
     limits = Limits(settings.decode_seconds, settings.decode_megabytes)
-    with bound(settings.host, settings.port) as listening, Decoders(settings.decoders, limits) as decoders:
+    with _logged(), bound(settings.host, settings.port) as listening, Decoders(settings.decoders, limits) as decoders:
         own = settings.token is None
         archive = open_archive(index, decoders, own, settings.media, url=url, encoders=encoders)
         hidden = archive.not_handed_out()
@@ -90,6 +73,25 @@ def serve(
             with _heeded(server), _settled():
                 server.run(sockets=[listening])
     return deadline.signal or 0
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Lines of JSON on standard error, while it is served; then all loggers are as they were for whoever served."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    handler.addFilter(Repeats())
+    loggers = {logging.getLogger(name): level for name, level in _LOGGED.items()}
+    before = [(logger, logger.handlers, logger.level, logger.propagate) for logger in loggers]
+    for logger, level in loggers.items():
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, handlers, level, propagate in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
 
 
 def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
