@@ -149,7 +149,9 @@ def _print(hits: "Hits", shown: "Hits", asked: str) -> None:
     if not hits:
         said("no clip meets the condition, or none has that modality")
         return
-    if hits.line == 0:
+    if hits.part_of_name:
+        said(f"no clip is above the line for {printable(asked)}" + ("; the nearest clips:" if shown else ""))
+    elif hits.line == 0:
         said(f"nothing here fits {printable(asked)}" + ("; the nearest clips, which probably do not:" if shown else ""))
     if shown:
         show_hits(shown, shown.line or None)  # where nothing is likely, or nothing tells, there is no line
