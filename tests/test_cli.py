@@ -225,7 +225,16 @@ def _short_training(*arguments, **options):
     return train(*arguments, **options, settings={"epochs": 2, "batch_size": 512, "attention_epochs": 1})
 
 
-def test_a_form_of_figures_that_there_is_none_of_is_refused_before_anything_is_written(run, tmp_path):
+def test_a_training_draws_its_figures_in_the_forms_asked_for(data, tmp_path):
+    out = tmp_path / "run"
+    code, _ = avgzsl("train", data, "--method", "least-squares", "--out", out, "--no-baselines", "--figures", "svg")
+    assert code == 0
+    assert {path.suffix for path in (out / "test-val").iterdir()} == {".json", ".md", ".csv", ".svg"}
+
+
+def test_a_form_of_figures_that_there_is_none_of_is_refused_before_anything_is_written(data, run, tmp_path):
+    with pytest.raises(ConfigError, match="'gif'; there are: pdf, png, svg"):
+        avgzsl("train", data, "--figures", "gif", "--out", tmp_path / "new")
     with pytest.raises(ConfigError, match="'gif'; there are: pdf, png, svg"):
         avgzsl("evaluate", run, "--modality", "video", "--figures", "gif", "--out", tmp_path / "new")
     assert not (tmp_path / "new").exists()

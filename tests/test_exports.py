@@ -88,6 +88,11 @@ def test_no_name_takes_another_s_line_of_a_playlist():
 
 def test_cut_files_have_the_seconds_of_their_hits(hits, folder, tmp_path):
     made = cut_clips(hits, tmp_path / "cuts")
+    assert {name[5:].partition("_0")[0] for name in (file.name for file in made.files)} >= {
+        "films_red-low-co",
+        "films_blue-high-co",
+        "a-tone",
+    }
     assert made.failures == () and len(made.files) == len({file.name.casefold() for file in made.files}) == 9
     table = read_table(tmp_path / "cuts" / "clips.csv")
     assert sorted(path.name for path in (tmp_path / "cuts").iterdir()) == sorted(
@@ -149,7 +154,7 @@ def test_a_picture_is_copied(hits, folder, tmp_path):
     place = folder / "films" / "still.png"
     Image.fromarray(np.full((8, 8, 3), 7, np.uint8)).save(place)
     made = cut_clips(Hits((replace(hits[0], path=str(place), start=None, end=None),)), tmp_path / "cuts")
-    assert made.files[0].name == "0001_still.png" and made.files[0].read_bytes() == place.read_bytes()
+    assert made.files[0].name == "0001_films_still.png" and made.files[0].read_bytes() == place.read_bytes()
     place.unlink()
 
 
@@ -183,11 +188,14 @@ def test_nothing_is_overwritten_and_a_folder_is_whole_or_not_there(hits, tmp_pat
     ("given", "stem"),
     [
         ((1, "tape.wav", None, None), "0001_tape"),
-        ((12, "../../etc/x: y?.mp4", 0.0, 2.5), "0012_x-y_0-2.5s"),
-        ((12, "école/Glück 1.mp4", 3.25, None), "0012_Glück-1_3.25-s"),
+        ((12, "../../etc/x: y?.mp4", 0.0, 2.5), "0012_etc_x-y_0-2.5s"),
+        ((12, "école/Glück 1.mp4", 3.25, None), "0012_école_Glück-1_3.25-s"),
         ((10_000, "...", 1.0, 2.0), "10000__1-2s"),
         ((3, "a\n\0\udc80=b.mp4", None, None), "0003_a-b"),
         ((4, "CON", None, None), "0004_CON"),
+        ((6, "/a b/c/1.mp4", None, None), "0006_a-b_c_1"),
+        ((7, f"{'x' * 60}/y/{'n' * 30}.mp4", None, None), f"0007_{'x' * 7}_y_{'n' * 30}"),
+        ((8, f"a/{'n' * 60}.mp4", None, None), f"0008_{'n' * 40}"),
         ((5, "a.mp4", 100.0, 2.4739909297052156e3), "0005_a_100-2473.99s"),
     ],
 )

@@ -179,6 +179,24 @@ def test_what_costs_more_than_a_tenth_waits_to_be_asked_for(run, world, monkeypa
     assert models(0.0, wanted=True)[0] == ["least-squares", "frozen", "mixed"]
 
 
+def test_a_run_has_the_rows_again_that_its_training_made(run, world, monkeypatch, tmp_path):
+    """What is estimated of a training is less than it took, and would leave rows out that stood beside it."""
+    evaluation, costs = evaluate(run, world), {"least-squares": 3.0, "frozen": 8.0}
+    monkeypatch.setattr(beside, "baseline_seconds", lambda name, _: costs[name])
+    monkeypatch.setattr(beside, "training_seconds", lambda *_: 0.0)
+    kept = replace(run, folder=tmp_path)
+    first = baselines(kept, evaluation, trained_seconds=31.0)
+    assert {row["model"] for row in first.results} == {"least-squares"}
+    assert baselines(kept, evaluation).results == [], "nothing was kept yet"
+    (file,) = beside.write_baselines(tmp_path, first)
+    again = baselines(kept, evaluation, evaluated_seconds=60.0)
+    assert again.results == first.results
+    assert "no row frozen: it was left out when the run was trained; --baselines asks for it" in again.notes
+    for damage in ("{", "[]", '{"results": [3]}'):
+        file.write_text(damage)
+        assert baselines(kept, evaluation).results == []
+
+
 def test_where_features_allow_no_frozen_row_one_line_says_why(run, world):
     evaluation = replace(evaluate(run, world), dataset=replace(world, encoders={}))
     found = baselines(run, evaluation, wanted=True)

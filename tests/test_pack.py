@@ -202,6 +202,7 @@ def test_from_clips_to_a_packed_run_that_tells_their_licences(tmp_path):
     assert "Licences of its clips: CC BY 4.0 (12); own work (6)." in own and "Not evaluated." in own
     save_results(run.folder, evaluate(run))
     own = (tmp_path / "run" / "README.md").read_text()
+    assert "## Data\n\nstore, layout store," in own and str(tmp_path) not in own
     assert "Licences of its clips: CC BY 4.0 (12); own work (6)." in own and "| avgzslnet (w/ attn) | both |" in own
     pack(run.folder, tmp_path / "packed")
     assert "Licences of its clips: CC BY 4.0 (12); own work (6)." in (tmp_path / "packed" / "README.md").read_text()
@@ -214,6 +215,21 @@ def test_the_card_says_that_a_method_of_a_file_has_to_be_given(run):
     assert "--method" not in model_card(config, None, None, {})
     card = model_card(config.model_copy(update={"method": "somebodys"}), None, None, {})
     assert "avgzsl predict FOLDER clip.mp4 --method FILE.py:Class\n" in card and "method `somebodys`" in card
+
+
+def test_the_card_names_no_path_of_this_machine(run):
+    config = runs.read_config(run)
+    audio, video = Encoder("/home/me/cards/mine.yaml"), Encoder("yamnet:/home/me/models/y.tflite")
+    text = replace(config.data.text[0], encoder=Encoder("word2vec:/home/me/models/words.bin"))
+    update = {"path": "/home/me/store", "encoders": {"audio": audio, "video": video}, "text": (text,)}
+    config = config.model_copy(update={"data": config.data.model_copy(update=update)})
+    results = {"results": [], "provenance": {"notes": ["2 clips of /home/me/store are silent"]}}
+    card = model_card(config, None, results, {})
+    assert "home" not in card
+    for said in ("store, layout", "| mine.yaml |", "| yamnet:y.tflite |", "| word2vec:words.bin |", "2 clips of store"):
+        assert said in card
+    relative = config.model_copy(update={"data": config.data.model_copy(update={"path": "."})})
+    assert "2 clips of /home" in model_card(relative, None, results, {}).replace("\\", "")
 
 
 def test_names_from_outside_stay_text_in_the_card(run):

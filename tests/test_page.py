@@ -415,6 +415,16 @@ def test_a_line_stands_below_the_last_likely_clip(browser, url, width):
     page.close()
 
 
+def test_words_of_a_name_are_not_told_as_if_nothing_fitted(browser, url):
+    page = browser.new_page()
+    note = "what fits was learned from whole names"
+    changed_answer(page, lambda found: found.update(line=0, part_of_name=True, notes=[note]))
+    page.goto(f"{url}?view=search&q=xyzzy")
+    expect(page.get_by_role("heading", name="Nearest to “xyzzy”")).to_be_visible()
+    expect(page.locator(".note").first).to_contain_text("What fits was learned")
+    expect(page.get_by_text("Nothing here fits")).to_have_count(0)
+
+
 def test_labels_that_speak_for_a_clip_are_shown(browser, url):
     page = browser.new_page()
     changed_answer(page, lambda found: found["hits"][0].update(because=["Dog", "<b>Bark</b>"]))

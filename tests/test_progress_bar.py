@@ -9,6 +9,7 @@ import pytest
 
 from avgzsl.reports import progress_bar
 from avgzsl.reports.progress_bar import ProgressBar
+from avgzsl.reports.terminal_table import cells_of
 from avgzsl.support.progress import Step
 
 
@@ -118,3 +119,18 @@ def test_in_a_notebook_one_display_is_updated(monkeypatch, capsys):
     with ProgressBar() as progress:
         progress(Step("index", 1, 2))
     assert len(shown) == 4 and "index" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [5, 40, 80])
+def test_bars_fit_the_width_and_figures_go_before_counts_and_times(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    with ProgressBar() as progress:
+        progress(Step("networks", 30, 50, left=61.0, figures={"loss": 0.5018, "val_HM": 0.989}))
+        progress(Step("cells", 1, 9, item="avgzslnet-with-attention", figures={"HM": 0.2}))
+    lines = capsys.readouterr().err.splitlines()
+    assert all(cells_of(line) <= width for line in lines)
+    if width >= 40:
+        (bar,) = [line for line in lines if line.startswith("networks")]
+        assert "━" in bar and ("loss 0.5018  validation HM 98.9 %" in bar) == (width == 80)
+        assert bar.rstrip().endswith("0:01:01 left") and " 30/50 " in bar
+        assert "".join(line.split("│")[1].strip() for line in lines if "│" in line) == "avgzslnet-with-attention"

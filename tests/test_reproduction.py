@@ -47,3 +47,6 @@ def test_all_of_the_paper_is_made_and_made_once(quick, tmp_path):
     heard.clear()
     again = reproduce("all", data, tmp_path / "out", seeds=1, processes=1, progress=progress)
     assert not heard and {path.name: path.read_bytes() for path in again.files} == before
+    (*_, one) = reproduce("table1", data, tmp_path / "out", seeds=1, processes=1, baselines=False).files
+    assert one.name == "report-table1.html" and "Table 2" not in one.read_text()
+    assert (tmp_path / "out" / "report.html").read_text() == page

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from avgzsl import cli
 from avgzsl.archive.clip_table import IndexedClip
 from avgzsl.archive.indexing import index
-from avgzsl.archive.judgement import judge
+from avgzsl.archive.judgement import PART_OF_NAME, judge
 from avgzsl.archive.nearest import NearestClips
 from avgzsl.archive.search import open_searcher, search
 from avgzsl.data.clips import ClipSet
@@ -41,6 +41,7 @@ from avgzsl.text.encoders import load as load_text
 from avgzsl.text.part_record import TextPart
 from tests import clip_runs
 from tests.index_world import Compares
+from tests.serve_world import application, client_of
 from tests.small_set import write_set
 
 BOTH = Mode("both", "equal")
@@ -335,3 +336,39 @@ def test_phrases_with_words_that_the_encoder_lacks_are_left_out(known, has, sear
     made = load_bank(searcher.words)
     assert (made.text is not None) == has
     assert len(made.text) == 400 if has else "vectors for 40 of" in made.why
+
+
+def test_words_of_a_name_are_not_told_as_if_nothing_fitted(archive, monkeypatch):
+    record = read_recognition(archive / "run")
+    high = {mode: line.model_copy(update={"found": 50.0}) for mode, line in record.lines.items()}
+    for lines, told in ((high, True), ({}, False)):
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "avgzsl.archive.search.read_recognition", lambda _, lines=lines: Recognition(modes={}, lines=lines)
+            )
+            searcher = open_searcher(archive)
+            for phrase, part in (
+                ("red", told),
+                ("the Low", told),
+                ("red low", False),
+                ("xyzzy", False),
+                ("red x", False),
+            ):
+                hits = search(searcher, phrase)
+                assert hits.part_of_name == (part and hits.line == 0), phrase
+                assert (PART_OF_NAME in hits.notes) == hits.part_of_name
+            assert not search(searcher, ["red", "low"]).part_of_name
+            assert not search(searcher, "red", without=["low"]).part_of_name
+            if not told:
+                continue
+            said = avgzsl("search", archive, "red").output
+            assert "no clip is above the line for ‘red’; the nearest clips" in said and "nothing here fits" not in said
+            assert f"note: {PART_OF_NAME}" in said
+            assert avgzsl("search", archive, "red", "--only-likely").exit_code == 3
+            with application(archive) as app:
+                ask = client_of(app).get
+                for phrase, part in (("red", True), ("red low", False), ("xyzzy", False)):
+                    answer = ask("/v1/search", params={"q": phrase}).json()
+                    assert (answer["line"], answer["part_of_name"]) == (0, part)
+                    assert (PART_OF_NAME in answer["notes"]) == part
+                assert not ask("/v1/search", params={"q": "red", "not": "low"}).json()["part_of_name"]

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from avgzsl import cli
 from avgzsl.archive.collection import open_index
 from avgzsl.archive.engines import PLUGINS
+from avgzsl.archive.hits import Hits
 from avgzsl.archive.indexing import index, index_info, index_remove
 from avgzsl.archive.recall_record import RECALL
 from avgzsl.archive.search import search
@@ -128,3 +129,15 @@ def test_a_shard_that_is_dead(data, run, name, tmp_path, monkeypatch, caplog):
         search(open_index(folder, f"memory={tmp_path / 'two'},{tmp_path / 'one'}"), name)
     avgzsl("index-rebuild", folder, "--url", url, "--shard", 2)
     assert json.loads(avgzsl("search", folder, name, "--url", url, "--json", "--top", 5).stdout) == whole
+
+
+@pytest.mark.parametrize("only_likely", [False, True])
+def test_no_hit_of_a_part_of_the_index_is_told_by_the_exit_code(only_likely, monkeypatch):
+    monkeypatch.setattr("avgzsl.archive.collection.open_index", lambda *_: None)
+    arguments = ["search", "index", "bell", "--json", *(["--only-likely"] if only_likely else [])]
+    for absent, code in (((), 3 if only_likely else 0), (("shard 2 of 2: nobody is there",), 4)):
+        found = Hits((), absent=absent)
+        monkeypatch.setattr("avgzsl.archive.search.search", lambda *_, found=found, **__: found)
+        ran = CliRunner().invoke(cli.app, arguments)
+        assert (ran.exit_code, ran.stdout) == (code, "[]\n")
+        assert ("shard 2 of 2" in ran.stderr) == bool(absent)

@@ -89,11 +89,15 @@ def test_cut_files_show_and_sound_what_the_clips_do(client, tmp_path):
     assert found.headers["cache-control"] == "no-store"
     with ZipFile(io.BytesIO(found.content)) as made:
         assert made.testzip() is None
-        assert made.namelist() == ["0001_test-0_0-1s.mp4", "0002_Glockenspiel-allein_0-1s.flac", "clips.csv"]
+        assert made.namelist() == [
+            "0001_red-square-low-drum_test-0_0-1s.mp4",
+            "0002_Glockenspiel-allein_0-1s.flac",
+            "clips.csv",
+        ]
         made.extractall(tmp_path)
     rows = rows_of((tmp_path / "clips.csv").read_bytes(), tmp_path)
     assert [(row["cut"], row["id"], row["problem"]) for row in rows] == [
-        ("0001_test-0_0-1s.mp4", ID, ""), ("0002_Glockenspiel-allein_0-1s.flac", SILENT, ""),
+        ("0001_red-square-low-drum_test-0_0-1s.mp4", ID, ""), ("0002_Glockenspiel-allein_0-1s.flac", SILENT, ""),
     ]  # fmt: skip
     for row in rows:
         file, source = tmp_path / row["cut"], world() / "clips" / row["id"]
@@ -119,7 +123,7 @@ def test_only_what_is_handed_out_is_cut_or_listed_and_the_rest_is_told(tmp_path)
         client = client_of(app)
         found = export(client, "cut", [ID, OTHER])
         with ZipFile(io.BytesIO(found.content)) as files:
-            assert files.namelist() == ["0002_test-1_0-1s.mp4", "clips.csv"]
+            assert files.namelist() == ["0002_red-square-low-drum_test-1_0-1s.mp4", "clips.csv"]
             rows = rows_of(files.read("clips.csv"), tmp_path)
         assert "is not shown" in rows[0]["problem"] and rows[0]["cut"] == "" and rows[1]["problem"] == ""
         assert "is not shown" in is_problem(export(client, "cut", [ID]), 422)

@@ -194,6 +194,12 @@ def test_a_row_goes_on_further_in():
     assert lines.splitlines()[2:] == ["red square sliding  7", "  with a bell"]
 
 
+def test_a_setting_is_broken_where_its_parts_meet():
+    tried = Trial({"attention_threshold": 0.25, "hidden_sizes": [512, 256, 128], "learning_rate": 0.00012345}, 0.5)
+    cells = [line[7:28].strip() for line in table(trial_columns([tried]), 40).splitlines()[3:]]
+    assert cells == ["attention_threshold=", "0.25", "hidden_sizes=512,", "256,128", "learning_rate=", "0.00012345"]
+
+
 def test_paths_are_as_one_types_them_here(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     long = tmp_path / "out" / ("x" * 100) / "results.json"

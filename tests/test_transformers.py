@@ -186,9 +186,10 @@ def test_what_a_model_wants_besides_is_named(saved, monkeypatch):
     def load_it(*_, **__):
         raise ImportError("This video processor requires torchvision")
 
+    folder = saved("sentence")
     monkeypatch.setattr("sentence_transformers.SentenceTransformer", load_it)
     with pytest.raises(ConfigError, match=r"wants torchvision, which is not installed .*pip install torchvision"):
-        backbones.load(f"sentence:{saved('sentence')}", "video", device="cpu")
+        backbones.load(f"sentence:{folder}", "video", device="cpu")
     with pytest.raises(ConfigError, match="sentence needs a model"):
         backbones.load("sentence", "video", device="cpu")
 

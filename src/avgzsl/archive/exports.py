@@ -104,23 +104,37 @@ def _cut(decoders: Decoders, rank: int, hit: Hit, place: Path, allowed: tuple[Pa
     """The name of the file that a hit gave, or why it gave none."""
     try:
         path = _file_of(hit, allowed)
-        stem = place / cut_stem(rank, path.name, hit.start, hit.end)
+        stem = place / cut_stem(rank, in_its_folder(hit.id, path.name), hit.start, hit.end)
         made: Cut = decoders.call(cut, path, stem, path.suffix, Span(hit.start or 0.0, hit.end))
         return made.path.name, ""
     except AvgzslError as problem:
         return "", str(problem)
 
 
+def in_its_folder(id: str, name: str) -> str:
+    """The name of a clip's file behind the folder that stands in the clip's id, if there is one."""
+    folder = id.rpartition("/")[0]
+    return f"{folder}/{name}" if folder else name
+
+
 def cut_stem(number: int, name: str, start: float | None, end: float | None) -> str:
     """The name of a cut file, without its ending: no two of different numbers are the same, and none leads elsewhere.
 
-    >>> cut_stem(3, "../a b:c.mp4", 12.5, 20.0)
-    '0003_a-b-c_12.5-20s'
+    Folders of `name` stand flat before it. Where all is too long, the end of the folders and the name stay.
+
+    >>> cut_stem(3, "../birds/a b:c.mp4", 12.5, 20.0)
+    '0003_birds_a-b-c_12.5-20s'
     """
-    stem = unicodedata.normalize("NFC", PurePath(name).stem)
-    words = "-".join("".join(c if c.isalnum() else " " for c in stem).split())[:_LONGEST]
+    path = PurePath(unicodedata.normalize("NFC", name))
+    words = [
+        "-".join("".join(c if c.isalnum() else " " for c in part).split()) for part in (*path.parts[:-1], path.stem)
+    ]
+    own = words[-1][:_LONGEST]
+    folders = "_".join(filter(None, words[:-1]))
+    room = _LONGEST - len(own) - 1
+    folders = folders[-room:].lstrip("-_") if room > 0 else ""
     times = "" if not start and end is None else f"_{_seconds(start or 0.0)}-{'' if end is None else _seconds(end)}s"
-    return f"{number:04d}_{words}{times}"
+    return f"{number:04d}_{f'{folders}_' if folders else ''}{own}{times}"
 
 
 def _seconds(time: float) -> str:

@@ -67,12 +67,14 @@ class Hits(ShownItems[Hit]):
 
     `recall` is None where these are the nearest for certain; else the engine is approximate, and that is the share of
     the ten nearest that it found of this index's own questions. `absent` are parts of the engine that did not answer,
-    with the reason: clips that they hold may be missing.
+    with the reason: clips that they hold may be missing. `part_of_name`: no hit is likely, but the words are a part of
+    longer names from which the line was learned, and so lie further off than these.
     """
 
     notes: tuple[str, ...] = ()
     recall: float | None = None
     absent: tuple[str, ...] = ()
+    part_of_name: bool = False
 
     @property
     def approximate(self) -> bool:

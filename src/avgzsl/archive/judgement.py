@@ -6,7 +6,7 @@ holds where validation put the line below the least evidence that counts: in the
 never saw lie nearer to everything than its classes do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,7 +20,12 @@ from avgzsl.methods import Method, TextEmbeddings
 from avgzsl.recognition.bank import Bank
 from avgzsl.scores.evidence import Lines, likely, z_evidence
 from avgzsl.scores.label_mix import FEW_LABELS
+from avgzsl.text.names import STOP_WORDS, tokens
 
+PART_OF_NAME = (
+    "what fits was learned from whole names of classes, of which this is a part; words alone lie further off, so that "
+    "some of these may fit nevertheless"
+)
 _UNTOLD = "whether it is there at all cannot be told: "
 _BLIND = "on the run's validation clips names that are there had hardly more evidence than everyday phrases"
 
@@ -32,6 +37,21 @@ class Judgement(NamedTuple):
     likely: Sequence[bool | None]
     because: Sequence[tuple[str, ...] | None]
     notes: tuple[str, ...] = ()
+
+
+def is_part_of_name(phrase: str, names: Collection[frozenset[str]]) -> bool:
+    """Whether a phrase has some words of a longer name, and is no name itself; names are given as `words_of` them.
+
+    >>> is_part_of_name("slow drum", [words_of("a red square with a slow drum")])
+    True
+    """
+    words = words_of(phrase)
+    return bool(words) and words not in names and any(words < name for name in names)
+
+
+def words_of(name: str) -> frozenset[str]:
+    """The words that say something, in small letters."""
+    return frozenset(word.casefold() for word in tokens(name)) - STOP_WORDS
 
 
 def unjudged(k: int, *notes: str) -> Judgement:

@@ -25,7 +25,7 @@ from avgzsl.archive.asked import video_weight_of
 from avgzsl.archive.collection import Collection, open_index
 from avgzsl.archive.fused import weighted
 from avgzsl.archive.hits import Hits, hits_of
-from avgzsl.archive.judgement import judge, unjudged
+from avgzsl.archive.judgement import PART_OF_NAME, is_part_of_name, judge, unjudged, words_of
 from avgzsl.archive.nearest import NearestClips, nearest
 from avgzsl.archive.where import parse
 from avgzsl.errors import ConfigError, ModalityError
@@ -70,17 +70,39 @@ class Searcher:
         """Everyday phrases as the run understands them; encoded when they are first asked for."""
         return load_bank(self.words)
 
+    @cached_property
+    def _names(self) -> frozenset[frozenset[str]]:
+        """The words of each class of the run."""
+        return frozenset(map(words_of, self.words.classes.names))
+
+    def is_part(self, phrases: Sequence[str], without: Sequence[str] = ()) -> bool:
+        """Whether the question is one phrase that is a part of longer names of classes (`is_part_of_name`)."""
+        return len(phrases) == 1 and not without and is_part_of_name(phrases[0], self._names)
+
     def found(
-        self, nearest: NearestClips, point: TextEmbeddings, mode: Mode, by_words: bool, look: bool = True
+        self,
+        nearest: NearestClips,
+        point: TextEmbeddings,
+        mode: Mode,
+        by_words: bool,
+        look: bool = True,
+        part: bool = False,
     ) -> Hits:
-        """The nearest clips as hits; of those of words it is told whether they are likely. `look` as in `hits_of`."""
+        """The nearest clips as hits; of those of words it is told whether they are likely. `look` as in `hits_of`.
+
+        Of words that are a `part` of names, no likely hit is not told as if nothing fitted, where the run learned its
+        lines from these names.
+        """
         run, weight = self.collection.run, video_weight_of(self.collection.record, point)
         if by_words:
             lines = self.recognition.lines_of(mode, run.method)
             judgement = judge(run.method, self.bank, lines, nearest, point, mode, weight)
         else:
             judgement = unjudged(len(nearest.clips))
-        return hits_of(run, nearest, point, mode, judgement, weight, look)
+        hits = hits_of(run, nearest, point, mode, judgement, weight, look)
+        if not part or hits.line != 0 or str(mode) not in self.recognition.lines:
+            return hits
+        return replace(hits, part_of_name=True, notes=(PART_OF_NAME, *hits.notes))
 
 
 def open_searcher(
@@ -154,7 +176,8 @@ def search(
         point, notes = clip_point(searcher, Path(like), by or "both"), ()
     mode = mode_for(collection, point, mode, explicit=modality is not None or fusion is not None)
     found = nearest(collection, point, top, mode, condition, corrected)
-    hits = searcher.found(found, point, mode, by_words=like is None)
+    part = like is None and searcher.is_part(phrases, without)
+    hits = searcher.found(found, point, mode, by_words=like is None, part=part)
     return replace(hits, notes=(*notes, *hits.notes))
 
 

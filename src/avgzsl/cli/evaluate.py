@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from avgzsl.cli.options import Baselines, MethodOfRun, Run, Stretch, Vggsounder
+from avgzsl.cli.options import Baselines, Figures, MethodOfRun, Run, Stretch, Vggsounder
 from avgzsl.types import Calibration, Fusion
 
 
@@ -32,9 +32,7 @@ def evaluate(
     predictions: Annotated[
         Literal["csv", "parquet"], typer.Option(help="One row per clip, as csv or parquet.")
     ] = "csv",
-    figures: Annotated[
-        list[str] | None, typer.Option(help="Form of the figures: png (default), svg or pdf; may be given again.")
-    ] = None,
+    figures: Figures = None,
     method: MethodOfRun = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write all results to this file.")] = None,
 ) -> None:

@@ -65,6 +65,10 @@ Baselines = Annotated[
     ),
 ]
 
+Figures = Annotated[
+    list[str] | None, typer.Option(help="Form of the figures: png (default), svg or pdf; may be given again.")
+]
+
 # how clips are scored, and how much is told
 Modality = Annotated[
     TestModality | None, typer.Option(help="By default the most that the run serves.", rich_help_panel=_SCORES)

@@ -40,7 +40,10 @@ def reproduce(
     baselines: Baselines = None,
     cite: Cite = False,
 ) -> None:
-    """Make the paper's tables and figures, published beside measured, and a report of all."""
+    """Make the paper's tables and figures, published beside measured, and a report.
+
+    It is report.html for all, and report-table1.html for table1 alone.
+    """
     from avgzsl.cli import show
     from avgzsl.reports.reproduction import reproduce as make
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from avgzsl.archive.hits import Hits
 
 NONE_LIKELY = 3  # exit code of --only-likely where no hit is
+NOT_ALL_ASKED = 4  # exit code where no clip is given and a part of the index did not answer
 
 
 @with_options(
@@ -63,7 +64,8 @@ def search(
     """Find clips by words, seen in training or not, or by a clip.
 
     Clips below the line probably do not fit the words. Exit codes with --only-likely: 0 for some clips, 3 for none, 1
-    for an error, as where nothing tells what is likely.
+    for an error, as where nothing tells what is likely. With or without it, 4 says that no clip is given and a part of
+    the index did not answer: with --json, `[]` alone would not tell.
     """
     from avgzsl.archive.collection import open_index
     from avgzsl.archive.search import search as find
@@ -90,6 +92,8 @@ def search(
         _print(hits, shown, f"‘{' + '.join(words or [])}’")
     show.notes((*hits.notes, *hits.absent), aside=json)
     failed = _export(shown, csv, m3u, cut, media or [])
+    if shown.partial and not shown:
+        sys.exit(NOT_ALL_ASKED)
     if only_likely and not shown:
         sys.exit(NONE_LIKELY)
     if failed:
@@ -145,7 +149,9 @@ def _print(hits: "Hits", shown: "Hits", asked: str) -> None:
     if not hits:
         said("no clip meets the condition, or none has that modality")
         return
-    if hits.line == 0:
+    if hits.part_of_name:
+        said(f"no clip is above the line for {printable(asked)}" + ("; the nearest clips:" if shown else ""))
+    elif hits.line == 0:
         said(f"nothing here fits {printable(asked)}" + ("; the nearest clips, which probably do not:" if shown else ""))
     if shown:
         show_hits(shown, shown.line or None)  # where nothing is likely, or nothing tells, there is no line

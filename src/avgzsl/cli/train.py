@@ -11,6 +11,7 @@ from avgzsl.cli.options import (
     CheckpointSeconds,
     Data,
     Device,
+    Figures,
     Method,
     Preset,
     Resume,
@@ -37,6 +38,7 @@ def train(
     validate_every: Annotated[int, typer.Option(help="Epochs between validations; 0 is never.", min=0)] = 10,
     checkpoint_seconds: CheckpointSeconds = 10.0,
     baselines: Baselines = None,
+    figures: Figures = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard curves.")] = False,
 ) -> None:
     """Train a method on the seen classes and evaluate it on the test split (calibration: val)."""
@@ -46,11 +48,12 @@ def train(
     from avgzsl.learning.training import Schedule
     from avgzsl.methods import find_method, parse_override
     from avgzsl.reports.curves import with_tensorboard
-    from avgzsl.reports.evaluation_files import write_evaluation
+    from avgzsl.reports.evaluation_files import require_forms, write_evaluation
     from avgzsl.support.arguments import as_path
 
     if tensorboard and not issubclass(find_method(method), Schedule):
         raise ConfigError("--tensorboard draws what changes over epochs, and this method has none; leave it out")
+    require_forms(figures or [])  # before hours of training
     started = time.monotonic()
     with show.progress() as progress:
         run = experiment.train(
@@ -84,5 +87,5 @@ def train(
     )
     others.write_baselines(out, beside)
     show.tables(evaluation, run.config.method, beside)
-    files = write_evaluation(evaluation, out / "test-val", beside=beside)
+    files = write_evaluation(evaluation, out / "test-val", beside=beside, figures=figures or ["png"])
     show.files([*sorted(path for path in out.iterdir() if path.is_file()), *files])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from avgzsl.data.clips import Dataset
-from avgzsl.errors import AvgzslError, DataError, ModalityError
+from avgzsl.errors import AvgzslError, DataError, ModalityError, RunError
 from avgzsl.experiments.code_version import code_version
 from avgzsl.experiments.costs import baseline_seconds, training_seconds
 from avgzsl.experiments.gallery import Gallery, gallery_of
@@ -23,6 +23,7 @@ from avgzsl.experiments.trial import calibration_galleries, measured_with, resul
 from avgzsl.methods import Method, build, marked, method_class
 from avgzsl.support.files import write_json
 from avgzsl.support.showing import Shown
+from avgzsl.support.trust import read_json
 
 BASELINES = "baselines.json"
 MIXED = "mixed"
@@ -57,22 +58,24 @@ def baselines(
 ) -> Baselines:
     """The baselines of an evaluation, on its clips and by its calibration; those that are the run's own method not.
 
-    `wanted` None takes those that cost, together, at most a tenth of the training: `trained_seconds`, or, where nobody
-    measured them, what they are estimated to have been. `evaluated_seconds` is what the run's own evaluation took;
-    weights of encoders are looked for in `models`.
+    `wanted` None takes those that cost, together, at most a tenth of the training, which took `trained_seconds`. Where
+    these are None it takes those that the run's `baselines.json` has, so that a run has the same rows each time;
+    without that file, by what the training is estimated to have taken. `evaluated_seconds` is what the run's own
+    evaluation took; weights of encoders are looked for in `models`.
     """
     dataset, names = evaluation.dataset, [marked("yardstick")[0], marked("untrained")[0]]
     names = [name for name in names if name != run.method.name and wanted is not False]
-    left = float("inf") if wanted else SHARE * _known(trained_seconds, run, dataset)
+    kept = _kept(run.folder) if wanted is None and trained_seconds is None else ()
+    left = float("inf") if wanted else 0.0 if kept else SHARE * _known(trained_seconds, run, dataset)
     galleries: dict[str, tuple[Gallery, list[Gallery]]] = {}
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     for name in names:
-        seconds = 0.0 if wanted else baseline_seconds(name, dataset) + evaluated_seconds
+        seconds = 0.0 if wanted or name in kept else baseline_seconds(name, dataset) + evaluated_seconds
         if method_class(name).untrained and not dataset.encoders:
             seconds = 0.0  # refused at once, and its reason is worth more than what it would cost
         if seconds > left:
-            notes.append(unasked(name, seconds, left))
+            notes.append(left_out(name) if kept else unasked(name, seconds, left))
             continue
         left -= seconds
         try:
@@ -104,6 +107,11 @@ def unasked(name: str, seconds: float, left: float) -> str:
         f"no row {name}: it would take some {max(seconds, 0.1):.1f} s, and {max(left, 0):.1f} s are what a tenth of "
         "the training leaves for it; --baselines asks for it"
     )
+
+
+def left_out(name: str) -> str:
+    """Why a baseline is not there that is not in the run's `baselines.json` either."""
+    return f"no row {name}: it was left out when the run was trained; --baselines asks for it"
 
 
 def did_not_help(method: str, own: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> str | None:
@@ -144,6 +152,14 @@ def fullest(rows: Sequence[Mapping[str, Any]], modality: str | None) -> Mapping[
         and modality in (None, row["modality"])
     ]
     return found[-1] if found else None
+
+
+def _kept(folder: Path) -> frozenset[str]:
+    """The models of the run's `baselines.json`; none where there is no such file, or it cannot be read."""
+    try:
+        return frozenset(str(row["model"]) for row in read_json(folder / BASELINES, RunError)["results"])
+    except (AvgzslError, OSError, ValueError, LookupError, TypeError):
+        return frozenset()
 
 
 def _known(measured: float | None, run: Run, dataset: Dataset) -> float:

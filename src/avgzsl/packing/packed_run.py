@@ -17,7 +17,7 @@ from avgzsl.experiments.calibration import RECOGNITION, read_recognition
 from avgzsl.experiments.run_record import CONFIG
 from avgzsl.recognition.encoders import CARDS, WEIGHTS, models_of, spec_of
 from avgzsl.recognition.portable import EncoderKind, bare_part, with_bare_names, with_card, with_weights
-from avgzsl.reports.model_card import README, licences, model_card, read_results
+from avgzsl.reports.model_card import README, licences, model_card, read_results, without_path
 from avgzsl.support.arguments import check_list
 from avgzsl.support.files import whole_folder, write_json, write_text
 from avgzsl.support.trust import copy_regular, require_no_links
@@ -84,7 +84,7 @@ def _fill(folder: Path, run: runs.Run, weights: bool, models: str | Path | None,
             copy_regular(run.folder / name, folder / name, RunError)
     results = read_results(run.folder)
     if results is not None:
-        notes = [note.replace(data.path, packed.path) for note in results["provenance"].get("notes", [])]
+        notes = [without_path(note, data.path) for note in results["provenance"].get("notes", [])]
         results["provenance"] |= {"data": packed.model_dump(mode="json"), "notes": notes}
         write_json(folder / runs.RESULTS, results)
     write_json(folder / CONFIG, config.model_dump(mode="json"))

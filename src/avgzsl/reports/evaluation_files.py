@@ -38,9 +38,7 @@ def write_evaluation(
     """
     if predictions not in _FORMATS:
         raise ConfigError(unknown("format of predictions", predictions, _FORMATS))
-    for form in figures:
-        if f".{form}" not in ENDINGS:
-            raise ConfigError(unknown("form of figures", form, [ending.removeprefix(".") for ending in ENDINGS]))
+    require_forms(figures)
     if predictions == "parquet":
         require("pyarrow.parquet", "parquet")
     provenance = evaluation.provenance
@@ -63,6 +61,13 @@ def write_evaluation(
     for measured in evaluation.measured:
         written += _write_mode(evaluation, measured, folder, predictions, figures, title)
     return written
+
+
+def require_forms(figures: Sequence[str]) -> None:
+    """Raises ConfigError for a form that figures cannot have."""
+    for form in figures:
+        if f".{form}" not in ENDINGS:
+            raise ConfigError(unknown("form of figures", form, [ending.removeprefix(".") for ending in ENDINGS]))
 
 
 def _write_mode(

@@ -2,15 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from avgzsl.data.clips import Encoder
 from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import AvgzslError, RunError
 from avgzsl.experiments.calibration import Recognition, read_recognition
 from avgzsl.experiments.run import RESULTS
 from avgzsl.experiments.run_record import Config, DataRecord, read_config
 from avgzsl.methods import marked_label, methods
+from avgzsl.recognition.encoders import CARD_SUFFIXES
+from avgzsl.recognition.portable import with_bare_names
 from avgzsl.reports.pretraining import met_before
 from avgzsl.reports.tables import markdown
 from avgzsl.support.files import write_text
@@ -53,7 +57,10 @@ def write_model_card(folder: str | Path) -> Path:
 def model_card(
     config: Config, recognition: Recognition | None, results: Mapping[str, Any] | None, licences: Mapping[str, int]
 ) -> str:
-    """The card; `results` is the object of `results.json`, `licences` counts the clips of the data by licence."""
+    """The card, which names data and encoders without the paths of this machine, for cards are passed on.
+
+    `results` is the object of `results.json`, `licences` counts the clips of the data by licence.
+    """
     data = config.data
     licensed = "; ".join(f"{_line(name)} ({count})" for name, count in licences.items())
     sizes = ", ".join(f"{name} {size}" for name, size in data.dimensions.items())
@@ -61,14 +68,14 @@ def model_card(
         f"{_HEADER}\n# {config.method}, {len(data.seen)} seen and {len(data.unseen)} unseen classes\n",
         f"Method `{config.method}` of avgzsl {config.versions.get('avgzsl', '')}, seed {config.seed}.\n",
         _use(config.method),
-        f"## Data\n\n{_line(data.path)}, layout {data.layout}, class split {_line(data.class_split)}, "
-        f"fingerprint `{data.fingerprint[:12]}`; dimensions: {sizes}.\n",
+        f"## Data\n\n{_line(Path(data.path).name or 'data')}, layout {data.layout}, "
+        f"class split {_line(data.class_split)}, fingerprint `{data.fingerprint[:12]}`; dimensions: {sizes}.\n",
         _encoders(data),
-        "".join(f"{_line(line)}.\n" for line in met_before(data.encoders)),
+        _met_before(data),
         f"Licences of its clips: {licensed or 'not known'}.\n",
         f"## Classes\n\nSeen: {_names(data.seen)}\n\nUnseen: {_names(data.unseen)}\n",
         "## Results\n",
-        _results(marked_label(config.method, config.settings), results),
+        _results(marked_label(config.method, config.settings), results, data.path),
         _calibration(recognition),
         _INTENDED,
     ]
@@ -129,17 +136,44 @@ def _encoders(data: DataRecord) -> str:
     if not data.known_encoders:
         return "What made its features and text vectors is not known; name it with --audio, --video and --text.\n"
     lines = ["| | encoder | weights (SHA-256) |", "|---|---|---|"]
-    parts = [("text", part.encoder, shown_part(part)) for part in data.text if part.encoder is not None]
-    for kind, encoder, shown in [*((kind, one, one.spec) for kind, one in data.encoders.items()), *parts]:
+    parts = [
+        ("text", part.encoder, shown_part(replace(part, encoder=_bare(part.encoder))))
+        for part in data.text
+        if part.encoder is not None
+    ]
+    for kind, encoder, shown in [*((kind, one, _bare(one).spec) for kind, one in data.encoders.items()), *parts]:
         weights = ", ".join(f"{_line(file.name)} `{file.sha256[:12]}`" for file in encoder.weights) or "none"
         lines.append(f"| {kind} | {_line(shown)} | {weights} |")
     return "\n".join(lines) + "\n"
 
 
-def _results(method: str, results: Mapping[str, Any] | None) -> str:
+def _met_before(data: DataRecord) -> str:
+    """What the encoders were trained on; a card is looked for where it lies, and named without that place."""
+    lines = [
+        line.replace(one.spec, _bare(one).spec)
+        for kind, one in data.encoders.items()
+        for line in met_before({kind: one})
+    ]
+    return "".join(f"{_line(line)}.\n" for line in lines)
+
+
+def _bare(encoder: Encoder) -> Encoder:
+    """The encoder, and its card if it has one, by names without the paths of this machine."""
+    if encoder.spec.endswith(CARD_SUFFIXES):
+        return replace(encoder, spec=Path(encoder.spec).name)
+    return with_bare_names(encoder)
+
+
+def without_path(text: str, path: str) -> str:
+    """A sentence that may name a path, with the last part of it alone."""
+    parts = Path(path).parts
+    return text.replace(path, parts[-1]) if len(parts) > 1 else text
+
+
+def _results(method: str, results: Mapping[str, Any] | None, path: str) -> str:
     if results is None:
         return "Not evaluated.\n"
-    notes = [f"- {_line(note)}" for note in results["provenance"].get("notes", [])]
+    notes = [f"- {_line(without_path(note, path))}" for note in results["provenance"].get("notes", [])]
     split = results["provenance"].get("split", "test")
     tables = markdown(results["results"], method, _line(str(results["provenance"].get("generated", ""))))
     return "\n".join([f"On the {_line(split)} clips of its data.\n", tables, *notes, ""])

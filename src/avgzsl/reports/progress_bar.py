@@ -13,11 +13,13 @@ from statistics import fmean
 from types import TracebackType
 from typing import Any, Protocol
 
+from avgzsl.reports.terminal_table import cells_of
 from avgzsl.support.progress import Step
 
 CELLS = "cells"  # the task of a benchmark: its steps have the method as `item` and, of a cell that is whole, its HM
 _SECONDS = 0.1  # between two drawings
 _HEAD = ("method", "cells", "failed", "mean HM (%)")
+_BAR, _LEAST_BAR = 40, 8  # cells of a terminal: of a bar, and of the least that shows anything
 _FIGURES: dict[str, Callable[[float], str]] = {  # those that are shown, in this order
     "loss": lambda value: f"loss {value:.4f}",
     "HM": lambda value: f"HM {100 * value:.1f} %",
@@ -82,15 +84,22 @@ class _Steps:
     def all_done(self) -> bool:
         return all(_is_done(step) for step in self.last.values())
 
-    def state(self, task: str, left: float | None) -> str:
-        """The text behind a bar: figures, the time left, and how many failed."""
+    def state(self, task: str, left: float | None, width: int | None = None) -> str:
+        """The text behind a bar: figures, the time left, and how many failed; of these the last that fit a width."""
         step, figures = self.last[task], self.figures.get(task, {})
         parts = [shown(figures[name]) for name, shown in _FIGURES.items() if name in figures]
         if left is not None and not _is_done(step):
             parts.append(f"{_clock(left)} left")
         if step.failed:
             parts.append(f"{step.failed} failed")
+        while parts and width is not None and len("  ".join(parts)) > width:
+            parts = parts[1:]
         return "  ".join(parts)
+
+    def count(self, task: str) -> str:
+        """How many units of how many are done."""
+        step = self.last[task]
+        return f"{step.done}/{'?' if step.total is None else step.total}"
 
     def table(self) -> list[tuple[str, str, str, str]]:
         """The table of a benchmark: of each method, its name, finished cells, failed cells and mean HM in %."""
@@ -107,32 +116,27 @@ class _Drawing(Protocol):
 
 
 class _Terminal:
-    """Bars of rich, redrawn when a step comes, and by no thread: a bar that nobody ended leaves the terminal alone."""
+    """Bars of rich, redrawn when a step comes, and by no thread: a bar that nobody ended leaves the terminal alone.
+
+    A line is as wide as the terminal at most: the task and how much of it is done have room first, then the last parts
+    of the state, then the bar.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.live import Live
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import Progress
 
         self.steps, self._drawn = _Steps(), -1.0
         self._tasks: dict[str, Any] = {}
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}", markup=False),
-        )
+        self._bars = Progress()  # never shown itself: it estimates the time left
         self._live = Live(console=Console(stderr=True), auto_refresh=False)
 
     def draw(self, step: Step) -> None:
         self.steps.take(step)
         if step.task not in self._tasks:
-            self._tasks[step.task] = self._bars.add_task(step.task, total=step.total, state="")
-        number = self._tasks[step.task]
-        self._bars.update(number, completed=step.done, total=step.total)
-        estimate = self._bars.tasks[number].time_remaining
-        left = float(estimate) if step.left is None and estimate is not None else step.left
-        self._bars.update(number, state=self.steps.state(step.task, left))
+            self._tasks[step.task] = self._bars.add_task(step.task, total=step.total)
+        self._bars.update(self._tasks[step.task], completed=step.done, total=step.total)
         if not self._live.is_started:
             self._live.start()
             self._live.console.show_cursor(True)
@@ -150,12 +154,41 @@ class _Terminal:
 
     def _shown(self) -> Any:
         from rich.console import Group
+
+        return Group(*([self._cells()] if self.steps.cells else []), self._lines())
+
+    def _cells(self) -> Any:
         from rich.table import Table
 
-        rows, table = self.steps.table(), Table(*_HEAD)
-        for row in rows:
+        table = Table()
+        for head in _HEAD:
+            table.add_column(head, overflow="fold")  # a name that is cut would tell no methods apart
+        for row in self.steps.table():
             table.add_row(*row)
-        return Group(table, self._bars) if rows else self._bars
+        return table
+
+    def _lines(self) -> Any:
+        from rich.progress import BarColumn
+        from rich.table import Table
+        from rich.text import Text
+
+        counts = {task: self.steps.count(task) for task in self._tasks}
+        width = self._live.console.width - max(map(len, counts.values())) - 1
+        name = min(max(map(cells_of, counts)), max(width - 1, 1))
+        rest = width - name - 1
+        states = {task: self.steps.state(task, self._left(task), rest - 1) for task in counts}
+        bar = min(_BAR, rest - 1 - max(map(len, states.values())) - 1)
+        lines = Table.grid(padding=(0, 1))
+        lines.add_column(width=name, no_wrap=True, overflow="ellipsis")
+        for task, count in counts.items():
+            bars = [] if bar < _LEAST_BAR else [BarColumn(bar).render(self._bars.tasks[self._tasks[task]])]
+            lines.add_row(Text(task), *bars, Text(count, "progress.download", justify="right"), Text(states[task]))
+        return lines
+
+    def _left(self, task: str) -> float | None:
+        """Seconds to its end: what its step says, else an estimate."""
+        step, estimate = self.steps.last[task], self._bars.tasks[self._tasks[task]].time_remaining
+        return float(estimate) if step.left is None and estimate is not None else step.left
 
 
 class _Notebook:
@@ -184,8 +217,7 @@ class _Notebook:
         bars = []
         for task, step in self.steps.last.items():
             most = "" if step.total is None else f' value="{step.done}" max="{step.total}"'
-            of = "?" if step.total is None else str(step.total)
-            text = f"{step.done}/{of}  {self.steps.state(task, step.left)}"
+            text = f"{self.steps.count(task)}  {self.steps.state(task, step.left)}"
             bars.append(f"<div>{escape(task)} <progress{most}></progress> {escape(text)}</div>")
         rows = [_HEAD, *self.steps.table()]
         cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)

@@ -94,6 +94,8 @@ def reproduce(
 ) -> Reproduction:
     """Make one of ALL, or `all`, in the folder `out`; cells are kept in `out/cells` and only missing ones run.
 
+    The report of all is `report.html`, that of table1 alone `report-table1.html`.
+
     Of a folder the first class split is taken, or that of `choice`, which can also be `all`. `tuned` is a
     folder of presets as `avgzsl tune` writes them; methods without one take the `preset`, if they have it. Tables have
     lines of frozen encoders and of least squares: None those that cost little (`grid_baselines`). Parameters
@@ -135,7 +137,7 @@ def reproduce(
     files += write_grid_baselines(out, beside)
     if any(name in FIGURES for name in chosen):
         files += _write_figures(chosen, comparison, next(iter(datasets.values())), entries, out, page)
-    files.append(out / "report.html")
+    files.append(out / ("report.html" if what == "all" else f"report-{what}.html"))  # the report of all stays
     write_page(files[-1], page)
     used = sorted({result.cell.method for result in [*comparison, *beside.results]})
     notes = (*beside.notes, *beside.verdict)

@@ -18,6 +18,7 @@ from avgzsl.support.showing import printable
 LEAST = 16  # cells that a column of text keeps, where it has so much to say
 _LEAST_NAME = 6  # … where even the columns that never go have no room
 _GAPS = (2, 1)  # blanks between columns; the second, before a column goes
+_JOINTS = (",=", "-_/")  # inside a word: after which of its signs a line ends, the first kind if there is one
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def needed(columns: Sequence[Column], gap: int) -> int:
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     """The text in lines of so many cells, broken between words, and inside one that is longer than a line.
 
-    All lines but the first begin with `indent`.
+    Inside a word a line ends after a sign that joins its parts, if there is one. All lines but the first begin with
+    `indent`.
     """
     from rich.cells import chop_cells
 
@@ -136,11 +138,17 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
             lines.append(line.rstrip())
             line = indent
         while cells_of(line + word) > width and len(word) > 1:
-            piece = chop_cells(word, max(2, width - cells_of(line)))[0]
+            piece = _up_to_joint(chop_cells(word, max(2, width - cells_of(line)))[0])
             lines.append(line + piece)
             line, word = indent, word[len(piece) :]
         line += word
     return [*lines, line.rstrip()]
+
+
+def _up_to_joint(piece: str) -> str:
+    """What of a piece of a word stands on a line: up to the last sign that joins parts; all of it where none does."""
+    ends = (max(map(piece.rfind, joints)) + 1 for joints in _JOINTS)
+    return piece[: next((end for end in ends if end > 1), len(piece))]
 
 
 def as_typed(path: str | os.PathLike[str]) -> str:

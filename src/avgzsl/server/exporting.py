@@ -15,7 +15,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 from zipfile import ZipFile
 
-from avgzsl.archive.exports import TABLE, cut_stem
+from avgzsl.archive.exports import TABLE, cut_stem, in_its_folder
 from avgzsl.archive.playlist import Played, playlist
 from avgzsl.errors import AvgzslError, MediaError
 from avgzsl.media.cut import Cut, Most, TooMuch, cut
@@ -85,7 +85,7 @@ def _cut(service: Service, number: int, row: ClipRow, folder: Path, most: Most) 
     """The file that was cut, or why there is none. Raises Refused for one that is too much for the settings."""
     try:
         with indexed_file(service, row.id) as (media, path):
-            stem = folder / cut_stem(number, media.path.name, row.start, row.end)
+            stem = folder / cut_stem(number, in_its_folder(row.id, media.path.name), row.start, row.end)
             return service.decoders.call(cut, path, stem, media.path.suffix, media.span, most), ""
     except TooMuch as much:
         limits = f"{service.settings.cut_seconds:g} s and {service.settings.cut_bytes:,} bytes"

@@ -95,6 +95,11 @@ class Hits(BaseModel):
     partial: bool = Field(
         default=False, description="Whether a part of the archive did not answer: clips that it holds may be missing."
     )
+    part_of_name: bool = Field(
+        default=False,
+        description="Whether `line` is 0 for words that are a part of longer names, from which the line was learned: "
+        "words alone lie further off, so that hits may fit nevertheless.",
+    )
 
 
 class ClassRow(BaseModel):

@@ -30,13 +30,14 @@ T = TypeVar("T")
 
 class Question(NamedTuple):
     """A search as the index takes it: what is sought, of that which hits are given, whether by words, `notes` on them,
-    or the clip asked with."""
+    or the clip asked with; and whether the words are a `part` of names."""
 
     sought: Sought
     choice: HitChoice
     by_words: bool
     notes: Sequence[str] = ()
     like: str | None = None
+    part: bool = False
 
 
 class Searching:
@@ -101,7 +102,8 @@ class Searching:
         """Raises Unanswerable for words that say nothing here, and what a wrong choice raises."""
         if asked.like is None:
             point, notes = self._words(asked.words, asked.without)
-            return self.at(point, asked.choice, True)._replace(notes=self._hide(notes))
+            part = asked.without is None and self.searcher.is_part([asked.words])
+            return self.at(point, asked.choice, True)._replace(notes=self._hide(notes), part=part)
         with view(self.collection) as seen:
             clip = seen.embeddings(position_of(seen, asked.like))
         point = point_of(self.collection, clip, asked.by, asked.like)
@@ -140,7 +142,7 @@ class Searching:
         sought, choice, by_words = question.sought, question.choice, question.by_words
         if clips.absent:
             LOG.warning("a part of the index does not answer", extra={"about": {"absent": list(clips.absent)}})
-        found = self.searcher.found(clips, sought.point, sought.mode, by_words, look=False)  # rows do
+        found = self.searcher.found(clips, sought.point, sought.mode, by_words, look=False, part=question.part)
         files = _by_file(question, clips.clips)
         end = choice.offset + choice.top
         shown = files[choice.offset : end]
@@ -157,6 +159,7 @@ class Searching:
             notes=[*question.notes, *found.notes],
             recall=found.recall,
             partial=found.partial,
+            part_of_name=found.part_of_name,
         )
 
 

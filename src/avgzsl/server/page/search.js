@@ -123,9 +123,10 @@ function results(found, asked, link, page) {
   const wanted = (hits) => (asked.likely ? hits.filter((hit) => hit.likely !== false) : hits);
   if (asked.likely && !wanted(found.hits).length) {
     tell(`No likely clip found${partly}`);
-    return empty("No likely clip", `Nothing here fits ${what}. Without “Likely only”, the nearest clips are shown.`, ...notes);
+    const why = found.part_of_name ? "No clip is above the line for" : "Nothing here fits";
+    return empty("No likely clip", `${why} ${what}. Without “Likely only”, the nearest clips are shown.`, ...notes);
   }
-  const nothing = found.line === 0;
+  const nothing = found.line === 0 && !found.part_of_name;
   const [order, compare] = orderOf(HIT_ORDERS, asked.sort);
   const likely = found.line ? `, ${found.line.toLocaleString("en")} of them likely` : "";
   tell(nothing ? `Nothing here fits ${what}${partly}` : `${count(found.hits.length, "clip")} found, ${order.toLowerCase()}${likely}${partly}`);
