@@ -134,12 +134,13 @@ def report(
         failed = {(r.label, str(r.error)): None for results in by_text.values() for r in results if r.error}
         parts += [f"- {label}: {error}" for label, error in failed]
     folds, trials = settings["folds"], settings["trials"]
+    fewer = "".join(f"; {name} with {count} on some" for name, count in settings.get("fewer", {}).items())
     parts += [
         f"Mean class accuracy in %, mean ± standard deviation over {len(splits)} class splits of the means over seeds "
         f"({seeds} by val with sentences, else one). "
         f"Tuned with {trials} trials a method and class split, the first of them the preset for a thousand clips or "
-        f"the defaults ({folds} pseudo-unseen folds). AUSUC, ZSL, both ways: with sentences. Both ways: the penalty "
-        "from val for test and from test for val, averaged, a guard against a lucky division."
+        f"the defaults ({folds} pseudo-unseen folds{fewer}). AUSUC, ZSL, both ways: with sentences. Both ways: the "
+        "penalty from val for test and from test for val, averaged, a guard against a lucky division."
     ]
     return "\n".join(parts)
 

@@ -1,15 +1,16 @@
 """The search of `benchmarks.tuning`, in a module of its own, so that other processes can import it."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from avgzsl.data.layouts import as_dataset
 from avgzsl.errors import AvgzslError
 from avgzsl.experiments.trial import Judge
-from avgzsl.experiments.tuning import tune
+from avgzsl.experiments.tuning import TRIALS, tune
 from avgzsl.methods import Method, method_class, settings_of
 from avgzsl.types import DataChoice
 
@@ -59,13 +60,36 @@ def tune_split(
         except AvgzslError as problem:
             print(f"{judge}, {dataset.class_split}, {name}: {problem}", flush=True)
             continue
-        chosen = settings_of(kind(**best.settings))  # as the method has them: a list of a file is a tuple again
-        found[name] = {key: value for key, value in chosen.items() if value != start_of(kind)[key]}
+        found[name] = _differing(kind, best.settings)
         print(f"{judge}, {dataset.class_split}, {name}: HM {100 * best.hm:.1f}: {found[name]}", flush=True)
     return found
 
 
+def _differing(kind: type[Method], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as the method has them (a list of a file is a tuple again) that are not those of its start."""
+    start = start_of(kind)
+    return {key: value for key, value in settings_of(kind(**settings)).items() if value != start[key]}
+
+
+def gathered(work: Path, names: list[str], trials: int) -> tuple[dict[str, Tuned], dict[str, int]]:
+    """Of each search that was begun in `work` the best of its first `trials`, by judge, and nothing is tried.
+
+    Also how many trials the shortest search of a method had, where those were fewer.
+    """
+    found: dict[str, Tuned] = {judge: {} for judge in get_args(Judge)}
+    fewer: dict[str, int] = {}
+    for judge, name in ((judge, name) for judge in found for name in names):
+        for file in sorted((work / judge / name).glob(f"*/{TRIALS}")):
+            tried = [json.loads(line) for line in file.read_text().splitlines()][:trials]
+            if len(tried) < trials:
+                fewer[name] = min(len(tried), fewer.get(name, trials))
+            if done := [trial for trial in tried if trial["hm"] is not None]:
+                best = max(done, key=lambda trial: float(trial["hm"]))
+                found[judge].setdefault(name, {})[file.parent.name] = _differing(method_class(name), best["settings"])
+    return found, fewer
+
+
 def read_tuned(path: Path) -> Mapping[str, Any]:
-    """`trials`, `folds`, `text`, and the settings by judge, as written here."""
+    """The settings by judge, and how they came to be, as `benchmarks.tuning` writes them."""
     found: Mapping[str, Any] = yaml.safe_load(path.read_text())
     return found

@@ -5,7 +5,11 @@
 Twice: by pseudo-unseen folds, which use no label of an unseen class, and by `val`, which does. Every method has the
 same number of trials; the first is its preset for a thousand clips where it has one, else its defaults. What the preset
 says of the schedule and of sizes is held; what is searched is what a few trials can tell apart (SEARCHED, and the scale
-of the text). Trials are kept in --work, so that an interrupted search goes on. Hours.
+of the text). Trials are kept in --work, so that an interrupted search goes on. Hours. Where these are not to be had,
+--gather takes the trials that are in --work, the first so many of each search.
+
+The file says of itself how it was made: `data`, `text`, `trials` and `folds`, `made` (searched to the end, or
+gathered), and `fewer`: methods of which some search had fewer trials, with the number of the shortest.
 """
 
 import argparse
@@ -21,7 +25,9 @@ from avgzsl.methods import method_class, methods
 from avgzsl.support.children import Children
 from avgzsl.support.files import write_text
 from avgzsl.types import DataChoice
-from benchmarks.search import Tuned, read_tuned, tune_split
+from benchmarks.search import Tuned, gathered, read_tuned, tune_split
+
+HEAD = "# Written by `python -m benchmarks.tuning`, which says what `made` and `fewer` are; not to be edited.\n"
 
 
 def tune_all(
@@ -56,17 +62,25 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=4)
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--gather", action="store_true", help="try nothing: take the trials that --work has")
     options = parser.parse_args()
     names = options.methods or [name for name in methods() if not method_class(name).untrained]
-    found = tune_all(
-        options.data, names, tuple(options.text), options.work, options.trials, options.folds, options.processes
-    )
+    origin = {"data": options.data.name, "text": options.text, "trials": options.trials, "folds": options.folds}
     kept: dict[str, Any] = dict(read_tuned(options.settings)) if options.methods and options.settings.exists() else {}
+    if other := {key: kept[key] for key, value in origin.items() if kept.get(key, value) != value}:
+        parser.error(f"{options.settings} was made with {other}; give the same, or leave out --methods")
+    text, work, fewer = tuple(options.text), options.work, {}
+    if options.gather:
+        found, fewer = gathered(work, names, options.trials)
+    else:
+        found = tune_all(options.data, names, text, work, options.trials, options.folds, options.processes)
     for judge, of_judge in found.items():
         of_all = {**kept.get(judge, {}), **of_judge}
         kept[judge] = {name: dict(sorted(of_all[name].items())) for name in sorted(of_all)}
-    kept |= {"trials": options.trials, "folds": options.folds}
-    write_text(options.settings, yaml.safe_dump(kept, sort_keys=True, width=116))
+    made = "gathered" if options.gather or kept.get("made") == "gathered" else "searched"
+    others = {name: count for name, count in kept.get("fewer", {}).items() if name not in names}
+    kept |= {**origin, "made": made, "fewer": {**others, **fewer}}
+    write_text(options.settings, HEAD + yaml.safe_dump(kept, sort_keys=True, width=116))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ import ast
 import importlib
 import re
 import shlex
-import shutil
-import subprocess
 import unicodedata
 from pathlib import Path
 
@@ -208,19 +206,3 @@ def test_every_mark_in_the_documents_is_made():
         name for page in DOCS.rglob("*.md") for name in re.findall(r"^<!-- made: (\S+) -->$", page.read_text(), re.M)
     }
     assert named == set(pages.PARTS)
-
-
-def test_nginx_takes_its_file(tmp_path):
-    nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    if nginx is None:
-        pytest.skip("nginx is not installed: its file is not checked")
-    text = (DOCS / "how-to" / "nginx.conf").read_text()
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    words = f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=here -days 1 -keyout {key} -out {certificate}"
-    subprocess.run(words.split(), check=True, capture_output=True)
-    text = re.sub(r"/etc/ssl/\S+/fullchain.pem", str(certificate), re.sub(r"/etc/ssl/\S+/privkey.pem", str(key), text))
-    file = tmp_path / "nginx.conf"
-    logs = f"pid {tmp_path}/pid; error_log {tmp_path}/errors;"
-    file.write_text(f"{logs} events {{ }} http {{ access_log {tmp_path}/log; {text} }}")
-    done = subprocess.run([nginx, "-t", "-p", tmp_path, "-c", file], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -1,8 +1,10 @@
 """The search of settings and the tables made with them, on a tiny world."""
 
+from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ import yaml
 from benchmarks import results, search, tuning
 
 from avgzsl.errors import ConfigError
+from avgzsl.experiments.trial import Judge
 from avgzsl.generators import generate
 from avgzsl.methods import method_class
 from avgzsl.types import DataChoice
@@ -80,6 +83,28 @@ def test_settings_of_some_methods_leave_those_of_others(data, tmp_path, monkeypa
     kept = yaml.safe_load(file.read_text())
     assert kept["val"] == {"eszsl": {"class-split": {"ridge": 0.1}}, "least-squares": {"class-split": {"ridge": 0.2}}}
     assert kept["val"] == kept["pseudo-unseen"] and (kept["trials"], kept["folds"]) == (5, 3)
+
+
+def test_a_search_that_was_cut_short_is_gathered_and_the_file_says_so(here, data, tmp_path, monkeypatch):
+    work, file = tmp_path / "work", tmp_path / "settings.yaml"
+    whole = {judge: {} for judge in get_args(Judge)}
+    for judge, name in product(whole, NAMES):
+        choice, trials = DataChoice(class_split="class-split"), 1 if (judge, name) == ("val", "eszsl") else 3
+        search.tune_split(data, choice, [name], judge, work / judge, trials, 2)
+        # as a search of two trials has it
+        again = search.tune_split(data, choice, [name], judge, tmp_path / "other" / judge, min(trials, 2), 2)
+        whole[judge] |= {name: {"class-split": again[name]}}
+    words = ["tuning", str(data), "--work", str(work), "--settings", str(file), "--trials", "2", "--folds", "2"]
+    monkeypatch.setattr("sys.argv", [*words, "--gather", "--methods", *NAMES])
+    tuning.main()
+    kept = yaml.safe_load(file.read_text())
+    assert {judge: kept[judge] for judge in whole} == whole
+    origin = {"data": data.name, "text": [], "trials": 2, "folds": 2, "made": "gathered", "fewer": {"eszsl": 1}}
+    assert {key: kept[key] for key in origin} == origin
+    monkeypatch.setattr("sys.argv", [*words[:-4], "--trials", "9", "--methods", "eszsl"])
+    with pytest.raises(SystemExit):  # it is not said of all methods that they had nine
+        tuning.main()
+    assert yaml.safe_load(file.read_text()) == kept
 
 
 def test_the_tables_are_means_of_the_cells_with_the_settings_of_each_split(data, tmp_path, monkeypatch):
