@@ -251,8 +251,8 @@ def mode_for(collection: Collection, point: TextEmbeddings, mode: Mode) -> tuple
         note = f"this asks with the {word} of a clip alone, so clips are compared by {word}"
         return mode_of(collection, only, None), (note,)
     raise ModalityError(
-        f"this asks with the {word} of a clip alone, which cannot be compared with {_WORDS[mode.modality]}, for its run "
-        f"has a space for each: compare by {word} (modality {only}), or ask with words"
+        f"this asks with the {word} of a clip alone, which cannot be compared with {_WORDS[mode.modality]}, for the "
+        f"run has a space for each: compare by {word} (modality {only}), or ask with words"
     )
 
 
