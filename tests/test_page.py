@@ -187,9 +187,15 @@ def test_without_a_pointer(page, url):
     page.keyboard.press("Enter")
     expect(page.locator(".card video, .card audio").first).to_be_focused()
     page.get_by_role("radio", name="Both").focus()
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_url(re.compile("by=video"))
+    for way, by in (("Left", "Picture"), ("Left", "Sound"), ("Right", "Picture")):
+        page.keyboard.press(f"Arrow{way}")
+        expect(page.get_by_role("radio", name=by)).to_be_focused()
+        expect(page.get_by_role("radio", name=by)).to_be_checked()
     box = page.get_by_role("combobox")
+    box.fill("red square")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Nearest to “red square”")).to_be_visible()
+    expect(box).to_be_focused()
     box.fill("red")
     expect(page.get_by_role("listbox")).to_be_visible()
     page.keyboard.press("Escape")
@@ -325,6 +331,18 @@ def test_the_token_is_asked_for_once_and_lets_pictures_in(page):
         assert TOKEN not in page.content() + str(page.evaluate("[document.cookie, localStorage.length]"))
         page.reload()
         wait_for_hits(page)
+
+
+def test_escape_does_not_lock_out_who_has_the_token(page):
+    with application(token=TOKEN) as app, listening(app) as url:
+        page.goto(url)
+        expect(page.get_by_label("Token")).to_be_focused()
+        for _ in range(4):
+            page.keyboard.press("Escape")
+        page.get_by_label("Token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        wait_for_hits(page)
+        expect(page.locator("#login")).to_be_hidden()
 
 
 def test_who_logs_out_is_asked_for_the_token_again(page):

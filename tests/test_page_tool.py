@@ -103,6 +103,29 @@ def test_only_the_likely_ones_if_it_is_asked_for(page, url):
     expect(page.locator("#filters")).to_be_focused()
 
 
+@pytest.mark.parametrize(("likely", "pages"), [(5, [5]), (8, [8, 8]), (11, [8, 11])])
+def test_likely_clips_come_to_an_end(page, url, likely, pages):
+    def answer(route):
+        offset = int(re.search(r"offset=(\d+)", route.request.url)[1])
+        found = route.fetch(url=re.sub(r"\bk=\d+", "k=8", route.request.url)).json()
+        found["line"] = min(likely, offset + 8)
+        for i, hit in enumerate(found["hits"], offset):
+            hit["likely"] = i < likely
+        route.fulfill(json=found)
+
+    page.route("**/v1/search?**", answer)
+    page.goto(f"{url}?view=search&q={SEEN[0]}&likely=yes")
+    button = page.get_by_role("button", name="Show more")
+    for before, many in zip([None, *pages], pages, strict=False):
+        if before:
+            button.click()
+        expect(page.locator(".results .card:not(.skeleton)")).to_have_count(many)
+        expect(page.locator(".pager p")).to_have_text(f"{many} clips shown")
+        if before:  # the next clip, or where none came, what says how many there are
+            expect(page.locator(".pager p") if before == many else card(page, before)).to_be_focused()
+    expect(button).to_be_hidden()
+
+
 def test_filters_are_chips_that_the_address_holds_and_a_press_removes(page, url):
     page.goto(url)
     wait_for_hits(page)
@@ -252,6 +275,12 @@ def test_the_page_reads_conditions_as_the_server_does(page, url, text):
         assert parse(again) == meant
 
 
+@pytest.mark.parametrize(("operator", "said"), [("!=", "not exactly"), ("=", "exactly"), ("<", "below")])
+def test_a_condition_on_the_duration_is_said_in_words(page, url, operator, said):
+    page.goto(f"{url}?view=search&where=duration {operator} 2")
+    expect(page.get_by_role("button", name=f"Remove: {said} 2 s", exact=True)).to_be_visible()
+
+
 def test_the_archive_has_orders(page, url):
     few_at_once(page, "**/v1/clips?**", 8, "limit")
     page.goto(url)
@@ -316,6 +345,36 @@ def test_an_order_of_hits_stands_in_the_address(page, url, order):
     page.get_by_role("radio", name="Sound").check(force=True)  # the same words in another way: the order stays
     page.wait_for_url(re.compile("by=audio"))
     assert asked(page, "sort") == order
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("where=label = nothing", "No clip meets the condition."),
+        ("where=has_video = no&by=video", f"No clip can be compared with “{SEEN[0]}” this way. Choose another modality"),
+    ],
+)
+def test_where_nothing_is_found_it_says_why(page, url, query, why):
+    page.goto(f"{url}?view=search&q={SEEN[0]}&{query}")
+    expect(page.locator(".state")).to_contain_text(why)
+
+
+def test_away_from_needs_words(page, url):
+    for query in ("not=drum", f"like={SEEN[0].replace(' ', '-')}/test-0.mp4&not=drum"):
+        page.goto(f"{url}?view=search&{query}")
+        wait_for_hits(page)
+        field = page.get_by_label("Away from", exact=True)
+        expect(field).to_be_disabled()
+        expect(field).to_have_accessible_description("“Away from” needs words to search for.")
+    page.get_by_role("combobox").fill(SEEN[0])
+    expect(field).to_be_enabled()
+    expect(page.locator(".needs")).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Nearest to “{SEEN[0]}” away from “drum”")).to_be_visible()
+    page.get_by_role("combobox").fill("")
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda there: "q=" not in there)
+    assert asked(page, "not") is None  # nothing stands in the address that does nothing
 
 
 def test_what_is_found_for_the_first_time_stands_nearest_first(page, url):
@@ -528,6 +587,56 @@ FEW_LAID_OUT = f"""(() => {{
     const laidOut = all.filter((one) => one.checkVisibility({{ contentVisibilityAuto: true }})).length;
     return 0 < laidOut && laidOut <= {FEW};
 }})()"""
+
+
+def many_hits(page, url, many):
+    """The page finds so many clips, whatever it asks for."""
+    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0], "k": 1, "group": "file"}).json()
+    hit = told["hits"][0]
+    hits = [hit | {"clip": hit["clip"] | {"id": f"{i:03}.mp4", "name": f"{i:03}.mp4"}} for i in range(many)]
+
+    def answer(route):
+        query = parse_qs(urlsplit(route.request.url).query)
+        begin, end = int(query["offset"][0]), int(query["offset"][0]) + int(query["k"][0])
+        route.fulfill(json=told | {"hits": hits[begin:end], "more": end < many, "line": None})
+
+    page.route("**/v1/search?**", answer)
+    page.route("**/v1/clips/like?**", answer)
+    page.route("**/v1/clips/thumbnail?**", lambda route: route.fulfill(status=404, json={"detail": "none"}))
+
+
+def test_who_goes_back_finds_the_list_as_it_was(page, url):
+    many_hits(page, url, 400)
+    page.set_viewport_size({"width": 1200, "height": 700})
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(24)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".results .card")).to_have_count(120)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".results .card")).to_have_count(216)  # more than are asked for at once
+    here = card(page, 80)
+    here.scroll_into_view_if_needed()
+    top = here.bounding_box()["y"]
+    here.get_by_role("link", name="More like this").click()
+    expect(page.get_by_role("heading", name="Nearest to the clip")).to_be_visible()
+    expect(card(page, 0)).to_be_in_viewport()
+    page.go_back()
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(216)
+    expect(here).to_be_in_viewport()
+    until(page, f"Math.abs(document.querySelectorAll('#main .card')[80].getBoundingClientRect().top - {top}) < 3")
+    page.reload()
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(216)
+    expect(here).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("by", ["both", "video"])
+def test_more_like_a_sound_is_asked_with_its_sound(page, url, by):
+    page.goto(f"{url}?view=search&by={by}&where=has_video = no")
+    wait_for_hits(page)
+    with page.expect_response("**/v1/clips/like?*") as answer:
+        page.get_by_role("link", name="More like this").click()
+    assert answer.value.status == 200
+    expect(page.get_by_role("heading", name="Nearest to the clip")).to_be_visible()
 
 
 def test_thousands_of_cards_have_frames_only_near_the_view(page, url):

@@ -6,9 +6,10 @@ import { inWords, read } from "./conditions.js";
 import { count, h, s, tell } from "./dom.js";
 import { filters } from "./filters.js";
 import { fold, folding } from "./folding.js";
-import { add, grid, legend } from "./hits.js";
+import { add, cards, grid, legend } from "./hits.js";
 import { help } from "./keys.js";
-import { pager } from "./more.js";
+import { further, pager } from "./more.js";
+import { goTo } from "./place.js";
 import { HIT_ORDERS, ORDERS, orderOf, sorting } from "./sorting.js";
 import { empty, show, skeletons } from "./states.js";
 import { suggest } from "./suggestions.js";
@@ -19,8 +20,9 @@ const CORRECTED = "In the order “Nearest first”, the bias to classes seen in
 const BEGIN = 10; // suggestions
 const PAGE = 24;
 const FURTHER = 96; // who asks for more, asks again
+const MOST = 200; // clips that the server gives at once
 
-export function search(info, query, go) {
+export function search(info, query, go, kept) {
   const asked = Object.fromEntries(["q", "not", "like", "of", "where", "likely", "sort"].map((name) => [name, query.get(name)]));
   const there = modalities(info);
   const by = there.includes(query.get("by")) ? query.get("by") : there.at(-1);
@@ -30,7 +32,7 @@ export function search(info, query, go) {
   const chosen = filters(asked, to);
   const finds = Boolean(asked.q || asked.like);
   const orders = finds ? HIT_ORDERS : ORDERS;
-  const made = [asked.not, asked.likely, by !== there.at(-1), orderOf(orders, asked.sort) !== orders[""]].filter(Boolean).length;
+  const made = [asked.q && asked.not, asked.likely, by !== there.at(-1), orderOf(orders, asked.sort) !== orders[""]].filter(Boolean).length;
   const choices = folding(made + (read(asked.where)?.length ?? 1), () => asking);
   const tools = h(
     "div",
@@ -41,17 +43,28 @@ export function search(info, query, go) {
   );
 
   async function load() {
-    await (finds ? find() : browse(place, info, asked, link));
+    const first = Math.min(Math.max(PAGE, kept?.shown ?? 0), MOST);
+    await (finds ? find(first) : browse(place, info, asked, link, first));
+    if (kept) await putBack(kept);
     const refused = place.querySelector(".failed:not(:has(button))"); // to try it again would not help
     if (!asked.where || !refused) return;
     choices.unfold();
     document.getElementById("advanced").open = true; // where the condition is mended
   }
 
-  function find() {
+  async function putBack(before) {
+    while (place.isConnected && cards().length < before.shown && (await further()));
+    if (place.isConnected) goTo(before);
+  }
+
+  function find(first) {
     const [path, question] = asked.q ? ["search", { q: asked.q, not: asked.not }] : ["clips/like", { id: asked.like, by: asked.of }];
     const page = (offset, k) => call(path, { ...question, modality: by, where: asked.where, group: "file", offset, k });
-    return show(place, skeletons(), () => page(0, PAGE), (found) => {
+    const load = async () => {
+      const found = await page(0, first);
+      return { ...found, met: found.hits.length || !asked.where ? null : (await call("clips", { where: asked.where, limit: 1 })).total };
+    };
+    return show(place, skeletons(), load, (found) => {
       if (found.line !== null) chosen.tellsLikely();
       return results(found, asked, link, page);
     });
@@ -63,6 +76,7 @@ export function search(info, query, go) {
 }
 
 function form(info, asked, by, there, go, unfold) {
+  const back = matchMedia("(pointer: coarse)").matches ? "main" : "q"; // in a field, a keyboard on the screen would cover what is found
   const words = h("input", {
     id: "q",
     type: "search",
@@ -71,22 +85,27 @@ function form(info, asked, by, there, go, unfold) {
     maxlength: 1000,
     placeholder: info.phrases ? "What do you hear or see?" : "The name of a class",
     enterkeyhint: "search",
+    data: { back },
   });
-  const not = h("input", { id: "not", type: "text", value: asked.not ?? "", maxlength: 1000, placeholder: "e.g. clock" });
-  const where = h("input", { id: "where", type: "text", value: asked.where ?? "", maxlength: 1000, placeholder: "e.g. duration < 10" });
+  const not = h("input", { id: "not", "aria-describedby": "not-needs", type: "text", value: asked.not ?? "", maxlength: 1000, placeholder: "e.g. clock", data: { back } });
+  const needs = h("p", { id: "not-needs", class: "quiet needs" }, "“Away from” needs words to search for.");
+  const allow = () => (needs.hidden = !(not.disabled = !words.value.trim()));
+  const where = h("input", { id: "where", type: "text", value: asked.where ?? "", maxlength: 1000, placeholder: "e.g. duration < 10", data: { back } });
   const submit = (modality = by) => {
     const { likely } = asked;
-    const next = { view: "search", q: words.value.trim(), not: not.value.trim(), where: where.value.trim(), by: modality, likely };
+    const next = { view: "search", q: words.value.trim(), not: words.value.trim() && not.value.trim(), where: where.value.trim(), by: modality, likely };
     if (!next.q && asked.like) Object.assign(next, { like: asked.like, of: asked.of });
     const finds = (one) => Boolean(one.q || one.like);
     if (finds(next) === finds(asked)) next.sort = asked.sort; // what is found for the first time stands nearest first
     go(next);
   };
+  words.addEventListener("input", allow);
+  allow();
   return h(
     "form",
     { role: "search", class: "search", onsubmit: (event) => (event.preventDefault(), fold(), submit()) },
     h("label", { for: "q", class: "unseen-text" }, "Search the archive by words"),
-    h("div", { class: "box" }, suggest(words, info.classes, submit), h("button", { class: "primary" }, glass(), h("span", {}, "Search"))),
+    h("div", { class: "box" }, suggest(words, info.classes, submit), h("button", { class: "primary", data: { back } }, glass(), h("span", {}, "Search"))),
     unfold,
     h(
       "div",
@@ -99,7 +118,7 @@ function form(info, asked, by, there, go, unfold) {
         h(
           "div",
           { class: "fields" },
-          h("div", {}, h("label", { for: "not" }, "Away from"), not),
+          h("div", {}, h("label", { for: "not" }, "Away from"), not, needs),
           h("div", {}, h("label", { for: "where" }, "Only clips with"), where),
           h("p", { class: "quiet columns" }, COLUMNS),
         ),
@@ -118,9 +137,11 @@ function results(found, asked, link, page) {
   const partly = found.partial ? ", and a part of the archive does not answer" : "";
   if (!found.hits.length) {
     tell(`No clips found${partly}`);
+    if (found.met === 0) return empty("No clips", "No clip meets the condition. Change it, or remove a part of it.", ...notes);
     return empty("No clips", `No clip can be compared with ${what} this way. Choose another modality, or ask for less.`, ...notes);
   }
   const wanted = (hits) => (asked.likely ? hits.filter((hit) => hit.likely !== false) : hits);
+  const goesOn = ({ hits, more }) => more && wanted(hits).length === hits.length; // behind an unlikely clip no likely one is
   if (asked.likely && !wanted(found.hits).length) {
     tell(`No likely clip found${partly}`);
     const why = found.part_of_name ? "No clip is above the line for" : "Nothing here fits";
@@ -135,8 +156,8 @@ function results(found, asked, link, page) {
     nothing ? h("p", { class: "nothing" }, "These are the nearest clips. They probably show something else.") : null,
     ...notes,
     ...(found.corrected ? [h("p", { class: "note quiet" }, CORRECTED)] : []),
-    compare ? h("p", { class: "note quiet ordered" }, ordered(order, found)) : null,
-    ...further(found, wanted, link, page, compare),
+    compare ? h("p", { class: "note quiet ordered" }, ordered(order, { ...found, more: goesOn(found) })) : null,
+    ...listed(found, wanted, goesOn, link, page, compare),
   ].filter(Boolean);
 }
 
@@ -148,7 +169,7 @@ function ordered(order, { more, line }) {
 }
 
 // The list of hits, and what is behind them.
-function further(found, wanted, link, page, order) {
+function listed(found, wanted, goesOn, link, page, order) {
   let offset = found.hits.length;
   let { line } = found;
   const first = wanted(found.hits);
@@ -157,19 +178,19 @@ function further(found, wanted, link, page, order) {
     const next = await page(offset, FURTHER);
     line = next.line ?? line;
     offset += next.hits.length;
-    return { cards: add(list, wanted(next.hits), link, line, order), more: next.more };
+    return { cards: add(list, wanted(next.hits), link, line, order), more: goesOn(next) };
   };
-  return [list, pager(first.length, null, Boolean(found.more), load)];
+  return [list, pager(first.length, null, goesOn(found), load)];
 }
 
 function sentence(note) {
   return note.charAt(0).toUpperCase() + note.slice(1);
 }
 
-function browse(place, info, asked, link) {
+function browse(place, info, asked, link, first) {
   const { where } = asked;
   const [, order] = orderOf(ORDERS, asked.sort);
-  let next = { after: -1, limit: PAGE };
+  let next = { after: -1, limit: first };
   const load = async () => {
     const page = await call("clips", { ...next, ...order, where, group: "file" });
     next = { after: page.next, limit: FURTHER };
