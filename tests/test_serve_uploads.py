@@ -7,6 +7,7 @@ import pytest
 
 from avgzsl.server.limits import WaitingLine
 from avgzsl.server.problems import Refused
+from tests.processes import PATIENCE
 from tests.serve_world import HERE, SEEN, application, render
 
 ENDS = {"whole": 200, "no clip": 422, "empty": 422, "too large": 413, "late": 503, "gone": 400, "cancelled": 503}
@@ -53,7 +54,7 @@ def lying(folder):
 
 
 async def until(true):
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < end
         await asyncio.sleep(0.01)
