@@ -19,6 +19,7 @@ from avgzsl.recognition import local_encoders as local
 from avgzsl.types import EncoderChoice
 from tests.conftest import SHARED
 from tests.open_world import NAMES, encoders, everything, write_folder
+from tests.serve_world import application, client_of, is_problem
 from tests.small_clips import write_clip, write_wav
 from tests.small_weights import save_clap, save_clip
 
@@ -196,6 +197,26 @@ def test_shared_spaces_are_standardised_by_the_clips_of_the_index(spaces, tmp_pa
     (folder / STANDARD).write_text("{}")
     with pytest.raises(DataError, match="index-rebuild"):
         open_index(folder)
+
+
+def test_where_sound_and_picture_have_a_space_each_a_sound_finds_sounds(spaces, tmp_path, monkeypatch):
+    monkeypatch.setattr(standard, "everyday_phrases", lambda: ("dog", "sea", "a bell"))
+    clips, folder = tmp_path / "clips", tmp_path / "index"
+    for number in range(2):
+        write_clip(clips / f"{number}.mp4", number)
+    write_wav(clips / "bird.wav", 440.0)
+    index_frozen(clips, folder, encoders=spaces)
+    told = "this asks with the sound of a clip alone, so clips are compared by sound"
+    assert told in search(folder, like=clips / "bird.wav", modality="both").notes
+    with application(folder) as app, client_of(app) as client:
+        asked = {"id": "bird.wav", "modality": "both"}
+        found = client.get("/v1/clips/like", params=asked).json()
+        assert {hit["clip"]["id"] for hit in found["hits"]} == {"0.mp4", "1.mp4"}
+        assert (found["modality"], found["notes"]) == ("audio", [told])
+        whole = client.get("/v1/clips/like", params=asked | {"id": "0.mp4"}).json()
+        assert (whole["modality"], whole["notes"]) == ("both", [])
+        refused = is_problem(client.get("/v1/clips/like", params=asked | {"modality": "video"}), 422)
+        assert refused.endswith("compare by sound (modality audio), or ask with words")
 
 
 def test_taggers_need_no_standard(clips, choice, tmp_path):

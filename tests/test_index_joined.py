@@ -286,11 +286,13 @@ def test_a_clip_asks_in_its_own_spaces(tmp_path):
     assert found.clips[0].id == f"clip-{whole}" and found.scores[0] == pytest.approx(1.0, abs=1e-5)
     sound = point_of(collection, clip, "audio", "c")
     assert sound.video is None
-    assert mode_for(collection, sound, MODES[3], explicit=False) == MODES[0]
-    assert mode_for(collection, sound, MODES[0], explicit=True) == MODES[0]
-    for mode in (MODES[1], MODES[2]):
-        with pytest.raises(ModalityError, match="audio of a clip finds clips by audio alone"):
-            mode_for(collection, sound, mode, explicit=True)
+    assert mode_for(collection, sound, MODES[0]) == (MODES[0], ())
+    for mode in MODES[2:]:
+        told = "this asks with the sound of a clip alone, so clips are compared by sound"
+        assert mode_for(collection, sound, mode) == (MODES[0], (told,))
+    with pytest.raises(ModalityError, match=r"by sound \(modality audio\), or ask with words"):
+        mode_for(collection, sound, MODES[1])
+    assert mode_for(collection, both, MODES[2]) == (MODES[2], ())
     assert nearest(collection, sound, 1, MODES[0]).clips[0].id == f"clip-{whole}"
 
 

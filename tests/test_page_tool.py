@@ -523,6 +523,16 @@ FEW_LAID_OUT = f"""(() => {{
 }})()"""
 
 
+@pytest.mark.parametrize("by", ["both", "video"])
+def test_more_like_a_sound_is_asked_with_its_sound(page, url, by):
+    page.goto(f"{url}?view=search&by={by}&where=has_video = no")
+    wait_for_hits(page)
+    with page.expect_response("**/v1/clips/like?*") as answer:
+        page.get_by_role("link", name="More like this").click()
+    assert answer.value.status == 200
+    expect(page.get_by_role("heading", name="Nearest to the clip")).to_be_visible()
+
+
 def test_thousands_of_cards_have_frames_only_near_the_view(page, url):
     clip = httpx.get(f"{url}v1/clips?limit=1").json()["clips"][0]
     many = [clip | {"id": f"{i:04}.mp4", "name": f"{i:04}.mp4", "label": None} for i in range(5000)]

@@ -44,6 +44,7 @@ from avgzsl.types import MODALITIES, EncoderChoice, Fusion, RetrievalKind, TestM
 
 _LONGEST = 1000  # characters of a phrase: more is a mistake, not a query
 _MOST = 10_000  # hits
+_WORDS = {"audio": "sound", "video": "picture"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +153,10 @@ def search(
         point, notes = words_point(searcher, phrases, without)
     else:
         point, notes = clip_point(searcher, Path(like), by or "both"), ()
-    mode = mode_for(collection, point, mode, explicit=modality is not None or fusion is not None)
+    mode, fallback = mode_for(collection, point, mode)
     found = nearest(collection, point, top, mode, condition, corrected)
     hits = searcher.found(found, point, mode, by_words=like is None)
-    return replace(hits, notes=(*notes, *hits.notes))
+    return replace(hits, notes=(*notes, *fallback, *hits.notes))
 
 
 def _require_encoders_used(encoders: EncoderChoice, like: str | Path | None) -> None:
@@ -234,21 +235,24 @@ def point_of(collection: Collection, clip: Embeddings, by: TestModality | str, n
     return TextEmbeddings.shared(torch.stack([z * w[:, None] for z, w in parts.values()]).sum(0).float())
 
 
-def mode_for(collection: Collection, point: TextEmbeddings, mode: Mode, explicit: bool) -> Mode:
-    """The mode in which a point can be compared: the one asked for, by default that of all that the point has.
+def mode_for(collection: Collection, point: TextEmbeddings, mode: Mode) -> tuple[Mode, tuple[str, ...]]:
+    """The mode in which a point can be compared, and a note where it is another than the one asked for.
 
-    A clip has each modality in a space of its own where the text has (`IndexRecord.joined`). Raises ModalityError where
-    what was asked for `explicit`ly needs another than the point has.
+    Where sound and picture have a space each (`IndexRecord.joined`), a clip that has one of them is compared by that
+    one, also where both are asked for. Raises ModalityError where the one asked for is what it lacks.
     """
     has = [m for m in MODALITIES if point.of(m) is not None]
     needed = MODALITIES if mode.modality == "both" else (mode.modality,)
     if not collection.record.joined or set(needed) <= set(has):
-        return mode
-    if not explicit and len(has) == 1:
-        return mode_of(collection, has[0], None)
+        return mode, ()
+    only = has[0]
+    word = _WORDS[only]
+    if mode.modality == "both":
+        note = f"this asks with the {word} of a clip alone, so clips are compared by {word}"
+        return mode_of(collection, only, None), (note,)
     raise ModalityError(
-        f"{collection.folder}: its run has a space each for sound and for picture, so {' and '.join(has)} of a clip "
-        f"finds clips by {' and '.join(has)} alone; choose modality {has[0]}, or ask with words"
+        f"this asks with the {word} of a clip alone, which cannot be compared with {_WORDS[mode.modality]}, for the "
+        f"run has a space for each: compare by {word} (modality {only}), or ask with words"
     )
 
 

@@ -101,7 +101,8 @@ class Searching:
         """Raises Unanswerable for words that say nothing here, and what a wrong choice raises."""
         if asked.like is None:
             point, notes = self._words(asked.words, asked.without)
-            return self.at(point, asked.choice, True)._replace(notes=self._hide(notes))
+            question = self.at(point, asked.choice, True)
+            return question._replace(notes=[*self._hide(notes), *question.notes])
         with view(self.collection) as seen:
             clip = seen.embeddings(position_of(seen, asked.like))
         point = point_of(self.collection, clip, asked.by, asked.like)
@@ -125,15 +126,13 @@ class Searching:
 
     def at(self, point: TextEmbeddings, choice: HitChoice, by_words: bool = False) -> Question:
         """The question for the clips nearest to a point of the run's space."""
-        mode = mode_for(
-            self.collection, point, mode_of(self.collection, choice.modality, None), choice.modality is not None
-        )
+        mode, notes = mode_for(self.collection, point, mode_of(self.collection, choice.modality, None))
         corrected = is_corrected(self.collection.record, choice.retrieval, "this archive", by_words)
         condition = None if choice.where is None else parse(choice.where, HIDDEN)
         top = choice.offset + choice.top + 1  # one more tells whether there are further ones
         if choice.group is not None:
             top = min(_WINDOWS * top, _MOST)
-        return Question(Sought(point, top, mode, condition, corrected), choice, by_words)
+        return Question(Sought(point, top, mode, condition, corrected), choice, by_words, notes)
 
     def answer(self, question: Question, clips: NearestClips) -> Hits:
         """The clips that were found, as hits."""

@@ -10,5 +10,8 @@ export function here(changes) {
   return `?${query}`;
 }
 
-// Where the like of a clip stands; `by` is what is compared, and what of the clip counts.
-export const like = (clip, by) => `?${new URLSearchParams({ view: "search", like: clip.id, by, ...(by === "both" ? {} : { of: by }) })}`;
+// Where the like of a clip stands; `by` is what is compared, and what of the clip counts, where the clip has it.
+export function like(clip, by) {
+  const of = clip[`has_${by}`] ? by : null;
+  return `?${new URLSearchParams({ view: "search", like: clip.id, by: of ?? "both", ...(of && { of }) })}`;
+}
