@@ -325,6 +325,18 @@ def test_the_token_is_asked_for_once_and_lets_pictures_in(page):
         wait_for_hits(page)
 
 
+def test_escape_does_not_lock_out_who_has_the_token(page):
+    with application(token=TOKEN) as app, listening(app) as url:
+        page.goto(url)
+        expect(page.get_by_label("Token")).to_be_focused()
+        for _ in range(4):
+            page.keyboard.press("Escape")
+        page.get_by_label("Token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        wait_for_hits(page)
+        expect(page.locator("#login")).to_be_hidden()
+
+
 def test_who_logs_out_is_asked_for_the_token_again(page):
     with application(token=TOKEN) as app, listening(app) as url:
         page.goto(url)

@@ -68,7 +68,8 @@ function ask(done) {
   const token = document.getElementById("token");
   const wrong = document.getElementById("login-error");
   const form = dialog.querySelector("form");
-  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.oncancel = (event) => event.preventDefault();
+  dialog.onclose = () => entering && !dialog.open && dialog.showModal(); // a browser lets only the first Esc be prevented
   form.onsubmit = async (event) => {
     event.preventDefault();
     const body = JSON.stringify({ token: token.value });
