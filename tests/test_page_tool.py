@@ -103,6 +103,29 @@ def test_only_the_likely_ones_if_it_is_asked_for(page, url):
     expect(page.locator("#filters")).to_be_focused()
 
 
+@pytest.mark.parametrize(("likely", "pages"), [(5, [5]), (8, [8, 8]), (11, [8, 11])])
+def test_likely_clips_come_to_an_end(page, url, likely, pages):
+    def answer(route):
+        offset = int(re.search(r"offset=(\d+)", route.request.url)[1])
+        found = route.fetch(url=re.sub(r"\bk=\d+", "k=8", route.request.url)).json()
+        found["line"] = min(likely, offset + 8)
+        for i, hit in enumerate(found["hits"], offset):
+            hit["likely"] = i < likely
+        route.fulfill(json=found)
+
+    page.route("**/v1/search?**", answer)
+    page.goto(f"{url}?view=search&q={SEEN[0]}&likely=yes")
+    button = page.get_by_role("button", name="Show more")
+    for before, many in zip([None, *pages], pages, strict=False):
+        if before:
+            button.click()
+        expect(page.locator(".results .card:not(.skeleton)")).to_have_count(many)
+        expect(page.locator(".pager p")).to_have_text(f"{many} clips shown")
+        if before:  # the next clip, or where none came, what says how many there are
+            expect(page.locator(".pager p") if before == many else card(page, before)).to_be_focused()
+    expect(button).to_be_hidden()
+
+
 def test_filters_are_chips_that_the_address_holds_and_a_press_removes(page, url):
     page.goto(url)
     wait_for_hits(page)

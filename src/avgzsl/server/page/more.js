@@ -9,8 +9,8 @@ export const further = async () => Boolean(await current?.());
 
 // `load` adds cards and gives them, and whether there are more behind them. `total` is null where nobody counted.
 export function pager(shown, total, more, load) {
-  const button = h("button", { class: "wide", onclick: () => next().then((cards) => cards?.[0]?.focus()) }, "Show more");
-  const facts = h("p", { class: "quiet" });
+  const button = h("button", { class: "wide", onclick: () => next().then((cards) => (cards?.[0] ?? (button.hidden ? facts : button)).focus()) }, "Show more");
+  const facts = h("p", { class: "quiet", tabindex: -1 });
   const place = h("div", { class: "pager" }, facts, button);
   let loading = null;
   function update() {

@@ -121,6 +121,7 @@ function results(found, asked, link, page) {
     return empty("No clips", `No clip can be compared with ${what} this way. Choose another modality, or ask for less.`, ...notes);
   }
   const wanted = (hits) => (asked.likely ? hits.filter((hit) => hit.likely !== false) : hits);
+  const goesOn = ({ hits, more }) => more && wanted(hits).length === hits.length; // behind an unlikely clip no likely one is
   if (asked.likely && !wanted(found.hits).length) {
     tell(`No likely clip found${partly}`);
     return empty("No likely clip", `Nothing here fits ${what}. Without “Likely only”, the nearest clips are shown.`, ...notes);
@@ -134,8 +135,8 @@ function results(found, asked, link, page) {
     nothing ? h("p", { class: "nothing" }, "These are the nearest clips. They probably show something else.") : null,
     ...notes,
     ...(found.corrected ? [h("p", { class: "note quiet" }, CORRECTED)] : []),
-    compare ? h("p", { class: "note quiet ordered" }, ordered(order, found)) : null,
-    ...further(found, wanted, link, page, compare),
+    compare ? h("p", { class: "note quiet ordered" }, ordered(order, { ...found, more: goesOn(found) })) : null,
+    ...further(found, wanted, goesOn, link, page, compare),
   ].filter(Boolean);
 }
 
@@ -147,7 +148,7 @@ function ordered(order, { more, line }) {
 }
 
 // The list of hits, and what is behind them.
-function further(found, wanted, link, page, order) {
+function further(found, wanted, goesOn, link, page, order) {
   let offset = found.hits.length;
   let { line } = found;
   const first = wanted(found.hits);
@@ -156,9 +157,9 @@ function further(found, wanted, link, page, order) {
     const next = await page(offset, FURTHER);
     line = next.line ?? line;
     offset += next.hits.length;
-    return { cards: add(list, wanted(next.hits), link, line, order), more: next.more };
+    return { cards: add(list, wanted(next.hits), link, line, order), more: goesOn(next) };
   };
-  return [list, pager(first.length, null, Boolean(found.more), load)];
+  return [list, pager(first.length, null, goesOn(found), load)];
 }
 
 function sentence(note) {
