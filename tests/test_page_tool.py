@@ -546,6 +546,45 @@ FEW_LAID_OUT = f"""(() => {{
 }})()"""
 
 
+def many_hits(page, url, many):
+    """The page finds so many clips, whatever it asks for."""
+    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0], "k": 1, "group": "file"}).json()
+    hit = told["hits"][0]
+    hits = [hit | {"clip": hit["clip"] | {"id": f"{i:03}.mp4", "name": f"{i:03}.mp4"}} for i in range(many)]
+
+    def answer(route):
+        query = parse_qs(urlsplit(route.request.url).query)
+        begin, end = int(query["offset"][0]), int(query["offset"][0]) + int(query["k"][0])
+        route.fulfill(json=told | {"hits": hits[begin:end], "more": end < many, "line": None})
+
+    page.route("**/v1/search?**", answer)
+    page.route("**/v1/clips/like?**", answer)
+    page.route("**/v1/clips/thumbnail?**", lambda route: route.fulfill(status=404, json={"detail": "none"}))
+
+
+def test_who_goes_back_finds_the_list_as_it_was(page, url):
+    many_hits(page, url, 400)
+    page.set_viewport_size({"width": 1200, "height": 700})
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(24)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".results .card")).to_have_count(120)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".results .card")).to_have_count(216)  # more than are asked for at once
+    here, top = card(page, 80), "document.querySelectorAll('#main .card')[80].getBoundingClientRect().top"
+    page.evaluate(f"addEventListener('click', () => (window.stood ??= {top}), true)")
+    here.get_by_role("link", name="More like this").click()
+    expect(page.get_by_role("heading", name="Nearest to the clip")).to_be_visible()
+    expect(card(page, 0)).to_be_in_viewport()
+    page.go_back()
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(216)
+    expect(here).to_be_in_viewport()
+    until(page, f"Math.abs({top} - window.stood) < 3")
+    page.reload()
+    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(216)
+    expect(here).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("by", ["both", "video"])
 def test_more_like_a_sound_is_asked_with_its_sound(page, url, by):
     page.goto(f"{url}?view=search&by={by}&where=has_video = no")

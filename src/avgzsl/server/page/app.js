@@ -6,6 +6,7 @@ import { count, h } from "./dom.js";
 import { listenToKeys } from "./keys.js";
 import { map } from "./map.js";
 import { model } from "./model.js";
+import { keepPlace, keptPlace } from "./place.js";
 import { recognise } from "./recognise.js";
 import { search } from "./search.js";
 import { selectionBar } from "./selection_bar.js";
@@ -19,6 +20,7 @@ let drawn = null;
 function go(params) {
   const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value));
   const back = document.activeElement.dataset.back;
+  keepPlace();
   history.pushState(null, "", `?${query}`);
   drawn = null;
   draw();
@@ -51,7 +53,7 @@ function drawView(query) {
   main.dataset.view = view;
   const what = query.get("q") ?? view[0].toUpperCase() + view.slice(1);
   document.title = `${what} – avgzsl: ${info.name}`;
-  main.replaceChildren(...VIEWS[view](info, query, go));
+  main.replaceChildren(...VIEWS[view](info, query, go, keptPlace()));
 }
 
 // Links to other views stay in the page.
@@ -60,7 +62,8 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
   const opens = new URLSearchParams(link.search).has("clip");
-  history.pushState({ opened: opens }, "", link.getAttribute("href"));
+  keepPlace();
+  history.pushState(opens ? { ...history.state, opened: true } : null, "", link.getAttribute("href"));
   if (!opens) drawn = null;
   draw();
   if (opens) return;
@@ -68,6 +71,7 @@ document.addEventListener("click", (event) => {
   scrollTo(0, 0);
 });
 addEventListener("popstate", draw);
+addEventListener("scrollend", keepPlace);
 
 async function start() {
   const title = () => h("h1", { class: "unseen-text" }, "avgzsl");

@@ -6,9 +6,10 @@ import { inWords, read } from "./conditions.js";
 import { count, h, s, tell } from "./dom.js";
 import { filters } from "./filters.js";
 import { fold, folding } from "./folding.js";
-import { add, grid, legend } from "./hits.js";
+import { add, cards, grid, legend } from "./hits.js";
 import { help } from "./keys.js";
-import { pager } from "./more.js";
+import { further, pager } from "./more.js";
+import { goTo } from "./place.js";
 import { HIT_ORDERS, ORDERS, orderOf, sorting } from "./sorting.js";
 import { empty, show, skeletons } from "./states.js";
 import { suggest } from "./suggestions.js";
@@ -19,8 +20,9 @@ const CORRECTED = "In the order “Nearest first”, the bias to classes seen in
 const BEGIN = 10; // suggestions
 const PAGE = 24;
 const FURTHER = 96; // who asks for more, asks again
+const MOST = 200; // clips that the server gives at once
 
-export function search(info, query, go) {
+export function search(info, query, go, kept) {
   const asked = Object.fromEntries(["q", "not", "like", "of", "where", "likely", "sort"].map((name) => [name, query.get(name)]));
   const there = modalities(info);
   const by = there.includes(query.get("by")) ? query.get("by") : there.at(-1);
@@ -41,17 +43,25 @@ export function search(info, query, go) {
   );
 
   async function load() {
-    await (finds ? find() : browse(place, info, asked, link));
+    const before = Math.max(PAGE, kept?.shown ?? 0);
+    const first = before - FURTHER * Math.max(0, Math.ceil((before - MOST) / FURTHER)); // the rest by further ones
+    await (finds ? find(first) : browse(place, info, asked, link, first));
+    if (kept) await putBack(kept);
     const refused = place.querySelector(".failed:not(:has(button))"); // to try it again would not help
     if (!asked.where || !refused) return;
     choices.unfold();
     document.getElementById("advanced").open = true; // where the condition is mended
   }
 
-  function find() {
+  async function putBack(before) {
+    while (place.isConnected && cards().length < before.shown && (await further()));
+    if (place.isConnected) goTo(before);
+  }
+
+  function find(first) {
     const [path, question] = asked.q ? ["search", { q: asked.q, not: asked.not }] : ["clips/like", { id: asked.like, by: asked.of }];
     const page = (offset, k) => call(path, { ...question, modality: by, where: asked.where, group: "file", offset, k });
-    return show(place, skeletons(), () => page(0, PAGE), (found) => {
+    return show(place, skeletons(), () => page(0, first), (found) => {
       if (found.line !== null) chosen.tellsLikely();
       return results(found, asked, link, page);
     });
@@ -136,7 +146,7 @@ function results(found, asked, link, page) {
     ...notes,
     ...(found.corrected ? [h("p", { class: "note quiet" }, CORRECTED)] : []),
     compare ? h("p", { class: "note quiet ordered" }, ordered(order, { ...found, more: goesOn(found) })) : null,
-    ...further(found, wanted, goesOn, link, page, compare),
+    ...listed(found, wanted, goesOn, link, page, compare),
   ].filter(Boolean);
 }
 
@@ -148,7 +158,7 @@ function ordered(order, { more, line }) {
 }
 
 // The list of hits, and what is behind them.
-function further(found, wanted, goesOn, link, page, order) {
+function listed(found, wanted, goesOn, link, page, order) {
   let offset = found.hits.length;
   let { line } = found;
   const first = wanted(found.hits);
@@ -166,10 +176,10 @@ function sentence(note) {
   return note.charAt(0).toUpperCase() + note.slice(1);
 }
 
-function browse(place, info, asked, link) {
+function browse(place, info, asked, link, first) {
   const { where } = asked;
   const [, order] = orderOf(ORDERS, asked.sort);
-  let next = { after: -1, limit: PAGE };
+  let next = { after: -1, limit: first };
   const load = async () => {
     const page = await call("clips", { ...next, ...order, where });
     next = { after: page.next, limit: FURTHER };
