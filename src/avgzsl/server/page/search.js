@@ -73,6 +73,7 @@ export function search(info, query, go, kept) {
 }
 
 function form(info, asked, by, there, go, unfold) {
+  const back = matchMedia("(pointer: coarse)").matches ? "main" : "q"; // in a field, a keyboard on the screen would cover what is found
   const words = h("input", {
     id: "q",
     type: "search",
@@ -81,9 +82,10 @@ function form(info, asked, by, there, go, unfold) {
     maxlength: 1000,
     placeholder: info.phrases ? "What do you hear or see?" : "The name of a class",
     enterkeyhint: "search",
+    data: { back },
   });
-  const not = h("input", { id: "not", type: "text", value: asked.not ?? "", maxlength: 1000, placeholder: "e.g. clock" });
-  const where = h("input", { id: "where", type: "text", value: asked.where ?? "", maxlength: 1000, placeholder: "e.g. duration < 10" });
+  const not = h("input", { id: "not", type: "text", value: asked.not ?? "", maxlength: 1000, placeholder: "e.g. clock", data: { back } });
+  const where = h("input", { id: "where", type: "text", value: asked.where ?? "", maxlength: 1000, placeholder: "e.g. duration < 10", data: { back } });
   const submit = (modality = by) => {
     const { likely } = asked;
     const next = { view: "search", q: words.value.trim(), not: not.value.trim(), where: where.value.trim(), by: modality, likely };
@@ -96,7 +98,7 @@ function form(info, asked, by, there, go, unfold) {
     "form",
     { role: "search", class: "search", onsubmit: (event) => (event.preventDefault(), fold(), submit()) },
     h("label", { for: "q", class: "unseen-text" }, "Search the archive by words"),
-    h("div", { class: "box" }, suggest(words, info.classes, submit), h("button", { class: "primary" }, glass(), h("span", {}, "Search"))),
+    h("div", { class: "box" }, suggest(words, info.classes, submit), h("button", { class: "primary", data: { back } }, glass(), h("span", {}, "Search"))),
     unfold,
     h(
       "div",

@@ -3,14 +3,18 @@
 import { h } from "./dom.js";
 
 const WORDS = { audio: "Sound", video: "Picture", both: "Both", label: "Class", cluster: "Cluster" };
-let made = 0;
 
 export function modalities(info) {
   return ["audio", "video", "both"].filter((one) => info.modalities.includes(one));
 }
 
 export function pick(legend, options, chosen, changed) {
-  const name = `switch-${made++}`;
+  const name = `switch-${legend.toLowerCase().replaceAll(" ", "-")}`;
+  const id = (value) => `${name}-${value}`;
+  function change(value) {
+    changed(value);
+    document.getElementById(id(value))?.focus(); // where it was made anew, arrows go on
+  }
   return h(
     "fieldset",
     { class: "switch" },
@@ -19,7 +23,7 @@ export function pick(legend, options, chosen, changed) {
       h(
         "label",
         {},
-        h("input", { type: "radio", name, value, checked: value === chosen, onchange: () => changed(value) }),
+        h("input", { type: "radio", id: id(value), name, value, checked: value === chosen, onchange: () => change(value) }),
         h("span", {}, WORDS[value]),
       ),
     ),
