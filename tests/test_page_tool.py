@@ -341,6 +341,24 @@ def test_an_order_of_hits_stands_in_the_address(page, url, order):
     assert asked(page, "sort") == order
 
 
+def test_away_from_needs_words(page, url):
+    for query in ("not=drum", f"like={SEEN[0].replace(' ', '-')}/test-0.mp4&not=drum"):
+        page.goto(f"{url}?view=search&{query}")
+        wait_for_hits(page)
+        field = page.get_by_label("Away from", exact=True)
+        expect(field).to_be_disabled()
+        expect(field).to_have_accessible_description("“Away from” needs words to search for.")
+    page.get_by_role("combobox").fill(SEEN[0])
+    expect(field).to_be_enabled()
+    expect(field).to_have_accessible_description("")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Nearest to “{SEEN[0]}” away from “drum”")).to_be_visible()
+    page.get_by_role("combobox").fill("")
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda there: "q=" not in there)
+    assert asked(page, "not") is None  # nothing stands in the address that does nothing
+
+
 def test_what_is_found_for_the_first_time_stands_nearest_first(page, url):
     page.goto(f"{url}?view=search&sort=label")
     wait_for_hits(page)

@@ -32,7 +32,7 @@ export function search(info, query, go, kept) {
   const chosen = filters(asked, to);
   const finds = Boolean(asked.q || asked.like);
   const orders = finds ? HIT_ORDERS : ORDERS;
-  const made = [asked.not, asked.likely, by !== there.at(-1), orderOf(orders, asked.sort) !== orders[""]].filter(Boolean).length;
+  const made = [asked.q && asked.not, asked.likely, by !== there.at(-1), orderOf(orders, asked.sort) !== orders[""]].filter(Boolean).length;
   const choices = folding(made + (read(asked.where)?.length ?? 1), () => asking);
   const tools = h(
     "div",
@@ -84,16 +84,23 @@ function form(info, asked, by, there, go, unfold) {
     enterkeyhint: "search",
     data: { back },
   });
-  const not = h("input", { id: "not", type: "text", value: asked.not ?? "", maxlength: 1000, placeholder: "e.g. clock", data: { back } });
+  const not = h("input", { id: "not", "aria-describedby": "not-needs", type: "text", value: asked.not ?? "", maxlength: 1000, placeholder: "e.g. clock", data: { back } });
+  const needs = h("p", { id: "not-needs", class: "quiet needs" });
+  const allow = () => {
+    not.disabled = !words.value.trim();
+    needs.textContent = not.disabled ? "“Away from” needs words to search for." : "";
+  };
   const where = h("input", { id: "where", type: "text", value: asked.where ?? "", maxlength: 1000, placeholder: "e.g. duration < 10", data: { back } });
   const submit = (modality = by) => {
     const { likely } = asked;
-    const next = { view: "search", q: words.value.trim(), not: not.value.trim(), where: where.value.trim(), by: modality, likely };
+    const next = { view: "search", q: words.value.trim(), not: words.value.trim() && not.value.trim(), where: where.value.trim(), by: modality, likely };
     if (!next.q && asked.like) Object.assign(next, { like: asked.like, of: asked.of });
     const finds = (one) => Boolean(one.q || one.like);
     if (finds(next) === finds(asked)) next.sort = asked.sort; // what is found for the first time stands nearest first
     go(next);
   };
+  words.addEventListener("input", allow);
+  allow();
   return h(
     "form",
     { role: "search", class: "search", onsubmit: (event) => (event.preventDefault(), fold(), submit()) },
@@ -111,7 +118,7 @@ function form(info, asked, by, there, go, unfold) {
         h(
           "div",
           { class: "fields" },
-          h("div", {}, h("label", { for: "not" }, "Away from"), not),
+          h("div", {}, h("label", { for: "not" }, "Away from"), not, needs),
           h("div", {}, h("label", { for: "where" }, "Only clips with"), where),
           h("p", { class: "quiet columns" }, COLUMNS),
         ),
