@@ -341,6 +341,18 @@ def test_an_order_of_hits_stands_in_the_address(page, url, order):
     assert asked(page, "sort") == order
 
 
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("where=label = nothing", "No clip meets the condition."),
+        ("where=has_video = no&by=video", f"No clip can be compared with “{SEEN[0]}” this way. Choose another modality"),
+    ],
+)
+def test_where_nothing_is_found_it_says_why(page, url, query, why):
+    page.goto(f"{url}?view=search&q={SEEN[0]}&{query}")
+    expect(page.locator(".state")).to_contain_text(why)
+
+
 def test_away_from_needs_words(page, url):
     for query in ("not=drum", f"like={SEEN[0].replace(' ', '-')}/test-0.mp4&not=drum"):
         page.goto(f"{url}?view=search&{query}")

@@ -61,7 +61,11 @@ export function search(info, query, go, kept) {
   function find(first) {
     const [path, question] = asked.q ? ["search", { q: asked.q, not: asked.not }] : ["clips/like", { id: asked.like, by: asked.of }];
     const page = (offset, k) => call(path, { ...question, modality: by, where: asked.where, group: "file", offset, k });
-    return show(place, skeletons(), () => page(0, first), (found) => {
+    const load = async () => {
+      const found = await page(0, first);
+      return { ...found, met: found.hits.length || !asked.where ? null : (await call("clips", { where: asked.where, limit: 1 })).total };
+    };
+    return show(place, skeletons(), load, (found) => {
       if (found.line !== null) chosen.tellsLikely();
       return results(found, asked, link, page);
     });
@@ -137,6 +141,7 @@ function results(found, asked, link, page) {
   const partly = found.partial ? ", and a part of the archive does not answer" : "";
   if (!found.hits.length) {
     tell(`No clips found${partly}`);
+    if (found.met === 0) return empty("No clips", "No clip meets the condition. Change it, or remove a part of it.", ...notes);
     return empty("No clips", `No clip can be compared with ${what} this way. Choose another modality, or ask for less.`, ...notes);
   }
   const wanted = (hits) => (asked.likely ? hits.filter((hit) => hit.likely !== false) : hits);
