@@ -275,6 +275,12 @@ def test_the_page_reads_conditions_as_the_server_does(page, url, text):
         assert parse(again) == meant
 
 
+@pytest.mark.parametrize(("operator", "said"), [("!=", "not exactly"), ("=", "exactly"), ("<", "below")])
+def test_a_condition_on_the_duration_is_said_in_words(page, url, operator, said):
+    page.goto(f"{url}?view=search&where=duration {operator} 2")
+    expect(page.get_by_role("button", name=f"Remove: {said} 2 s", exact=True)).to_be_visible()
+
+
 def test_the_archive_has_orders(page, url):
     few_at_once(page, "**/v1/clips?**", 8, "limit")
     page.goto(url)

@@ -2,6 +2,7 @@
 
 const TOKEN = /\s*(?:("[^"]*"|'[^']*')|(<=|>=|!=|=|<|>)|([^\s<>=!"']+))/y;
 const SAID = { "=": "is", "!=": "is not", "<": "below", "<=": "at most", ">": "above", ">=": "at least", contains: "contains" };
+const LASTS = { ...SAID, "=": "exactly", "!=": "not exactly" };
 const SEVERAL = ["=", "contains"]; // which take several values, of which one is enough
 const FLAGS = { has_audio: "sound", has_video: "picture" };
 
@@ -41,7 +42,7 @@ export const changed = (comparisons, columns, now) => [...comparisons.filter((on
 export function said({ column, operator, values }) {
   const value = values.map((one) => (one === "" ? "none" : one)).join(" or ");
   if (column in FLAGS && values.length === 1) return `${isYes(value) === (operator === "=") ? "with" : "without"} ${FLAGS[column]}`;
-  if (column === "duration") return `${SAID[operator].replace("is", "exactly")} ${value} s`;
+  if (column === "duration") return `${LASTS[operator]} ${value} s`;
   if (operator === "=") return `${column}: ${value}`;
   return `${column} ${SAID[operator]} ${value}`;
 }
