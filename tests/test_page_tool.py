@@ -551,6 +551,24 @@ def test_a_clip_opens_over_the_window_with_all_that_is_known_of_it(page, url):
     expect(page).to_have_url("about:blank")
 
 
+@pytest.mark.parametrize(
+    ("end", "whole", "lasts"), [(None, 100.0, "40 s"), (70.5, 100.0, "10.5 s"), (70.0, None, "10 s"), (None, None, None)]
+)
+def test_a_clip_lasts_from_where_it_begins(page, url, end, whole, lasts):
+    def answer(route):
+        told = route.fetch().json()
+        told["clip"] |= {"start": 60.0, "end": end, "file_seconds": whole}
+        route.fulfill(json=told)
+
+    page.route("**/v1/clips/one?**", answer)
+    page.goto(f"{url}?view=search")
+    wait_for_hits(page)
+    page.locator(".opener").first.click()
+    expect(page.locator(".facts")).to_contain_text("File")
+    row = page.locator(".facts > div").filter(has=page.get_by_text("Duration", exact=True))
+    expect(row).to_have_count(0) if lasts is None else expect(row.locator("dd")).to_have_text(lasts)
+
+
 def test_an_address_opens_a_clip_and_its_like_is_found_by_sound_or_picture(page, url):
     id = httpx.get(f"{url}v1/clips").json()["clips"][0]["id"]
     page.goto(f"{url}?view=search&clip={id}")

@@ -44,12 +44,12 @@ function table(by, rows) {
 }
 
 function about(clip) {
-  const seconds = clip.end === null ? clip.file_seconds : clip.end - clip.start;
+  const end = clip.end ?? clip.file_seconds; // a part may go on to the end of its file
   const said = {
     File: clip.name,
     Folder: clip.folder,
     Part: part(clip),
-    Duration: typeof seconds === "number" ? `${Number(seconds.toFixed(1))} s` : null,
+    Duration: typeof end === "number" ? `${Number((end - clip.start).toFixed(1))} s` : null,
     Split: clip.split,
     Licence: clip.licence,
     Source: clip.source,
