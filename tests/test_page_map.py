@@ -172,6 +172,24 @@ def test_colours_change_without_asking_again(page, url):
     expect(page.get_by_role("radio", name="Cluster")).to_be_checked()
 
 
+NAMES = {
+    "geese": ["geese"],
+    "white square bouncing with a fast low bell": ["white square bouncing", "with a fast low bell"],
+    "white square bouncing with a fast low bass drum": ["white square bouncing", "with a fast low bass drum"],
+    "a" * 50: ["a" * 25] * 2,
+    "the sound of one hand clapping slowly and then of the other one in the great hall of a railway station": [
+        "the sound of one hand clapping slow…", "the great hall of a railway station"
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_on_the_map_keeps_its_last_word(page, url, name):
+    page.goto(f"{url}?view=model")
+    read = """async (name) => (await import("./map_names.js")).lines(name)"""
+    assert page.evaluate(read, name) == NAMES[name]
+
+
 @pytest.fixture(scope="module")
 def unlabelled(tmp_path_factory):
     """The clips of the world without their labels."""

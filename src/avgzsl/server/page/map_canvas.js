@@ -2,7 +2,8 @@
 // MOST dots, however many clips there are, and one frame is drawn for all moves since the last.
 
 import { FAINT, inkwell, sheetOf } from "./map_dots.js";
-import { cross, name, placed, ring, star } from "./map_marks.js";
+import { cross, ring, star } from "./map_marks.js";
+import { name, placed } from "./map_names.js";
 import { FINEST, finder, levels } from "./map_points.js";
 import { viewOf } from "./map_view.js";
 
