@@ -190,6 +190,34 @@ def test_a_name_on_the_map_keeps_its_last_word(page, url, name):
     assert page.evaluate(read, name) == NAMES[name]
 
 
+PLACED = """async (spread) => {
+    const { placed } = await import("./map_names.js");
+    const { samples } = await import("./map_points.js");
+    const { viewOf } = await import("./map_view.js");
+    const view = viewOf(() => null);
+    view.resize(600, 500);
+    const x = Array.from({ length: 200 }, (_, i) => 0.5 + spread * ((i % 20) / 19 - 0.5));
+    const y = Array.from({ length: 200 }, (_, i) => 0.5 + spread * (Math.floor(i / 20) / 9 - 0.5));
+    const own = samples(x, y, x.map(() => 3));
+    const pen = { measureText: (text) => ({ width: 7 * text.length }) };
+    const [{ box }] = placed(pen, view, { names: [{ text: "geese over a lake", group: 3, x: 0.5, y: 0.5 }], stars: [], own }, "x");
+    const under = x.filter((_, i) => {
+        const [px, py] = [view.across(x[i]), view.down(y[i])];
+        return px > box[0] && px < box[2] && py > box[1] && py < box[3];
+    });
+    return [own.get(3).length, under.length, Math.hypot((box[0] + box[2]) / 2 - 300, (box[1] + box[3]) / 2 - 250)];
+}"""
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.03, 0.1, 0.5])
+def test_a_name_on_the_map_leaves_most_of_its_clips_in_sight(page, url, spread):
+    page.goto(f"{url}?view=model")
+    some, under, away = page.evaluate(PLACED, spread)
+    assert 40 <= some <= 60
+    assert under <= 100 and away < 60
+    assert (away == 0) == (spread == 0.5)  # in the middle, where it covers few
+
+
 @pytest.fixture(scope="module")
 def unlabelled(tmp_path_factory):
     """The clips of the world without their labels."""
