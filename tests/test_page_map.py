@@ -200,7 +200,8 @@ PLACED = """async (spread) => {
     const y = Array.from({ length: 200 }, (_, i) => 0.5 + spread * (Math.floor(i / 20) / 9 - 0.5));
     const own = samples(x, y, x.map(() => 3));
     const pen = { measureText: (text) => ({ width: 7 * text.length }) };
-    const [{ box }] = placed(pen, view, { names: [{ text: "geese over a lake", group: 3, x: 0.5, y: 0.5 }], stars: [], own }, "x");
+    const names = [{ text: "geese over a lake", group: 3, x: 0.5, y: 0.5 }];
+    const [{ box }] = placed(pen, view, { names, stars: [], own }, "x");
     const under = x.filter((_, i) => {
         const [px, py] = [view.across(x[i]), view.down(y[i])];
         return px > box[0] && px < box[2] && py > box[1] && py < box[3];

@@ -351,7 +351,7 @@ def test_an_order_of_hits_stands_in_the_address(page, url, order):
     ("query", "why"),
     [
         ("where=label = nothing", "No clip meets the condition."),
-        ("where=has_video = no&by=video", f"No clip can be compared with “{SEEN[0]}” this way. Choose another modality"),
+        ("where=has_video = no&by=video", f"No clip can be compared with “{SEEN[0]}” this way. Choose another"),
     ],
 )
 def test_where_nothing_is_found_it_says_why(page, url, query, why):
@@ -418,6 +418,27 @@ def test_clips_are_chosen_by_mouse_range_and_key_and_stay_chosen(page, url):
     expect(bar).to_be_hidden()
     expect(page.locator(".choose input:checked")).to_have_count(0)
     expect(page.locator("#main")).to_be_focused()
+
+
+def test_what_is_chosen_is_there_after_a_reload(page, url):
+    page.goto(url)
+    wait_for_hits(page)
+    bar = page.get_by_role("region", name="Selection")
+    every = ids(page)
+    for place in (0, 3, 1):
+        card(page, place).get_by_role("checkbox").click()
+    expect(bar).to_contain_text("3 clips selected")
+    page.goto(f"{url}?view=search&q={SEEN[0]}")
+    expect(bar).to_contain_text("3 clips selected")
+    expect(page.locator(".card.chosen")).to_have_count(3)
+    _, text = save(page, "Table")
+    rows = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
+    assert [row["id"] for row in rows] == [every[0], every[3], every[1]]
+    bar.get_by_role("button", name="Clear").click()
+    page.reload()
+    wait_for_hits(page)
+    expect(bar).to_be_hidden()
+    assert page.evaluate("Object.values(sessionStorage)") == ["[]"]
 
 
 def test_clips_are_chosen_and_opened_by_finger(browser, url):
@@ -552,7 +573,7 @@ def test_a_clip_opens_over_the_window_with_all_that_is_known_of_it(page, url):
 
 
 @pytest.mark.parametrize(
-    ("end", "whole", "lasts"), [(None, 100.0, "40 s"), (70.5, 100.0, "10.5 s"), (70.0, None, "10 s"), (None, None, None)]
+    ("end", "whole", "lasts"), [(None, 100.0, "40 s"), (70.5, 100.0, "10.5 s"), (70, None, "10 s"), (None, None, None)]
 )
 def test_a_clip_lasts_from_where_it_begins(page, url, end, whole, lasts):
     def answer(route):
