@@ -3,6 +3,7 @@
 import wave
 from contextlib import contextmanager
 
+import av
 import httpx
 import numpy as np
 import pytest
@@ -291,6 +292,23 @@ def test_a_clip_of_ones_own_is_whole_and_drawn_without_the_server(browser, url, 
         assert not asked
 
 
+@pytest.mark.parametrize(("name", "kind"), [("film.avi", "video/x-msvideo"), ("film.mkv", "")])
+def test_a_clip_of_ones_own_that_the_browser_cannot_play_says_so(browser, url, tmp_path, name, kind):  # noqa: F811
+    with av.open(str(tmp_path / "film.avi"), "w") as film:
+        stream = film.add_stream("mpeg4", rate=8)
+        stream.width, stream.height = 64, 64
+        frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8), "rgb24")
+        for packet in [*(one for _ in range(8) for one in stream.encode(frame)), *stream.encode()]:
+            film.mux(packet)
+    with opened(browser, url, 360) as page:
+        page.goto(f"{url}?view=recognise")
+        content = (tmp_path / "film.avi").read_bytes()
+        page.set_input_files("#clip", {"name": name, "mimeType": kind, "buffer": content})
+        said = page.locator(".own .blank, .answer .blank").first
+        expect(said).to_contain_text("Your browser cannot play a file of this kind. It was recognised all the same.")
+        assert said.evaluate("one => one.scrollHeight <= one.clientHeight && one.scrollWidth <= one.clientWidth")
+
+
 def test_a_silent_film_is_not_asked_for_its_sound(browser, url):  # noqa: F811
     with opened(browser, url) as page:
         asked = []
@@ -319,7 +337,7 @@ def test_the_drawing_of_a_piece_leads_through_the_piece(browser, url, whole):  #
     """Of a file that the browser plays, and of a preview, which begins where the piece does."""
     context = browser.new_context()
     page = context.new_page()
-    rows = httpx.get(f"{url}v1/clips", timeout=60).json()
+    rows = httpx.get(f"{url}v1/clips", params={"group": "file"}, timeout=60).json()
     for row in rows["clips"]:
         row |= {"start": 1.0, "end": 3.0}
     page.route("**/v1/clips?*", lambda route: route.fulfill(json=rows))

@@ -481,6 +481,13 @@ def test_a_long_file_is_one_card_whose_windows_play_from_their_second(browser, t
         line = long.locator(".timeline").bounding_box()
         page.mouse.click(line["x"] + line["width"] * 2.5 / 8, line["y"] + 6)
         assert long.locator("source").first.get_attribute("src").endswith("#t=2,3")
+        page.goto(here)  # and so it is without words
+        cards = wait_for_hits(page)
+        expect(cards).to_have_count(2)
+        expect(page.locator(".moment")).to_have_count(8)
+        expect(page.locator(".pager")).to_contain_text("9 of 9 clips")
+        page.get_by_role("button", name="Play from 0:02").click()
+        expect(page.locator(".results [aria-current=true]")).to_have_text("0:02")
         page.close()
 
 
@@ -689,7 +696,8 @@ def test_more_like_a_sound_is_asked_with_its_sound(page, url, by):
 def test_thousands_of_cards_have_frames_only_near_the_view(page, url):
     clip = httpx.get(f"{url}v1/clips?limit=1").json()["clips"][0]
     many = [clip | {"id": f"{i:04}.mp4", "name": f"{i:04}.mp4", "label": None} for i in range(5000)]
-    answer = {"total": 5000, "offset": 0, "next": None, "clips": many}
+    files = [{"clips": 1, "windows": []}] * len(many)
+    answer = {"total": 5000, "offset": 0, "next": None, "clips": many, "files": files}
     page.route("**/v1/clips?**", lambda route: route.fulfill(json=answer))
     page.route("**/v1/clips/thumbnail?**", lambda route: route.fulfill(status=404, json={"detail": "none"}))
     page.goto(url)

@@ -35,8 +35,8 @@ def _filled(folder, count):
     has_video = torch.arange(count) % 3 > 0
     clips = [
         IndexedClip(
-            f"clip-{i}", f"{i:x}", label=SEEN[i % 4], split="test" if i % 100 == 0 else "train", has_audio=True,
-            has_video=bool(has_video[i]),
+            f"clip-{i}", f"{i:x}", path=f"/films/{i // 5}.mp4", label=SEEN[i % 4],
+            split="test" if i % 100 == 0 else "train", has_audio=True, has_video=bool(has_video[i]),
         )
         for i in range(count)
     ]  # fmt: skip
@@ -63,6 +63,8 @@ ASKED = {
     "info": ("/v1/info", {}),
     "first page": ("/v1/clips", {}),
     "page far down": ("/v1/clips", {"after": SMALL - 30}),
+    "first page of files": ("/v1/clips", {"group": "file"}),
+    "page of files far down": ("/v1/clips", {"group": "file", "after": SMALL - 250}),
     "rare split": ("/v1/clips", {"where": "split = other"}),
     "condition again": ("/v1/clips", {"where": "id != x"}),
     "search with a condition again": ("/v1/search", {"q": SEEN[0], "where": "id != x"}),

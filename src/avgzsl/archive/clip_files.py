@@ -31,6 +31,23 @@ def windows_near(db: sqlite3.Connection, path: str, start: float, most: int) -> 
     return np.array([position for position, _, _ in in_time], np.int64)
 
 
+def paths_at(db: sqlite3.Connection, positions: Int64[np.ndarray, " n"]) -> dict[int, str | None]:
+    """The path of the file of the clip at each of these positions, at most 500; None of a clip without a file."""
+    marks = ",".join("?" * len(positions))
+    return dict(db.execute(f"select position, path from clips where position in ({marks})", positions.tolist()))
+
+
+def of_files(db: sqlite3.Connection, paths: Sequence[str]) -> dict[str, Int64[np.ndarray, " _"]]:
+    """Positions of the clips of each of these files, at most 500, in order of time."""
+    marks = ",".join("?" * len(paths))
+    in_time = 'coalesce(start, 0), "end" is null, "end", position'
+    rows = db.execute(f"select path, position from clips where path in ({marks}) order by path, {in_time}", paths)
+    found: dict[str, list[int]] = {}
+    for path, position in rows:
+        found.setdefault(path, []).append(position)
+    return {path: np.array(all_of_it, np.int64) for path, all_of_it in found.items()}
+
+
 def seconds(db: sqlite3.Connection, paths: Sequence[str]) -> dict[str, float]:
     """Where the last clip of each of these files ends, in seconds, by path; none where an end is not known."""
     asked = list(dict.fromkeys(paths))

@@ -61,13 +61,15 @@ class Search(NamedTuple):
 class ListPlace(NamedTuple):
     """Where in the list of clips a page is: behind the place `after`, and `offset` clips on from there.
 
-    A place is the clip's position; in another order than `indexed` the number of clips before it."""
+    A place is the clip's position; in another order than `indexed` the number of clips before it. With `group` the
+    clips of one file stand together, where the first of them does, and a place means nothing but to the next page."""
 
     after: int
     offset: int
     limit: int
     sort: Sort = "indexed"
     descending: bool = False
+    group: Literal["file"] | None = None
 
 
 class Cloud(NamedTuple):

@@ -30,7 +30,7 @@ from avgzsl.recognition.recogniser import asked_classes
 from avgzsl.server.clouds import Words, cloud_of
 from avgzsl.server.contract import Cloud, HitChoice, ListPlace, Media, NoSuchClip, Search, Unanswerable
 from avgzsl.server.handed_out import folders, of_other_places
-from avgzsl.server.listing import page_of
+from avgzsl.server.listing import file_row, files_of, page_of
 from avgzsl.server.one_clip import everyday_phrases, one_clip
 from avgzsl.server.problems import LOG
 from avgzsl.server.rows import clip_row, facets_row, recognised
@@ -146,6 +146,12 @@ class CollectionArchive:
     def clips(self, place: ListPlace, where: str | None) -> Clips:
         condition = () if where is None else parse(where, HIDDEN)
         with view(self.collection) as seen:
+            if place.group is not None:
+                page_of_files, total = files_of(seen, place, condition)
+                firsts = seen.clips(np.array([file.first for file in page_of_files.files], np.int64))
+                files = [file_row(seen, file) for file in page_of_files.files]
+                rows = self._rows(firsts)
+                return Clips(total=total, offset=0, next=page_of_files.next, clips=rows, files=files)
             page = page_of(seen, place, condition)
             rows = self._rows(seen.clips(page.positions))
         return Clips(total=page.total, offset=place.offset, next=page.next, clips=rows)

@@ -143,13 +143,32 @@ class Health(BaseModel):
     archive: str
 
 
+class FilePart(BaseModel):
+    """A clip of a file. Times in seconds."""
+
+    id: str
+    start: float
+    end: float | None
+
+
+class FileOfList(BaseModel):
+    """The clips of one file that are in a list: how many, and up to 100 of them, spread evenly, in order of time."""
+
+    clips: int
+    windows: list[FilePart]
+
+
 class Clips(BaseModel):
-    """A page of the list of clips."""
+    """A page of the list of clips; `total` counts clips, whether they are grouped or not."""
 
     total: int
     offset: int
     next: int | None = Field(description="What to ask for as `after` to have the next page; null on the last one.")
     clips: list[ClipRow]
+    files: list[FileOfList] = Field(
+        default=[],
+        description="Where the list is grouped by file: the file of each of `clips`, which is its first clip.",
+    )
 
 
 class Peaks(BaseModel):

@@ -7,7 +7,8 @@ let current = null;
 // Shows further clips, if there are any; true once they are there.
 export const further = async () => Boolean(await current?.());
 
-// `load` adds cards and gives them, and whether there are more behind them. `total` is null where nobody counted.
+// `load` adds cards and gives them, of how many clips they are (one each, if it does not), and whether there are more.
+// `total` is null where nobody counted.
 export function pager(shown, total, more, load) {
   const button = h("button", { class: "wide", onclick: () => next().then((cards) => (cards?.[0] ?? (button.hidden ? facts : button)).focus()) }, "Show more");
   const facts = h("p", { class: "quiet", tabindex: -1 });
@@ -22,9 +23,9 @@ export function pager(shown, total, more, load) {
     try {
       const found = await load();
       more = found.more;
-      shown += found.cards.length;
+      shown += found.clips ?? found.cards.length;
       update();
-      tell(`${count(found.cards.length, "more clip")}`);
+      tell(`${count(found.clips ?? found.cards.length, "more clip")}`);
       document.dispatchEvent(new Event("shown"));
       return found.cards;
     } catch (error) {

@@ -7,6 +7,8 @@ const PARTS = 400; // as the server gives of its clips
 const RATE = 16000; // samples a second, enough to draw
 const MOST_BYTES = 64 << 20; // of a larger one the sound is not drawn: a browser decodes it whole, in its memory
 
+const WHY = "Your browser cannot play a file of this kind. It was recognised all the same.";
+
 let shown = null;
 
 export function ownClip(file) {
@@ -14,14 +16,13 @@ export function ownClip(file) {
   shown = URL.createObjectURL(file);
   const kind = file.type.split("/")[0];
   const place = h("div", { class: "frame" });
-  const instead = (text) => place.replaceChildren(h("div", { class: "blank" }, h("span", {}, text)));
-  const hide = () => instead("the browser cannot show it");
+  const hide = () => place.replaceChildren(h("div", { class: "blank" }, h("p", {}, h("strong", {}, "Not shown"), WHY)));
   if (kind === "image") place.append(h("img", { src: shown, alt: file.name, onerror: hide }));
   else if (kind === "video" || kind === "audio") {
     const media = h(kind, { src: shown, controls: true, playsinline: true, onerror: hide, "aria-label": file.name });
     const wave = slider(media, { name: file.name, peaks: peaksOf(file) });
     place.append(h("div", { class: kind === "video" ? "player" : "player of-sound" }, media, wave));
-  } else instead("a clip");
+  } else hide();
   return place;
 }
 

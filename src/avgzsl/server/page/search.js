@@ -195,9 +195,10 @@ function browse(place, info, asked, link, first) {
   const [, order] = orderOf(ORDERS, asked.sort);
   let next = { after: -1, limit: first };
   const load = async () => {
-    const page = await call("clips", { ...next, ...order, where });
+    const page = await call("clips", { ...next, ...order, where, group: "file" });
     next = { after: page.next, limit: FURTHER };
-    return { ...page, hits: page.clips.map((clip) => ({ clip })), more: page.next !== null };
+    const hits = page.clips.map((clip, i) => ({ clip, windows: page.files[i].windows }));
+    return { ...page, hits, clips: page.files.reduce((sum, file) => sum + file.clips, 0), more: page.next !== null };
   };
   return show(place, skeletons(), load, (page) => {
     if (!page.total) {
@@ -205,11 +206,11 @@ function browse(place, info, asked, link, first) {
     }
     const list = grid(page.hits, link);
     const behind = async () => {
-      const { hits, more } = await load();
-      return { cards: add(list, hits, link), more };
+      const { hits, clips, more } = await load();
+      return { cards: add(list, hits, link), clips, more };
     };
     const head = h("header", { class: "results-head" }, h("h2", {}, where ? `${count(page.total, "clip")}: ${inWords(where)}` : "In the archive"));
-    return [where ? null : ideas(info), head, list, pager(page.hits.length, page.total, page.more, behind)].filter(Boolean);
+    return [where ? null : ideas(info), head, list, pager(page.clips, page.total, page.more, behind)].filter(Boolean);
   });
 }
 

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
@@ -50,9 +50,16 @@ async def clips(
         Sort, Query(description="The order; of equal clips, the one that was indexed first comes first.")
     ] = "indexed",
     descending: Annotated[bool, Query(description="Last first; what is not known comes last all the same.")] = False,
+    group: Annotated[
+        Literal["file"] | None,
+        Query(
+            description="`file`: the clips of one file are one entry, where the first of them stands; `limit` then "
+            "counts files, and pages follow each other by `after` alone."
+        ),
+    ] = None,
 ) -> Clips:
     """A page of the list of clips."""
-    place = ListPlace(after, offset, limit, sort, descending)
+    place = ListPlace(after, offset, limit, sort, descending, group)
     return await service.searches.run(service.archive.clips, place, where)
 
 
