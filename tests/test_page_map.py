@@ -172,6 +172,53 @@ def test_colours_change_without_asking_again(page, url):
     expect(page.get_by_role("radio", name="Cluster")).to_be_checked()
 
 
+NAMES = {
+    "geese": ["geese"],
+    "white square bouncing with a fast low bell": ["white square bouncing", "with a fast low bell"],
+    "white square bouncing with a fast low bass drum": ["white square bouncing", "with a fast low bass drum"],
+    "a" * 50: ["a" * 25] * 2,
+    "the sound of one hand clapping slowly and then of the other one in the great hall of a railway station": [
+        "the sound of one hand clapping slow…", "the great hall of a railway station"
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_on_the_map_keeps_its_last_word(page, url, name):
+    page.goto(f"{url}?view=model")
+    read = """async (name) => (await import("./map_names.js")).lines(name)"""
+    assert page.evaluate(read, name) == NAMES[name]
+
+
+PLACED = """async (spread) => {
+    const { placed } = await import("./map_names.js");
+    const { samples } = await import("./map_points.js");
+    const { viewOf } = await import("./map_view.js");
+    const view = viewOf(() => null);
+    view.resize(600, 500);
+    const x = Array.from({ length: 200 }, (_, i) => 0.5 + spread * ((i % 20) / 19 - 0.5));
+    const y = Array.from({ length: 200 }, (_, i) => 0.5 + spread * (Math.floor(i / 20) / 9 - 0.5));
+    const own = samples(x, y, x.map(() => 3));
+    const pen = { measureText: (text) => ({ width: 7 * text.length }) };
+    const names = [{ text: "geese over a lake", group: 3, x: 0.5, y: 0.5 }];
+    const [{ box }] = placed(pen, view, { names, stars: [], own }, "x");
+    const under = x.filter((_, i) => {
+        const [px, py] = [view.across(x[i]), view.down(y[i])];
+        return px > box[0] && px < box[2] && py > box[1] && py < box[3];
+    });
+    return [own.get(3).length, under.length, Math.hypot((box[0] + box[2]) / 2 - 300, (box[1] + box[3]) / 2 - 250)];
+}"""
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.03, 0.1, 0.5])
+def test_a_name_on_the_map_leaves_most_of_its_clips_in_sight(page, url, spread):
+    page.goto(f"{url}?view=model")
+    some, under, away = page.evaluate(PLACED, spread)
+    assert 40 <= some <= 60
+    assert under <= 100 and away < 60
+    assert (away == 0) == (spread == 0.5)  # in the middle, where it covers few
+
+
 @pytest.fixture(scope="module")
 def unlabelled(tmp_path_factory):
     """The clips of the world without their labels."""

@@ -9,6 +9,7 @@ import { model } from "./model.js";
 import { keepPlace, keptPlace } from "./place.js";
 import { recognise } from "./recognise.js";
 import { search } from "./search.js";
+import { clear, recall } from "./selection.js";
 import { selectionBar } from "./selection_bar.js";
 import { failed, waiting } from "./states.js";
 
@@ -90,11 +91,13 @@ async function start() {
   document.getElementById("log-out").hidden = !info.private;
   drawn = null;
   draw();
+  recall(info.name);
 }
 
 document.getElementById("log-out").addEventListener("click", async () => {
   try {
     await logOut();
+    clear(); // nor are the names of clips left in the browser
   } catch (error) {
     main.replaceChildren(failed(error));
     return;

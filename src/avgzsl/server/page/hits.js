@@ -84,6 +84,7 @@ function card(hit, actions) {
       h("div", { class: "actions" }, actions(clip)),
     ),
   );
+  element.classList.toggle("chosen", element.querySelector(".choose input").checked);
   shown.set(element, hit);
   return element;
 }

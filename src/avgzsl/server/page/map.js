@@ -16,8 +16,7 @@ import { modalities, pick } from "./switch.js";
 
 const MOST = 100_000;
 const PAGE = 12; // clips of a list at a time
-const LONGEST = 40; // letters of a name on the map
-const NAMED = 60; // names at most
+const NAMED = 60; // names on the map at most
 
 let kept = null; // by what the map was coloured last
 
@@ -83,7 +82,7 @@ function byLabel(found, clips) {
   const others = found.labels.map((label, i) => ({ text: label, group: i, ...at[i] })).filter((one) => !starred.has(one.text));
   const names = [...stars.map((one) => ({ text: one.label, starred: true, group: one.group, x: one.x, y: one.y })), ...others];
   const about = stars.length ? "A star is where the name of a class stands; a hollow one is a class without clips in training." : "Names stand in the middle of their clips.";
-  return { title: "Classes", group, names: short(names), stars, sentence: about, list: found.labels.map((name, i) => ({ name, group: i })) };
+  return { title: "Classes", group, names: names.slice(0, NAMED), stars, sentence: about, list: found.labels.map((name, i) => ({ name, group: i })) };
 }
 
 const NAMED_BY = {
@@ -97,10 +96,8 @@ function byCluster(found, clips) {
   const list = found.clusters.map((one) => ({ name: one.name, group: one.number }));
   const names = list.map((one) => ({ text: one.name, group: one.group, ...at[one.group] })).filter((one) => one.x !== undefined);
   const about = `Colours are clusters, clips that lie together; ${NAMED_BY[found.named_by] ?? "they have no names, for words cannot be compared with clips here."}`;
-  return { title: "Clusters", group, names: short(names), stars: [], sentence: about, list };
+  return { title: "Clusters", group, names: names.slice(0, NAMED), stars: [], sentence: about, list };
 }
-
-const short = (names) => names.slice(0, NAMED).map((one) => ({ ...one, text: one.text.length > LONGEST ? `${one.text.slice(0, LONGEST - 1)}…` : one.text }));
 
 function tools(board) {
   const tool = (name, path, onclick) => h("button", { "aria-label": name, title: name, onclick }, s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: path })));

@@ -2,8 +2,9 @@
 // MOST dots, however many clips there are, and one frame is drawn for all moves since the last.
 
 import { FAINT, inkwell, sheetOf } from "./map_dots.js";
-import { cross, name, placed, ring, star } from "./map_marks.js";
-import { FINEST, finder, levels } from "./map_points.js";
+import { cross, ring, star } from "./map_marks.js";
+import { name, placed } from "./map_names.js";
+import { FINEST, finder, levels, samples } from "./map_points.js";
 import { viewOf } from "./map_view.js";
 
 const MOST = 15_000;
@@ -15,7 +16,7 @@ export function chart(canvas, { x, y }) {
   const find = finder(x, y);
   const view = viewOf(soon);
   const state = { sharp: 1, waits: false, current: -1, chosen: null, cross: false };
-  let look = { group: [], names: [], stars: [] };
+  let look = { group: [], names: [], stars: [], own: new Map() };
   let well = null; // colours and dots, made once for a size
   let sheet = null;
 
@@ -96,7 +97,7 @@ export function chart(canvas, { x, y }) {
     },
     // `group` says which group each point is of, -1 for none; `names` and `stars` stand at their x and y.
     show(next) {
-      look = next;
+      look = { ...next, own: samples(x, y, next.group) };
       soon();
     },
     repaint() {

@@ -74,3 +74,19 @@ export function middles(x, y, group, groups) {
   const middle = (values) => Float64Array.from(values).sort()[values.length >> 1];
   return members.map((own) => (own.length ? { x: middle(own.map((i) => x[i])), y: middle(own.map((i) => y[i])) } : null));
 }
+
+// A few members of each group, evenly from among them all: the groups by number, with the places of their points.
+export function samples(x, y, group, most = 60) {
+  const sizes = new Map();
+  for (const one of group) sizes.set(one, (sizes.get(one) ?? 0) + 1);
+  const seen = new Map();
+  const found = new Map();
+  group.forEach((one, i) => {
+    const nth = seen.get(one) ?? 0;
+    seen.set(one, nth + 1);
+    if (nth % Math.ceil(sizes.get(one) / most)) return;
+    if (nth) found.get(one).push([x[i], y[i]]);
+    else found.set(one, [[x[i], y[i]]]);
+  });
+  return found;
+}

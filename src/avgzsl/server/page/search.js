@@ -43,7 +43,8 @@ export function search(info, query, go, kept) {
   );
 
   async function load() {
-    const first = Math.min(Math.max(PAGE, kept?.shown ?? 0), MOST);
+    const before = Math.max(PAGE, kept?.shown ?? 0);
+    const first = before - FURTHER * Math.max(0, Math.ceil((before - MOST) / FURTHER)); // the rest by further ones
     await (finds ? find(first) : browse(place, info, asked, link, first));
     if (kept) await putBack(kept);
     const refused = place.querySelector(".failed:not(:has(button))"); // to try it again would not help
@@ -88,8 +89,11 @@ function form(info, asked, by, there, go, unfold) {
     data: { back },
   });
   const not = h("input", { id: "not", "aria-describedby": "not-needs", type: "text", value: asked.not ?? "", maxlength: 1000, placeholder: "e.g. clock", data: { back } });
-  const needs = h("p", { id: "not-needs", class: "quiet needs" }, "“Away from” needs words to search for.");
-  const allow = () => (needs.hidden = !(not.disabled = !words.value.trim()));
+  const needs = h("p", { id: "not-needs", class: "quiet needs" });
+  const allow = () => {
+    not.disabled = !words.value.trim();
+    needs.textContent = not.disabled ? "“Away from” needs words to search for." : "";
+  };
   const where = h("input", { id: "where", type: "text", value: asked.where ?? "", maxlength: 1000, placeholder: "e.g. duration < 10", data: { back } });
   const submit = (modality = by) => {
     const { likely } = asked;

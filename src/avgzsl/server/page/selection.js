@@ -1,12 +1,15 @@
-// The clips that were chosen, over all searches until the page is left, and the boxes that choose them.
+// The clips that were chosen, over all searches until the tab is closed, and the boxes that choose them.
 
+import { call } from "./api.js";
 import { h, tell, count } from "./dom.js";
 
 export const MOST = 1000; // as many as the server puts into one file
 
 const chosen = new Map(); // id to clip, in the order in which they were chosen
 const heard = new Set();
+const AT_ONCE = 48; // clips that the server tells of at once
 let anchor = null; // where a range begins
+let kept = null; // under what name the browser keeps their ids, so that they are there after the page is loaded again
 
 export const selected = () => [...chosen.values()];
 
@@ -15,6 +18,28 @@ export function onSelection(element, change) {
   const one = { element, change };
   heard.add(one);
   change();
+}
+
+// Chooses again what was chosen in this archive before the page was loaded again; clips that have gone are left out.
+export async function recall(archive) {
+  kept = `selection of ${archive}`;
+  try {
+    const ids = JSON.parse(sessionStorage.getItem(kept) ?? "[]");
+    for (let i = 0; i < ids.length; i += AT_ONCE) {
+      for (const clip of await call("clips/some", { id: ids.slice(i, i + AT_ONCE) })) chosen.set(clip.id, clip);
+    }
+  } catch {
+    tell("What was selected before could not be selected again"); // the server does not answer, or the browser keeps nothing
+  }
+  changed();
+}
+
+function keep() {
+  try {
+    sessionStorage.setItem(kept, JSON.stringify([...chosen.keys()]));
+  } catch {
+    kept = null; // a browser that keeps nothing: the selection lasts as long as the page
+  }
 }
 
 function changed() {
@@ -32,6 +57,7 @@ export function choose(clips, on) {
     else full = true;
   }
   tell(`${count(chosen.size, "clip")} selected${full ? `; more than ${MOST.toLocaleString("en")} cannot be` : ""}`);
+  keep();
   changed();
 }
 
@@ -39,6 +65,7 @@ export function clear() {
   chosen.clear();
   anchor = null;
   tell("No clip selected");
+  keep();
   changed();
 }
 
