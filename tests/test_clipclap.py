@@ -1,18 +1,21 @@
 """ClipClap, held against counts by hand and its losses written out in loops."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Generator, nn
 
 from avgzsl.data.clips import TextPart
+from avgzsl.data.layouts import open_dataset
 from avgzsl.errors import ConfigError
 from avgzsl.learning.training import Job
 from avgzsl.methods import build
 from avgzsl.methods._clipclap import ClipClapMethod
 from avgzsl.testing.worlds import world
 from tests.clipclap_loops import SMALL, Oracle, case, cross_entropy, dots, mean_square
+from tests.small_pickles import write_clipclap
 
 
 def parameters(module: nn.Module) -> int:
@@ -118,6 +121,28 @@ def test_one_modality_reads_its_own_features_and_text(input_: str) -> None:
     twin = build("clipclap", settings={**SMALL, "input": input_})
     twin.restore(method.state(), {"audio": 20, "video": 24, "text": 13})
     assert torch.equal(method.scores(train, classes.text, input_), twin.scores(train, classes.text, input_))
+
+
+@pytest.mark.parametrize(("input_", "text"), [("concat", 7), ("video", 3), ("audio", 4)])
+def test_on_the_tree_of_its_authors_one_modality_reads_its_dict_of_text(
+    input_: str, text: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLIP's for video, CLAP's for audio; methods with one text for both take the two as one, as before."""
+    monkeypatch.setenv("AVGZSL_CACHE", str(tmp_path / "cache"))
+    train, classes = open_dataset(write_clipclap(tmp_path / "set")).training()
+    method = build("clipclap", settings={**SMALL, "input": input_}).fit(train, classes, Job())
+    assert method.networks_.w_enc.layers[0].linear.in_features == text
+    columns = {"concat": slice(7), "video": slice(3), "audio": slice(3, 7)}[input_]
+    assert torch.equal(method.read_text(classes.text), classes.text[:, columns])
+    assert build("avca", settings={"epochs": 1, "steps": 1}).fit(train, classes, Job()).networks_.sizes["text"] == 7
+    # a run from when the layout did not say so read both
+    before = replace(classes, parts=tuple(replace(part, space=None) for part in classes.parts))
+    old = build("clipclap", settings={**SMALL, "input": input_}).fit(train, before, Job())
+    again = build("clipclap", settings={**SMALL, "input": input_})
+    again.restore(old.state(), {"audio": 4, "video": 7, "text": 7})
+    assert again.networks_.sizes["text"] == 7
+    mode = "both" if input_ == "concat" else input_
+    assert torch.equal(again.scores(train, classes.text, mode), old.scores(train, classes.text, mode))
 
 
 def test_text_of_a_modality_that_is_missing_is_asked_for() -> None:

@@ -55,6 +55,16 @@ def test_the_gradient_penalty_by_finite_differences():
     assert float(critic.first.weight.grad.abs().sum()) > 0
 
 
+def test_batches_are_drawn_as_in_the_port_and_the_preset_keeps_its_own():
+    method = build("f-vaegan")
+    assert (method.class_prior, method.replacement, method.batch_size) == ("uniform", True, 64)
+    labels = torch.tensor([0] * 200 + [1] * 2)
+    drawn = method.sampler(labels, 2).epoch(g())[0]
+    assert len(drawn) == 64 and 20 <= int((labels[drawn] == 1).sum()) <= 44, "though one clip in a hundred is of it"
+    preset = build("f-vaegan", "realset")
+    assert (preset.class_prior, preset.replacement) == ("empirical", False)
+
+
 def test_reconstruction_and_divergence_are_sums_over_clips_and_numbers():
     made, x = torch.rand(4, 3, generator=g(1)), torch.rand(4, 3, generator=g(2)) - 0.3
     mean, log_variance = (torch.randn(4, 2, generator=g(seed)) for seed in (3, 4))

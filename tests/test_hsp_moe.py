@@ -29,8 +29,9 @@ from tests.small_set import ORDER, write_set, write_vectors
 
 
 def shared_world(seed: int = 0) -> Dataset:
-    """Video of 3 numbers and audio of 5, and text of 8: so wide as both."""
-    return world(seed, seen=4, unseen=2, clips=6, sizes=(5, 3, 8))
+    """Video of 3 numbers and audio of 5, and text of 8: so wide as both, and it is known which part is whose."""
+    data = world(seed, seen=4, unseen=2, clips=6, sizes=(5, 3, 8))
+    return replace(data, classes=replace(data.classes, parts=(TextPart(3, space="video"), TextPart(5, space="audio"))))
 
 
 def unit(rows: Rows) -> Rows:
@@ -126,6 +127,7 @@ def test_the_teacher_does_not_learn() -> None:
 
 def test_the_loss_is_that_of_loops() -> None:
     method, data, rows = case("hsp-moe", shared_world())
+    method.shared_ = True
     y = data.labels[rows].tolist()
     video, audio = (data.feature[m][rows].tolist() for m in ("video", "audio"))
     x, text = [v + a for v, a in zip(video, audio, strict=True)], data.text.tolist()
@@ -215,6 +217,51 @@ def test_without_a_shared_space_there_is_one_and_it_is_said_what_is_missing() ->
         build("hsp-moe", settings={**SMALL, "space": "shared"}).fit(train_clips, swapped, Job())
 
 
+def test_by_itself_it_takes_spaces_for_one_only_where_it_is_known_whose_each_part_is() -> None:
+    """Of parts without a modality the halves may be crossed; who knows better says space=shared."""
+    train_clips, classes = shared_world().training()
+    for parts, shared in (
+        ((TextPart(3, "video"), TextPart(5, "audio")), True),
+        ((TextPart(5, "audio"), TextPart(3, "video")), True),
+        ((TextPart(3, "audio"), TextPart(5, "video")), False),
+        ((TextPart(3), TextPart(5)), False),
+        ((TextPart(3, "video"), TextPart(5)), False),
+        ((TextPart(8),), False),
+    ):
+        asked = replace(classes, parts=parts)
+        method = build("hsp-moe", settings=SMALL).fit(train_clips, asked, Job())
+        assert (method.embed_text(classes.text).joint.shape[1] == 12) == shared, parts
+    assert build("hsp-moe", settings={**SMALL, "space": "shared"}).fit(train_clips, asked, Job()).shared_
+
+
+def test_text_that_is_centred_is_no_longer_in_the_space_of_features() -> None:
+    train_clips, classes = shared_world().training()
+    for scale, width in (("raw", 12), ("unit", 12), ("centred", 4)):
+        method = build("hsp-moe", settings={**SMALL, "text_scale": scale}).fit(train_clips, classes, Job())
+        assert method.embed_text(classes.text).joint.shape[1] == width
+    asked = {**SMALL, "text_scale": "centred", "space": "shared"}
+    with pytest.raises(ConfigError, match=r"text_scale=centred moves it; set text_scale=raw, or space=apart"):
+        build("hsp-moe", settings=asked).fit(train_clips, classes, Job())
+
+
+@pytest.mark.parametrize("scale", ["raw", "centred"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_run_from_when_widths_alone_said_it_is_restored_as_it_was(
+    shared: bool, scale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts without a modality, and centred text, were taken for one space with features of that width."""
+    train_clips, classes = shared_world().training()
+    settings = {**SMALL, "text_scale": scale, "space": "auto" if shared else "apart"}
+    with monkeypatch.context() as before:
+        before.setattr(HSPMoE, "shares", lambda self, sizes: shared)
+        old = build("hsp-moe", settings=settings)
+        old.fit(train_clips, replace(classes, parts=(TextPart(3), TextPart(5))), Job())
+        wanted = old.scores(train_clips, classes.text)
+    again = build("hsp-moe", settings=settings).restore(old.state(), {"audio": 5, "video": 3, "text": 8})
+    assert again.embed_text(classes.text).joint.shape[1] == (12 if shared else 4)
+    assert torch.equal(again.scores(train_clips, classes.text), wanted)
+
+
 def test_raw_alone_is_a_line_that_needs_the_shared_space() -> None:
     settings = HSPMoE.variants["hsp-moe-raw-alone"]
     train_clips, classes = shared_world().training()
@@ -249,7 +296,7 @@ def test_hits_of_a_run_are_those_of_its_scores(tmp_path: Path) -> None:
     data = write_set(tmp_path / "data")
     rng = np.random.default_rng(5)
     write_vectors(data, {name: rng.standard_normal(10).astype(np.float32) for name in ORDER})
-    run = train(data, "hsp-moe", out=tmp_path / "run", settings=SMALL)
+    run = train(data, "hsp-moe", out=tmp_path / "run", settings={**SMALL, "space": "shared"})
     assert run.method.networks_.ratio != 1
     dataset = open_dataset(data)
     for engine in ("memory", "lancedb"):

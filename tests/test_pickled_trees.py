@@ -13,6 +13,9 @@ from avgzsl.data.layouts import class_splits, open_dataset
 from avgzsl.data.layouts._avca_text import mislabelled, wrong_classes
 from avgzsl.data.reading import cache as cache_module
 from avgzsl.errors import DataError
+from avgzsl.experiments.run_data import data_of
+from avgzsl.experiments.train_evaluate import train
+from avgzsl.types import DataChoice
 from tests.small_avca import MANUAL, write_avca
 from tests.small_pickles import CLIP, pickled, write_clipclap, write_pickles
 
@@ -172,6 +175,16 @@ def test_two_dicts_are_joined_by_the_names_of_clip(tmp_path: Path, order: str) -
     assert [part.width for part in dataset.classes.parts] == [3, 4]
     assert any("text of two parts: word_embeddings_tiny_normed.npy (3), then wavcaps" in note for note in dataset.notes)
     assert mislabelled(root) == (0, 9)
+
+
+def test_notes_on_the_text_of_the_data_go_where_other_text_takes_its_place(tmp_path: Path) -> None:
+    root = write_clipclap(tmp_path / "set")
+    for text, there in ((("own",), True), (("own", "hashed-words:64"), True), (("hashed-words:64",), False)):
+        notes = " ".join(open_dataset(root, text=text, text_order="avca-published").notes)
+        assert ("text of two parts" in notes) == ("published order" in notes) == there
+    choice = DataChoice(text=("hashed-words:64",))
+    run = train(root, "least-squares", out=tmp_path / "run", choice=choice)
+    assert "text of two parts" not in " ".join(data_of(run).notes), "nor when its run is tested"
 
 
 def test_each_dict_has_its_own_way_to_write_names(tmp_path: Path) -> None:

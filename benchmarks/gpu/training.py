@@ -36,7 +36,7 @@ def epochs_alone(data: Dataset, where: Where, settings: dict[str, Any], **job: A
 
 def rows(where: Where) -> list[Row]:
     """All four trainings, and one that looks at validation every ten epochs."""
-    from avgzsl.experiments.train_evaluate import validation_monitor
+    from avgzsl.experiments.jobs import validation_monitor
     from avgzsl.learning.training import Job
     from avgzsl.methods import build
     from benchmarks.training import operations_of_a_step
@@ -59,7 +59,7 @@ def rows(where: Where) -> list[Row]:
             first, last = (step.figures["loss"] for step in (told[0], told[-1]))
             found.append(must(f"{precision}, steps {how}: the loss falls", last < first))
     method = build("avgzslnet", settings={"attention": "none", "precision": "bf16", "epochs": epochs})
-    monitor, looks = validation_monitor(method, data, where.device), -(-epochs // 10)
+    monitor, looks = validation_monitor(method, data.split("val"), data.classes, where.device), -(-epochs // 10)
     begun = time.perf_counter()
     method.fit(*data.training(), Job(device=where.device, monitor=monitor, monitor_every=10))
     spent = time.perf_counter() - begun

@@ -35,7 +35,12 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
     resume: Resume = False,
-    validate_every: Annotated[int, typer.Option(help="Epochs between validations; 0 is never.", min=0)] = 10,
+    validate_every: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs between validations; 0 is never. By default 10, or 1 for a method with a plateau.", min=0
+        ),
+    ] = None,
     checkpoint_seconds: CheckpointSeconds = 10.0,
     baselines: Baselines = None,
     figures: Figures = None,

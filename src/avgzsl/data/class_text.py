@@ -39,11 +39,19 @@ def with_text(dataset: Dataset, specs: Sequence[str] = (), models: Path | None =
         else:
             pieces.append(describe_classes(PartEncoders((made[spec],)), names))
     text = torch.cat([rows for rows, _ in pieces], dim=1)
-    return with_vectors(dataset, text, tuple(part for _, parts in pieces for part in parts))
+    return with_vectors(dataset, text, tuple(part for _, parts in pieces for part in parts), parsed)
 
 
-def with_vectors(dataset: Dataset, text: Float[Tensor, "c t"], parts: tuple[TextPart, ...]) -> Dataset:
-    """The data set with this text, a row a class, made of these parts; its fingerprint counts both."""
+def with_vectors(
+    dataset: Dataset, text: Float[Tensor, "c t"], parts: tuple[TextPart, ...], asked: Sequence[PartSpec]
+) -> Dataset:
+    """The data set with this text, a row a class, made of these parts; its fingerprint counts both.
+
+    Where nothing that was `asked` for is its own, the notes on its own text go.
+    """
+    if not any(spec.own for spec in asked):
+        notes = tuple(note for note in dataset.notes if note not in dataset.text_notes)
+        dataset = replace(dataset, notes=notes, text_notes=())
     classes = replace(dataset.classes, text=text, parts=parts)
     digest = sha256(f"text {dataset.fingerprint} {written(parts)}".encode())
     digest.update(text.float().contiguous().numpy().data)

@@ -187,7 +187,8 @@ class Dataset:
     `fingerprint` hashes features, ids, labels, class names, text vectors and the seen marks: two data sets with the
     same fingerprint train the same model. `encoders` are those of `audio`, `video` and `text` where the data set knows
     them: what new clips and new names must go through to meet this data. `notes` says what the reader did beyond
-    reading (aligned, dropped, ignored). `choice` is how it was read from the folder `source`, so that it can be opened
+    reading (aligned, dropped, ignored); `text_notes` are those of them that are of the text that it brings, and they go
+    where other text takes its place. `choice` is how it was read from the folder `source`, so that it can be opened
     again; None for one that was made in memory. `generated` says what of it is made up, if anything is. `also_called`
     has the other names of classes that its lists know.
     """
@@ -203,6 +204,7 @@ class Dataset:
     choice: DataChoice | None = None
     generated: str = ""
     also_called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    text_notes: tuple[str, ...] = ()
 
     @property
     def text_parts(self) -> tuple[TextPart, ...]:

@@ -10,6 +10,7 @@ from torch import Generator
 from avgzsl.data.clips import ClassTable, ClipSet, restrict
 from avgzsl.errors import DataError
 from avgzsl.experiments.gallery import Gallery, gallery_of
+from avgzsl.experiments.jobs import with_looks
 from avgzsl.learning.training import Job
 from avgzsl.methods import Method
 from avgzsl.support.progress import Progress, Step
@@ -53,7 +54,8 @@ def pseudo_unseen_galleries(
     """
     galleries = []
     for done, fold in enumerate(folds, 1):
-        copy = dataclasses.replace(method).fit(fold.train, fold.train_classes, job)
+        copy = dataclasses.replace(method)
+        copy.fit(fold.train, fold.train_classes, with_looks(job, copy, fold.val, fold.val_classes))
         galleries.append(gallery_of(copy, fold.val, fold.val_classes))
         if progress is not None:
             progress(Step("pseudo-unseen folds", done, len(folds)))

@@ -7,6 +7,7 @@ from avgzsl.data.clips import Dataset
 from avgzsl.data.layouts import as_dataset
 from avgzsl.errors import RunError
 from avgzsl.experiments.run import Run, read_classes
+from avgzsl.text.part_spec import parse_parts
 
 
 def data_of(run: Run, data: str | Path | Dataset | None = None) -> Dataset:
@@ -20,7 +21,7 @@ def data_of(run: Run, data: str | Path | Dataset | None = None) -> Dataset:
     if record.text_asked and dataset.fingerprint != record.fingerprint:
         classes = read_classes(run)
         if classes.names == dataset.classes.names:
-            dataset = with_vectors(dataset, classes.text, classes.parts)
+            dataset = with_vectors(dataset, classes.text, classes.parts, parse_parts(record.text_asked))
     require_same_data(run, dataset)
     return dataset
 

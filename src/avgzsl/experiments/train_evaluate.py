@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,14 @@ from avgzsl.errors import AvgzslError, ConfigError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.calibration import RECOGNITION, calibrate_recognition, write_recognition
 from avgzsl.experiments.gallery import Measured, gallery_of
-from avgzsl.experiments.jobs import job_of
-from avgzsl.experiments.numbers import validate
+from avgzsl.experiments.jobs import job_of, looks_every, validation_monitor
 from avgzsl.experiments.protocol import ModeNumbers, choose_modes
 from avgzsl.experiments.relabelled import Relabelled, by_labels, look_up
 from avgzsl.experiments.run_data import data_of
 from avgzsl.experiments.run_record import CONFIG, describe, start
 from avgzsl.experiments.trial import calibration_galleries, measured_with, result_rows
 from avgzsl.learning.training import Record
-from avgzsl.methods import Method, MethodChoice, build
+from avgzsl.methods import MethodChoice, build
 from avgzsl.support.arguments import check_arguments
 from avgzsl.support.device import pick_device
 from avgzsl.support.files import write_json
@@ -70,7 +69,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     resume: bool = False,
-    validate_every: int = 10,
+    validate_every: int | None = None,
     validate_on: Dataset | None = None,
     checkpoint_seconds: float = 10.0,
     progress: Progress | None = None,
@@ -80,8 +79,9 @@ def train(
     `data` is a folder, read by `choice`, or an opened data set. `method` is a name, `path/to/file.py:Class`, a class or
     an object whose settings are taken (it stays unfitted); None is the default method. With `resume`, goes on where a
     killed training stood and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history
-    every `validate_every` epochs (0: never), of the data set's own validation clips or those of `validate_on`, and
-    changes no weight unless the method's `patience` or `plateau` goes by it. Validation clips also give the run the
+    every `validate_every` epochs (0: never; by default each where the method has a `plateau`, else every tenth), of the
+    data set's own validation clips or those of `validate_on`, and changes no weight unless the method's `patience` or
+    `plateau` goes by it. Validation clips also give the run the
     penalties and thresholds with which it recognises clips. What the reader should know of the data goes to the log
     `avgzsl` before training begins. `progress` hears of every epoch of a stage, with its numbers.
 
@@ -103,10 +103,12 @@ def train(
         _calibrate(run, dataset)
         return run
     history: list[Record] = []
+    every = looks_every(unfitted) if validate_every is None else validate_every
+    judged = validate_on or dataset
     job = replace(
         job_of(dataset, seed, device),
-        monitor=validation_monitor(unfitted, validate_on or dataset, device) if validate_every else None,
-        monitor_every=max(validate_every, 1),
+        monitor=validation_monitor(unfitted, judged.splits.get("val"), judged.classes, device) if every else None,
+        monitor_every=max(every, 1),
         progress=_keep_history(folder, history, checkpoint_seconds, progress),
         checkpoint=folder / runs.CHECKPOINT,
         checkpoint_seconds=checkpoint_seconds,
@@ -154,28 +156,6 @@ def _calibrate(run: runs.Run, dataset: Dataset) -> None:
         # a run's encoders are known to a room above: it is asked through the front door
         lines = avgzsl.choose_lines(run, dataset, gallery=gallery)
         write_recognition(run.folder, recognition.model_copy(update={"lines": lines}))
-
-
-def validation_monitor(
-    method: Method, dataset: Dataset, device: str = "cpu"
-) -> Callable[[], Mapping[str, float]] | None:
-    """Gives validation S, U and HM, by `validate`, of the method as it is; None without clips of unseen classes.
-
-    Where the method can embed clips that lie on the device, they are brought there once, and scored there.
-    """
-    val, classes = dataset.splits.get("val"), dataset.classes
-    if val is None or not classes.both_groups(val.labels):
-        return None
-
-    at = pick_device(device)
-    if method.follows_clips and not val.sequences:
-        val = val.to(at)
-
-    def look() -> Mapping[str, float]:
-        figures = validate(method, val, classes)
-        return {"val_S": figures.S, "val_U": figures.U, "val_HM": figures.HM}
-
-    return look
 
 
 def evaluate(

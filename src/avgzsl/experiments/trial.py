@@ -10,7 +10,7 @@ from typing import Any, Literal
 from avgzsl.data.clips import Dataset
 from avgzsl.errors import DataError
 from avgzsl.experiments.gallery import Gallery, Measured, gallery_of
-from avgzsl.experiments.jobs import job_of
+from avgzsl.experiments.jobs import job_of, with_looks
 from avgzsl.experiments.numbers import choose_numbers, validate
 from avgzsl.experiments.protocol import Mode, ModeNumbers
 from avgzsl.experiments.pseudo_unseen import FOLDS, Fold, pseudo_unseen_folds, pseudo_unseen_galleries
@@ -37,7 +37,9 @@ def tested(
     validation clips with the penalty that is best on the tested ones, where these are of seen and unseen classes. It
     tells a lucky division from a good method, and chooses nothing.
     """
-    fitted = build(method, settings=settings).fit(*dataset.training(), job_of(dataset, seed, device))
+    built = build(method, settings=settings)
+    job = with_looks(job_of(dataset, seed, device), built, dataset.splits.get("val"), dataset.classes)
+    fitted = built.fit(*dataset.training(), job)
     gallery = gallery_of(fitted, dataset.split("test"), dataset.classes)
     known = calibration_galleries(gallery, dataset, calibration, seed, device)
     measured, _ = measured_with(gallery, known, gallery.modes, stretch)
@@ -80,7 +82,9 @@ def validation_hm(
     """Best HM over penalties, on validation clips, of the method's fullest equal-weight mode; mean over folds."""
     values = []
     for fold in _judged_on(dataset, judge, folds, seed):
-        fitted = build(method, settings=settings).fit(fold.train, fold.train_classes, job_of(dataset, seed))
+        built = build(method, settings=settings)
+        job = with_looks(job_of(dataset, seed), built, fold.val, fold.val_classes)
+        fitted = built.fit(fold.train, fold.train_classes, job)
         values.append(validate(fitted, fold.val, fold.val_classes).HM)
     return fmean(values)
 

@@ -27,6 +27,7 @@ from avgzsl.data.relabelling import RelabelledClips
 from avgzsl.errors import ConfigError, RunError, UnknownNameError
 from avgzsl.experiments import run as runs
 from avgzsl.experiments.gallery import gallery_of
+from avgzsl.experiments.jobs import has_plateau
 from avgzsl.experiments.numbers import choose_numbers
 from avgzsl.experiments.protocol import Mode, ModeNumbers, Numbers, choose_modes, main_fusion
 from avgzsl.experiments.relabelled import look_up
@@ -88,7 +89,7 @@ def two_stage(
     stage_1 = as_dataset(path, first)
     numbers = find_numbers(run.method, stage_1.split("val"), stage_1.classes, penalty)
     again = {**asked, "epochs": epochs, "patience": 0} if epochs else asked
-    looks: dict[str, Any] = {"validate_every": int(_has_plateaus(run.method)), "validate_on": stage_1}
+    looks: dict[str, Any] = {"validate_every": int(has_plateau(run.method)), "validate_on": stage_1}
     run = train(path, method, out=folder / "stage-2", choice=second, settings=again, **looks, **how)
     evaluation = _test(run, as_dataset(path, second), numbers, penalty, epochs, found)
     save_results(folder, evaluation)
@@ -157,10 +158,6 @@ def _with_first_stage(path: Path, choice: DataChoice) -> DataChoice:
 def _keep_the_best(method: Method) -> dict[str, Any]:
     """Settings that make a training end with the weights of its best epoch, without ending early unless asked to."""
     return {"patience": method.patience or method.epochs} if isinstance(method, Schedule) else {}
-
-
-def _has_plateaus(method: Method) -> bool:
-    return isinstance(method, Schedule) and method.plateau > 0
 
 
 def _test(

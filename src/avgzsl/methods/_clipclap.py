@@ -70,6 +70,7 @@ def reconstruction(p: Pass) -> Float[Tensor, ""]:
 
 
 Nets = TypeVar("Nets", bound=ClipClapNetworks)
+Fitted = TypeVar("Fitted", bound="ClipClapMethod[Any]")
 
 
 @dataclass(config=SETTINGS, kw_only=True, eq=False)
@@ -106,6 +107,11 @@ class ClipClapMethod(JointMethod[Nets]):
     """Dropout at the end of every layer."""
 
     text_by_modality = True  # parts of both modalities stand side by side; one modality alone reads its own
+
+    def fit(self: Fitted, train: ClipSet, classes: ClassTable, job: Job | None = None) -> Fitted:
+        """As every method; a part that stands in the space of one modality serves that one."""
+        known = tuple(replace(part, modality=part.modality or part.space) for part in classes.parts)
+        return super().fit(train, replace(classes, parts=known), job)
 
     def read_text(self, text: Float[Tensor, "c t"]) -> Float[Tensor, "c _w"]:
         """The scaled parts that serve what is read, side by side, those for video first; raw ones as in the file.

@@ -99,8 +99,10 @@ class FVAEGAN(JointMethod[Networks], name="f-vaegan"):
     """An epoch is `steps` steps, or one where `updates` are as shipped."""
     milestones: tuple[int, ...] = ()
     """Epochs (counted from 0) from which the learning rate is multiplied by `decay` once more."""
-    class_prior: ClassPrior = "empirical"
+    class_prior: ClassPrior = "uniform"
     """How often a class is drawn: each alike, or in proportion to its clips."""
+    replacement: bool = True
+    """Draw each clip of a class anew (AVCA's batches), instead of every clip once before any comes again."""
 
     citation: ClassVar[str] = "f-vaegan-d2, avca"
     names_together: ClassVar[bool] = True
@@ -122,6 +124,8 @@ class FVAEGAN(JointMethod[Networks], name="f-vaegan"):
             "synthetic": 100,
             "classifier_epochs": 10,
             "classifier_lr": 1e-2,
+            "class_prior": "empirical",
+            "replacement": False,
         },
     }
     ranges: ClassVar[Mapping[str, tuple[Any, ...]]] = {

@@ -54,7 +54,8 @@ class HSPMoE(ClipClapMethod[Networks], name="hsp-moe"):
     mix: float = Field(default=0.5, ge=0, le=1)
     """How much the experts count against ClipClap's embedding; 0 leaves them out."""
     space: Literal["auto", "shared", "apart"] = "auto"
-    """Features and text in one pre-trained space: shared, apart, or (auto) shared where their widths are the same."""
+    """Features and text in one pre-trained space: shared, apart, or (auto) shared where their widths are the same and
+    it is known which part of the text is for which modality."""
     far_weight: float = Field(default=0.5, ge=0, le=1)
     """Weight of distances in the shared space against those that were learned; 1 is the shared space alone."""
     dp_weight: float = Field(default=1e-3, ge=0, allow_inf_nan=False)
@@ -98,6 +99,10 @@ class HSPMoE(ClipClapMethod[Networks], name="hsp-moe"):
         "text_scale": ("raw", "centred"),
     }
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.shared_: bool | None = None
+
     def build(self, sizes: Mapping[str, int], generator: Generator) -> Networks:
         """ClipClap's blocks, then the experts, with weights from the generator."""
         return Networks(sizes, self, generator)
@@ -105,16 +110,21 @@ class HSPMoE(ClipClapMethod[Networks], name="hsp-moe"):
     def shares(self, sizes: Mapping[str, int]) -> bool:
         """Whether text and features, [video ; audio] both, stand in one space. Raises ConfigError where they cannot.
 
-        `sizes` are those of audio, video and of the text that is read. Vectors that were optimised stand nowhere else.
+        `sizes` are those of audio, video and of the text that is read. Text that was optimised or centred has left its
+        encoder's space. Once the method has learned, it is as it was then.
         """
-        if self.text_prepare != "none":
+        if self.shared_ is not None:
+            return self.shared_
+        if moved := self._moved():
             if self.space == "shared":
+                setting, still = moved
                 raise ConfigError(
-                    f"space=shared compares features with the text as its encoder made it, and text_prepare="
-                    f"{self.text_prepare} moves it; set text_prepare=none, or space=apart"
+                    f"space=shared compares features with the text as its encoder made it, and {setting}="
+                    f"{getattr(self, setting)} moves it; set {setting}={still}, or space=apart"
                 )
             return False
-        video = sum(part.width for part in self.prepare_text.parts if part.modality == "video")
+        parts = self.prepare_text.parts
+        video = sum(part.width for part in parts if part.modality == "video")
         fits = sizes["text"] == sizes["video"] + sizes["audio"] and video in (0, sizes["video"])
         if self.space == "shared" and not fits:
             raise ConfigError(
@@ -122,12 +132,21 @@ class HSPMoE(ClipClapMethod[Networks], name="hsp-moe"):
                 f"numbers, audio {sizes['audio']}, the text {sizes['text']}; give text of the encoders' own spaces, "
                 "video's first, or set space=apart, which leaves out raw distances and L_DP"
             )
-        return fits and self.space != "apart"
+        known = bool(parts) and all(part.modality is not None for part in parts)  # else halves may be crossed
+        return fits and (self.space == "shared" or (self.space == "auto" and known))
+
+    def _moved(self) -> tuple[str, str] | None:
+        """The setting that takes text out of its encoder's space, and the value that leaves it there."""
+        if self.text_prepare != "none":
+            return "text_prepare", "none"
+        return ("text_scale", "raw") if self.text_scale == "centred" else None
 
     def learn_from(self, train: ClipSet, classes: ClassTable, job: Job) -> None:
         """Train, and scale raw distances by training clips. Raises DataError, ModalityError, ConfigError."""
         setup = self.set_up(train, classes, job)
-        if not self.shares(setup.networks.sizes):
+        self.shared_ = None  # of an earlier training
+        self.shared_ = self.shares(setup.networks.sizes)
+        if not self.shared_:
             self.fit_networks(setup)
             return
         look = job.monitor
@@ -138,6 +157,11 @@ class HSPMoE(ClipClapMethod[Networks], name="hsp-moe"):
 
         self.fit_networks(replace(setup, job=replace(job, monitor=scaled_first if look else None)))
         self._scale(setup)
+
+    def restore_learned(self, state: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:
+        """Weights of all networks; where raw distances were scaled, features and text were in one space."""
+        super().restore_learned(state, sizes)
+        self.shared_ = self.space == "shared" or float(fitted(self.networks_, self).ratio) != 1.0
 
     @torch.no_grad()
     def _scale(self, setup: Setup[Networks]) -> None:

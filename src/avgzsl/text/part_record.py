@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
@@ -36,7 +36,9 @@ class TextPart:
 
     A part with a `modality` is compared with that one alone, one without with both. `encoder` None: vectors from
     elsewhere. With `prompts`, the mean of the unit vectors of a name in each template; with `descriptions`, of the
-    sentences of a class, and `prompts` are then for names that have none.
+    sentences of a class, and `prompts` are then for names that have none. `space` is the modality whose features stand
+    in one pre-trained space with these vectors, where the layout says so; it is in no record, for the layout says it
+    again.
     """
 
     width: Annotated[int, Field(ge=1, le=WIDEST)]
@@ -44,6 +46,7 @@ class TextPart:
     encoder: Encoder | None = None
     prompts: Prompts | None = None
     descriptions: Descriptions | None = None
+    space: Annotated[Modality | None, Field(exclude=True)] = field(default=None, compare=False)
 
 
 def columns_of(parts: Sequence[TextPart]) -> list[slice]:

@@ -26,7 +26,8 @@ from avgzsl.types import TextOrder
 def read_text(lists: ClassLists, files: list[Path], order: TextOrder = "right") -> tuple[ClassTable, list[str]]:
     """The classes of `lists` with their text, and notes on where it is from.
 
-    Vectors of CLIP (or of words) and of CLAP are joined, a part each; of several files of one kind the first that has
+    Vectors of CLIP (or of words) and of CLAP are joined, a part each. Both serve both modalities, and each stands in
+    the space of one: CLIP's in that of video, CLAP's in that of audio. Of several files of one kind the first that has
     all classes is read. Raises DataError.
     """
     kinds = [group for clap in (False, True) if (group := [file for file in files if is_of_clap(file) is clap])]
@@ -39,9 +40,8 @@ def read_text(lists: ClassLists, files: list[Path], order: TextOrder = "right") 
     (classes, _), *others = read
     if others:
         text = torch.cat([table.text for table, _ in read], dim=1)
-        classes = ClassTable(
-            classes.names, text, classes.seen, tuple(TextPart(table.text.shape[1]) for table, _ in read)
-        )
+        parts = [TextPart(table.text.shape[1], space="audio" if is_of_clap(file) else "video") for table, file in read]
+        classes = ClassTable(classes.names, text, classes.seen, tuple(parts))
         notes.append("text of two parts: " + ", then ".join(f"{file.name} ({t.text.shape[1]})" for t, file in read))
     return classes, notes
 

@@ -1,6 +1,7 @@
 """The layout of AudioSetZSL: HDF5 files per class, quoted class lists, a pickled dict of word vectors."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ def read(path: Path, choice: DataChoice) -> Dataset:
     files = vector_files(path)
     classes, used = class_table(lists, files)
     notes = (f"text vectors from {used.name}, one of {len(files)} files",) if len(files) > 1 else ()
-    return assemble(source(path), lists, classes, lists.folder.name, choice.drop_bad_rows, notes)
+    dataset = assemble(source(path), lists, classes, lists.folder.name, choice.drop_bad_rows, notes)
+    return replace(dataset, text_notes=notes)
 
 
 def inspect(path: Path) -> dict[str, Any]:

@@ -113,13 +113,13 @@ def read(path: Path, choice: DataChoice) -> Dataset:
     files = vector_files(path, name)
     every = sorted(read_names(path / "class-split" / "all_class.txt"))
     notes = [*clips_outside(lists.folder, every, merged([lists.plan])), *left_unread(path, name)]
+    classes, about_text = read_text(lists, files, choice.text_order)
     if choice.text_order == "avca-published":
         wrong, total = mislabelled(path)
-        notes.append(f"text vectors in AVCA's published order: {wrong} of {total} classes have another class's vector")
-    classes, about_text = read_text(lists, files, choice.text_order)
-    notes += about_text
-    dataset = assemble(source(path, name), lists, classes, name, choice.drop_bad_rows, tuple(notes))
-    return replace(dataset, also_called=other_names(path / "class-split", classes.names))
+        order = f"text vectors in AVCA's published order: {wrong} of {total} classes have another class's vector"
+        about_text = [order, *about_text]
+    dataset = assemble(source(path, name), lists, classes, name, choice.drop_bad_rows, (*notes, *about_text))
+    return replace(dataset, also_called=other_names(path / "class-split", classes.names), text_notes=tuple(about_text))
 
 
 def inspect(path: Path) -> dict[str, Any]:
