@@ -194,7 +194,11 @@ def test_nothing_is_overwritten_and_a_folder_is_whole_or_not_there(hits, tmp_pat
         ((3, "a\n\0\udc80=b.mp4", None, None), "0003_a-b"),
         ((4, "CON", None, None), "0004_CON"),
         ((6, "/a b/c/1.mp4", None, None), "0006_a-b_c_1"),
-        ((7, f"{'x' * 60}/y/{'n' * 30}.mp4", None, None), f"0007_{'x' * 7}_y_{'n' * 30}"),
+        ((7, f"{'x' * 60}/y/{'n' * 30}.mp4", None, None), f"0007_y_{'n' * 30}"),
+        (
+            (9, "clips/red square sliding with a bell/take 1.mp4", 0.0, 2.0),
+            "0009_red-square-sliding-with-a-bell_take-1_0-2s",
+        ),
         ((8, f"a/{'n' * 60}.mp4", None, None), f"0008_{'n' * 40}"),
         ((5, "a.mp4", 100.0, 2.4739909297052156e3), "0005_a_100-2473.99s"),
     ],

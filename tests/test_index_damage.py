@@ -439,3 +439,16 @@ def test_a_greatest_length_that_is_too_small_is_told_and_mended(tmp_path):
 
     rebuild(Collection(collection.folder, collection.record, collection.run))
     assert verify(collection).rows() == []
+
+
+def test_an_engine_that_does_not_answer_is_waited_for_once(made, monkeypatch):
+    asked = []
+
+    def nobody(seen, mode):
+        asked.append(mode)
+        raise AvgzslError("nobody is there")
+
+    monkeypatch.setattr("avgzsl.archive.repair._engine_faults", nobody)
+    faults = verify(open_index(made["memory"]))
+    assert len(asked) == 1 and len(faults.unanswered) == 3 and not (faults.truth or faults.engine)
+    assert all("not asked" in line for line in faults.unanswered[1:])

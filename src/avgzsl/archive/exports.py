@@ -120,21 +120,23 @@ def in_its_folder(id: str, name: str) -> str:
 def cut_stem(number: int, name: str, start: float | None, end: float | None) -> str:
     """The name of a cut file, without its ending: no two of different numbers are the same, and none leads elsewhere.
 
-    Folders of `name` stand flat before it. Where all is too long, the end of the folders and the name stay.
+    Folders of `name` stand flat before it. Where all is too long, the last words of the folders and the name stay.
 
     >>> cut_stem(3, "../birds/a b:c.mp4", 12.5, 20.0)
     '0003_birds_a-b-c_12.5-20s'
     """
     path = PurePath(unicodedata.normalize("NFC", name))
-    words = [
-        "-".join("".join(c if c.isalnum() else " " for c in part).split()) for part in (*path.parts[:-1], path.stem)
-    ]
-    own = words[-1][:_LONGEST]
-    folders = "_".join(filter(None, words[:-1]))
-    room = _LONGEST - len(own) - 1
-    folders = folders[-room:].lstrip("-_") if room > 0 else ""
+    *folders, own = [*map(_letters, path.parts[:-1]), _letters(path.stem)]
+    words = "_".join(filter(None, [*folders, own[:_LONGEST]]))
+    if len(words) > _LONGEST:  # from the first word that is whole
+        words = next(words[i:] for i in range(len(words) - _LONGEST, len(words)) if words[i - 1] in "-_")
     times = "" if not start and end is None else f"_{_seconds(start or 0.0)}-{'' if end is None else _seconds(end)}s"
-    return f"{number:04d}_{f'{folders}_' if folders else ''}{own}{times}"
+    return f"{number:04d}_{words}{times}"
+
+
+def _letters(part: str) -> str:
+    """Letters and digits of a part of a path, joined by one sign."""
+    return "-".join("".join(c if c.isalnum() else " " for c in part).split())
 
 
 def _seconds(time: float) -> str:

@@ -98,10 +98,13 @@ def _row_faults(seen: View) -> list[str]:
 
 
 def _asked(seen: View, modes: Iterable[Mode]) -> tuple[list[str], list[str]]:
-    """What is wrong with the engine, and where it does not answer."""
+    """What is wrong with the engine, and where it does not answer; one that did not is not waited for mode by mode."""
     faults: list[str] = []
     unanswered: list[str] = []
     for mode in modes:
+        if unanswered:
+            unanswered.append(f"engine, {mode}: not asked, as it did not answer before")
+            continue
         try:
             faults += _engine_faults(seen, mode)
         except DataError as problem:
