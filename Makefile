@@ -151,6 +151,7 @@ realclips: $(STAMP)
 	$(BIN)/python -m benchmarks.evidence out/named --document docs/real-clips.md
 
 $(STAMP): pyproject.toml constraints.txt
+	@echo "making the environment $(VENV), with all libraries: some minutes, in which pip says nothing"
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --editable '.[dev]'
 	touch $(STAMP)

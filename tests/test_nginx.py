@@ -129,6 +129,9 @@ def test_numbers_in_the_file_are_those_of_the_server():
     assert int(megabytes) << 20 == defaults.upload_bytes
     waits = [int(seconds) for seconds in re.findall(r"proxy_(?:read|send)_timeout (\d+)s;", text)]
     assert len(waits) == 2 and min(waits) > defaults.answer_seconds
+    [burst] = re.findall(r"limit_req zone=avgzsl burst=(\d+) nodelay;", text)
+    files = len([*(PROJECT / "src" / "avgzsl" / "server" / "page").iterdir()])
+    assert int(burst) >= 5 * (files + 24), "people of one office cannot open the page and its first clips at once"
 
 
 def test_plain_http_leads_to_tls(front):
