@@ -8,6 +8,7 @@ import pytest
 
 from avgzsl.archive.indexing import index_add, index_remove
 from avgzsl.errors import DataError
+from avgzsl.server import batching
 from avgzsl.server.batching import MOST, Together
 from avgzsl.server.limits import WaitingLine
 from avgzsl.server.problems import Refused
@@ -93,13 +94,14 @@ def _copy(folder):
 class Held:
     """A line of one thread that is held until it is let go, and what it was asked together."""
 
-    def __init__(self, waiting=64):
-        self.line, self.gate, self.asked = WaitingLine("test", 1, waiting), threading.Event(), []
+    def __init__(self, waiting=64, threads=1):
+        self.line, self.gate, self.asked = WaitingLine("test", threads, waiting), threading.Event(), []
         self.together = Together(self.line, self.answer)
 
     def answer(self, questions):
         self.asked.append(list(questions))
-        self.gate.wait(30)
+        if "soon" not in questions:
+            self.gate.wait(30)
         if "breaks all" in questions:
             raise RuntimeError("broken")
         return [DataError(one) if one == "wrong" else one.upper() for one in questions]
@@ -131,6 +133,24 @@ def test_what_waits_is_answered_by_one_call_and_each_has_its_own_answer():
     held, found = outcomes("a", "b", "wrong", "c")
     assert held.asked == [["a"], ["b", "wrong", "c"]]
     assert found == ["A", "B", repr(DataError("wrong")), "C"]
+
+
+def test_a_second_call_begins_only_for_who_has_waited_long(monkeypatch):
+    held = Held(threads=2)
+    monkeypatch.setattr(batching, "LONG", 3600.0)
+
+    async def main():
+        first, second = await held.begun("a", "b")
+        await asyncio.sleep(0.05)
+        assert held.asked == [["a"]]  # though a thread is free
+        monkeypatch.setattr(batching, "LONG", 0.0)
+        assert await held.together.run("soon") == "SOON" and not first.done()
+        held.gate.set()
+        return await first, await second
+
+    assert asyncio.run(main()) == ("A", "B")
+    assert held.asked == [["a"], ["b", "soon"]]
+    held.line.close()
 
 
 def test_no_call_has_more_than_it_may():

@@ -119,6 +119,75 @@ def test_bytes_now_and_then_are_no_request():
         dripping.join(PATIENCE)
 
 
+def refused(connection, sent):
+    """What comes of bytes that the server may stop reading."""
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(sent)
+    try:
+        return everything(connection)
+    except ConnectionError:
+        return b""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"x" * (1 << 20),
+        b"GET /" + b"x" * (1 << 20),
+        b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x: y\r\n" * (1 << 18),
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n" + b"x: y\r\n" * (1 << 18),
+    ],
+    ids=["a long header", "a long address", "many headers", "headers after a body"],
+)
+def test_a_head_without_an_end_is_not_read_to_the_end(sent):
+    with running(plain, header_seconds=60.0) as here, here.connect() as connection:
+        found = refused(connection, sent)
+        assert not found or found.startswith(b"HTTP/1.1 400 ")
+        assert get(here, "/", OTHER) == 200
+
+
+def test_a_body_of_many_pieces_is_no_long_head():
+    pieces = b"1\r\nx\r\n" * (1 << 16)
+    with running(plain, header_seconds=60.0) as here, here.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n")
+        assert status(connection) == 200
+
+
+@pytest.mark.parametrize("length", [b"", b"content-length: 70\r\n"])
+def test_after_a_request_for_another_protocol_nothing_is_a_request(length):
+    begun = []
+
+    async def noting(scope, receive, send):
+        begun.append(scope["type"] == "http" and scope["path"])
+        await plain(scope, receive, send)
+
+    upgrade = b"POST /first HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: h2c\r\n" + length + b"\r\n"
+    with running(noting) as here, here.connect() as connection:
+        assert refused(connection, upgrade + HEALTH + b"\r\n").count(b"HTTP/1.1 ") <= 1
+    assert begun.count("/first") == 1 and "/v1/health" not in begun
+
+
+def test_requests_sent_ahead_are_few_and_in_order():
+    """And what follows them and is none is not answered amid another answer."""
+    gate, begun = threading.Event(), []
+
+    async def slow(scope, receive, send):
+        if scope["type"] == "http":
+            begun.append(scope["path"])
+            await asyncio.to_thread(gate.wait)
+        await plain(scope, receive, send)
+
+    def ahead(count):
+        return b"".join(f"GET /{i} HTTP/1.1\r\nhost: a\r\n\r\n".encode() for i in range(count))
+
+    with running(slow) as here, here.connect() as few, here.connect() as many, here.connect() as wrong:
+        assert refused(many, ahead(1000)) == b"" == refused(wrong, ahead(1) + b"\x00\r\n\r\n")
+        gate.set()
+        few.sendall(ahead(8) + b"GET /last HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        assert everything(few).count(b"HTTP/1.1 200 ") == 9
+    assert begun[-9:] == [*(f"/{i}" for i in range(8)), "/last"]
+
+
 def test_a_request_that_is_under_way_is_no_idle_connection():
     gate = threading.Event()
 

@@ -1,10 +1,12 @@
 """Searches that wait are answered together: one pass over the vectors serves them all.
 
 Nobody waits for others to come: a lone search begins at once. While it is answered more may come, and what has come by
-the time that a thread is free is answered by one call.
+its end is answered by one call. Two calls at a time would each have fewer searches, and take the interpreter from one
+another; so a second one begins only for who has waited long, as behind a condition that takes seconds.
 """
 
-from asyncio import wrap_future
+import time
+from asyncio import get_running_loop, wrap_future
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -17,6 +19,7 @@ import torch
 from avgzsl.server.limits import WaitingLine
 
 MOST = 32  # searches in one call: more would keep the first of them waiting for the last
+LONG = 0.5  # seconds after which a search that waits has another thread begin, if the line has one
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -34,7 +37,7 @@ class Together(Generic[Q, A]):
         self._line, self._answer = line, answer
         self._lock, self._begun, self._working = Lock(), 0, 0
         self._threads = torch.get_num_threads()
-        self._waiting: deque[tuple[Q, Future[A]]] = deque()
+        self._waiting: deque[tuple[Q, Future[A], float]] = deque()  # with the time since when
 
     async def run(self, question: Q) -> A:
         """The answer. Raises 429 where no place is free, and what is wrong with the question."""
@@ -42,18 +45,25 @@ class Together(Generic[Q, A]):
             future: Future[A] = Future()
             place.begun = future
             with self._lock:
-                self._waiting.append((question, future))
+                self._waiting.append((question, future, time.monotonic()))
             self._begin()
-            return await wrap_future(future)
+            waited = get_running_loop().call_later(LONG, self._go_on)
+            try:
+                return await wrap_future(future)
+            finally:
+                waited.cancel()
 
     def close(self) -> None:
         """Give torch its threads back; the line has ended."""
         torch.set_num_threads(self._threads)
 
     def _begin(self) -> None:
-        """Have a thread take what waits, unless as many as there are will do so. Raises RuntimeError at the end."""
+        """Have a thread take what waits, unless as many as may will do so. Raises RuntimeError at the end."""
         with self._lock:
-            if not self._waiting or self._begun >= self._line.at_once:
+            if not self._waiting:
+                return
+            *_, since = self._waiting[0]
+            if self._begun >= (self._line.at_once if time.monotonic() - since >= LONG else 1):
                 return
             self._begun += 1
         try:
@@ -68,14 +78,18 @@ class Together(Generic[Q, A]):
         if work.cancelled():
             self._give_up()
         else:
-            with suppress(RuntimeError):
-                self._begin()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The same, of what needs not know of the end."""
+        with suppress(RuntimeError):
+            self._begin()
 
     def _give_up(self) -> None:
         """Nothing that waits will be answered."""
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
-        for _, future in waiting:
+        for _, future, _ in waiting:
             future.cancel()
 
     def _take(self) -> None:
@@ -85,7 +99,7 @@ class Together(Generic[Q, A]):
             self._working += 1
             others = len(first) > 1  # where many ask, taking their requests is work, too
             share = max(1, self._threads // (self._working + others))
-        taken = [(question, future) for question, future in first if future.set_running_or_notify_cancel()]
+        taken = [(question, future) for question, future, _ in first if future.set_running_or_notify_cancel()]
         try:
             if torch.get_num_threads() != share:  # of this thread
                 torch.set_num_threads(share)

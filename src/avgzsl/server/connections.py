@@ -1,7 +1,8 @@
 """Connections: how many, from whom, and how long one may be without a request.
 
-uvicorn sets no limit to the time until a request has been sent, closes none when they are too many, and asyncio goes
-round and round where no file can be opened any more. This is what is added to them.
+uvicorn sets no limit to the time until a request has been sent, nor, with httptools, to the head of one; it closes no
+connection when they are too many, and asyncio goes round and round where no file can be opened any more. This is what
+is added to them.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import socket
 import time
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from avgzsl.server.limits import INSIDE
 from avgzsl.server.problems import LOG
@@ -19,6 +20,8 @@ from avgzsl.server.shares import Shares, neighbourhood
 _REST = 0.5  # seconds; asyncio tries again after one
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _OTHERS = 512  # open files that are no connection of a caller: clips, index, decoders, and what was just accepted
+_HEAD = 32 << 10  # bytes of a head, or of what stands between the pieces of a body
+_AHEAD = 16  # requests that a connection may send before the first of them is answered
 _LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 2\r\ncontent-length: 0\r\n\r\n"
 
@@ -79,14 +82,15 @@ class Doors:
                     connection.end()
 
 
-class Connection(H11Protocol):
-    """uvicorn's connection, with its place among others."""
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, with its place among others, and bounds of what is kept of a request that is not whole."""
 
     def __init__(self, doors: Doors, **options: Any) -> None:
         super().__init__(**options)
         self._doors, self.address = doors, ""
         self._request: object = None
         self._since, self._unsent = time.monotonic(), 0
+        self._begun = 0  # bytes that came since the last request, or the last piece of its body, was whole
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -98,6 +102,43 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._doors.leave(self)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._begun += len(data)
+        super().data_received(data)
+        if self._begun > _HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        """Raises ValueError for one request too many, which the parser makes an invalid one."""
+        if len(self.pipeline) >= _AHEAD:
+            raise ValueError
+        self._begun = self._begun or 1  # it may have come with the end of the one before
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # to what is not spoken here; httptools would take a body for the next request, so nothing more is answered
+            self.cycle.keep_alive = False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Without uvicorn's line, which wants a library installed."""
+
+    def on_body(self, body: bytes) -> None:
+        self._begun = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._begun = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request; where an answer is under way, which that would be taken for, close without it."""
+        if self._is_under_way():
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
 
     def is_inside(self) -> bool:
         """Whether a request that has its place in the line is under way."""
@@ -119,7 +160,7 @@ class Connection(H11Protocol):
         if self.transport.is_closing() or self.transport.get_write_buffer_size():
             self.transport.abort()  # closing would wait until the caller has read what was sent
             return
-        if self.conn.trailing_data[0]:
+        if self._begun:
             self.transport.write(_LATE)
         self.transport.close()
 

@@ -107,7 +107,6 @@ def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         access_log=False,  # it would hold queries
         server_header=False,
         timeout_graceful_shutdown=GRACE,
-        h11_max_incomplete_event_size=32 << 10,
     )
 
 

@@ -9,7 +9,7 @@ from avgzsl.support.arguments import check_arguments, check_list
 from avgzsl.support.registry import require
 from avgzsl.types import EncoderChoice
 
-_LIBRARIES = ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client")
+_LIBRARIES = ("fastapi", "uvicorn", "httptools", "pydantic_settings", "prometheus_client")
 
 
 def require_libraries() -> None:
