@@ -21,6 +21,7 @@ export function pager(shown, total, more, load) {
     button.disabled = true;
     try {
       const found = await load();
+      if (!place.isConnected) return null; // another list is shown by now
       more = found.more;
       shown += found.cards.length;
       update();

@@ -38,7 +38,7 @@ export function search(info, query, go) {
   async function load() {
     await (asked.q || asked.like ? find() : browse(place, info, asked, link));
     const refused = place.querySelector(".failed:not(:has(button))"); // to try it again would not help
-    if (asked.where && refused) document.getElementById("advanced").open = true; // where the condition is mended
+    if (asked.where && refused && place.isConnected) document.getElementById("advanced").open = true; // where the condition is mended
   }
 
   function find() {
