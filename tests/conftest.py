@@ -23,7 +23,10 @@ hypothesis.settings.load_profile("suite")
 atexit.register(shutil.rmtree, os.environ["AVGZSL_STATE"], ignore_errors=True)
 # files of which every test carries a mark; others mark single tests
 MARKED = {
-    "races": ("children", "interruption", "media_workers", "page", "page_frame", "serve_connections", "serve_server"),
+    "races": (
+        "children", "interruption", "media_workers", "page", "page_frame", "page_late", "page_map",
+        "serve_connections", "serve_server",
+    ),
     "smoke": (
         "avgzslnet", "children", "closed_forms", "datasets", "evaluation", "generators", "losses", "manifest",
         "media", "nets", "sampling", "scoring", "similarity", "split", "store", "training",

@@ -7,6 +7,7 @@ from tests.serve_world import UNSEEN, world
 FOUND = f"?view=search&q={quote(UNSEEN[0])}"
 FILTERED = f"{FOUND}&not=drum&where={quote('duration < 90 and has_audio = yes')}"
 CARD = ".results:not([aria-busy]) .card:not(.skeleton)"
+MAP = "canvas.map[data-drawn]"  # which has its size by then
 
 
 def _answered(page, path, change):
@@ -132,12 +133,12 @@ def playing(page, url):
 
 def map_drawn(page, url):
     page.goto(f"{url}?view=map")
-    page.locator("canvas.map").wait_for()
+    page.locator(MAP).wait_for()
 
 
 def place_on_map(page, x, y):
     """Where a point of the unit square is in the window while the map shows all of itself."""
-    box = page.locator("canvas.map").bounding_box()
+    box = page.locator(MAP).bounding_box()
     return box["x"] + 40 + x * (box["width"] - 80), box["y"] + 40 + y * (box["height"] - 80)
 
 

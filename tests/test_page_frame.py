@@ -4,7 +4,6 @@ import wave
 from contextlib import contextmanager
 
 import av
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,9 +13,9 @@ from avgzsl.archive.indexing import index
 from avgzsl.generators._clip_sounding import sound_clip
 from avgzsl.media.encode import encode
 from tests.media_files import numbered, tone, write
-from tests.page_states import place_on_map
+from tests.page_states import MAP, place_on_map
 from tests.serve_world import RATE, application, world
-from tests.test_page import browser, listening, until  # noqa: F401
+from tests.test_page import FRAMES, box_of, browser, comes_true, listening, told_by, until, width_of, window  # noqa: F401
 
 SHAPES = {"square": (96, 96), "tall": (90, 160), "wide": (160, 90), "cinema": (210, 90)}
 SECONDS = 30.0  # so that none ends while it is tried, on a busy machine
@@ -52,48 +51,51 @@ def url(clips, tmp_path_factory):
 @contextmanager
 def opened(browser, url, width=1200, **how):  # noqa: F811
     """The archive in a window; nothing may go wrong on it."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, **how)
-    page, wrong = context.new_page(), []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(f"{url}?view=search")
-    page.wait_for_selector(".card:not(.skeleton)")
-    yield page
-    context.close()
-    assert not wrong
+    with window(browser, width, 900, **how) as page:
+        page.goto(f"{url}?view=search")
+        page.wait_for_selector(".card:not(.skeleton)")
+        yield page
 
 
 def card_of(page, name):
     return page.locator(".card").filter(has=page.get_by_role("heading", name=name, exact=True))
 
 
-def inside(part, whole):
-    return (
-        part["x"] >= whole["x"] - 1
-        and part["y"] >= whole["y"] - 1
-        and part["x"] + part["width"] <= whole["x"] + whole["width"] + 1
-        and part["y"] + part["height"] <= whole["y"] + whole["height"] + 1
-    )
-
-
-SHOWN = ".frame img, .frame video, .frame audio, .frame .wave:not([hidden]), .frame .play"
-# what is seen at the lower edge of the player, where its controls are
-UNDER = """media => {
-    const { left, width, bottom } = media.getBoundingClientRect();
-    return [0.1, 0.5, 0.9].every((x) => document.elementFromPoint(left + x * width, bottom - 4) === media);
+# What is wrong with the frame in a card, all of it seen at one moment: what it shows lies in it and is not stretched,
+# and at the lower edge of the player, where its controls are, nothing covers them.
+FAULTS = """card => {
+    const inside = (part, whole) => part.left >= whole.left - 1 && part.top >= whole.top - 1
+        && part.right <= whole.right + 1 && part.bottom <= whole.bottom + 1;
+    const frame = card.querySelector(".frame");
+    const shown = [...frame.querySelectorAll("img, video, audio, .wave:not([hidden]), .play")];
+    const faults = shown.length ? [] : ["shows nothing"];
+    for (const one of shown) {
+        const [box, whole] = [one, frame].map((element) => element.getBoundingClientRect());
+        if (!inside(box, whole) || box.height <= 20) faults.push(["is cut", one.outerHTML, box, whole]);
+    }
+    for (const media of frame.querySelectorAll("video, img")) {
+        if (getComputedStyle(media).objectFit !== "contain") faults.push(["is stretched", media.outerHTML]);
+    }
+    for (const media of frame.querySelectorAll("video, audio")) {
+        if (!media.readyState) faults.push(["is not loaded", media.outerHTML]);
+        media.scrollIntoView({ block: "nearest" });
+        const { left, width, bottom } = media.getBoundingClientRect();
+        const seen = [0.1, 0.5, 0.9].map((x) => document.elementFromPoint(left + x * width, bottom - 4));
+        if (seen.some((one) => one !== media)) faults.push(["is covered", media.outerHTML, seen.map(String)]);
+    }
+    return JSON.stringify(faults);
 }"""
 
 
 def require_whole(card, name):
-    """What the frame shows lies in it, is not stretched, and the controls are not covered."""
-    frame = card.locator(".frame").bounding_box()
-    for shown in card.locator(SHOWN).all():
-        box = shown.bounding_box()
-        assert inside(box, frame) and box["height"] > 20, (name, box, frame)
-    for media in card.locator("video, img").all():
-        assert media.evaluate("one => getComputedStyle(one).objectFit") == "contain", name
-    for media in card.locator("video, audio").all():
-        media.scroll_into_view_if_needed()
-        assert media.evaluate(UNDER), name
+    """Nothing is wrong with the frame in a card, once what it shows is there."""
+    found = []
+
+    def whole():
+        found[:] = [name, card.evaluate(FAULTS)]
+        return found[1] == "[]"
+
+    comes_true(card.page, whole, found)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -102,6 +104,7 @@ def test_nothing_of_a_clip_is_cut_in_the_grid(browser, url, width):  # noqa: F81
         for name in NAMES:
             card = card_of(page, name)
             card.scroll_into_view_if_needed()
+            expect(card.locator(".play")).to_be_visible()
             require_whole(card, name)
             card.locator(".play").click()
             expect(card.locator("video, audio, img")).to_have_count(1)
@@ -113,7 +116,7 @@ def test_nothing_of_a_clip_is_cut_in_the_grid(browser, url, width):  # noqa: F81
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_of_a_clip_is_cut_beside_the_map(browser, url, width):  # noqa: F811
-    found = httpx.get(f"{url}v1/map", timeout=60).json()
+    found = told_by(url, "map")
     names = found["clips"]["id"]
     apart = [i / (len(names) - 1) for i in range(len(names))]  # they are so alike that they lie on one another
     found["clips"] |= {"x": apart, "y": apart}
@@ -121,9 +124,8 @@ def test_nothing_of_a_clip_is_cut_beside_the_map(browser, url, width):  # noqa: 
     with opened(browser, url, width) as page:
         page.route("**/v1/map?*", lambda route: route.fulfill(json=found))
         page.goto(f"{url}?view=map")
-        page.locator("canvas.map").wait_for()
         for name in ("square.mp4", "tall.mp4", "bell.wav"):
-            page.locator("canvas.map").scroll_into_view_if_needed()
+            page.locator(MAP).scroll_into_view_if_needed()
             page.mouse.click(*place_on_map(page, *places[name]))
             side = page.locator(".map-side")
             expect(side.get_by_text(name, exact=True).first).to_be_visible()
@@ -156,23 +158,23 @@ def test_nothing_of_a_clip_is_cut_wherever_its_frame_stands(browser, url, place,
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": 900})
                 require_whole(page.locator("#placed"), name)
-                box = page.locator("#placed .frame").bounding_box()
+                box = box_of(page.locator("#placed .frame"))
                 assert box["x"] + box["width"] <= width and box["height"] <= 900
 
 
-def played(page):
-    return page.evaluate("document.querySelector('.card video, .card audio').currentTime")
+MEDIA = "document.querySelector('.card video, .card audio')"
+
+
+def comes_to(page, second, within):
+    """Waits until what plays, or is paused, is at a second of it."""
+    until(page, f"Math.abs({MEDIA}?.currentTime - {second}) <= {within}")
 
 
 def paused_by_key(page, slider):
     """Space pauses it, once it plays."""
-    until(page, "document.querySelector('.card video, .card audio')?.currentTime > 0")
+    until(page, f"{MEDIA}?.currentTime > 0")
     slider.press("Space")
-    assert is_paused(page)
-
-
-def is_paused(page):
-    return page.evaluate("document.querySelector('.card video, .card audio').paused")
+    until(page, f"{MEDIA}.paused")
 
 
 @pytest.mark.parametrize("name", ["tall.mp4", "bell.wav"])
@@ -183,6 +185,7 @@ def test_by_key(browser, url, name):  # noqa: F811
         page.keyboard.press("Enter")
         slider = card.get_by_role("slider", name=f"Place in {name}")
         expect(slider).to_be_visible()
+        until(page, f"{MEDIA}?.currentTime > 0")  # its own controls are there by then
         for _ in range(12):  # through the browser's own controls
             if slider.evaluate("one => one === document.activeElement"):
                 break
@@ -192,20 +195,20 @@ def test_by_key(browser, url, name):  # noqa: F811
         most = float(slider.get_attribute("aria-valuemax"))
         assert most == pytest.approx(SECONDS, abs=0.5)
         page.keyboard.press("Home")
-        assert played(page) == 0
+        comes_to(page, 0, 0)
         expect(slider).to_have_attribute("aria-valuenow", "0.0")
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowUp")
-        assert played(page) == pytest.approx(most / 10, abs=0.1)
+        comes_to(page, most / 10, 0.1)
         page.keyboard.press("PageUp")
         page.keyboard.press("ArrowLeft")
-        assert played(page) == pytest.approx(most / 4, abs=0.1)
+        comes_to(page, most / 4, 0.1)
         expect(slider).to_have_attribute("aria-valuetext", "0:07 of 0:30")
         page.keyboard.press("End")
-        assert played(page) == pytest.approx(most, abs=0.5)
+        comes_to(page, most, 0.5)
         page.keyboard.press("PageDown")
         page.keyboard.press("Space")
-        assert not is_paused(page)
+        until(page, f"!{MEDIA}.paused")
 
 
 @pytest.mark.parametrize("name", ["square.mp4", "bell.wav"])
@@ -215,17 +218,18 @@ def test_by_mouse(browser, url, name):  # noqa: F811
         card.locator(".play").click()
         slider = card.get_by_role("slider")
         paused_by_key(page, slider)
-        box = slider.bounding_box()
+        box = box_of(slider)
         page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 20)
         page.mouse.down()
-        assert played(page) == pytest.approx(SECONDS / 4, abs=0.5)
+        comes_to(page, SECONDS / 4, 0.5)
         page.mouse.move(box["x"] + box["width"] * 3 / 4, box["y"] + 300)  # it is held, wherever the mouse goes
-        assert played(page) == pytest.approx(SECONDS * 3 / 4, abs=0.5)
-        needle = slider.locator(".needle").bounding_box()
+        comes_to(page, SECONDS * 3 / 4, 0.5)
+        needle = box_of(slider.locator(".needle"))
         assert needle["x"] - box["x"] == pytest.approx(box["width"] * 3 / 4, abs=3)
         page.mouse.up()
         page.mouse.move(box["x"], box["y"])
-        assert played(page) == pytest.approx(SECONDS * 3 / 4, abs=0.5)
+        page.evaluate(FRAMES)
+        comes_to(page, SECONDS * 3 / 4, 0.5)
 
 
 @pytest.mark.parametrize("name", ["wide.mp4", "bell.wav"])
@@ -235,9 +239,9 @@ def test_by_finger(browser, url, name):  # noqa: F811
         card.locator(".play").tap()
         slider = card.get_by_role("slider")
         paused_by_key(page, slider)
-        box = slider.bounding_box()
+        box = box_of(slider)
         slider.tap(position={"x": box["width"] * 3 / 4, "y": 20})
-        assert played(page) == pytest.approx(SECONDS * 3 / 4, abs=0.5)
+        comes_to(page, SECONDS * 3 / 4, 0.5)
 
 
 def test_a_sound_plays_from_where_its_picture_is_clicked_and_alone(browser, url):  # noqa: F811
@@ -246,16 +250,19 @@ def test_a_sound_plays_from_where_its_picture_is_clicked_and_alone(browser, url)
         until(page, "document.querySelector('.card video')?.currentTime > 0")
         page.evaluate("document.querySelector('.card video').loop = true")
         sound = card_of(page, "bell.wav").locator(".wave")
-        sound.click(position={"x": sound.bounding_box()["width"] / 2, "y": 20})
+        sound.click(position={"x": width_of(sound) / 2, "y": 20})
         until(page, f"document.querySelector('.card audio')?.currentTime > {SECONDS / 2 - 1}")
-        until(page, "document.querySelector('.card video').paused")
+        until(page, "document.querySelector('.card video')?.paused")
+
+
+DRAWN = "document.querySelector('.wave path')?.getBBox().width > 300"
 
 
 def test_the_sound_is_drawn_as_it_is(browser, url):  # noqa: F811
-    told = httpx.get(f"{url}v1/clips/peaks", params={"id": "bell.wav"}, timeout=60).json()["peaks"]
+    told = told_by(url, "clips/peaks", id="bell.wav")["peaks"]
     loudest = max(abs(value) for part in told for value in part)
     with opened(browser, url) as page:
-        until(page, "document.querySelector('.wave path').getBBox().width > 300")
+        until(page, DRAWN)
         drawn = parts_of(card_of(page, "bell.wav").locator(".wave path"))
         np.testing.assert_allclose(drawn, np.array(told) / loudest, atol=1e-6)
 
@@ -284,11 +291,11 @@ def test_a_clip_of_ones_own_is_whole_and_drawn_without_the_server(browser, url, 
             expect(own.get_by_role("slider", name=f"Place in {name}")).to_be_visible()
         require_whole(own, name)
         if name == "bell.wav":
-            told = np.array(httpx.get(f"{url}v1/clips/peaks", params={"id": name}, timeout=60).json()["peaks"])
+            told = np.array(told_by(url, "clips/peaks", id=name)["peaks"])
             drawn = parts_of(own.locator("path").first)
             np.testing.assert_allclose(drawn, told / abs(told).max(), atol=2e-3)
         if name == "picture.png":
-            until(page, "document.querySelector('.own img').naturalWidth === 90")
+            until(page, "document.querySelector('.own img')?.naturalWidth === 90")
         assert not asked
 
 
@@ -311,6 +318,7 @@ def test_a_clip_of_ones_own_that_the_browser_cannot_play_says_so(browser, url, t
 
 def test_a_silent_film_is_not_asked_for_its_sound(browser, url):  # noqa: F811
     with opened(browser, url) as page:
+        until(page, DRAWN)  # the sound without a picture was asked for
         asked = []
         page.on("request", lambda one: asked.append(one.url) if "/clips/peaks" in one.url else None)
         for name in ("silent.mp4", "square.mp4"):
@@ -320,45 +328,41 @@ def test_a_silent_film_is_not_asked_for_its_sound(browser, url):  # noqa: F811
 
 
 def test_a_sound_that_cannot_be_decoded_says_so_in_its_place(browser, url):  # noqa: F811
-    context = browser.new_context()
-    page = context.new_page()
     why = {"type": "about:blank", "title": "", "status": 422, "detail": "bell.wav: is damaged", "errors": []}
-    page.route("**/v1/clips/peaks?*", lambda route: route.fulfill(status=422, json=why))
-    page.goto(f"{url}?view=search")
-    card = card_of(page, "bell.wav")
-    card.scroll_into_view_if_needed()
-    expect(card.locator(".blank")).to_have_text("Not shownbell.wav: is damaged")
-    expect(card.locator(".play")).to_have_count(0)
-    context.close()
+    with window(browser) as page:
+        page.route("**/v1/clips/peaks?*", lambda route: route.fulfill(status=422, json=why))
+        page.goto(f"{url}?view=search")
+        card = card_of(page, "bell.wav")
+        card.scroll_into_view_if_needed()
+        expect(card.locator(".blank")).to_have_text("Not shownbell.wav: is damaged")
+        expect(card.locator(".play")).to_have_count(0)
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_drawing_of_a_piece_leads_through_the_piece(browser, url, whole):  # noqa: F811
     """Of a file that the browser plays, and of a preview, which begins where the piece does."""
-    context = browser.new_context()
-    page = context.new_page()
-    rows = httpx.get(f"{url}v1/clips", params={"group": "file"}, timeout=60).json()
+    rows = told_by(url, "clips", group="file")
     for row in rows["clips"]:
         row |= {"start": 1.0, "end": 3.0}
-    page.route("**/v1/clips?*", lambda route: route.fulfill(json=rows))
     peaks = {"start": 1.0, "seconds": 2.0, "peaks": [[-0.5, 0.5]] * 40}
-    page.route("**/v1/clips/peaks?*", lambda route: route.fulfill(json=peaks))
-    if not whole:
-        page.route("**/v1/clips/file?*", lambda route: route.abort())
-    page.goto(f"{url}?view=search")
-    card = card_of(page, "wide.mp4")
-    card.locator(".play").click()
-    slider = card.get_by_role("slider")
-    until(page, "document.querySelector('.card video').readyState > 0")
-    page.evaluate("document.querySelector('.card video').pause()")
-    slider.press("Home")
-    assert played(page) == (1 if whole else 0)
-    slider.press("PageUp")
-    assert played(page) == pytest.approx(1.4 if whole else 0.4, abs=0.05)
-    expect(slider).to_have_attribute("aria-valuenow", "0.4")
-    slider.press("End")
-    assert played(page) == pytest.approx(3 if whole else 2, abs=0.05)
-    context.close()
+    with window(browser) as page:
+        page.route("**/v1/clips?*", lambda route: route.fulfill(json=rows))
+        page.route("**/v1/clips/peaks?*", lambda route: route.fulfill(json=peaks))
+        if not whole:
+            page.route("**/v1/clips/file?*", lambda route: route.abort())
+        page.goto(f"{url}?view=search")
+        card = card_of(page, "wide.mp4")
+        card.locator(".play").click()
+        slider = card.get_by_role("slider")
+        until(page, f"{MEDIA}?.readyState > 0")
+        page.evaluate(f"{MEDIA}.pause()")
+        slider.press("Home")
+        comes_to(page, 1 if whole else 0, 0)
+        slider.press("PageUp")
+        comes_to(page, 1.4 if whole else 0.4, 0.05)
+        expect(slider).to_have_attribute("aria-valuenow", "0.4")
+        slider.press("End")
+        comes_to(page, 3 if whole else 2, 0.05)
 
 
 def test_a_film_of_which_the_browser_plays_only_the_sound_is_shown_as_a_preview(browser, url, tmp_path):  # noqa: F811
@@ -369,20 +373,18 @@ def test_a_film_of_which_the_browser_plays_only_the_sound_is_shown_as_a_preview(
         card = card_of(page, "wide.mp4")
         card.locator(".play").click()
         until(page, "document.querySelector('.card video')?.videoWidth > 0")
-        assert "/clips/preview?" in card.locator("video").evaluate("video => video.currentSrc")
+        until(page, "document.querySelector('.card video')?.currentSrc.includes('/clips/preview?')")
 
 
 def test_who_wants_less_motion_sees_the_needle_jump(browser, url):  # noqa: F811
     for motion, moves in (("reduce", False), ("no-preference", True)):
-        context = browser.new_context(reduced_motion=motion)
-        page = context.new_page()
-        page.add_init_script(
-            "window.steps = 0; const real = requestAnimationFrame;"
-            "window.requestAnimationFrame = (step) => { window.steps++; return real(step); };"
-        )
-        page.goto(f"{url}?view=search")
-        card_of(page, "wide.mp4").locator(".play").click()
-        expect(page.get_by_role("slider")).to_be_visible()
-        until(page, "parseFloat(document.querySelector('[role=slider]').style.getPropertyValue('--played')) > 0.5")
-        assert (page.evaluate("window.steps") > 0) == moves
-        context.close()
+        with window(browser, reduced_motion=motion) as page:
+            page.add_init_script(
+                "window.steps = 0; const real = requestAnimationFrame;"
+                "window.requestAnimationFrame = (step) => { window.steps++; return real(step); };"
+            )
+            page.goto(f"{url}?view=search")
+            card_of(page, "wide.mp4").locator(".play").click()
+            expect(page.get_by_role("slider")).to_be_visible()
+            until(page, "parseFloat(document.querySelector('[role=slider]')?.style.getPropertyValue('--played')) > 0.5")
+            assert (page.evaluate("window.steps") > 0) == moves

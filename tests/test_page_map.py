@@ -11,11 +11,11 @@ import pytest
 from playwright.sync_api import expect
 
 from avgzsl.archive.indexing import index
+from tests.page_states import MAP, place_on_map
 from tests.serve_world import SEEN, UNSEEN, application, world
-from tests.test_page import browser, listening, page, until, url  # noqa: F401
+from tests.test_page import FRAMES, PATIENCE, box_of, browser, listening, page, told_by, until, url  # noqa: F401
 
 MANY, MOST_DRAWN = 100_000, 15_000
-MAP = ".map[data-drawn]"
 
 
 def figures(page):
@@ -26,14 +26,8 @@ def figures(page):
 
 def settled(page):
     """The figures, once no frame is waited for."""
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))")
+    page.evaluate(FRAMES)
     return figures(page)
-
-
-def place_of(page, x, y):
-    """Where a point of the unit square is in the window while the map shows all of itself."""
-    box = page.locator(MAP).bounding_box()
-    return box["x"] + 40 + x * (box["width"] - 80), box["y"] + 40 + y * (box["height"] - 80)
 
 
 def many():
@@ -63,18 +57,19 @@ def many_clips(page, url):
 def test_the_map_draws_every_clip_plays_the_one_under_the_pointer_and_lists_a_class(page, url):
     page.goto(f"{url}?view=map")
     page.wait_for_selector(MAP)
-    assert settled(page)[0] == 19
-    found = httpx.get(f"{url}v1/map").json()["clips"]
-    page.mouse.move(*place_of(page, found["x"][0], found["y"][0]), steps=3)
+    expect(page.locator(MAP)).to_have_attribute("data-drawn", "19")
+    found = told_by(url, "map")["clips"]
+    page.mouse.move(*place_on_map(page, found["x"][0], found["y"][0]), steps=3)
     name = found["id"][0].rsplit("/", 1)[-1]
     expect(page.locator(".map-side")).to_contain_text(name)
-    until(page, "document.querySelector('.map-side video, .map-side audio').currentTime > 0.05")
+    until(page, "document.querySelector('.map-side video, .map-side audio')?.currentTime > 0.05")
     button = page.get_by_role("button", name=re.compile(f"^{UNSEEN[0]} "))
     button.focus()
     page.keyboard.press("Enter")
     expect(button).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".map-clips .card")).to_have_count(3)
     expect(page.locator(".map-clips h3")).to_have_text([UNSEEN[0]] * 3)
+    expect(page.locator(".map-clips .pager")).to_contain_text("3 of 3 clips")
 
 
 def test_a_frame_of_a_hundred_thousand_clips_draws_a_bounded_number_and_moves_share_frames(many_clips):
@@ -86,7 +81,7 @@ def test_a_frame_of_a_hundred_thousand_clips_draws_a_bounded_number_and_moves_sh
         frame();
     }""")
     before = settled(page)[1]
-    x, y = place_of(page, 0.5, 0.5)
+    x, y = place_on_map(page, 0.5, 0.5)
     page.mouse.move(x, y)
     page.mouse.wheel(0, -600)
     page.mouse.down()
@@ -105,21 +100,22 @@ def test_a_frame_of_a_hundred_thousand_clips_draws_a_bounded_number_and_moves_sh
 
 def test_the_wheel_scrolls_the_page_where_the_whole_map_is_there(many_clips):
     page = many_clips
-    page.mouse.move(*place_of(page, 0.5, 0.5))
-    page.mouse.wheel(0, 300)
-    until(page, "window.scrollY > 0")
+    page.mouse.move(*place_on_map(page, 0.5, 0.5))
+    page.mouse.wheel(0, 200)
+    until(page, "window.scrollY > 0 && scrollY >= Math.min(200, document.documentElement.scrollHeight - innerHeight)")
     before = page.evaluate("window.scrollY")
-    page.mouse.wheel(0, -100)  # and into the map, where it goes in
-    first = settled(page)[1]
-    page.mouse.wheel(0, 50)
-    until(page, f"Number(document.querySelector('.map').dataset.frames) > {first}")
+    for far in (-100, 50):  # and into the map, where it goes in
+        first = settled(page)[1]
+        page.mouse.wheel(0, far)
+        until(page, f"Number(document.querySelector('.map').dataset.frames) > {first}")
+    box_of(page.locator(MAP))
     assert page.evaluate("window.scrollY") == before
 
 
 def test_two_fingers_zoom_the_map_and_then_one_moves_it(many_clips):
     page = many_clips
     whole, _ = settled(page)
-    x, y = place_of(page, 0.5, 0.5)
+    x, y = place_on_map(page, 0.5, 0.5)
     touch = """(map, [kind, id, x, y]) => map.dispatchEvent(
         new PointerEvent(kind, { pointerId: id, pointerType: "touch", clientX: x, clientY: y, bubbles: true }))"""
     begun = [("pointerdown", 7, x, y), ("pointermove", 7, x, y + 30), ("pointerup", 7, x, y + 30)]
@@ -139,14 +135,14 @@ def test_two_fingers_zoom_the_map_and_then_one_moves_it(many_clips):
 def test_the_map_without_a_pointer(page, url):
     page.goto(f"{url}?view=map")
     page.wait_for_selector(MAP)
-    found = httpx.get(f"{url}v1/map").json()["clips"]
+    found = told_by(url, "map")["clips"]
     page.locator(MAP).focus()
     expect(page.get_by_role("application", name=re.compile("^Map of 19 clips"))).to_be_focused()
     for _ in range(4):
         page.keyboard.press("+")
-    box = page.locator(MAP).bounding_box()
+    box = box_of(page.locator(MAP))
     x, y = ((at - middle) * 1.5**4 for at, middle in zip(
-        place_of(page, found["x"][0], found["y"][0]),
+        place_on_map(page, found["x"][0], found["y"][0]),
         (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), strict=True))  # fmt: skip
     for key, far in (("ArrowRight", x), ("ArrowLeft", -x), ("ArrowDown", y), ("ArrowUp", -y)):
         for _ in range(round(far / 60)):
@@ -154,7 +150,7 @@ def test_the_map_without_a_pointer(page, url):
     page.keyboard.press("Enter")
     expect(page.locator(".map-side video, .map-side audio")).to_have_count(1)
     page.keyboard.press("0")
-    assert settled(page)[0] == 19
+    expect(page.locator(MAP)).to_have_attribute("data-drawn", "19")
 
 
 def test_colours_change_without_asking_again(page, url):
@@ -164,9 +160,9 @@ def test_colours_change_without_asking_again(page, url):
     page.wait_for_selector(MAP)
     page.get_by_role("radio", name="Cluster").check()
     expect(page.get_by_role("heading", name="Clusters")).to_be_visible()
-    told = httpx.get(f"{url}v1/map").json()["clusters"]
-    chips = [chip.split("\n") for chip in page.locator(".map-below .chip").all_inner_texts()]
-    assert chips == [[one["name"], str(one["clips"])] for one in told]
+    told = told_by(url, "map")["clusters"]
+    chips = [f"{one['name']}{one['clips']}" for one in told]
+    expect(page.locator(".map-below .chip")).to_have_text(chips)
     assert len(asked) == 1
     page.get_by_role("radio", name="Sound").check()
     expect(page.get_by_role("radio", name="Cluster")).to_be_checked()
@@ -241,14 +237,12 @@ def test_without_labels_the_map_is_coloured_by_clusters_with_names_of_classes(pa
 
 def test_without_labels_cards_are_headed_by_files_and_suggestions_are_clusters(page, unlabelled):
     page.goto(unlabelled)
-    page.wait_for_selector(".ideas .chip")
-    told = [one["name"] for one in httpx.get(f"{unlabelled}v1/clusters").json()["clusters"]]
-    assert page.locator(".ideas .chip").all_inner_texts() == told
+    told = [one["name"] for one in told_by(unlabelled, "clusters")["clusters"]]
+    expect(page.locator(".ideas .chip")).to_have_text(told)
     expect(page.locator(".ideas")).to_contain_text("They are guesses")
-    rows = httpx.get(f"{unlabelled}v1/clips").json()["clips"]
-    assert page.locator("#main .card h3").all_inner_texts() == [row["name"] for row in rows]
-    folders = [row["folder"] for row in rows]
-    assert [card.inner_text() for card in page.locator("#main .card .file").all()] == [one for one in folders if one]
+    rows = told_by(unlabelled, "clips")["clips"]
+    expect(page.locator("#main .card h3")).to_have_text([row["name"] for row in rows])
+    expect(page.locator("#main .card .file")).to_have_text([row["folder"] for row in rows if row["folder"]])
     page.locator(".ideas .chip").first.click()
     expect(page.get_by_role("heading", name=f"Nearest to “{told[0]}”")).to_be_visible()
 
@@ -261,14 +255,14 @@ def test_with_labels_suggestions_are_classes_that_have_clips(page, url):
 
     page.route("**/v1/info", without)
     page.goto(url)
-    page.wait_for_selector(".ideas .chip")
-    shown = {chip.strip() for chip in page.locator(".ideas .chip").all_inner_texts()}
-    left_out = httpx.get(f"{url}v1/info").json()["classes"][0]["label"]
-    assert shown == {*SEEN, *UNSEEN} - {left_out}
+    chips = page.locator(".ideas .chip")
+    left_out = told_by(url, "info")["classes"][0]["label"]
+    expect(chips).to_have_count(len(SEEN) + len(UNSEEN) - 1)
+    assert {chip.strip() for chip in chips.all_text_contents()} == {*SEEN, *UNSEEN} - {left_out}
 
 
 def test_the_line_below_likely_clips_stays_in_its_place_as_more_are_shown(page, url):
-    told = httpx.get(f"{url}v1/search", params={"q": SEEN[0]}).json()
+    told = told_by(url, "search", q=SEEN[0])
     pages = {"0": (0, 3, 3), "3": (3, 6, 5), "6": (6, 9, 5)}  # by offset: from, to, and the line as it is known then
 
     def answer(route):
@@ -280,7 +274,7 @@ def test_the_line_below_likely_clips_stays_in_its_place_as_more_are_shown(page, 
     for cards, lines, above in ((3, 0, 0), (6, 1, 5), (9, 1, 5)):
         expect(page.locator("#main .card:not(.skeleton)")).to_have_count(cards)
         expect(page.locator(".below")).to_have_count(lines)
-        assert page.locator(".grid > li:has(~ .below)").count() == above
+        expect(page.locator(".grid > li:has(~ .below)")).to_have_count(above)
         if cards < 9:
             page.get_by_role("button", name="Show more").click()
 
@@ -292,8 +286,8 @@ def test_the_archive_has_its_name_and_its_icon_in_the_tab(page, unlabelled, url)
         expect(page.locator("#archive-name")).to_have_text(f"avgzsl: {name}")
         expect(page).to_have_title(re.compile(f"avgzsl: {name}$"))
         expect(page.locator("#mark")).to_have_js_property("complete", True)
-        assert page.locator("#mark").evaluate("(img) => img.naturalWidth") > 0
-        icons[name] = httpx.get(here + page.locator("#icon").get_attribute("href")).text
+        until(page, "document.getElementById('mark').naturalWidth > 0")
+        icons[name] = httpx.get(here + page.locator("#icon").get_attribute("href"), timeout=PATIENCE).text
     assert len(set(icons.values())) == 2
 
 

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from tests.page_states import STATES
-from tests.test_page import STILL, browser, until, url  # noqa: F401
+from tests.test_page import STILL, box_of, browser, until, url, window  # noqa: F401
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PHONE, DESK = {"width": 320, "height": 740}, {"width": 1600, "height": 1000}
+PHONE, DESK = (320, 740), (1600, 1000)
 TOO_WIDE = "document.documentElement.scrollWidth - innerWidth"
 TOO_SMALL = """() => [...document.querySelectorAll("button, .choose, summary, .opener, a.button, [role=slider]")]
     .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
@@ -49,15 +49,14 @@ def test_everybody_can_use_every_state(browser, url, state):  # noqa: F811
     """axe-core's rules in both themes; nothing too wide, too small for a finger, or torn, from 320 pixels on."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     for size, themes in ((PHONE, ("dark", "light")), (DESK, ("light", "dark"))):
-        page = browser.new_page(viewport=size, color_scheme=themes[0])
-        wrong = []
-        page.on("pageerror", lambda error, wrong=wrong: wrong.append(str(error)))
-        STATES[state](page, url)
-        require_usable(page, axe, themes)
-        assert page.evaluate(TOO_WIDE) <= 0 and not page.evaluate(TOO_SMALL) and not page.evaluate(BROKEN)
-        page.unroute_all(behavior="ignoreErrors")
-        page.close()
-        assert not wrong
+        with window(browser, *size, color_scheme=themes[0]) as page:
+            STATES[state](page, url)
+            require_usable(page, axe, themes)
+            assert page.evaluate(TOO_WIDE) <= 0 and not page.evaluate(TOO_SMALL) and not page.evaluate(BROKEN)
+
+
+AT_THE_END = """(({ scrollLeft, clientWidth, scrollWidth }) => scrollLeft + clientWidth >= scrollWidth - 1)(
+    document.querySelector(".scroll"))"""
 
 
 def edges(table):
@@ -69,16 +68,17 @@ def edges(table):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_table_shows_that_there_is_more_beside_it(browser, url, theme):  # noqa: F811
-    page = browser.new_page(viewport={"width": 340, "height": 740}, color_scheme=theme)
-    page.goto(f"{url}?view=model")
-    table = page.locator(".scroll").first
-    table.scroll_into_view_if_needed()
-    left, right = edges(table)
-    assert left < 4 < 12 < right
-    table.focus()  # a key alone reaches what is hidden
-    page.keyboard.press("ArrowRight")
-    until(page, "document.querySelector('.scroll').scrollLeft > 0")
-    page.evaluate("document.querySelector('.scroll').scrollLeft = 9999")
-    left, right = edges(table)
-    assert right < 4 < 12 < left
-    page.close()
+    with window(browser, 340, 740, color_scheme=theme) as page:
+        page.goto(f"{url}?view=model")
+        table = page.locator(".scroll").first
+        table.scroll_into_view_if_needed()
+        left, right = edges(table)
+        assert left < 4 < 12 < right
+        table.focus()  # a key alone reaches what is hidden
+        page.keyboard.press("ArrowRight")
+        until(page, "document.querySelector('.scroll').scrollLeft > 0")
+        box_of(table.locator("table"))  # it has come to the end of its scrolling
+        page.evaluate("document.querySelector('.scroll').scrollLeft = 9999")
+        until(page, AT_THE_END)
+        left, right = edges(table)
+        assert right < 4 < 12 < left

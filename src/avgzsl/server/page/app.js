@@ -37,6 +37,7 @@ document.body.append(selectionBar());
 
 // A clip opens over what is drawn.
 function draw() {
+  if (!info) return; // it is drawn once the archive is open
   const query = new URLSearchParams(location.search);
   const opened = query.get("clip");
   query.delete("clip");

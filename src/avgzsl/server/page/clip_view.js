@@ -9,7 +9,7 @@ import { play } from "./keys.js";
 import { further } from "./more.js";
 import { frame } from "./player.js";
 import { box } from "./selection.js";
-import { show, waiting } from "./states.js";
+import { clear, show, waiting } from "./states.js";
 import { timeline } from "./timeline.js";
 
 const known = () => cards().map(hitOf);
@@ -70,15 +70,15 @@ export function clipView(go) {
   }
 
   async function move(step) {
-    if (at < 0) return;
-    if (at + step >= known().length && !(await further())) return;
+    if (at < 0 || (at + step >= known().length && !(await further()))) return;
+    if (at < 0) return; // it was closed meanwhile
     const hit = known()[at + step];
     if (hit) go(here({ clip: hit.clip.id }));
   }
 
   // Where the list stood, or at the clip that was looked at last.
   function closed() {
-    place.replaceChildren();
+    clear(place); // what is still asked for would play behind a closed window
     cards()[at]?.querySelector(".opener").focus();
     id = null;
     at = -1;

@@ -11,7 +11,7 @@ import { moves } from "./map_moves.js";
 import { middles } from "./map_points.js";
 import { pager } from "./more.js";
 import { player } from "./player.js";
-import { show, skeletons, waiting } from "./states.js";
+import { clear, show, skeletons, waiting } from "./states.js";
 import { modalities, pick } from "./switch.js";
 
 const MOST = 100_000;
@@ -138,10 +138,11 @@ function pointing(canvas, board, ids, side, link) {
   let later;
   let current = -1;
   async function open(i, muted) {
+    clearTimeout(later); // one that was only pointed at does not take its place
     current = i;
     try {
       const [clip] = await clipsOf([ids[i]]);
-      if (current !== i) return;
+      if (current !== i || !side.isConnected) return;
       side.replaceChildren(...(clip ? beside(clip, { muted, controls: playing, link }) : [h("p", { class: "quiet" }, "This clip is no longer in the archive.")]));
     } catch (error) {
       if (current === i) side.replaceChildren(h("p", { class: "wrong" }, error.message));
@@ -195,24 +196,26 @@ function groups({ title, group, list }, clips, board, link) {
       const on = chip.getAttribute("aria-pressed") === "false";
       buttons.forEach((other) => other.setAttribute("aria-pressed", String(on && other === chip)));
       board.choose(on ? one.group : null);
-      if (!on) return place.replaceChildren();
+      if (!on) return clear(place);
       tell(`${count(members[one.group].length, "clip")} of ${one.name}`);
-      show(place, skeletons(4), () => listed(one.name, members[one.group], link), (found) => found);
+      show(place, skeletons(4), () => clipsOf(members[one.group].slice(0, PAGE)), (found) => listed(one.name, members[one.group], found, link));
     }
     return chip;
   });
   return [h("section", { "aria-labelledby": "classes" }, h("h2", { id: "classes" }, title), h("div", { class: "chips" }, buttons)), place];
 }
 
-async function listed(name, ids, link) {
-  let shown = 0;
-  const load = async () => {
-    const found = await clipsOf(ids.slice(shown, (shown += PAGE)));
-    return found.map((clip) => ({ clip }));
+// The `first` of a group, and what is behind them.
+function listed(name, ids, first, link) {
+  let asked = PAGE;
+  const hits = (clips) => clips.map((clip) => ({ clip }));
+  const list = grid(hits(first), link);
+  const behind = async () => {
+    const found = await clipsOf(ids.slice(asked, asked + PAGE));
+    asked += PAGE;
+    return { cards: add(list, hits(found), link), more: asked < ids.length };
   };
-  const list = grid(await load(), link);
-  const behind = async () => ({ cards: add(list, await load(), link), more: shown < ids.length });
-  return [h("h2", {}, `${name}: ${count(ids.length, "clip")}`), list, pager(list.children.length, ids.length, shown < ids.length, behind)];
+  return [h("h2", {}, `${name}: ${count(ids.length, "clip")}`), list, pager(first.length, ids.length, asked < ids.length, behind)];
 }
 
 function swatch(group) {

@@ -22,6 +22,7 @@ export function pager(shown, total, more, load) {
     button.disabled = true;
     try {
       const found = await load();
+      if (!place.isConnected) return null; // another list is shown by now
       more = found.more;
       shown += found.clips ?? found.cards.length;
       update();

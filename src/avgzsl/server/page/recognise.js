@@ -5,7 +5,7 @@ import { call } from "./api.js";
 import { count, figure, h, number, s, tell } from "./dom.js";
 import { grid, legend, mark } from "./hits.js";
 import { ownClip } from "./own_clip.js";
-import { empty, failed, show, skeletons, waiting } from "./states.js";
+import { clear, empty, failed, show, skeletons, waiting } from "./states.js";
 import { modalities, pick } from "./switch.js";
 
 export function recognise(info) {
@@ -54,7 +54,8 @@ export function recognise(info) {
     if (!file) return;
     like.replaceChildren();
     if (file.size > info.limits.upload_bytes) {
-      shown.replaceChildren(failed({ status: 413, message: `${file.name} has ${size(file.size)}; at most ${size(info.limits.upload_bytes)} are taken.` }));
+      clear(shown);
+      shown.append(failed({ status: 413, message: `${file.name} has ${size(file.size)}; at most ${size(info.limits.upload_bytes)} are taken.` }));
       return;
     }
     const name = names.value.split("\n").map((one) => one.trim()).filter(Boolean);

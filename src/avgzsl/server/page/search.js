@@ -48,7 +48,7 @@ export function search(info, query, go, kept) {
     await (finds ? find(first) : browse(place, info, asked, link, first));
     if (kept) await putBack(kept);
     const refused = place.querySelector(".failed:not(:has(button))"); // to try it again would not help
-    if (!asked.where || !refused) return;
+    if (!asked.where || !refused || !place.isConnected) return;
     choices.unfold();
     document.getElementById("advanced").open = true; // where the condition is mended
   }

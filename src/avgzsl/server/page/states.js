@@ -28,24 +28,33 @@ function title(error) {
   return error.status >= 500 ? "The server cannot do this now" : "This cannot be answered";
 }
 
-// Shows what `load` gives in `place`, with something to look at meanwhile; only the last call for a place counts.
+// Shows what `load` gives in `place`, with something to look at meanwhile. Only the last call for a place counts, and
+// none once the place has left the page: what is drawn by then is not to be told, paged or played over.
 const latest = new WeakMap();
 export async function show(place, meanwhile, load, render) {
   const mine = Symbol();
+  const counts = () => latest.get(place) === mine && place.isConnected;
   latest.set(place, mine);
   place.setAttribute("aria-busy", "true");
   place.replaceChildren(meanwhile);
   let shown;
   try {
     const found = await load();
-    shown = latest.get(place) === mine ? render(found) : null;
+    if (!counts()) return;
+    shown = render(found);
   } catch (error) {
-    if (latest.get(place) !== mine) return;
+    if (!counts()) return;
     tell(error.message);
     shown = failed(error, () => show(place, meanwhile, load, render));
   }
-  if (latest.get(place) !== mine) return;
   place.replaceChildren(...[shown].flat());
   place.removeAttribute("aria-busy");
   document.dispatchEvent(new Event("shown"));
+}
+
+// Shows nothing in `place`, whatever it still waits for.
+export function clear(place) {
+  latest.delete(place);
+  place.replaceChildren();
+  place.removeAttribute("aria-busy");
 }
