@@ -656,22 +656,6 @@ def many_hits(page, url, many):
     page.route("**/v1/clips/thumbnail?**", lambda route: route.fulfill(status=404, json={"detail": "none"}))
 
 
-@pytest.mark.parametrize("size", [NARROW, {"width": 1280, "height": 900}], ids=["narrow", "wide"])
-def test_a_long_list_is_as_wide_as_the_window(page, url, size):
-    many_hits(page, url, 400)
-    page.set_viewport_size(size)
-    page.goto(f"{url}?view=search&q={SEEN[0]}")
-    expect(page.locator(".results .card:not(.skeleton)")).to_have_count(24)
-    for many in (120, 216):
-        page.get_by_role("button", name="Show more").click()
-        expect(page.locator(".results .card")).to_have_count(many)
-    for place in (0, 100, 215):
-        card(page, place).focus()
-        expect(card(page, place)).to_be_in_viewport()
-        lists = page.locator(".list > .grid").evaluate_all("all => all.map((one) => one.getBoundingClientRect().right)")
-        assert max(lists) <= size["width"]
-
-
 def test_who_goes_back_finds_the_list_as_it_was(page, url):
     many_hits(page, url, 400)
     page.set_viewport_size({"width": 1200, "height": 700})
