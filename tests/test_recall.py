@@ -95,6 +95,16 @@ def test_a_recall_that_is_enough_takes_fewer_candidates(lossy, tmp_path):
     assert certainty(found._replace(recall=0.9999))[0].startswith("approximate: finds 99.9 %")
 
 
+def test_an_engine_is_tuned_to_miss_half_of_what_it_may(lossy, tmp_path, monkeypatch):
+    """On questions that nothing was chosen on it misses more."""
+    asked = []
+    tune = lambda self, queries, wanted: asked.append((len(queries), wanted))  # noqa: E731
+    monkeypatch.setattr(PLUGINS.load("memory").Memory, "tune", tune, raising=False)
+    built(tmp_path, wanted_recall=0.98)
+    assert {wanted for _, wanted in asked} == {pytest.approx(0.99)}
+    assert all(count == 24 for count, _ in asked), "every second question"
+
+
 def test_the_measure_is_that_of_a_comparison_with_every_clip(lossy, tmp_path):
     """The recall that is noted is counted once more here, from the questions and brute force."""
     collection = built(tmp_path, wanted_recall=0.7)
