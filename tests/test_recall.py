@@ -102,7 +102,7 @@ def test_an_engine_is_tuned_to_miss_half_of_what_it_may(lossy, tmp_path, monkeyp
     monkeypatch.setattr(PLUGINS.load("memory").Memory, "tune", tune, raising=False)
     built(tmp_path, wanted_recall=0.98)
     assert asked and all(wanted == pytest.approx(0.99) for _, wanted in asked)
-    assert all(count == 24 for count, _ in asked), "every second question"
+    assert all(12 < count <= 24 for count, _ in asked), "every second question of a clip that has all that is compared"
 
 
 def test_the_measure_is_that_of_a_comparison_with_every_clip(lossy, tmp_path):
