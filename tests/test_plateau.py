@@ -48,17 +48,20 @@ def test_a_run_is_looked_at_as_its_plateau_needs_unless_it_is_said(
 
 
 @pytest.mark.parametrize("plateau", [0, 1])
-def test_cells_of_the_benchmark_and_trials_of_the_tuning_look_after_each_epoch(
+def test_cells_of_the_benchmark_and_trials_of_the_tuning_look_after_each_epoch_where_val_may_be_seen(
     data: Dataset, plateau: int, jobs: list[Job]
 ) -> None:
     settings = {**FEW, "plateau": plateau}
-    trial.tested(data, "avgzslnet", settings, 0, "pseudo-unseen", False)
+    trial.tested(data, "avgzslnet", settings, 0, "val", False)
     trial.validation_hm(data, "avgzslnet", settings, "val", 1, 0)
+    looked = len(jobs)
+    trial.tested(data, "avgzslnet", settings, 0, "pseudo-unseen", False)
     trial.validation_hm(data, "avgzslnet", settings, "pseudo-unseen", 2, 0)
-    assert len(jobs) == (1 + 3) + 1 + 2
-    for job in jobs:
+    assert (looked, len(jobs)) == (2, 2 + (1 + 3) + 2)
+    for place, job in enumerate(jobs):
+        assert (job.monitor is not None) == bool(plateau and place < looked), "no label of an unseen class is looked at"
         looks = [record for record in job.history if "val_HM" in record]
-        assert len(looks) == (3 if plateau else 0)
+        assert len(looks) == (3 if plateau and place < looked else 0)
 
 
 def test_a_cell_has_the_rate_that_its_looks_say(data: Dataset, jobs: list[Job]) -> None:

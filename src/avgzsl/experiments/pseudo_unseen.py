@@ -10,7 +10,6 @@ from torch import Generator
 from avgzsl.data.clips import ClassTable, ClipSet, restrict
 from avgzsl.errors import DataError
 from avgzsl.experiments.gallery import Gallery, gallery_of
-from avgzsl.experiments.jobs import with_looks
 from avgzsl.learning.training import Job
 from avgzsl.methods import Method
 from avgzsl.support.progress import Progress, Step
@@ -54,8 +53,7 @@ def pseudo_unseen_galleries(
     """
     galleries = []
     for done, fold in enumerate(folds, 1):
-        copy = dataclasses.replace(method)
-        copy.fit(fold.train, fold.train_classes, with_looks(job, copy, fold.val, fold.val_classes))
+        copy = dataclasses.replace(method).fit(fold.train, fold.train_classes, job)
         galleries.append(gallery_of(copy, fold.val, fold.val_classes))
         if progress is not None:
             progress(Step("pseudo-unseen folds", done, len(folds)))

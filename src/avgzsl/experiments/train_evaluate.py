@@ -81,9 +81,9 @@ def train(
     killed training stood and ends in the same bytes. Validation HM (best penalty, equal weights) enters the history
     every `validate_every` epochs (0: never; by default each where the method has a `plateau`, else every tenth), of the
     data set's own validation clips or those of `validate_on`, and changes no weight unless the method's `patience` or
-    `plateau` goes by it. Validation clips also give the run the
-    penalties and thresholds with which it recognises clips. What the reader should know of the data goes to the log
-    `avgzsl` before training begins. `progress` hears of every epoch of a stage, with its numbers.
+    `plateau` goes by it. Validation clips also give the run the penalties and thresholds with which it recognises
+    clips. What the reader should know of the data goes to the log `avgzsl` before training begins. `progress` hears of
+    every epoch of a stage, with its numbers.
 
     Parameters are many since each changes one thing, most callers name none but `out`, and a value that held some of
     them would be one more thing to know. Raises DataError, ConfigError, RunError.

@@ -35,10 +35,12 @@ def tested(
 
     With calibration `val`, rows of classification have `both_ways`, too: the mean of their HM and of that of the
     validation clips with the penalty that is best on the tested ones, where these are of seen and unseen classes. It
-    tells a lucky division from a good method, and chooses nothing.
+    tells a lucky division from a good method, and chooses nothing. With `pseudo-unseen` no label of an unseen class is
+    looked at, so the rate of a method with a `plateau` stays.
     """
-    built = build(method, settings=settings)
-    job = with_looks(job_of(dataset, seed, device), built, dataset.splits.get("val"), dataset.classes)
+    built, job = build(method, settings=settings), job_of(dataset, seed, device)
+    if calibration != "pseudo-unseen":
+        job = with_looks(job, built, dataset.splits.get("val"), dataset.classes)
     fitted = built.fit(*dataset.training(), job)
     gallery = gallery_of(fitted, dataset.split("test"), dataset.classes)
     known = calibration_galleries(gallery, dataset, calibration, seed, device)
@@ -82,8 +84,9 @@ def validation_hm(
     """Best HM over penalties, on validation clips, of the method's fullest equal-weight mode; mean over folds."""
     values = []
     for fold in _judged_on(dataset, judge, folds, seed):
-        built = build(method, settings=settings)
-        job = with_looks(job_of(dataset, seed), built, fold.val, fold.val_classes)
+        built, job = build(method, settings=settings), job_of(dataset, seed)
+        if judge == "val":  # as in `tested`
+            job = with_looks(job, built, fold.val, fold.val_classes)
         fitted = built.fit(fold.train, fold.train_classes, job)
         values.append(validate(fitted, fold.val, fold.val_classes).HM)
     return fmean(values)
