@@ -209,6 +209,8 @@ def test_names_of_cut_files_are_safe(given, stem):
 
 def test_names_of_cut_files_are_short():
     assert len(cut_stem(1, "\U00020000" * 300 + ".mp4", 1e9, 2e9).encode()) < 200
+    for name in ("a" * 300 + "/!!!.mp4", "\U00020000" * 300 + "/b.mp4", "a" * 300 + "/" + "b" * 300 + ".mp4"):
+        assert 5 < len(cut_stem(1, name, 0.0, None).encode()) < 200
 
 
 def avgzsl(*arguments: object):

@@ -129,7 +129,8 @@ def cut_stem(number: int, name: str, start: float | None, end: float | None) -> 
     *folders, own = [*map(_letters, path.parts[:-1]), _letters(path.stem)]
     words = "_".join(filter(None, [*folders, own[:_LONGEST]]))
     if len(words) > _LONGEST:  # from the first word that is whole
-        words = next(words[i:] for i in range(len(words) - _LONGEST, len(words)) if words[i - 1] in "-_")
+        begin = len(words) - _LONGEST
+        words = words[next((i for i in range(begin, len(words)) if words[i - 1] in "-_"), begin) :]
     times = "" if not start and end is None else f"_{_seconds(start or 0.0)}-{'' if end is None else _seconds(end)}s"
     return f"{number:04d}_{words}{times}"
 
