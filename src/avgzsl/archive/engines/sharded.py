@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as OutOfTime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -133,7 +133,7 @@ class Shards:
     def tune(self, queries: Float32[np.ndarray, "q e"], recall: float) -> None:
         """Tune the shards that are approximate."""
         tuned = [isinstance(engine, Tuned) for engine in self.engines]
-        self._change([_tune(queries, recall) if one else None for one in tuned])
+        self._change([(lambda engine: cast(Tuned, engine).tune(queries, recall)) if one else None for one in tuned])
 
     def shard_of(self, positions: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """Counted from 1."""
@@ -249,14 +249,6 @@ def _upsert(part: tuple[Int64[np.ndarray, " n"], Float32[np.ndarray, "n e"]]) ->
 
 def _delete(positions: Int64[np.ndarray, " n"]) -> Callable[[Engine], object]:
     return lambda engine: engine.delete(positions)
-
-
-def _tune(queries: Float32[np.ndarray, "q e"], recall: float) -> Callable[[Engine], object]:
-    def tune(engine: Engine) -> None:
-        assert isinstance(engine, Tuned)
-        engine.tune(queries, recall)
-
-    return tune
 
 
 def _more(products: Float32[np.ndarray, " m"], asked: tuple[int, float], n: int, enough: float) -> bool:
